@@ -1,0 +1,1 @@
+//! Ours against the limit and the peers, in one process and one run

@@ -1,0 +1,1 @@
+//! A ticketing platform assembled from the Nebula crates.

@@ -1,0 +1,2 @@
+//! Starts the ticketing platform.
+fn main() {}
