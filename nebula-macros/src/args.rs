@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 /// The finished expansion; after an error the untouched item beside it, so that one mistake is one message.
-pub(crate) fn emit(expansion: syn::Result<TokenStream>, item: TokenStream) -> TokenStream {
+pub(crate) fn emit(expansion: syn::Result<TokenStream>, item: &TokenStream) -> TokenStream {
     expansion.unwrap_or_else(|error| {
         let error = error.into_compile_error();
         quote! { #error #item }

@@ -44,5 +44,5 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn distributed_lock(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    args::emit(lock::expand(arguments.into(), item.clone().into()), item.into()).into()
+    args::emit(lock::expand(arguments.into(), item.clone().into()), &item.into()).into()
 }
