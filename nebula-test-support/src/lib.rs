@@ -1,1 +1,18 @@
 //! Real servers, a fault-injecting TCP proxy and measuring helpers for the tests of Nebula
+
+#![allow(clippy::panic, reason = "a test helper fails a test by panicking")]
+
+mod error;
+mod eventually;
+mod port;
+mod process;
+mod redis_server;
+mod shared;
+mod user;
+
+pub use error::StartError;
+pub use eventually::{Attempt, eventually};
+pub use port::ReservedPort;
+pub use process::{Probe, ServerProcess, ServerSpec};
+pub use redis_server::{RedisOptions, RedisServer};
+pub use shared::{REDIS_URL_VARIABLE, redis_url, unique};

@@ -1,0 +1,63 @@
+//! One server for all tests of a binary, kept apart by key prefixes.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::OnceCell;
+
+use crate::redis_server::RedisServer;
+
+/// Environment variable that names a Redis server to use instead of starting one.
+pub const REDIS_URL_VARIABLE: &str = "NEBULA_TEST_REDIS_URL";
+
+static REDIS: OnceCell<RedisServer> = OnceCell::const_new();
+
+/// URL of a Redis server that this process shares: the one that [`REDIS_URL_VARIABLE`] names, else one that is started
+/// at the first call and lives as long as the process.
+///
+/// Tests keep apart by [`unique`] prefixes. A test that kills, freezes, flushes or counts globally starts its own
+/// [`RedisServer`].
+///
+/// # Panics
+/// When the server cannot be started.
+///
+/// # Cancel safety
+/// Dropping the future is harmless; the next caller starts the server.
+pub async fn redis_url() -> String {
+    match std::env::var(REDIS_URL_VARIABLE) {
+        Ok(url) if !url.is_empty() => url,
+        _ => REDIS.get_or_init(RedisServer::start).await.url(),
+    }
+}
+
+/// A name that no other test uses, on this or an earlier run against the same server: `unique("lock")` gives something
+/// like `lock-1h2k9x-4d2-7`.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{prefix}-{now:x}-{:x}-{count:x}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::HashSet<_> = (0..1000).map(|_| unique("a")).collect();
+        assert_eq!(names.len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn the_shared_server_answers_and_is_shared() {
+        let url = redis_url().await;
+        assert_eq!(url, redis_url().await);
+        let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let key = unique("shared");
+        redis::cmd("SET").arg(&key).arg(1).exec_async(&mut connection).await.unwrap();
+        let value: i32 = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
+        assert_eq!(value, 1);
+    }
+}

@@ -1,0 +1,35 @@
+# Runs one server and guarantees that it does not outlive the process that started it.
+#
+# The parent holds the other end of stdin. When the parent ends, for whatever reason (SIGKILL included), the kernel
+# closes the pipe, the watcher below sees the end of file and kills the whole process group.
+#
+# $1: folder to delete when the parent vanished without saying "keep"; the rest is the command.
+# Speaks on stdout: "pid <n>" once the server was started, "exit <status>" when it ended.
+scrap=$1
+shift
+
+# A terminal's Ctrl-C must not kill the watcher before its work is done.
+trap '' INT HUP TERM QUIT
+
+exec 3<&0
+"$@" </dev/null >&2 3<&- &
+server=$!
+echo "pid $server"
+
+(
+    # The end of our output tells the parent that everybody is gone; the watcher must not hold it open.
+    exec >/dev/null
+    keep=no
+    while read -r word <&3; do keep=$word; done
+    kill -KILL "$server" 2>/dev/null
+    if [ "$keep" = no ] && [ -n "$scrap" ]; then
+        # Children of the server may still be writing; they die with the group in the next line but one.
+        rm -rf -- "$scrap"
+    fi
+    kill -KILL 0
+) &
+
+wait "$server"
+echo "exit $?"
+# Leftover children of the server and the watcher, and ourselves.
+kill -KILL 0
