@@ -1,0 +1,130 @@
+//! Runs the examples of the libraries and the quickstart programs: what the documents tell people to type must work.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::{Context, Error, Result};
+use crate::workspace;
+
+/// An example shows something and ends; one that is still running after this has got stuck.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// As the reader knows it: `nebula-lock example basic`.
+    name: String,
+    file: PathBuf,
+}
+
+/// Every example of every library, and every quickstart program, in the directory that cargo has built them into.
+pub(crate) fn all(built: &Path) -> Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    for library in workspace::LIBRARIES {
+        for name in workspace::targets_in(&Path::new(library).join("examples")) {
+            programs
+                .push(Program { name: format!("{library} example {name}"), file: built.join("examples").join(&name) });
+        }
+    }
+    for name in workspace::targets_in(Path::new("examples/quickstart/src/bin")) {
+        programs.push(Program { name: format!("quickstart {name}"), file: built.join(&name) });
+    }
+    let mut files: Vec<&PathBuf> = programs.iter().map(|program| &program.file).collect();
+    files.sort();
+    match files.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(programs),
+        Some(pair) => Err(Error::new(format!("two examples would both be built as {}", pair[0].display()))),
+    }
+}
+
+/// Runs them one after the other. The output is shown for those that fail.
+pub(crate) fn run(programs: &[Program], environment: &[(&str, String)]) -> Result<String> {
+    if programs.is_empty() {
+        return Err(Error::new("no examples were found"));
+    }
+    let mut failed = Vec::new();
+    for program in programs {
+        let started = Instant::now();
+        let mut command = Command::new(&program.file);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        match run_one(command, DEADLINE) {
+            Ok(()) => eprintln!("ok      {}  {:.1}s", program.name, started.elapsed().as_secs_f64()),
+            Err(error) => {
+                eprintln!("FAILED  {}: {error}", program.name);
+                failed.push(program.name.as_str());
+            }
+        }
+    }
+    if failed.is_empty() {
+        Ok(format!("programs run: {}", programs.len()))
+    } else {
+        Err(Error::new(format!("{} of {} failed: {}", failed.len(), programs.len(), failed.join(", "))))
+    }
+}
+
+fn run_one(mut command: Command, deadline: Duration) -> Result {
+    // Both streams in their order, and no pipe that could run full.
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let log = std::env::temp_dir().join(format!("nebula-example-{}-{run}", std::process::id()));
+    let output = File::create_new(&log).context(format_args!("creating {}", log.display()))?;
+    let errors = output.try_clone().context("sharing the log")?;
+    let started = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+    let mut child = started.context(format_args!("starting {}", command.get_program().display()))?;
+    let give_up = Instant::now() + deadline;
+    let outcome = loop {
+        match child.try_wait().context("waiting")? {
+            Some(status) if status.success() => break Ok(()),
+            Some(status) => break Err(status.to_string()),
+            None if Instant::now() > give_up => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break Err(format!("still running after {} s", deadline.as_secs()));
+            }
+            None => sleep(Duration::from_millis(20)),
+        }
+    };
+    let said = std::fs::read(&log).unwrap_or_default();
+    let _ = std::fs::remove_file(&log);
+    outcome.map_err(|reason| Error::new(format!("{reason}\n{}", String::from_utf8_lossy(&said))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_failure_shows_what_the_program_said() {
+        let error = run_one(shell("echo said; echo complained >&2; exit 3"), DEADLINE).unwrap_err().to_string();
+        assert!(error.contains("said\ncomplained") && error.contains("exit status: 3"), "{error}");
+        assert!(run_one(shell("exit 0"), DEADLINE).is_ok());
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let error = run_one(shell("exec sleep 600"), Duration::from_millis(100)).unwrap_err().to_string();
+        assert!(error.contains("still running"), "{error}");
+    }
+
+    #[test]
+    fn a_failure_does_not_keep_the_others_from_running() {
+        let program = |name: &str| Program { name: name.to_owned(), file: name.into() };
+        let error = run(&[program("false"), program("true"), program("no-such-program-here")], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "2 of 3 failed: false, no-such-program-here");
+        assert_eq!(run(&[program("true")], &[]).unwrap(), "programs run: 1");
+    }
+
+    #[test]
+    fn no_examples_at_all_is_a_mistake() {
+        assert!(run(&[], &[]).is_err());
+    }
+}

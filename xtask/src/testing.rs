@@ -1,0 +1,115 @@
+//! `cargo xtask test`: everything that can fail, on real servers.
+
+use std::process::Command;
+
+use crate::error::Result;
+use crate::packages::{self, BROWSER, BROWSER_DRIVER, Need, REDIS};
+use crate::servers::Servers;
+use crate::steps::{Steps, execute};
+use crate::{programs, workspace};
+
+pub(crate) fn run(arguments: &[String]) -> Result {
+    let mut steps = Steps::default();
+    add_to(&mut steps, arguments)?;
+    steps.conclude()
+}
+
+/// The steps of `test`, for a list that goes on after them.
+pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
+    packages::ensure(&needs(arguments))?;
+    let servers = Servers::start()?;
+    let environment = servers.environment();
+    if arguments.is_empty() {
+        // One selection of packages and features for all three commands: nothing is built twice. Examples come first,
+        // so that the results of the tests are what stands last on the screen.
+        let mut build = all_features("build");
+        build.args(["--examples", "--bins"]);
+        steps.command("build", build);
+        steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &environment));
+    }
+    steps.run("tests", || {
+        let mut tests = cargo_test(arguments);
+        execute(tests.envs(environment.iter().map(|(name, value)| (name, value)))).map(|()| String::new())
+    });
+    Ok(())
+}
+
+fn all_features(subcommand: &str) -> Command {
+    let mut command = workspace::cargo([subcommand]);
+    command.args(workspace::ALL_BUT_PEERS).arg("--all-features");
+    command
+}
+
+fn cargo_test(arguments: &[String]) -> Command {
+    if selects_packages(arguments) {
+        let mut command = workspace::cargo(["test", "--all-features"]);
+        command.args(arguments);
+        return command;
+    }
+    let mut command = all_features("test");
+    command.arg("--no-fail-fast").args(arguments);
+    command
+}
+
+fn selects_packages(arguments: &[String]) -> bool {
+    cargos_own(arguments).any(|argument| {
+        ["-p", "--package", "--workspace", "--all"].contains(&argument)
+            || argument.starts_with("--package=")
+            || (argument.starts_with("-p") && !argument.starts_with("--"))
+    })
+}
+
+/// What stands before a second `--`; the rest is for the test programs.
+fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
+    arguments.iter().map(String::as_str).take_while(|argument| *argument != "--")
+}
+
+/// Only the platform's end-to-end test drives a browser.
+fn needs(arguments: &[String]) -> Vec<Need> {
+    let narrowed = selects_packages(arguments) && !cargos_own(arguments).any(|argument| argument.starts_with("--w"));
+    if narrowed && !cargos_own(arguments).any(|argument| argument.contains("ticketing")) {
+        vec![REDIS]
+    } else {
+        vec![REDIS, BROWSER, BROWSER_DRIVER]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn line(command: &Command) -> String {
+        command.get_args().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn without_arguments_everything_but_the_peers_is_tested() {
+        assert_eq!(line(&cargo_test(&[])), "test --workspace --exclude nebula-versus --all-features --no-fail-fast");
+    }
+
+    #[test]
+    fn a_chosen_package_replaces_the_whole() {
+        assert_eq!(line(&cargo_test(&words("-p nebula-lock"))), "test --all-features -p nebula-lock");
+        assert_eq!(line(&cargo_test(&words("--package=ticketing"))), "test --all-features --package=ticketing");
+    }
+
+    #[test]
+    fn a_filter_keeps_the_whole() {
+        let given = words("fence -- -p");
+        assert!(line(&cargo_test(&given)).contains("--workspace"), "the second `-p` is the test program's");
+        assert!(line(&cargo_test(&given)).ends_with("fence -- -p"));
+    }
+
+    #[test]
+    fn a_browser_is_needed_only_where_the_platform_is_tested() {
+        assert_eq!(needs(&[]).len(), 3);
+        assert_eq!(needs(&words("-p nebula-lock")).len(), 1);
+        assert_eq!(needs(&words("-p ticketing")).len(), 3);
+        assert_eq!(needs(&words("--workspace")).len(), 3);
+        assert_eq!(needs(&words("some_filter")).len(), 3);
+    }
+}
