@@ -1,1 +1,11 @@
-//! A ticketing platform assembled from the Nebula crates.
+//! A ticketing platform assembled from the Nebula crates: shows with seat maps, sales that open at a given second,
+//! orders that end by payment or by release.
+//!
+//! Start reading at `assembly.rs`: it is the one place where the parts are put together.
+
+pub mod clock;
+pub mod ids;
+pub mod inventory;
+pub mod money;
+pub mod problem;
+pub mod storage;

@@ -1,0 +1,248 @@
+//! Errors as clients see them: RFC 9457 problem details with stable codes.
+
+use std::fmt;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:ident, $title:literal;)+) => {
+        /// A stable code: what went wrong, for programs. Codes are never renamed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The code as text.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)+ }
+            }
+
+            /// A short summary that does not change from case to case.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+
+            /// What it means and what to do.
+            #[must_use]
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON of the documented shape. `path` says where.
+    MalformedRequest = "malformed-request", BAD_REQUEST, "The request cannot be read";
+    /// A field has a value that is not allowed. `field` names it.
+    InvalidValue = "invalid-value", UNPROCESSABLE_ENTITY, "A value is not allowed";
+    /// The body is larger than this resource accepts.
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The request body is too large";
+    /// Send JSON with `Content-Type: application/json`.
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The content type is not supported";
+    /// There is no such resource, or it is not yours.
+    NotFound = "not-found", NOT_FOUND, "There is no such resource";
+    /// The resource exists but does not know this method.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// Sign in and send the access token as `Authorization: Bearer …`.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Sign in first";
+    /// The access token has expired: exchange the refresh token for a new one.
+    TokenExpired = "token-expired", UNAUTHORIZED, "The access token has expired";
+    /// The token was not issued here or was altered.
+    TokenInvalid = "token-invalid", UNAUTHORIZED, "The token is not valid";
+    /// The refresh token is unknown, expired, revoked, or was used before: sign in again.
+    RefreshRefused = "refresh-refused", UNAUTHORIZED, "The refresh token is not accepted";
+    /// E-mail address and password do not match an account.
+    WrongCredentials = "wrong-credentials", UNAUTHORIZED, "E-mail address or password is wrong";
+    /// The account's role does not allow this.
+    Forbidden = "forbidden", FORBIDDEN, "Your account may not do this";
+    /// An account with this e-mail address exists.
+    EmailTaken = "email-taken", CONFLICT, "The e-mail address is already registered";
+    /// The password breaks a rule; `detail` says which.
+    PasswordRefused = "password-refused", UNPROCESSABLE_ENTITY, "The password is not acceptable";
+    /// The plan of this session has no seat of that name. `seats` lists the unknown ones.
+    UnknownSeat = "unknown-seat", UNPROCESSABLE_ENTITY, "There is no such seat in this session";
+    /// An order takes 1 to 10 different seats.
+    SeatCount = "seat-count", UNPROCESSABLE_ENTITY, "An order takes 1 to 10 seats";
+    /// The same seat stands twice in the order.
+    DuplicateSeat = "duplicate-seat", UNPROCESSABLE_ENTITY, "A seat stands twice in the order";
+    /// Some of the seats belong to someone else. `seats` lists them; nothing was held.
+    SeatTaken = "seat-taken", CONFLICT, "A seat is already taken";
+    /// No seat is left. Seats may come back when unpaid orders end.
+    SoldOut = "sold-out", CONFLICT, "Sold out";
+    /// With this order you would have more seats of the session than one buyer may.
+    UserLimit = "user-limit", CONFLICT, "The limit of seats per buyer is reached";
+    /// The sale has not begun. `opens_at` says when it does.
+    SaleNotOpen = "sale-not-open", CONFLICT, "The sale is not open yet";
+    /// The sale is over.
+    SaleClosed = "sale-closed", CONFLICT, "The sale is closed";
+    /// The price is no longer `expected_total`. `total` is the price now; nothing was held.
+    PriceChanged = "price-changed", CONFLICT, "The price has changed";
+    /// The key was used for a different request. Use a fresh key.
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
+    /// The session's stock is being rebuilt. Ask again in a moment.
+    OneMoment = "one-moment", SERVICE_UNAVAILABLE, "One moment, please";
+    /// The order's state does not allow this. `state` is its state now.
+    OrderState = "order-state", CONFLICT, "The order's state does not allow this";
+    /// The order has been paid for already.
+    AlreadyPaid = "already-paid", CONFLICT, "The order is already paid";
+    /// The time to pay is over and the seats were released.
+    OrderExpired = "order-expired", CONFLICT, "The time to pay is over";
+    /// The signature of the notification is missing or wrong.
+    CallbackSignature = "callback-signature", UNAUTHORIZED, "The signature is not valid";
+    /// The notification was signed too long ago, or in the future.
+    CallbackStale = "callback-stale", UNAUTHORIZED, "The notification is out of its time window";
+    /// This very notification was received before; nothing was changed. Do not send it again.
+    CallbackReplayed = "callback-replayed", CONFLICT, "The notification was already received";
+    /// The notification names another amount than the payment's; nothing was changed.
+    CallbackAmount = "callback-amount", UNPROCESSABLE_ENTITY, "The amount does not match the payment";
+    /// The server is busy: try again after the seconds in `Retry-After`.
+    Busy = "busy", SERVICE_UNAVAILABLE, "The server is busy";
+    /// A part that this needs cannot be reached. Repeat the request with the same idempotency key.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "A part of the platform cannot be reached";
+    /// The request took longer than the server allows. Repeat it with the same idempotency key.
+    Timeout = "timeout", GATEWAY_TIMEOUT, "The request took too long";
+    /// A defect on our side; it is logged under `request_id`.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
+}
+
+/// A refusal or failure on its way to the client.
+#[derive(Debug)]
+pub struct Problem {
+    /// What went wrong.
+    pub code: Code,
+    detail: String,
+    members: Map<String, Value>,
+    retry_after: Option<u32>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What handlers return.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+impl Problem {
+    /// A problem; `detail` is for people and may name what the client sent, never a secret.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after = matches!(code, Code::OneMoment | Code::Busy | Code::Unavailable).then_some(1);
+        Self { code, detail: detail.into(), members: Map::new(), retry_after, source: None }
+    }
+
+    /// Adds a member to the body, for programs.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        self.members.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self
+    }
+
+    /// Keeps the cause for the log; it is never shown to the client.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// A part of the platform failed; the client may repeat the request.
+    #[must_use]
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Unavailable, "Repeat the request in a moment, with the same idempotency key.").caused_by(source)
+    }
+
+    /// A defect.
+    #[must_use]
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Internal, "The error is logged.").caused_by(source)
+    }
+
+    /// There is no such resource.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+                Self::internal(error)
+            }
+            _ => Self::unavailable(error),
+        }
+    }
+}
+
+impl From<sea_orm::DbErr> for Problem {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        if status.is_server_error() {
+            let cause = self.source.as_ref().map(|e| chain(e.as_ref()));
+            tracing::warn!(code = self.code.as_str(), detail = %self.detail, cause, "request failed");
+        }
+        let mut body = Map::new();
+        body.insert("type".into(), format!("/problems#{}", self.code.as_str()).into());
+        body.insert("title".into(), self.code.title().into());
+        body.insert("status".into(), status.as_u16().into());
+        body.insert("code".into(), self.code.as_str().into());
+        body.insert("detail".into(), self.detail.into());
+        body.extend(self.members);
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
