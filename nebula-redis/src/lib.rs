@@ -1,1 +1,20 @@
-//! Redis plumbing shared by the Nebula crates: configuration, managed connections, pub/sub that re-subscribes, Lua scripts
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod connection;
+mod duration;
+mod error;
+mod link;
+mod pinned;
+mod script;
+mod subscriber;
+
+pub use config::RedisConfig;
+pub use connection::Connection;
+pub use error::{Error, ErrorKind, Result, classify};
+pub use pinned::{PinnedConnection, PinnedManager};
+/// The driver, in the version that this crate's types come from.
+pub use redis;
+pub use script::{Script, ScriptCall};
+pub use subscriber::{Event, Subscriber, Subscription};

@@ -1,0 +1,237 @@
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::{Backoff, Dialer, Keeper};
+use crate::pinned::{PinnedConnection, PinnedManager};
+use crate::subscriber::Subscriber;
+
+/// Where the server is and how patient we are with it.
+///
+/// Deserialises from kebab-case keys and refuses unknown ones. Durations are text such as `"1s 500ms"` or plain integers
+/// in milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use nebula_redis::RedisConfig;
+///
+/// let config: RedisConfig = serde_json::from_str(
+///     r#"{ "url": "redis://cache.internal:6379/", "password": "secret", "response-timeout": "1s", "connect-timeout": 3000 }"#,
+/// )?;
+/// assert_eq!(config.connect_timeout(), Duration::from_secs(3));
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RedisConfig {
+    url: SecretString,
+    username: Option<String>,
+    password: Option<SecretString>,
+    database: Option<u32>,
+    #[serde(with = "crate::duration")]
+    connect_timeout: Duration,
+    #[serde(with = "crate::duration")]
+    response_timeout: Duration,
+    #[serde(with = "crate::duration")]
+    reconnect_min: Duration,
+    #[serde(with = "crate::duration")]
+    reconnect_max: Duration,
+    #[serde(with = "crate::duration")]
+    keep_alive: Duration,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self::new("redis://127.0.0.1:6379/")
+    }
+}
+
+impl RedisConfig {
+    /// Default settings for the server at `url`: `redis://[user][:password@]host[:port][/database]`, `rediss://` for
+    /// TLS (feature `tls`), or `unix:///path/to/socket`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: SecretString::from(url.into()),
+            username: None,
+            password: None,
+            database: None,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(2),
+            reconnect_min: Duration::from_millis(50),
+            reconnect_max: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(5),
+        }
+    }
+
+    /// User name; wins over the one in the URL.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Password; wins over the one in the URL.
+    #[must_use]
+    pub fn with_password(mut self, password: impl Into<SecretString>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Database number; wins over the one in the URL.
+    #[must_use]
+    pub fn with_database(mut self, database: u32) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// How long opening a link may take, with name resolution, TLS and authentication (default 5 s).
+    #[must_use]
+    pub fn with_connect_timeout(mut self, time: Duration) -> Self {
+        self.connect_timeout = time;
+        self
+    }
+
+    /// How long to wait for a reply (default 2 s).
+    #[must_use]
+    pub fn with_response_timeout(mut self, time: Duration) -> Self {
+        self.response_timeout = time;
+        self
+    }
+
+    /// Shortest and longest pause between two attempts to connect (default 50 ms and 5 s). The pause doubles from one
+    /// attempt to the next, and a random part of it is left out so that many clients do not return at the same moment.
+    #[must_use]
+    pub fn with_reconnect(mut self, min: Duration, max: Duration) -> Self {
+        self.reconnect_min = min;
+        self.reconnect_max = max;
+        self
+    }
+
+    /// After how much silence a link is tested with a `PING` (default 5 s).
+    #[must_use]
+    pub fn with_keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = time;
+        self
+    }
+
+    /// See [`with_connect_timeout`](Self::with_connect_timeout).
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// See [`with_response_timeout`](Self::with_response_timeout).
+    #[must_use]
+    pub fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// See [`with_keep_alive`](Self::with_keep_alive).
+    #[must_use]
+    pub fn keep_alive(&self) -> Duration {
+        self.keep_alive
+    }
+
+    /// Connects. The connection repairs itself afterwards.
+    ///
+    /// # Errors
+    /// When the first attempt fails: [`ErrorKind::Unavailable`] within the connect timeout, [`ErrorKind::AuthFailed`],
+    /// [`ErrorKind::ConfigInvalid`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn connect(&self) -> Result<Connection> {
+        let keeper = Keeper::start(self.dialer()?)?;
+        keeper.first_link().await.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?;
+        Ok(Connection::new(keeper, self.response_timeout))
+    }
+
+    /// Like [`connect`](Self::connect) but returns at once; the link is opened in the background, and commands wait for
+    /// it at most for the response timeout.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
+    pub fn connect_lazy(&self) -> Result<Connection> {
+        Ok(Connection::new(Keeper::start(self.dialer()?)?, self.response_timeout))
+    }
+
+    /// Opens links that know which server process they talk to, see [`PinnedManager`]. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
+    pub fn pinned_manager(&self) -> Result<PinnedManager> {
+        Ok(PinnedManager::new(Keeper::start(self.dialer()?.pinned())?, self.connect_timeout))
+    }
+
+    /// Opens one link that knows which server process it talks to and never reconnects, see [`PinnedConnection`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] within the connect timeout, [`ErrorKind::AuthFailed`], [`ErrorKind::ConfigInvalid`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was opened.
+    pub async fn connect_pinned(&self) -> Result<PinnedConnection> {
+        let link = self.dialer()?.pinned().dial().await;
+        link.map(PinnedConnection::new).map_err(|error| Error::from_redis(error, "cannot connect to redis"))
+    }
+
+    /// A subscriber to channels. Its connection is opened by the first subscription.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
+    pub fn subscriber(&self) -> Result<Subscriber> {
+        Subscriber::start(self.dialer()?)
+    }
+
+    fn dialer(&self) -> Result<Dialer> {
+        for (name, time) in [
+            ("connect-timeout", self.connect_timeout),
+            ("response-timeout", self.response_timeout),
+            ("reconnect-min", self.reconnect_min),
+            ("keep-alive", self.keep_alive),
+        ] {
+            if time.is_zero() {
+                return Err(Error::new(ErrorKind::ConfigInvalid, format!("`{name}` must be more than zero")));
+            }
+        }
+        if self.reconnect_max < self.reconnect_min {
+            return Err(Error::new(ErrorKind::ConfigInvalid, "`reconnect-max` is below `reconnect-min`"));
+        }
+        Ok(Dialer {
+            client: self.client()?,
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+            keep_alive: self.keep_alive,
+            backoff: Backoff::new(self.reconnect_min, self.reconnect_max),
+            pinned: false,
+        })
+    }
+
+    fn client(&self) -> Result<redis::Client> {
+        use redis::IntoConnectionInfo;
+        let url = self.url.expose_secret();
+        if !cfg!(feature = "tls") && (url.starts_with("rediss:") || url.starts_with("valkeys:")) {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "the URL asks for TLS, but `nebula-redis` was built without it: enable its feature `tls`",
+            ));
+        }
+        let invalid = |error| Error::from_redis(error, "the redis URL is not valid");
+        let info = url.into_connection_info().map_err(invalid)?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        if let Some(database) = self.database {
+            settings = settings.set_db(database.into());
+        }
+        redis::Client::open(info.set_redis_settings(settings)).map_err(invalid)
+    }
+}

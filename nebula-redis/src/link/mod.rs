@@ -1,0 +1,120 @@
+//! One link to one server process, and the task that keeps such a link up.
+
+mod backoff;
+mod dialer;
+mod keeper;
+
+pub(crate) use backoff::Backoff;
+pub(crate) use dialer::Dialer;
+pub(crate) use keeper::Keeper;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use tokio_util::sync::CancellationToken;
+
+/// A multiplexed connection that notices when it is broken and stays broken.
+#[derive(Clone)]
+pub(crate) struct Link {
+    connection: MultiplexedConnection,
+    state: Arc<LinkState>,
+}
+
+struct LinkState {
+    run_id: Option<Arc<str>>,
+    /// Replies received so far. A command that times out while others were answered is slow; one that times out in
+    /// complete silence sits on a half-open link, which the driver alone would keep for as long as TCP takes to give up.
+    replies: AtomicU64,
+    broken: CancellationToken,
+}
+
+impl Link {
+    pub(crate) fn new(connection: MultiplexedConnection, run_id: Option<Arc<str>>) -> Self {
+        let state = LinkState { run_id, replies: AtomicU64::new(0), broken: CancellationToken::new() };
+        Self { connection, state: Arc::new(state) }
+    }
+
+    pub(crate) fn run_id(&self) -> Option<&Arc<str>> {
+        self.state.run_id.as_ref()
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.state.broken.is_cancelled()
+    }
+
+    /// Resolves when the link is broken.
+    pub(crate) async fn broken(&self) {
+        self.state.broken.cancelled().await;
+    }
+
+    pub(crate) fn replies(&self) -> u64 {
+        self.state.replies.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn db(&self) -> i64 {
+        self.connection.get_db()
+    }
+
+    pub(crate) async fn command(&self, command: &Cmd) -> RedisResult<Value> {
+        let before = self.begin()?;
+        let result = self.connection.clone().send_packed_command(command).await;
+        self.end(before, result)
+    }
+
+    pub(crate) async fn pipeline(&self, commands: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let before = self.begin()?;
+        let result = self.connection.clone().send_packed_commands(commands, offset, count).await;
+        self.end(before, result)
+    }
+
+    fn begin(&self) -> RedisResult<u64> {
+        if self.is_broken() { Err(not_sent("the link to redis is broken", None)) } else { Ok(self.replies()) }
+    }
+
+    fn end<T>(&self, before: u64, result: RedisResult<T>) -> RedisResult<T> {
+        match &result {
+            Err(error) if error.is_timeout() => {
+                if self.replies() == before {
+                    self.state.broken.cancel();
+                }
+            }
+            Err(error) if error.is_unrecoverable_error() => self.state.broken.cancel(),
+            _ => {
+                self.state.replies.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("run_id", &self.state.run_id).field("broken", &self.is_broken()).finish()
+    }
+}
+
+/// The error of a command that was certainly not sent; sorted as [`ErrorKind::Unavailable`](crate::ErrorKind).
+pub(crate) fn not_sent(why: &'static str, source: Option<RedisError>) -> RedisError {
+    #[derive(Debug)]
+    struct NotSent(&'static str, Option<RedisError>);
+
+    impl std::fmt::Display for NotSent {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match &self.1 {
+                Some(source) => write!(f, "{}: {source}", self.0),
+                None => f.write_str(self.0),
+            }
+        }
+    }
+
+    impl std::error::Error for NotSent {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_ref().map(|source| source as _)
+        }
+    }
+
+    io::Error::new(io::ErrorKind::NotConnected, NotSent(why, source)).into()
+}
