@@ -3,9 +3,15 @@
 //!
 //! Start reading at `assembly.rs`: it is the one place where the parts are put together.
 
+pub mod app;
+pub mod assembly;
 pub mod clock;
+pub mod config;
+pub mod http;
 pub mod ids;
 pub mod inventory;
 pub mod money;
 pub mod problem;
+pub mod show;
 pub mod storage;
+pub mod user;

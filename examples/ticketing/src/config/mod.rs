@@ -1,0 +1,144 @@
+//! Configuration: built-in defaults < the file named by `--config` < environment variables `NEBULA_TICKETING__…` <
+//! command line.
+
+mod duration;
+mod load;
+pub mod secret;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+pub use self::load::{ConfigError, load};
+
+/// Everything that can be configured. `config/redis.yaml` shows every key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What buyers type to get here, when it is not `http://<listen>`: used in links.
+    pub public_url: Option<String>,
+    /// Folder of the database and the generated secrets. Processes that share it work as one platform.
+    pub data: PathBuf,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Who decides which seat is free.
+    pub ledger: LedgerConfig,
+    /// Limits of the HTTP server.
+    pub http: HttpConfig,
+    /// Rules of selling; new sessions take them over.
+    pub sales: SalesConfig,
+    /// The payment provider.
+    pub payment: PaymentConfig,
+}
+
+/// The database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// The SQLite file, relative to the data folder.
+    pub file: PathBuf,
+}
+
+/// The seat ledger.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// Where it lives.
+    pub provider: Provider,
+}
+
+/// Where something lives that processes may have to share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// In this process: one process serves the data folder.
+    #[default]
+    Memory,
+    /// On Redis: several processes may serve the data folder.
+    Redis,
+}
+
+/// Limits of the HTTP server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// A request that takes longer is answered with `timeout`. Event streams are exempt.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Most bytes of a request body.
+    pub body_limit: usize,
+    /// How long requests in progress may take to finish after the signal to stop.
+    #[serde(with = "duration")]
+    pub drain: Duration,
+}
+
+/// Rules of selling.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SalesConfig {
+    /// How long an unpaid order keeps its seats.
+    #[serde(with = "duration")]
+    pub hold_time: Duration,
+    /// Most seats of a session one buyer may have.
+    pub seats_per_user: u32,
+    /// How often leftovers are looked for: holds without an order, orders past their time.
+    #[serde(with = "duration")]
+    pub sweep_interval: Duration,
+}
+
+/// The payment provider.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PaymentConfig {
+    /// Key of the mock provider's signatures, at least 32 bytes. Left out: generated into the data folder.
+    pub mock_secret: Option<secrecy::SecretString>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            data: PathBuf::from("data"),
+            database: DatabaseConfig::default(),
+            ledger: LedgerConfig::default(),
+            http: HttpConfig::default(),
+            sales: SalesConfig::default(),
+            payment: PaymentConfig::default(),
+        }
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { file: PathBuf::from("ticketing.db") }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_secs(15), body_limit: 64 * 1024, drain: Duration::from_secs(10) }
+    }
+}
+
+impl Default for SalesConfig {
+    fn default() -> Self {
+        Self { hold_time: Duration::from_secs(15 * 60), seats_per_user: 10, sweep_interval: Duration::from_secs(15) }
+    }
+}
+
+impl Config {
+    /// Path of the database file.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.data.join(&self.database.file)
+    }
+
+    /// Whether this process must have the data folder for itself.
+    #[must_use]
+    pub fn embedded(&self) -> bool {
+        self.ledger.provider == Provider::Memory
+    }
+}

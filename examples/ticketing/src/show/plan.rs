@@ -1,0 +1,112 @@
+//! Seating plans: immutable once stored, so they are kept in memory without an age.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::body::Bytes;
+use serde::Serialize;
+
+use crate::ids::{PlanId, SeatPosition};
+
+/// A seating plan with absolute positions.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its identifier.
+    pub id: PlanId,
+    /// Its name.
+    pub name: String,
+    /// Number and order of the seats: the index is the [`SeatPosition`].
+    pub seats: Vec<Seat>,
+    /// Price categories with their colours.
+    pub categories: Vec<Category>,
+    /// SHA-256 of what was imported.
+    pub digest: String,
+    /// The layout as `GET /sessions/{id}/seatmap` answers it.
+    pub layout: Bytes,
+    by_guid: HashMap<Arc<str>, SeatPosition>,
+}
+
+/// A price category.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Category {
+    /// Unique within the plan.
+    pub name: String,
+    /// CSS colour.
+    pub color: String,
+}
+
+/// A seat.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Seat {
+    /// Name of the seat, unique within the plan.
+    #[schema(value_type = String, example = "stalls-7-12")]
+    pub guid: Arc<str>,
+    /// Part of the house.
+    #[schema(value_type = String)]
+    pub zone: Arc<str>,
+    /// Row, as printed on the ticket.
+    #[schema(value_type = String)]
+    pub row: Arc<str>,
+    /// Number, as printed on the ticket.
+    pub number: String,
+    /// Price category.
+    #[schema(value_type = String)]
+    pub category: Arc<str>,
+    /// Absolute position on the plan.
+    pub x: f64,
+    /// Absolute position on the plan.
+    pub y: f64,
+    /// Radius to draw it with; absent: the drawer's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r: Option<f64>,
+}
+
+/// The static part of a seat map; live states come from `/sessions/{id}/seats`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SeatMap<'a> {
+    /// The plan.
+    pub plan_id: PlanId,
+    /// Its name.
+    pub name: &'a str,
+    /// Width of the drawing.
+    pub width: f64,
+    /// Height of the drawing.
+    pub height: f64,
+    /// Price categories.
+    pub categories: &'a [Category],
+    /// Decoration behind the seats, with absolute positions.
+    #[schema(value_type = Vec<Object>)]
+    pub areas: serde_json::Value,
+    /// The seats; the index in this list is the seat's `position` in the live state.
+    pub seats: &'a [Seat],
+}
+
+impl Plan {
+    /// Puts a plan together.
+    pub(super) fn new(
+        id: PlanId,
+        name: String,
+        digest: String,
+        categories: Vec<Category>,
+        seats: Vec<Seat>,
+        layout: Bytes,
+    ) -> Self {
+        let by_guid = seats
+            .iter()
+            .zip(0..)
+            .map(|(seat, position): (_, SeatPosition)| (Arc::clone(&seat.guid), position))
+            .collect();
+        Self { id, name, seats, categories, digest, layout, by_guid }
+    }
+
+    /// The position of the seat of this name.
+    #[must_use]
+    pub fn position(&self, guid: &str) -> Option<SeatPosition> {
+        self.by_guid.get(guid).copied()
+    }
+
+    /// The seat at this position.
+    #[must_use]
+    pub fn seat(&self, position: SeatPosition) -> Option<&Seat> {
+        self.seats.get(usize::try_from(position).ok()?)
+    }
+}
