@@ -1,1 +1,40 @@
-//! Distributed locks with leases, renewal, fence tokens and a signal when the lock is lost; in memory and on Redis
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod acquire;
+mod backoff;
+mod candidate;
+mod cleanup;
+mod core;
+mod error;
+mod fence;
+mod guard;
+mod hold;
+mod key;
+mod lock;
+mod lost;
+mod manager;
+mod memory;
+mod options;
+mod owner;
+mod telemetry;
+mod validity;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use nebula_macros::distributed_lock;
+
+pub use crate::acquire::{Acquire, TryAcquire};
+pub use crate::error::{Error, ErrorKind, LockError, Result};
+pub use crate::fence::Fence;
+pub use crate::guard::{LockGuard, Release};
+pub use crate::key::{IntoLockKey, LockKey};
+pub use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Watch};
+pub use crate::lost::{LossReason, Lost};
+pub use crate::manager::{Health, LockManager, Shutdown};
+pub use crate::memory::MemoryLock;
+pub use crate::owner::Owner;

@@ -1,0 +1,60 @@
+//! What all clones of a manager share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::lock::DistributedLock;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) backend: Arc<dyn DistributedLock>,
+    /// Every task that has, or may have, something on the backend.
+    pub(crate) tasks: TaskTracker,
+    /// No new locks.
+    pub(crate) closing: CancellationToken,
+    /// The time for releasing is over.
+    pub(crate) forced: CancellationToken,
+    pub(crate) held: Gauge,
+    pub(crate) waiting: Gauge,
+}
+
+impl Core {
+    pub(crate) fn new(backend: Arc<dyn DistributedLock>) -> Arc<Self> {
+        Arc::new(Self {
+            backend,
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            forced: CancellationToken::new(),
+            held: Gauge::default(),
+            waiting: Gauge::default(),
+        })
+    }
+}
+
+/// Counts what is alive now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauge(Arc<AtomicUsize>);
+
+impl Gauge {
+    /// Counts one until the result is dropped.
+    pub(crate) fn enter(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,40 @@
+//! Fence tokens.
+
+use std::fmt;
+
+/// A fence token: the number of an acquisition, greater than that of every earlier acquisition of the same key.
+///
+/// A lease can end while its holder is paused and does not know. The resource that the lock protects is safe
+/// nevertheless if it remembers the greatest token it has seen and refuses writes with a smaller one; in SQL:
+/// `UPDATE seat SET state = 'sold', fence = :token WHERE id = :id AND fence < :token`.
+///
+/// The idea is Martin Kleppmann's ("How to do distributed locking", 2016). Tokens are microseconds of the backend's
+/// clock, or the successor of the last token where that is greater. They fit into a signed 64-bit column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fence(u64);
+
+impl Fence {
+    /// A token from its number, for backends and for reading one back from storage.
+    #[must_use]
+    pub const fn new(token: u64) -> Self {
+        Self(token)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Fence> for u64 {
+    fn from(fence: Fence) -> Self {
+        fence.0
+    }
+}

@@ -1,0 +1,149 @@
+//! The handle of a held lock.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::fence::Fence;
+use crate::hold::Order;
+use crate::key::LockKey;
+use crate::lost::{LossReason, Lost};
+use crate::validity::Validity;
+
+/// A lock that is held, as far as the local clock can tell.
+///
+/// Dropping the guard releases the lock in the background; [`release`](Self::release) also tells how that went.
+#[must_use = "the lock is released as soon as the guard is dropped"]
+pub struct LockGuard {
+    key: LockKey,
+    fence: Fence,
+    validity: Arc<Validity>,
+    /// Closing this channel without an order is the order of a dropped guard.
+    order: oneshot::Sender<Order>,
+}
+
+/// How a release went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Release {
+    /// The lock was held until now and is free.
+    Released,
+    /// The lock had been lost before: the protected work may have overlapped with somebody else's.
+    AlreadyLost,
+    /// The backend did not answer. Clean-up goes on in the background, at most until the lease ends.
+    Unknown,
+}
+
+impl LockGuard {
+    pub(crate) const fn new(
+        key: LockKey,
+        fence: Fence,
+        validity: Arc<Validity>,
+        order: oneshot::Sender<Order>,
+    ) -> Self {
+        Self { key, fence, validity, order }
+    }
+
+    /// The key of the lock, with the manager's prefix.
+    #[must_use]
+    pub const fn key(&self) -> &LockKey {
+        &self.key
+    }
+
+    /// The fence token of this hold; give it to the resource that the lock protects.
+    #[must_use]
+    pub const fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    /// Whether the lock must be taken as lost. `true` stays `true`.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.validity.loss().is_some()
+    }
+
+    /// How long the hold is certain without a further renewal; zero once lost.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        if self.is_lost() { Duration::ZERO } else { self.validity.until().saturating_duration_since(Instant::now()) }
+    }
+
+    /// Resolves when the lock is lost: at the latest when its lease ends by the local clock, which is before it ends on
+    /// the backend, even if no reply ever arrives. It never resolves once the lock was released.
+    ///
+    /// The future is independent of the guard, so that it can be watched from elsewhere.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        let validity = Arc::clone(&self.validity);
+        let key = self.key.clone();
+        async move {
+            validity.signal().cancelled_owned().await;
+            Lost::new(key, validity.loss().unwrap_or(LossReason::Expired))
+        }
+    }
+
+    /// Runs `work` and drops it if the lock is lost before it ends.
+    ///
+    /// ```
+    /// # use nebula_lock::{LockManager, MemoryLock};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let manager = LockManager::new(MemoryLock::new());
+    /// let guard = manager.lock("stock:42").await?;
+    /// let left = guard.run(async { 41 }).await?;
+    /// # assert_eq!(left, 41);
+    /// guard.release().await;
+    /// # Ok::<_, nebula_lock::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the lock was lost before `work` had ended; what `work` did until then stays done.
+    ///
+    /// # Cancel safety
+    ///
+    /// As safe as `work` is.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        let work = pin!(work);
+        let output = tokio::select! {
+            biased;
+            lost = self.lost() => return Err(lost),
+            output = work => output,
+        };
+        // Work that never yielded cannot have been stopped; it ran unprotected all the same.
+        self.validity.loss().map_or(Ok(output), |reason| Err(Lost::new(self.key.clone(), reason)))
+    }
+
+    /// Stops the renewal, releases the lock and tells how that went.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: from the first poll on, the lock is released in the background if the future is dropped. So it is
+    /// when the future is dropped before that, since the guard is.
+    pub async fn release(self) -> Release {
+        let lost = self.is_lost();
+        let (order, outcome) = oneshot::channel();
+        let keeper_left = self.order.send(order).is_err();
+        if lost || keeper_left {
+            return Release::AlreadyLost;
+        }
+        outcome.await.unwrap_or(Release::Unknown)
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("key", &self.key.as_str())
+            .field("fence", &self.fence.get())
+            .field("lost", &self.is_lost())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,259 @@
+//! The trait that a backend implements, and its value types.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt};
+
+use crate::error::Result;
+use crate::fence::Fence;
+use crate::key::LockKey;
+use crate::owner::Owner;
+
+/// The few atomic operations that only a backend can do. Waiting, renewal, deadlines, clean-up and statistics are
+/// written once, for all backends, in [`LockManager`](crate::LockManager).
+///
+/// A *claim* is one owner's wish for one key. A claim *holds* from a successful `try_acquire` until it is released or
+/// its lease, counted on the backend's clock from the last successful `try_acquire` or `renew`, has passed.
+///
+/// # Contract
+///
+/// The suite in [`testing`](crate::testing) (feature `testing`) has one test of the same name for each bullet.
+///
+/// - `exclusion`: at most one claim per key holds at any time; keys do not influence each other.
+/// - `busy_says_when_to_look_again`: an attempt on a held key changes nothing and tells how long the holder's lease
+///   still lasts, if the backend knows.
+/// - `same_owner_keeps_its_hold`: an attempt by the holder succeeds with the same fence and starts the lease anew, so
+///   that an attempt with an unknown outcome can be repeated.
+/// - `lease_expires`: an unrenewed hold ends by itself; the key is free then.
+/// - `renew_extends_own_hold`: `renew` starts the holder's lease anew and returns `true`.
+/// - `renew_never_resurrects`: `renew` of anybody but the holder, or after expiry, returns `false` and changes nothing.
+/// - `release_frees`: `release` by the holder returns `true`, and the key is free.
+/// - `release_of_others_is_refused`: `release` by anybody but the holder returns `false` and changes nothing.
+/// - `fences_increase`: fences of one key strictly increase, over releases and expiries.
+/// - `watch_wakes`: a watch opened before a release of the key yields after it. It may yield at other times as well.
+/// - `inspect_tells_the_holder`: `inspect` shows owner, fence and remaining lease of the holder, and `None` when free.
+/// - `nothing_is_left`: after release or expiry, nothing is stored for the key that would grow with the number of keys.
+#[async_trait]
+pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
+    /// Takes the lock if it is free, for `lease`. `Err`: the backend could not say.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if the claim may hold nevertheless.
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt>;
+
+    /// Starts the lease of a hold anew. `false`: the claim does not hold.
+    ///
+    /// # Errors
+    ///
+    /// When the backend could not say.
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool>;
+
+    /// Gives the claim up. `false`: the claim did not hold.
+    ///
+    /// # Errors
+    ///
+    /// When the backend could not say.
+    async fn release(&self, claim: &Claim) -> Result<bool>;
+
+    /// Opens a source of hints that the claim's key may have become free. Hints may come without reason; the caller
+    /// tries again after opening the watch, and from time to time without a hint.
+    ///
+    /// # Errors
+    ///
+    /// When no watch can be opened now; the caller polls then.
+    async fn watch(&self, claim: &Claim) -> Result<Watch>;
+
+    /// Who holds the key.
+    ///
+    /// # Errors
+    ///
+    /// When the backend could not say.
+    async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>>;
+
+    /// Asks the backend for a sign of life.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// One owner's wish for one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    key: LockKey,
+    owner: Owner,
+}
+
+impl Claim {
+    /// The claim of `owner` on `key`.
+    #[must_use]
+    pub const fn new(key: LockKey, owner: Owner) -> Self {
+        Self { key, owner }
+    }
+
+    /// The key that is claimed.
+    #[must_use]
+    pub const fn key(&self) -> &LockKey {
+        &self.key
+    }
+
+    /// Who claims it.
+    #[must_use]
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+/// The outcome of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The claim holds now.
+    Acquired(Fence),
+    /// Somebody else holds the key.
+    Busy(Busy),
+}
+
+/// What an attempt on a held key learned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Busy {
+    retry_after: Option<Duration>,
+}
+
+impl Busy {
+    /// Held, for an unknown time.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { retry_after: None }
+    }
+
+    /// Adds the time after which the holder's lease ends if it is not renewed.
+    #[must_use]
+    pub const fn with_retry_after(mut self, rest: Duration) -> Self {
+        self.retry_after = Some(rest);
+        self
+    }
+
+    /// The time after which the holder's lease ends if it is not renewed.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+/// Who holds a key, as [`DistributedLock::inspect`] sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    owner: Owner,
+    fence: Fence,
+    remaining: Duration,
+}
+
+impl Holder {
+    /// A holder whose lease lasts for another `remaining`.
+    #[must_use]
+    pub const fn new(owner: Owner, fence: Fence, remaining: Duration) -> Self {
+        Self { owner, fence, remaining }
+    }
+
+    /// The owner.
+    #[must_use]
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The fence token of the hold.
+    #[must_use]
+    pub const fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    /// How long the lease lasts if it is not renewed.
+    #[must_use]
+    pub const fn remaining(&self) -> Duration {
+        self.remaining
+    }
+}
+
+/// A source of hints that a key may have become free.
+pub struct Watch(Option<Pin<Box<dyn Stream<Item = ()> + Send>>>);
+
+impl Watch {
+    /// Hints from `stream`.
+    pub fn new(stream: impl Stream<Item = ()> + Send + 'static) -> Self {
+        Self(Some(Box::pin(stream)))
+    }
+
+    /// No hints at all: the caller has to poll.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether hints can be expected.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Waits for the next hint; for ever if there will be none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no hint is lost.
+    pub async fn changed(&mut self) {
+        if let Some(stream) = &mut self.0 {
+            if stream.next().await.is_some() {
+                return;
+            }
+            self.0 = None;
+        }
+        std::future::pending().await
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("live", &self.is_live()).finish()
+    }
+}
+
+macro_rules! forward {
+    ($pointer:ty) => {
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<L: DistributedLock + ?Sized> DistributedLock for $pointer {
+            async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+                (**self).try_acquire(claim, lease).await
+            }
+
+            async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
+                (**self).renew(claim, lease).await
+            }
+
+            async fn release(&self, claim: &Claim) -> Result<bool> {
+                (**self).release(claim).await
+            }
+
+            async fn watch(&self, claim: &Claim) -> Result<Watch> {
+                (**self).watch(claim).await
+            }
+
+            async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
+                (**self).inspect(key).await
+            }
+
+            async fn ping(&self) -> Result<()> {
+                (**self).ping().await
+            }
+        }
+    };
+}
+
+forward!(Arc<L>);
+forward!(Box<L>);

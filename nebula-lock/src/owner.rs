@@ -1,0 +1,60 @@
+//! Who holds a lock.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind};
+
+/// The identity of one hold: 128 random bits, never a task or thread.
+///
+/// It prints as 32 hexadecimal digits. Whoever knows it can release the lock, so treat it as an internal name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(u128);
+
+impl Owner {
+    /// A fresh owner that nobody else has.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owner({self})")
+    }
+}
+
+impl FromStr for Owner {
+    type Err = Error;
+
+    /// Reads the 32 digits that [`Display`](fmt::Display) prints.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match u128::from_str_radix(text, 16) {
+            Ok(bits) if digits => Ok(Self(bits)),
+            _ => Err(Error::new(ErrorKind::WrongType, "an owner is written as 32 hexadecimal digits")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_round_trips() {
+        let owner = Owner::random();
+        assert_eq!(owner.to_string().parse::<Owner>().unwrap(), owner);
+        assert_eq!(Owner(1).to_string().parse::<Owner>().unwrap(), Owner(1));
+        for bad in ["", "1", "+0000000000000000000000000000000", "zz"] {
+            assert!(bad.parse::<Owner>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Names of metrics and the few places that record them; the table is in the crate's documentation.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use crate::guard::Release;
+use crate::lost::LossReason;
+
+/// How an acquisition ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    Acquired,
+    Busy,
+    Failed,
+    Abandoned,
+}
+
+pub(crate) fn acquisition(ending: Ending, waited: Duration) {
+    let outcome = match ending {
+        Ending::Acquired => "acquired",
+        Ending::Busy => "busy",
+        Ending::Failed => "failed",
+        Ending::Abandoned => "abandoned",
+    };
+    counter!("nebula_lock_acquisitions_total", "outcome" => outcome).increment(1);
+    if matches!(ending, Ending::Acquired) {
+        histogram!("nebula_lock_wait_seconds").record(waited.as_secs_f64());
+    }
+}
+
+pub(crate) fn contended() {
+    counter!("nebula_lock_contended_total").increment(1);
+}
+
+pub(crate) fn renewal_failed() {
+    counter!("nebula_lock_renewal_failures_total").increment(1);
+}
+
+pub(crate) fn lost(reason: LossReason, held: Duration) {
+    counter!("nebula_lock_lost_total", "reason" => reason.label()).increment(1);
+    histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
+}
+
+pub(crate) fn released(outcome: Release, held: Duration) {
+    let outcome = match outcome {
+        Release::Released => "released",
+        Release::AlreadyLost => "already_lost",
+        Release::Unknown => "unknown",
+    };
+    counter!("nebula_lock_releases_total", "outcome" => outcome).increment(1);
+    histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
+}
