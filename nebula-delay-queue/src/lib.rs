@@ -1,1 +1,37 @@
-//! Delayed and immediate messages with leases, retry, dead letters and a transactional outbox; in memory, on SQL and on Redis
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backend;
+mod clock;
+mod consumer;
+mod dead;
+mod error;
+mod listener;
+mod memory;
+mod message;
+mod name;
+mod producer;
+mod queue;
+mod raw;
+mod retry;
+mod telemetry;
+mod wakeup;
+mod worker;
+
+pub use self::{
+    backend::DelayQueueBackend,
+    clock::{Clock, SystemClock, TokioClock},
+    consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, Receipt, Retry, Settled},
+    dead::{DeadLetter, DeadReason, QueueStats, Replay},
+    error::{Error, ErrorKind, Result},
+    listener::{Bound, DelayQueueListener, HandlerError, IntoOutcome, ListenerFn, Outcome, Received, listener_fn},
+    memory::MemoryDelayQueue,
+    message::{DelayMessage, DelayMessageBuilder, NoBody, TRACEPARENT},
+    name::{MessageId, QueueName},
+    producer::{Cancel, DelayQueueProducer, Reschedule, SendOutcome},
+    queue::{DelayQueue, Health},
+    raw::{MAX_BODY_BYTES, MAX_DELAY, MAX_HEADER_BYTES, Priority, RawMessage, Schedule},
+    retry::RetryPolicy,
+    wakeup::{WakeupHub, Wakeups},
+    worker::{Drained, Worker, WorkerBuilder, WorkerOptions},
+};

@@ -1,0 +1,87 @@
+//! A whole backend, and the traits behind an `Arc`.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    Bury, Cancel, Claimed, DeadLetter, DelayQueueConsumer, DelayQueueProducer, MessageId, QueueName, QueueStats,
+    RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled, Wakeups,
+};
+
+/// Both halves in one: what a [`DelayQueue`](crate::DelayQueue) is made of. Implemented for whatever implements both.
+pub trait DelayQueueBackend: DelayQueueProducer + DelayQueueConsumer {}
+
+impl<B: DelayQueueProducer + DelayQueueConsumer + ?Sized> DelayQueueBackend for B {}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<B: DelayQueueProducer + ?Sized> DelayQueueProducer for Arc<B> {
+    async fn enqueue(&self, queue: &QueueName, message: RawMessage) -> Result<SendOutcome> {
+        (**self).enqueue(queue, message).await
+    }
+
+    async fn enqueue_batch(&self, queue: &QueueName, messages: Vec<RawMessage>) -> Result<Vec<SendOutcome>> {
+        (**self).enqueue_batch(queue, messages).await
+    }
+
+    async fn cancel(&self, queue: &QueueName, id: &MessageId) -> Result<Cancel> {
+        (**self).cancel(queue, id).await
+    }
+
+    async fn reschedule(&self, queue: &QueueName, id: &MessageId, schedule: Schedule) -> Result<Reschedule> {
+        (**self).reschedule(queue, id, schedule).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        (**self).ping().await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<B: DelayQueueConsumer + ?Sized> DelayQueueConsumer for Arc<B> {
+    async fn claim(&self, queue: &QueueName, max: usize, lease: Duration) -> Result<Claimed> {
+        (**self).claim(queue, max, lease).await
+    }
+
+    async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
+        (**self).ack(queue, receipts).await
+    }
+
+    async fn retry(&self, queue: &QueueName, requests: &[Retry]) -> Result<Vec<Settled>> {
+        (**self).retry(queue, requests).await
+    }
+
+    async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
+        (**self).extend(queue, receipts, lease).await
+    }
+
+    async fn bury(&self, queue: &QueueName, requests: &[Bury]) -> Result<Vec<Settled>> {
+        (**self).bury(queue, requests).await
+    }
+
+    async fn dead_letters(&self, queue: &QueueName, skip: usize, limit: usize) -> Result<Vec<DeadLetter>> {
+        (**self).dead_letters(queue, skip, limit).await
+    }
+
+    async fn replay(&self, queue: &QueueName, id: &MessageId) -> Result<Replay> {
+        (**self).replay(queue, id).await
+    }
+
+    async fn purge(&self, queue: &QueueName, id: Option<&MessageId>) -> Result<u64> {
+        (**self).purge(queue, id).await
+    }
+
+    async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
+        (**self).stats(queue).await
+    }
+
+    fn wakeups(&self, queue: &QueueName) -> Wakeups {
+        (**self).wakeups(queue)
+    }
+
+    fn poll_interval(&self) -> Duration {
+        (**self).poll_interval()
+    }
+}

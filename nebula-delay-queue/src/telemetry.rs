@@ -1,0 +1,81 @@
+//! The names of all metrics, and the only code that writes them.
+
+use std::{sync::Once, time::Duration};
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::{DeadReason, Delivery, QueueName, QueueStats, SendOutcome};
+
+const SENT: &str = "nebula_delay_queue_sent_total";
+const DELIVERED: &str = "nebula_delay_queue_delivered_total";
+const HANDLED: &str = "nebula_delay_queue_handled_total";
+const DEAD: &str = "nebula_delay_queue_dead_total";
+const LATENESS: &str = "nebula_delay_queue_lateness_seconds";
+const HANDLER: &str = "nebula_delay_queue_handler_seconds";
+const IN_FLIGHT: &str = "nebula_delay_queue_in_flight";
+const MESSAGES: &str = "nebula_delay_queue_messages";
+const ERRORS: &str = "nebula_delay_queue_worker_errors_total";
+
+pub(crate) fn describe() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        describe_counter!(SENT, "Messages sent, by outcome (accepted, duplicate)");
+        describe_counter!(DELIVERED, "Messages handed to a worker, retries included");
+        describe_counter!(HANDLED, "Deliveries by result (done, retried, dead, returned, lease-lost)");
+        describe_counter!(DEAD, "Dead letters by reason");
+        describe_histogram!(LATENESS, Unit::Seconds, "Time from when a message could be claimed until it was");
+        describe_histogram!(HANDLER, Unit::Seconds, "Duration of handler calls");
+        describe_gauge!(IN_FLIGHT, "Messages that this process holds under a lease");
+        describe_gauge!(MESSAGES, "Messages by state (backlog, delayed, leased, dead), when last asked");
+        describe_counter!(ERRORS, "Backend errors that workers met, by operation");
+    });
+}
+
+pub(crate) fn sent(queue: &QueueName, outcomes: &[SendOutcome]) {
+    let accepted = outcomes.iter().filter(|outcome| outcome.is_accepted()).count();
+    let duplicates = outcomes.len() - accepted;
+    if accepted > 0 {
+        counter!(SENT, "queue" => queue.to_string(), "outcome" => "accepted").increment(accepted as u64);
+    }
+    if duplicates > 0 {
+        counter!(SENT, "queue" => queue.to_string(), "outcome" => "duplicate").increment(duplicates as u64);
+    }
+}
+
+pub(crate) fn delivered(queue: &QueueName, deliveries: &[Delivery]) {
+    counter!(DELIVERED, "queue" => queue.to_string()).increment(deliveries.len() as u64);
+    let lateness = histogram!(LATENESS, "queue" => queue.to_string());
+    for delivery in deliveries {
+        lateness.record(delivery.lateness.as_secs_f64());
+    }
+}
+
+pub(crate) fn handled(queue: &QueueName, result: &'static str, count: u64) {
+    if count > 0 {
+        counter!(HANDLED, "queue" => queue.to_string(), "result" => result).increment(count);
+    }
+}
+
+pub(crate) fn dead(queue: &QueueName, reason: &DeadReason) {
+    counter!(DEAD, "queue" => queue.to_string(), "reason" => reason.name()).increment(1);
+}
+
+pub(crate) fn handler_ran(queue: &QueueName, duration: Duration) {
+    histogram!(HANDLER, "queue" => queue.to_string()).record(duration.as_secs_f64());
+}
+
+pub(crate) fn in_flight(queue: &QueueName, count: usize) {
+    gauge!(IN_FLIGHT, "queue" => queue.to_string()).set(count as f64);
+}
+
+pub(crate) fn worker_error(queue: &QueueName, operation: &'static str) {
+    counter!(ERRORS, "queue" => queue.to_string(), "operation" => operation).increment(1);
+}
+
+pub(crate) fn stats(queue: &QueueName, stats: &QueueStats) {
+    let states =
+        [("backlog", stats.backlog), ("delayed", stats.delayed), ("leased", stats.leased), ("dead", stats.dead)];
+    for (state, count) in states {
+        gauge!(MESSAGES, "queue" => queue.to_string(), "state" => state).set(count as f64);
+    }
+}
