@@ -5,6 +5,8 @@ mod backend;
 mod clock;
 mod consumer;
 mod dead;
+#[cfg(any(feature = "sqlite", feature = "redis"))]
+mod envelope;
 mod error;
 mod listener;
 mod memory;
@@ -14,6 +16,8 @@ mod producer;
 mod queue;
 mod raw;
 mod retry;
+#[cfg(feature = "sqlite")]
+mod sql;
 mod telemetry;
 mod wakeup;
 mod worker;
@@ -35,3 +39,11 @@ pub use self::{
     wakeup::{WakeupHub, Wakeups},
     worker::{Drained, Worker, WorkerBuilder, WorkerOptions},
 };
+
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sql::SqlDelayQueue;
+/// The database driver, so that applications use the same one.
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlx;

@@ -1,0 +1,81 @@
+//! The stored form of what surrounds a body.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{MessageId, Priority, RawMessage, RetryPolicy, Schedule, clock::duration_ms, error::BoxError};
+
+/// Everything about a message that backends keep but do not look at.
+///
+/// Fields are only ever added, optional, so that old and new processes understand each other; a change that an old
+/// process would misunderstand takes a new version, which it then refuses.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Envelope<'a> {
+    v: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<Cow<'a, RetryPolicy>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "map_is_empty")]
+    headers: Cow<'a, BTreeMap<String, String>>,
+}
+
+fn map_is_empty(map: &BTreeMap<String, String>) -> bool {
+    map.is_empty()
+}
+
+const VERSION: u32 = 1;
+
+impl<'a> Envelope<'a> {
+    pub(crate) fn of(message: &'a RawMessage) -> Self {
+        Self {
+            v: VERSION,
+            retry: message.retry.as_ref().map(Cow::Borrowed),
+            ttl_ms: message.expires_after.map(duration_ms),
+            headers: Cow::Borrowed(&message.headers),
+        }
+    }
+}
+
+impl Envelope<'static> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, BoxError> {
+        let envelope: Self = serde_json::from_slice(text)?;
+        if envelope.v != VERSION {
+            return Err(format!("envelope version {} is not understood", envelope.v).into());
+        }
+        Ok(envelope)
+    }
+
+    pub(crate) fn open(self, id: MessageId, priority: Priority, body: Bytes) -> RawMessage {
+        let mut message = RawMessage::new(id, body).with_schedule(Schedule::NOW).with_priority(priority);
+        message.retry = self.retry.map(Cow::into_owned);
+        message.expires_after = self.ttl_ms.map(Duration::from_millis);
+        message.headers = self.headers.into_owned();
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_survives_storage() {
+        let mut message = RawMessage::new(MessageId::new("a").unwrap(), "body");
+        message.retry = Some(RetryPolicy::exponential(5, Duration::from_secs(1)));
+        message.expires_after = Some(Duration::from_secs(9));
+        message.headers.insert("k".into(), "v\n\"".into());
+        let stored = serde_json::to_vec(&Envelope::of(&message)).unwrap();
+        let read = Envelope::parse(&stored).unwrap().open(message.id.clone(), Priority::Normal, message.body.clone());
+        assert_eq!(read, message);
+    }
+
+    #[test]
+    fn later_additions_are_ignored_and_later_versions_refused() {
+        assert!(Envelope::parse(br#"{"v":1,"later":true}"#).is_ok());
+        assert!(Envelope::parse(br#"{"v":2}"#).is_err());
+        assert!(Envelope::parse(b"junk").is_err());
+    }
+}
