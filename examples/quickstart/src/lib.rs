@@ -1,1 +1,1 @@
-//! One short program per Nebula crate
+//! One short program per Nebula crate, in `src/bin`. Each of them runs without any server: `cargo run -p quickstart --bin lock`.
