@@ -1,1 +1,51 @@
-//! Passwords (argon2id), strictly verified access tokens and rotating refresh tokens, with an axum extractor
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
+mod clock;
+mod config;
+mod duration;
+mod error;
+mod key;
+mod password;
+mod provider;
+mod random;
+mod session;
+mod telemetry;
+mod token;
+
+pub use secrecy;
+
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use crate::session::{SqliteRefreshStore, migrate};
+pub use crate::{
+    clock::{Clock, ManualClock, SystemClock, TokioClock},
+    config::{
+        Auth, AuthConfig, JwtConfig, MfaConfig, PasswordConfig, PublicKeyConfig, RbacConfig, SessionConfig,
+        SessionStoreKind,
+    },
+    error::{Error, ErrorKind},
+    key::{Algorithm, KeySet, SigningKey, VerifyingKey},
+    password::{
+        Argon2Params, BreachList, DenyList, Hashed, PasswordHash, PasswordHasher, PasswordPolicy, PasswordRefusal,
+        Verified,
+    },
+    provider::{
+        AuthenticatedSubject, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials,
+        PasswordAccount, PasswordAccounts, PasswordProvider,
+    },
+    session::{
+        DeviceFingerprint, MemoryRefreshStore, NewSession, RefreshOptions, RefreshRefusal, RefreshStore, Refreshed,
+        Revocation, RevokeReason, Rotation, RotationOutcome, Session, SessionService, StoreSessionCheck,
+        SubjectDirectory, SubjectState, TokenHash, TokenPair,
+    },
+    token::{
+        AccessGrant, AuthMethod, IssuedToken, Principal, RevokedTokens, SessionCheck, SessionStatus, TokenRefusal,
+        TokenService, Verdict,
+    },
+};
+#[cfg(feature = "sqlite")]
+pub use sqlx;

@@ -1,0 +1,127 @@
+//! Login with a password.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, credentials::Authenticated};
+use crate::{
+    error::{Error, ErrorKind},
+    password::{PasswordHash, PasswordHasher, Verified},
+    telemetry,
+    token::AuthMethod,
+};
+
+/// Longer names are nobody's.
+const MAX_IDENTIFIER_BYTES: usize = 320;
+
+/// A stored account.
+#[derive(Debug, Clone)]
+pub struct PasswordAccount {
+    /// The stable id.
+    pub subject: String,
+    /// The stored hash.
+    pub hash: PasswordHash,
+    /// Whether the account may be used.
+    pub active: bool,
+    /// The version of its permissions, if the application keeps one.
+    pub permission_version: Option<u64>,
+}
+
+/// Where the application keeps its accounts.
+///
+/// # Contract
+/// - `find` gets the canonical form of the name: trimmed and in lower case. Keep a unique index on that form, with a
+///   collation that does not fold further.
+/// - `replace_hash` writes `new` only where `old` is still stored, so that it never undoes a password change.
+#[async_trait]
+pub trait PasswordAccounts: fmt::Debug + Send + Sync + 'static {
+    /// The account of that name.
+    ///
+    /// # Errors
+    /// When the accounts cannot be read.
+    ///
+    /// # Cancel safety
+    /// Implementations only read, so dropping the future has no effect.
+    async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error>;
+
+    /// Replaces an outdated hash after a successful login.
+    ///
+    /// # Errors
+    /// When the account cannot be written; the login succeeds all the same.
+    ///
+    /// # Cancel safety
+    /// The hash may or may not have been replaced; both verify.
+    async fn replace_hash(&self, subject: &str, old: &PasswordHash, new: &PasswordHash) -> Result<(), Error>;
+}
+
+/// Checks names and passwords, upgrades outdated hashes, and takes as long for users who do not exist.
+#[derive(Debug, Clone)]
+pub struct PasswordProvider<A> {
+    hasher: PasswordHasher,
+    accounts: A,
+}
+
+impl<A: PasswordAccounts> PasswordProvider<A> {
+    /// A provider for these accounts.
+    #[must_use]
+    pub const fn new(hasher: PasswordHasher, accounts: A) -> Self {
+        Self { hasher, accounts }
+    }
+
+    async fn check(&self, identifier: &str, password: &secrecy::SecretString) -> Result<Authentication, Error> {
+        let canonical = canonical(identifier);
+        let account = match &canonical {
+            Some(identifier) => self.accounts.find(identifier).await?,
+            None => None,
+        };
+        let Some(account) = account else {
+            let _ = self.hasher.verify_unknown_user(password.clone()).await?;
+            return Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials));
+        };
+        match self.hasher.verify(password.clone(), &account.hash).await? {
+            Verified::NoMatch => return Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials)),
+            Verified::Match => {}
+            Verified::MatchNeedsRehash(new) => {
+                if let Err(error) = self.accounts.replace_hash(&account.subject, &account.hash, &new).await {
+                    // The user is who they say; the upgrade is tried again at the next login.
+                    tracing::warn!(target: "nebula_auth", %error, "an outdated password hash could not be replaced");
+                }
+            }
+        }
+        // Only who knows the password learns that the account is closed.
+        if !account.active {
+            return Ok(Authentication::Refused(AuthenticationRefusal::AccountInactive));
+        }
+        let mut who = Authenticated::new(account.subject, AuthMethod::Password);
+        who.permission_version = account.permission_version;
+        Ok(Authentication::Authenticated(who))
+    }
+}
+
+#[async_trait]
+impl<A: PasswordAccounts> AuthenticationProvider for PasswordProvider<A> {
+    /// # Cancel safety
+    /// Safe; a hash that has begun runs to its end on its thread.
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Authentication, Error> {
+        let Credentials::Password { identifier, password } = credentials else {
+            return Ok(Authentication::Unsupported);
+        };
+        let outcome = self.check(identifier, password).await;
+        telemetry::login(match &outcome {
+            Ok(Authentication::Authenticated(_)) => "authenticated",
+            Ok(Authentication::Refused(refusal)) => refusal.code(),
+            Ok(Authentication::Unsupported) => "unsupported",
+            Err(error) if error.kind() == ErrorKind::Busy => "busy",
+            Err(_) => "error",
+        });
+        outcome
+    }
+}
+
+/// Trimmed and in lower case; nothing for names that cannot be anybody's, control characters included.
+fn canonical(identifier: &str) -> Option<String> {
+    let name = identifier.trim();
+    let fine = (1..=MAX_IDENTIFIER_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    fine.then(|| name.to_lowercase())
+}

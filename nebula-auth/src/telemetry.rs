@@ -1,0 +1,60 @@
+//! The one place that names metrics and log events.
+
+use std::time::Duration;
+
+use crate::{error::Error, token::Verdict};
+
+pub(crate) fn token_issued() {
+    metrics::counter!("nebula_auth_tokens_issued_total").increment(1);
+}
+
+pub(crate) fn token_verified(verdict: &Verdict) {
+    let outcome = match verdict {
+        Verdict::Accepted(_) => "accepted",
+        Verdict::Refused(refusal) => {
+            tracing::debug!(target: "nebula_auth", reason = refusal.code(), "access token refused");
+            refusal.code()
+        }
+    };
+    metrics::counter!("nebula_auth_tokens_verified_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn check_failed(error: &Error) {
+    tracing::warn!(target: "nebula_auth", %error, "session check could not answer; the token is not accepted");
+    metrics::counter!("nebula_auth_tokens_verified_total", "outcome" => "check_failed").increment(1);
+}
+
+pub(crate) fn password_hashed(operation: &'static str, waited: Duration, took: Duration) {
+    metrics::histogram!("nebula_auth_password_wait_seconds").record(waited.as_secs_f64());
+    metrics::histogram!("nebula_auth_password_hash_seconds", "operation" => operation).record(took.as_secs_f64());
+}
+
+pub(crate) fn password_busy() {
+    tracing::warn!(target: "nebula_auth", "password hashing is saturated; a request was turned away");
+    metrics::counter!("nebula_auth_password_busy_total").increment(1);
+}
+
+pub(crate) fn login(outcome: &'static str) {
+    metrics::counter!("nebula_auth_logins_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn session_started() {
+    metrics::counter!("nebula_auth_sessions_started_total").increment(1);
+}
+
+pub(crate) fn refreshed(outcome: &'static str) {
+    metrics::counter!("nebula_auth_refreshes_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn reuse_detected(session_id: &str, subject: &str) {
+    tracing::warn!(
+        target: "nebula_auth",
+        session_id = ?session_id,
+        subject = ?subject,
+        "a used refresh token came back; the session is revoked"
+    );
+}
+
+pub(crate) fn sessions_revoked(reason: &'static str, count: u64) {
+    metrics::counter!("nebula_auth_sessions_revoked_total", "reason" => reason).increment(count);
+}

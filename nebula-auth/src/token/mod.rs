@@ -1,0 +1,21 @@
+//! Access tokens: what they say, how they are issued and how strictly they are read.
+
+mod check;
+mod claims;
+mod header;
+mod json;
+mod jws;
+mod principal;
+mod refusal;
+mod service;
+
+pub use self::{
+    check::{RevokedTokens, SessionCheck, SessionStatus},
+    principal::{AccessGrant, AuthMethod, Principal},
+    refusal::TokenRefusal,
+    service::{IssuedToken, TokenService, Verdict},
+};
+pub(crate) use self::{
+    claims::{Claims, scope_token},
+    header::TokenType,
+};
