@@ -5,7 +5,9 @@ mod acquire;
 mod backoff;
 mod candidate;
 mod cleanup;
+mod config;
 mod core;
+mod duration;
 mod error;
 mod fence;
 mod guard;
@@ -17,8 +19,14 @@ mod manager;
 mod memory;
 mod options;
 mod owner;
+#[cfg(feature = "redis")]
+mod redis;
 mod telemetry;
 mod validity;
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -29,6 +37,7 @@ pub mod __private;
 pub use nebula_macros::distributed_lock;
 
 pub use crate::acquire::{Acquire, TryAcquire};
+pub use crate::config::{LockConfig, Provider};
 pub use crate::error::{Error, ErrorKind, LockError, Result};
 pub use crate::fence::Fence;
 pub use crate::guard::{LockGuard, Release};
@@ -38,3 +47,10 @@ pub use crate::lost::{LossReason, Lost};
 pub use crate::manager::{Health, LockManager, Shutdown};
 pub use crate::memory::MemoryLock;
 pub use crate::owner::Owner;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use crate::redis::RedisLock;
+/// The Redis plumbing, with connections that repair themselves.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use nebula_redis;

@@ -213,7 +213,7 @@ impl Watch {
             }
             self.0 = None;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -188,6 +188,11 @@ impl LockManager {
         Shutdown::TimedOut { held }
     }
 
+    pub(crate) fn with_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
     pub(crate) const fn options(&self) -> &Options {
         &self.options
     }

@@ -1,0 +1,193 @@
+//! Configuration: the section `nebula.lock`.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::duration;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lock::DistributedLock;
+use crate::manager::LockManager;
+use crate::memory::MemoryLock;
+use crate::options::Options;
+
+/// The section `nebula.lock` of an application's configuration. Unknown keys are refused; durations are text such as
+/// `"30s"` or integers in milliseconds.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `provider` | `redis` if `redis.enabled`, else `memory` | where the locks live: `memory` or `redis` |
+/// | `prefix` | empty | put before every key |
+/// | `default-lease-time` | 30 s | first lease of a lock for which the call names none |
+/// | `watch-dog-timeout` | 30 s | lease that renewals ask for, every third of it |
+/// | `default-wait-time` | 10 s | how long `lock` waits |
+/// | `retry-interval` | 100 ms | how often a waiting caller tries again where it cannot be woken |
+/// | `max-hold-time` | unlimited | the longest hold |
+/// | `redis.enabled` | `false` | chooses `redis` if `provider` does not say |
+/// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
+/// | `redis.username`, `redis.password` | none | win over those in the URL |
+/// | `redis.response-timeout` | 2 s | how long to wait for a reply |
+///
+/// The five times may also stand under `redis`, where they win.
+///
+/// ```
+/// use nebula_lock::LockConfig;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let config: LockConfig = serde_json::from_str(r#"{ "provider": "memory", "default-wait-time": "2s" }"#)?;
+/// let locks = config.connect().await?;
+/// assert!(locks.try_lock("seat:1").await?.is_some());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LockConfig {
+    provider: Option<Provider>,
+    prefix: String,
+    #[serde(deserialize_with = "duration::optional")]
+    default_lease_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    watch_dog_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    default_wait_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    retry_interval: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    max_hold_time: Option<Duration>,
+    redis: RedisSection,
+}
+
+/// Where locks live.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// In this process.
+    Memory,
+    /// On a Redis server (feature `redis`).
+    Redis,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct RedisSection {
+    enabled: Option<bool>,
+    url: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    #[serde(deserialize_with = "duration::optional")]
+    response_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    default_lease_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    watch_dog_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    default_wait_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    retry_interval: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    max_hold_time: Option<Duration>,
+}
+
+impl LockConfig {
+    /// Locks in this process, with the defaults.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { provider: Some(Provider::Memory), ..Self::default() }
+    }
+
+    /// Locks on the Redis server at `url`, with the defaults.
+    #[must_use]
+    pub fn redis(url: impl Into<String>) -> Self {
+        let redis = RedisSection { url: Some(SecretString::from(url.into())), ..RedisSection::default() };
+        Self { provider: Some(Provider::Redis), redis, ..Self::default() }
+    }
+
+    /// Where the locks will live.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] if `provider` and `redis.enabled` contradict each other.
+    pub fn provider(&self) -> Result<Provider> {
+        match (self.provider, self.redis.enabled) {
+            (Some(Provider::Redis), Some(false)) => {
+                Err(Error::new(ErrorKind::ConfigInvalid, "`provider` is `redis`, but `redis.enabled` is `false`"))
+            }
+            (Some(provider), _) => Ok(provider),
+            (None, Some(true)) => Ok(Provider::Redis),
+            (None, _) => Ok(Provider::Memory),
+        }
+    }
+
+    /// Connects and returns the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] for contradictions, values that cannot work and providers that are not compiled in;
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Auth`] if the server cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was opened is closed.
+    pub async fn connect(&self) -> Result<LockManager> {
+        match self.provider()? {
+            Provider::Memory => self.connect_with(MemoryLock::new()),
+            #[cfg(feature = "redis")]
+            Provider::Redis => self.connect_with(self.redis.backend().await?),
+            #[cfg(not(feature = "redis"))]
+            Provider::Redis => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "provider `redis` needs the feature `redis` of nebula-lock; compiled in: memory",
+            )),
+        }
+    }
+
+    /// A manager with these settings over a backend that the application brings: one that shares a connection, say, or a
+    /// backend of its own. `provider` and the connection settings are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] for times that cannot work.
+    pub fn connect_with(&self, backend: impl DistributedLock) -> Result<LockManager> {
+        let defaults = Options::default();
+        let lease = self.redis.default_lease_time.or(self.default_lease_time).unwrap_or(defaults.lease);
+        let watchdog = self.redis.watch_dog_timeout.or(self.watch_dog_timeout).unwrap_or(defaults.lease);
+        let options = Options {
+            lease,
+            watchdog: Some(watchdog),
+            wait: self.redis.default_wait_time.or(self.default_wait_time).unwrap_or(defaults.wait),
+            max_hold: self.redis.max_hold_time.or(self.max_hold_time),
+            retry_interval: self.redis.retry_interval.or(self.retry_interval).unwrap_or(defaults.retry_interval),
+            ..defaults
+        };
+        options.terms(None, options.wait).map_err(|error| {
+            Error::new(ErrorKind::ConfigInvalid, "the times of `nebula.lock` cannot work").with_source(error)
+        })?;
+        Ok(LockManager::new(backend).with_options(options).with_prefix(&self.prefix))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RedisSection {
+    async fn backend(&self) -> Result<impl DistributedLock + use<>> {
+        use secrecy::ExposeSecret;
+
+        let mut redis = self
+            .url
+            .as_ref()
+            .map_or_else(nebula_redis::RedisConfig::default, |url| nebula_redis::RedisConfig::new(url.expose_secret()));
+        if let Some(username) = &self.username {
+            redis = redis.with_username(username);
+        }
+        if let Some(password) = &self.password {
+            redis = redis.with_password(password.clone());
+        }
+        if let Some(time) = self.response_timeout {
+            redis = redis.with_response_timeout(time);
+        }
+        let connection = redis.connect().await?;
+        Ok(crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?))
+    }
+}

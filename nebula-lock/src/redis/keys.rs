@@ -1,0 +1,46 @@
+//! Where locks are stored.
+
+use crate::key::LockKey;
+
+/// Version of the stored form; other versions live beside it without seeing each other's locks.
+const VERSION: u8 = 1;
+
+/// Locks are spread over this many hash tags, each with one fence counter. A counter of its own for every lock would
+/// either stay for ever or, deleted, lose its protection against a clock that is set back.
+const BUCKETS: u64 = 1024;
+
+/// The names that belong to one lock. They share a hash tag, so that they live on one node of a cluster.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// The lock itself, and the channel on which its release is announced.
+    pub(super) lock: String,
+    pub(super) fence: String,
+}
+
+impl Keys {
+    pub(super) fn new(namespace: &str, key: &LockKey) -> Self {
+        let bucket = fnv1a(key.as_str().as_bytes()) % BUCKETS;
+        Self {
+            lock: format!("{namespace}:{VERSION}:{{{bucket:x}}}:{key}"),
+            fence: format!("{namespace}:{VERSION}:fence:{{{bucket:x}}}"),
+        }
+    }
+}
+
+/// FNV-1a with 64 bits (Fowler, Noll, Vo). Part of the stored form: every process has to find the same bucket.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_form_does_not_change() {
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c, "the published test vector");
+        let keys = Keys::new("nebula:lock", &LockKey::new("seat:1").unwrap());
+        assert_eq!(keys.lock, "nebula:lock:1:{385}:seat:1");
+        assert_eq!(keys.fence, "nebula:lock:1:fence:{385}");
+    }
+}

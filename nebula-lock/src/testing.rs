@@ -1,0 +1,108 @@
+//! The conformance suite: every bullet of [`DistributedLock`]'s contract as a test, for any backend.
+//!
+//! ```
+//! # fn main() {}
+//! use nebula_lock::testing::Fixture;
+//! use nebula_lock::{MemoryLock, conformance_suite};
+//!
+//! #[derive(Debug)]
+//! struct Memory(MemoryLock);
+//!
+//! impl Fixture for Memory {
+//!     type Lock = MemoryLock;
+//!
+//!     async fn start() -> Self {
+//!         Self(MemoryLock::new())
+//!     }
+//!
+//!     fn lock(&self) -> MemoryLock {
+//!         self.0.clone()
+//!     }
+//!
+//!     async fn stored(&self) -> usize {
+//!         self.0.held()
+//!     }
+//! }
+//!
+//! conformance_suite!(Memory);
+//! ```
+
+pub mod contract;
+pub mod handle;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::key::LockKey;
+use crate::lock::{Claim, DistributedLock};
+use crate::owner::Owner;
+
+/// A lease that does not end during a test.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A lease that ends soon.
+const SHORT: Duration = Duration::from_millis(60);
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Brings one backend to the suite.
+pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The backend.
+    type Lock: DistributedLock + Clone;
+
+    /// Starts, or connects to, a backend in which no lock is held and which no other test uses.
+    fn start() -> impl Future<Output = Self> + Send;
+
+    /// The backend. Several calls see the same locks.
+    fn lock(&self) -> Self::Lock;
+
+    /// How many entries are stored for locks and waiting callers, except for those whose number does not grow with the
+    /// number of locks.
+    fn stored(&self) -> impl Future<Output = usize> + Send;
+}
+
+/// Defines one `#[tokio::test]` for each part of the contract, run with the given [`Fixture`].
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fixture:ty) => {
+        $crate::conformance_suite!(@tests $fixture, contract:
+            exclusion, busy_says_when_to_look_again, same_owner_keeps_its_hold, lease_expires, renew_extends_own_hold,
+            renew_never_resurrects, release_frees, release_of_others_is_refused, fences_increase, watch_wakes,
+            inspect_tells_the_holder, nothing_is_left);
+        $crate::conformance_suite!(@tests $fixture, handle:
+            ping_answers, release_tells_the_outcome, dropped_guard_releases, waiting_callers_get_it_in_turn,
+            expired_lock_passes_to_a_waiting_caller, renewed_beyond_its_lease, stolen_lock_is_noticed,
+            cancelled_acquisitions_leave_nothing, thousand_tasks_on_one_key);
+    };
+    (@tests $fixture:ty, $module:ident: $($name:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $crate::testing::$module::$name::<$fixture>().await.expect("the backend answers");
+            }
+        )*
+    };
+}
+
+fn claim(key: &str) -> Claim {
+    #[expect(clippy::expect_used, reason = "the keys of this suite are valid")]
+    Claim::new(LockKey::new(key).expect("a valid key"), Owner::random())
+}
+
+/// Repeats `attempt` until it yields a value.
+async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
+    let repeated = async {
+        loop {
+            match attempt().await {
+                Some(value) => return value,
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    #[expect(clippy::panic, reason = "a test helper fails by panicking")]
+    timeout(PATIENCE, repeated).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}

@@ -1,0 +1,77 @@
+//! The Redis backend against the contract, with and without wake-ups.
+
+use std::sync::Arc;
+
+use nebula_lock::nebula_redis::{Connection, RedisConfig};
+use nebula_lock::testing::Fixture;
+use nebula_lock::{DistributedLock, RedisLock, conformance_suite};
+use nebula_test_support::{redis_url, unique};
+use redis::AsyncCommands;
+
+#[derive(Debug)]
+struct Redis {
+    connection: Connection,
+    lock: RedisLock<Connection>,
+    namespace: String,
+}
+
+impl Fixture for Redis {
+    type Lock = RedisLock<Connection>;
+
+    async fn start() -> Self {
+        let config = RedisConfig::new(redis_url().await);
+        let connection = config.connect().await.expect("the test server runs");
+        let namespace = unique("lock");
+        let lock = RedisLock::new(connection.clone())
+            .with_subscriber(config.subscriber().expect("inside a runtime"))
+            .with_namespace(namespace.clone());
+        Self { connection, lock, namespace }
+    }
+
+    fn lock(&self) -> Self::Lock {
+        self.lock.clone()
+    }
+
+    /// Locks and subscriptions; fence counters are bounded in number.
+    async fn stored(&self) -> usize {
+        let mut connection = self.connection.clone();
+        let keys: Vec<String> = connection.keys(format!("{}:*", self.namespace)).await.expect("the server answers");
+        let channels: Vec<String> = redis::cmd("PUBSUB")
+            .arg("CHANNELS")
+            .arg(format!("{}:*", self.namespace))
+            .query_async(&mut connection)
+            .await
+            .expect("the server answers");
+        keys.iter().filter(|key| !key.contains(":fence:")).count() + channels.len()
+    }
+}
+
+/// Without a subscriber: waiting callers poll.
+#[derive(Debug)]
+struct Polling(Redis);
+
+impl Fixture for Polling {
+    type Lock = Arc<dyn DistributedLock>;
+
+    async fn start() -> Self {
+        Self(Redis::start().await)
+    }
+
+    fn lock(&self) -> Self::Lock {
+        Arc::new(RedisLock::new(self.0.connection.clone()).with_namespace(self.0.namespace.clone()))
+    }
+
+    async fn stored(&self) -> usize {
+        self.0.stored().await
+    }
+}
+
+mod subscribed {
+    use super::*;
+    conformance_suite!(Redis);
+}
+
+mod polling {
+    use super::*;
+    conformance_suite!(Polling);
+}
