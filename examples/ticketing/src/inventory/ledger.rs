@@ -4,37 +4,64 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use tokio::sync::watch;
 
+use super::{Changes, Counts, Cursor, LedgerImage, Snapshot};
 use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 
 /// Decides AVAILABLE → LOCKED, and follows the database for SOLD.
 ///
 /// # Contract
 ///
-/// * `hold` is one atomic step: all seats or none.
-/// * `hold` is idempotent by order: the same order and seats again answer [`Hold::Held`] and change nothing; the same
-///   order with other seats answers [`Hold::OtherSeats`].
-/// * A seat is never held by two orders, whatever runs at the same time.
-/// * One user never holds or owns more than the session's limit of seats.
-/// * `release` frees only seats that this order still holds; a sold seat stays sold.
-/// * `sell` turns the seats that this order holds into SOLD, and is idempotent.
-/// * Each change appends to the session's change log, in the same step.
-/// * A session that was never loaded, or whose memory was lost, answers [`Hold::NotReady`] until `load` is called; it
-///   never answers from an older state.
-/// * `load` with an epoch that is not greater than the present one changes nothing and answers `false`.
+/// The suite in `tests/ledger` has one test of the same name for each bullet.
+///
+/// * `hold_takes_all_or_none`: `hold` is one atomic step; a refusal changes nothing and names every seat that is taken.
+/// * `hold_repeats_by_order`: the order's own seats again, in whatever sequence, answer [`Hold::Held`] and change
+///   nothing but the age of the hold, also when they are sold by now; the same order with other seats is refused with
+///   [`Hold::OtherSeats`].
+/// * `no_seat_twice`: a seat is never held by two orders, whatever runs at the same time.
+/// * `user_limit_counts_held_and_sold`: one user never holds or owns more than the session's limit of seats.
+/// * `unknown_seats_are_refused`: seats outside the plan are refused.
+/// * `release_frees_only_holds`: `release` frees the seats that this order still holds; sold seats stay sold.
+/// * `expire_spares_young_holds`: `expire` is `release`, unless the hold is younger than the given age; both are one
+///   step. So a hold repeated in time is never taken away by a sweep that looked a moment earlier.
+/// * `sell_repeats`: `sell` turns the seats that this order holds into SOLD, once; of an order that holds nothing it
+///   changes nothing and says so.
+/// * `changes_are_logged`: each change appends to the session's change log in the same step; the log replayed over a
+///   snapshot gives every later snapshot.
+/// * `old_cursors_reset`: a cursor of another epoch, or one the log does not reach back to, answers [`Changes::Reset`].
+/// * `watch_hints`: a watch sees a hint after each change, see [`HINT_COVERS`].
+/// * `counts_add_up`: available + locked + sold = seats, in counts and snapshots alike.
+/// * `holds_lists_the_oldest`: `holds` lists unsold orders by age.
+/// * `unloaded_is_not_ready`: a session that was never loaded answers `NotReady`, and `None` where it has no such word.
+/// * `load_replaces_all`: `load` becomes visible at once as a whole; what the image does not know is gone.
+/// * `older_epochs_do_not_load`: `load` with an epoch that is not greater than the present one changes nothing.
+///
+/// And for a ledger whose memory is on another machine: after that memory was lost, or restored from an older copy, the
+/// session answers as if it was never loaded.
+///
+/// The methods are cancel safe in the sense that matters here: a step happens as a whole or not at all, and asking again
+/// with the same order finds out. Whether it happened is unknown to a caller that left.
 #[async_trait]
 pub trait SeatLedger: std::fmt::Debug + Send + Sync + 'static {
     /// Holds seats for an order, all or none.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger could not say; the same for all other methods.
     async fn hold(&self, request: &HoldRequest) -> Result<Hold, LedgerError>;
 
-    /// Frees the seats that `order` still holds; answers how many.
+    /// Frees the seats that `order` still holds.
     async fn release(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError>;
 
-    /// Marks the seats that `order` holds as sold; answers how many.
+    /// Frees the seats that `order` still holds if nobody asked for this hold within `age`.
+    async fn expire(&self, session: SessionId, order: OrderId, age: Duration) -> Result<Settled, LedgerError>;
+
+    /// Marks the seats that `order` holds as sold.
     async fn sell(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError>;
 
     /// Replaces what is known about a session by what the database says, under a newer epoch.
-    async fn load(&self, session: SessionId, image: LedgerImage) -> Result<bool, LedgerError>;
+    async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError>;
 
     /// All seats of a session; `None` when the session is not loaded.
     async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>, LedgerError>;
@@ -42,15 +69,20 @@ pub trait SeatLedger: std::fmt::Debug + Send + Sync + 'static {
     /// The counts of a session; `None` when the session is not loaded.
     async fn counts(&self, session: SessionId) -> Result<Option<Counts>, LedgerError>;
 
-    /// What changed after `cursor`, oldest first; [`Changes::Reset`] when the log does not reach back that far.
+    /// What changed after `cursor`, oldest first, at most some thousand steps: go on from the answered cursor until it
+    /// stands still.
     async fn changes(&self, session: SessionId, cursor: Cursor) -> Result<Changes, LedgerError>;
 
-    /// Orders that have held seats for at least `age`, oldest first, at most `limit`.
+    /// Unsold orders whose hold is at least `age` old, oldest first, at most `limit`.
     async fn holds(&self, session: SessionId, age: Duration, limit: usize) -> Result<Vec<OrderId>, LedgerError>;
 
-    /// A hint that some session changed: may be late, spurious or missed, so callers also look on a timer.
-    async fn changed(&self);
+    /// Hints that the session changed. They may be late, spurious or, when a link broke, missing: look on a timer too.
+    fn watch(&self, session: SessionId) -> watch::Receiver<()>;
 }
+
+/// A hint also stands for all changes within this time after it, so that a rush of holds does not become a rush of hints:
+/// read the log this long after a hint.
+pub const HINT_COVERS: Duration = Duration::from_millis(50);
 
 /// What `hold` is asked for.
 #[derive(Clone, Debug)]
@@ -61,21 +93,30 @@ pub struct HoldRequest {
     pub order: OrderId,
     /// The buyer.
     pub user: UserId,
-    /// The seats, without duplicates, 1 to 10.
+    /// The seats, 1 to 10 different ones.
     pub seats: Vec<SeatPosition>,
 }
 
-/// The answer to a hold.
+impl HoldRequest {
+    /// The seats in ascending order, each once.
+    pub(super) fn positions(&self) -> Vec<SeatPosition> {
+        let mut seats = self.seats.clone();
+        seats.sort_unstable();
+        seats.dedup();
+        seats
+    }
+}
+
+/// The answer to a hold. Where several refusals apply, the one named first here is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Hold {
-    /// The seats are this order's, under this epoch of the ledger.
-    Held {
-        /// To be checked again when the order is written to the database.
-        epoch: i64,
-    },
-    /// These seats belong to someone else.
-    Taken(Vec<SeatPosition>),
+    /// The ledger has to be loaded from the database first.
+    NotReady,
+    /// The plan has no such seat.
+    UnknownSeat(SeatPosition),
+    /// The order already has other seats, or another user has it.
+    OtherSeats,
     /// With these seats the user would have more than `limit`; they have `has`.
     UserLimit {
         /// Seats the user holds or owns now.
@@ -83,140 +124,46 @@ pub enum Hold {
         /// Seats the user may have.
         limit: u32,
     },
-    /// The order already holds other seats.
-    OtherSeats,
-    /// The plan has no such seat.
-    UnknownSeat(SeatPosition),
-    /// The ledger has to be loaded from the database first.
-    NotReady,
+    /// These seats belong to other orders.
+    Taken(Vec<SeatPosition>),
+    /// The seats are this order's, under this epoch of the ledger.
+    Held {
+        /// To be compared with the session's epoch in the transaction that writes the order to the database.
+        epoch: i64,
+    },
 }
 
-/// How `release` or `sell` ended.
+/// How `release`, `expire` or `sell` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Settled {
     /// This many seats changed their state.
     Changed(u32),
-    /// Nothing to do: it was done before, or the order never held anything.
-    Unchanged,
+    /// The order's seats stay as they are: sold before, or held too recently to expire.
+    Kept,
+    /// The order has no seats: released before, or never held.
+    NothingHeld,
     /// The ledger has to be loaded from the database first.
     NotReady,
 }
 
-/// State of a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum SeatState {
-    /// Free to take.
-    Available = b'A',
-    /// Held by an unpaid order.
-    Locked = b'L',
-    /// Paid for.
-    Sold = b'S',
-}
-
-impl SeatState {
-    /// The letter used in snapshots, change logs and the HTTP interface.
-    #[must_use]
-    pub fn letter(self) -> char {
-        char::from(self as u8)
-    }
-
-    /// Reads the letter.
-    #[must_use]
-    pub fn from_letter(letter: u8) -> Option<Self> {
-        match letter {
-            b'A' => Some(Self::Available),
-            b'L' => Some(Self::Locked),
-            b'S' => Some(Self::Sold),
-            _ => None,
-        }
-    }
-}
-
-/// The content of a session's ledger, as the database knows it.
-#[derive(Clone, Debug)]
-pub struct LedgerImage {
-    /// Fence token of the lock under which the image was read.
-    pub epoch: i64,
-    /// Number of seats of the plan.
-    pub seats: u32,
-    /// Most seats one user may have.
-    pub seats_per_user: u32,
-    /// Every order that holds or owns seats.
-    pub orders: Vec<ImageOrder>,
-}
-
-/// An order within a [`LedgerImage`].
-#[derive(Clone, Debug)]
-pub struct ImageOrder {
-    /// The order.
-    pub order: OrderId,
-    /// The buyer.
-    pub user: UserId,
-    /// Its seats.
-    pub seats: Vec<SeatPosition>,
-    /// Whether they are paid for.
-    pub sold: bool,
-}
-
-/// All seats at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Where to go on reading changes.
-    pub cursor: Cursor,
-    /// One state a seat, by position.
-    pub states: Vec<SeatState>,
-}
-
-/// Counts of a session; `seats` = available + locked + sold.
+/// How `load` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// The ledger's epoch.
-    pub epoch: i64,
-    /// Seats of the plan.
-    pub seats: u32,
-    /// Held by unpaid orders.
-    pub locked: u32,
-    /// Paid for.
-    pub sold: u32,
-}
-
-impl Counts {
-    /// Seats free to take.
-    #[must_use]
-    pub fn available(&self) -> u32 {
-        self.seats.saturating_sub(self.locked).saturating_sub(self.sold)
-    }
-}
-
-/// A place in a session's change log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cursor {
-    /// The ledger's epoch: a place in an older generation's log means nothing in this one.
-    pub epoch: i64,
-    /// Number of the last change seen.
-    pub sequence: u64,
-}
-
-/// What `changes` found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Changes {
-    /// The changes after the cursor, oldest first; a seat may occur more than once.
-    Since {
-        /// Where to go on.
-        cursor: Cursor,
-        /// The new states.
-        seats: Vec<(SeatPosition, SeatState)>,
+#[must_use]
+pub enum Load {
+    /// The image is the ledger's content now.
+    Done,
+    /// Nothing was changed: the ledger knows this epoch, and it is not smaller. It need not be ready.
+    Behind {
+        /// The epoch that the ledger knows.
+        present: i64,
     },
-    /// The log does not reach back to the cursor: take a snapshot.
-    Reset,
 }
 
 /// The ledger could not say.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// Nothing was changed, or nothing can be known: asking again with the same order is safe.
+    /// It was changed, or not, or nobody can know: asking again with the same order is safe.
     #[error("the seat ledger cannot be reached: {context}")]
     Unavailable {
         /// What was tried.
@@ -228,4 +175,13 @@ pub enum LedgerError {
     /// What the ledger's server answered makes no sense.
     #[error("the seat ledger answered nonsense: {0}")]
     Corrupt(String),
+}
+
+impl From<LedgerError> for crate::problem::Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Unavailable { .. } => Self::unavailable(error),
+            LedgerError::Corrupt(_) => Self::internal(error),
+        }
+    }
 }

@@ -1,8 +1,21 @@
 //! Seats: which are free, held and sold, and who may say so.
+//!
+//! A [`SeatLedger`] decides who holds a seat; the database knows what is sold and which orders live. [`Inventory`] joins
+//! them: it loads the ledger from the database when it has to, and lets it follow what the database decided.
 
+mod handle;
+mod image;
 mod ledger;
+mod memory;
+mod rebuild;
+mod sold_out;
+mod state;
+mod truth;
 
-pub use self::ledger::{
-    Changes, Counts, Cursor, Hold, HoldRequest, ImageOrder, LedgerError, LedgerImage, SeatLedger, SeatState, Settled,
-    Snapshot,
+pub use self::{
+    handle::Inventory,
+    image::{ImageOrder, LedgerImage},
+    ledger::{HINT_COVERS, Hold, HoldRequest, LedgerError, Load, SeatLedger, Settled},
+    memory::MemoryLedger,
+    state::{Changes, Counts, Cursor, CursorError, SeatState, Snapshot},
 };
