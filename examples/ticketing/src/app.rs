@@ -1,11 +1,11 @@
 //! What every handler and worker can reach.
 
-use std::{ops::Deref, sync::Arc};
+use std::{fmt::Display, ops::Deref, sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, show::Catalog, storage::Database, user::Users};
+use crate::{config::Config, folder::FolderLock, show::Catalog, storage::Database, user::Users};
 
 /// The running platform. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct App(Arc<Inner>);
 pub struct Inner {
     /// What it was started with.
     pub config: Config,
+    /// The data folder is ours as long as this lives.
+    pub folder: FolderLock,
     /// The database.
     pub database: Database,
     /// The database for reading, as SeaORM sees it.
@@ -36,6 +38,20 @@ impl App {
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
     }
+
+    /// The parts that cannot be reached at this moment, each with the cause.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn unreachable(&self) -> Vec<(&'static str, String)> {
+        let database = async { sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read).await };
+        let mut failures = Vec::new();
+        if let Some(cause) = failure(database).await {
+            failures.push(("database", cause));
+        }
+        failures
+    }
 }
 
 impl Deref for App {
@@ -43,5 +59,14 @@ impl Deref for App {
 
     fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+/// Why a look at a part failed; a part that does not answer within two seconds counts as failed.
+async fn failure<T: Send, E: Display + Send>(look: impl Future<Output = Result<T, E>> + Send) -> Option<String> {
+    match tokio::time::timeout(Duration::from_secs(2), look).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("no answer within two seconds".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{App, Inner},
     config::Config,
+    folder,
     show::Catalog,
     storage::Database,
     user::Users,
@@ -17,13 +18,14 @@ use crate::{
 ///
 /// A part cannot be opened or reached; the text names it.
 pub async fn assemble(config: Config) -> Result<App, Box<dyn std::error::Error + Send + Sync>> {
-    tokio::fs::create_dir_all(&config.data).await?;
+    let folder = folder::hold(&config.data, config.embedded())?;
     let database = Database::open(&config.database_path()).await?;
     let read_orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(database.read.clone());
     let catalog = Catalog::new(read_orm.clone());
     let users = Users::new(database.read.clone());
     Ok(App::new(Inner {
         config,
+        folder,
         database,
         read_orm,
         users,

@@ -7,6 +7,7 @@ pub mod app;
 pub mod assembly;
 pub mod clock;
 pub mod config;
+pub mod folder;
 pub mod http;
 pub mod ids;
 pub mod inventory;

@@ -221,6 +221,9 @@ impl IntoResponse for Problem {
         body.insert("status".into(), status.as_u16().into());
         body.insert("code".into(), self.code.as_str().into());
         body.insert("detail".into(), self.detail.into());
+        if let Some(id) = crate::http::request_id::current() {
+            body.insert("request_id".into(), id.into());
+        }
         body.extend(self.members);
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

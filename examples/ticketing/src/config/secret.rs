@@ -10,6 +10,13 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::SecretString;
 
+/// The key that signs access and refresh tokens.
+pub const AUTH: &str = "auth.secret";
+/// The key that signs the mock payment provider's notifications.
+pub const MOCK_PAYMENT: &str = "mock-payment.secret";
+/// All of them.
+pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT];
+
 /// The secret in `folder/name`, made of 48 random bytes when the file does not exist. Only the owner may read it.
 ///
 /// # Errors

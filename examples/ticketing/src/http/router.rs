@@ -1,23 +1,29 @@
-//! One router from the routers of the modules.
+//! One router from the routers of the modules, and what surrounds them all.
 
+use axum::{
+    Router, extract::DefaultBodyLimit, http::Uri, middleware::from_fn, middleware::from_fn_with_state, routing::get,
+};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
 
-use crate::app::App;
+use super::{guard, health, observe, openapi::Head, problems, request_id};
+use crate::{
+    app::App,
+    problem::{Code, Problem},
+};
 
-/// Head of the OpenAPI document; the paths come from the modules.
-#[derive(Debug, OpenApi)]
-#[openapi(info(title = "Nebula ticketing", version = "1"))]
-struct Head;
-
-/// The routes of every module. Each one annotates its handlers and exports them as `routes()`.
+/// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
 }
 
-/// Everything that is served.
-pub fn router(app: App) -> axum::Router {
-    documented().split_for_parts().0.with_state(app)
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Head::openapi())
+        .nest("/api/v1", api())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
 }
 
 /// The OpenAPI document.
@@ -26,6 +32,32 @@ pub fn openapi() -> Document {
     documented().into_openapi()
 }
 
-fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Head::openapi()).nest("/api/v1", api())
+/// Everything that is served.
+pub fn router(app: App) -> Router {
+    let limits = app.config.http.clone();
+    let (routes, document) = documented().split_for_parts();
+    routes
+        .route("/metrics", get(observe::metrics))
+        .route("/problems", get(problems::page))
+        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // The last layer is the outermost.
+        .layer(DefaultBodyLimit::max(limits.body_limit))
+        .layer(from_fn_with_state(limits.request_timeout, guard::timeout))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(guard::tag_encoded))
+        .layer(from_fn(guard::security_headers))
+        .layer(from_fn(observe::layer))
+        .layer(from_fn(request_id::layer))
+        .with_state(app)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(Code::NotFound, format!("There is nothing at {}.", uri.path()))
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "The header `Allow` lists the methods of this resource.")
 }

@@ -1,0 +1,112 @@
+//! The data folder: made at the first start, and held while a server runs on it.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+/// The data folder cannot be used.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    /// It cannot be made, opened or locked.
+    #[error("the data folder {0} cannot be used")]
+    Unusable(PathBuf, #[source] io::Error),
+    /// A server holds it.
+    #[error(
+        "another server is running on the data folder {0}. Stop it first, or choose another folder with --data. \
+         (Several processes share a folder when all of them run on Redis: see config/redis.yaml.)"
+    )]
+    Held(PathBuf),
+}
+
+/// Proof that this process may use the folder; given back when dropped, also by a crash.
+#[derive(Debug)]
+pub struct FolderLock(#[allow(dead_code, reason = "the open file is the lock")] File);
+
+/// Makes the folder if need be and takes it: for this process alone, or together with others that share it.
+///
+/// # Errors
+///
+/// [`FolderError`].
+pub fn hold(folder: &Path, alone: bool) -> Result<FolderLock, FolderError> {
+    let unusable = |error| FolderError::Unusable(folder.to_owned(), error);
+    // Password hashes and secrets live here: nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("server.lock"))
+        .map_err(unusable)?;
+    let locked = if alone { file.try_lock() } else { file.try_lock_shared() };
+    match locked {
+        Ok(()) => Ok(FolderLock(file)),
+        Err(TryLockError::WouldBlock) => Err(FolderError::Held(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// Removes what the platform keeps in the folder, and nothing else.
+///
+/// # Errors
+///
+/// [`FolderError`]; a running server makes it refuse.
+pub fn clear(folder: &Path, database: &Path) -> Result<(), FolderError> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let _lock = hold(folder, true)?;
+    let mut files: Vec<PathBuf> = super::config::secret::FILES.iter().map(|name| folder.join(name)).collect();
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        files.push(path.into());
+    }
+    for file in files {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(FolderError::Unusable(folder.to_owned(), error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_alone_or_several_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/data");
+        let alone = hold(&path, true).unwrap();
+        assert!(matches!(hold(&path, true), Err(FolderError::Held(_))));
+        assert!(matches!(hold(&path, false), Err(FolderError::Held(_))));
+        drop(alone);
+        let _shared = (hold(&path, false).unwrap(), hold(&path, false).unwrap());
+        assert!(matches!(hold(&path, true), Err(FolderError::Held(_))));
+    }
+
+    #[test]
+    fn clearing_spares_what_is_not_ours_and_respects_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("ticketing.db");
+        for name in ["ticketing.db", "ticketing.db-wal", "notes.txt"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let server = hold(folder.path(), false).unwrap();
+        assert!(matches!(clear(folder.path(), &database), Err(FolderError::Held(_))));
+        assert!(database.exists());
+        drop(server);
+        clear(folder.path(), &database).unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(folder.path().join("notes.txt").exists());
+    }
+}

@@ -1,0 +1,102 @@
+//! What no handler may do to a client: keep it waiting for ever, or end in a panic.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::problem::{Code, Problem};
+
+/// Answers `timeout` when the head of the answer takes too long. A stream that has begun may last.
+pub(super) async fn timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Code::Timeout, format!("There was no answer within {limit:?}.")).into_response(),
+    }
+}
+
+/// Turns a panic into `internal`.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> axum::http::Response<Body> {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    Problem::internal(format!("a handler panicked: {}", text.unwrap_or("without a text"))).into_response()
+}
+
+/// Scripts, styles and connections from here only, nothing inline, no framing.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                                       form-action 'self'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
+];
+
+/// Headers that narrow what a browser does with an answer.
+pub(super) async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    // Answers are somebody's own unless the handler says otherwise.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A strong entity tag names one sequence of bytes: the compressed answer gets a tag of its own.
+pub(super) async fn tag_encoded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_ENCODING)
+        && let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok())
+        && let Some(bare) = tag.strip_suffix('"').filter(|_| !tag.starts_with("W/"))
+        && let Ok(tag) = HeaderValue::from_str(&format!("{bare}-gzip\""))
+    {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Whether `If-None-Match` names this tag, plain or compressed.
+#[must_use]
+pub fn none_match(headers: &axum::http::HeaderMap, tag: &str) -> bool {
+    let bare = tag.trim_matches('"');
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(str::trim).any(|candidate| {
+            let candidate = candidate.strip_prefix("W/").unwrap_or(candidate).trim_matches('"');
+            candidate == "*" || candidate == bare || candidate.strip_suffix("-gzip") == Some(bare)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn entity_tags_match_plain_compressed_and_in_lists() {
+        for (value, matches) in [
+            ("\"abc\"", true),
+            ("\"abc-gzip\"", true),
+            ("W/\"abc\"", true),
+            ("\"x\", \"abc\"", true),
+            ("*", true),
+            ("\"abcd\"", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(value))]);
+            assert_eq!(none_match(&headers, "\"abc\""), matches, "{value}");
+        }
+        assert!(!none_match(&HeaderMap::new(), "\"abc\""));
+    }
+}

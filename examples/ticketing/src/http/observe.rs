@@ -1,0 +1,92 @@
+//! A span, a counter and a duration for every request, by the pattern of its path, never by the path itself.
+
+use std::{sync::OnceLock, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Instrument;
+
+use super::request_id::X_REQUEST_ID;
+use crate::problem::{Problem, Result};
+
+/// Durations worth telling apart, in seconds.
+const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The exporter of this process. The first call installs it.
+///
+/// # Errors
+///
+/// Another exporter was installed before.
+pub fn exporter() -> Result<&'static PrometheusHandle> {
+    static EXPORTER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    EXPORTER
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), BUCKETS)
+                .and_then(PrometheusBuilder::install_recorder)
+                .inspect(|_| describe())
+                .map_err(|error| error.to_string())
+        })
+        .as_ref()
+        .map_err(|error| Problem::internal(error.clone()))
+}
+
+fn describe() {
+    metrics::describe_counter!("http_requests_total", "Requests answered, by method, path pattern and status.");
+    metrics::describe_histogram!("http_request_duration_seconds", metrics::Unit::Seconds, "Time to the answer's head.");
+    metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics() -> Result<Response> {
+    let text = exporter()?.render();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+pub(super) async fn layer(request: Request, next: Next) -> Response {
+    /// Counts down also when the client has gone and the future is dropped.
+    struct InFlight;
+    impl Drop for InFlight {
+        fn drop(&mut self) {
+            metrics::gauge!("http_requests_in_flight").decrement(1);
+        }
+    }
+
+    let started = Instant::now();
+    metrics::gauge!("http_requests_in_flight").increment(1);
+    let _in_flight = InFlight;
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    // What matches no route shares one label: a scanner must not fill the memory with labels.
+    let pattern = path.as_ref().map_or("other", MatchedPath::as_str).to_owned();
+    let method = method_label(request.method());
+    let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let span = tracing::info_span!("request", method, path = pattern, id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    let elapsed = started.elapsed();
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), ?elapsed, "answered"));
+    metrics::counter!(
+        "http_requests_total", "method" => method, "path" => pattern.clone(), "status" => status.as_str().to_owned()
+    )
+    .increment(1);
+    metrics::histogram!("http_request_duration_seconds", "method" => method, "path" => pattern).record(elapsed);
+    response
+}
+
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,101 @@
+//! Listens, serves, and stops without breaking off what is in progress.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::serve::ListenerExt;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::router;
+use crate::app::App;
+
+/// Connections that may wait to be accepted: a sale's opening brings thousands within a second.
+const BACKLOG: u32 = 4_096;
+
+/// The address cannot be listened on.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Another program listens there.
+    #[error("{0} is in use: stop the other program, or choose another address with --listen or --port")]
+    InUse(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {0}; choose another address with --listen or --port")]
+    Other(SocketAddr, #[source] io::Error),
+}
+
+/// A server that listens but does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Listens on the configured address.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let listen = || -> io::Result<Self> {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(BACKLOG)?;
+            Ok(Self { address: listener.local_addr()?, listener })
+        };
+        listen().map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            _ => BindError::Other(address, error),
+        })
+    }
+
+    /// The address, with the port that was found when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `app.stopping` is cancelled; then finishes the requests in progress and the background work, for at
+    /// most the configured time each.
+    ///
+    /// # Errors
+    ///
+    /// The listener failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks off what is in progress; cancel `app.stopping` instead.
+    pub async fn run(self, app: App) -> io::Result<()> {
+        let drain = app.config.http.drain;
+        let listener = self.listener.tap_io(|stream| {
+            // Answers are written whole; waiting for more to send would only delay them.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY is not available");
+            }
+        });
+        let stopping = app.stopping.clone();
+        let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(stopping.cancelled_owned());
+        let late = async {
+            app.stopping.cancelled().await;
+            tokio::time::sleep(drain).await;
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            () = late => {
+                tracing::warn!(after = ?drain, "some requests did not finish in time and were broken off");
+                Ok(())
+            }
+        };
+        app.stopping.cancel();
+        finish(&app, drain).await;
+        served
+    }
+}
+
+async fn finish(app: &App, drain: Duration) {
+    app.tasks.close();
+    if tokio::time::timeout(drain, app.tasks.wait()).await.is_err() {
+        tracing::warn!(after = ?drain, tasks = app.tasks.len(), "background work did not finish in time");
+    }
+}

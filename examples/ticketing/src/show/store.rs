@@ -1,0 +1,203 @@
+//! Writes to the catalog, for the importer, the demo data and the rehearsals. All within the caller's transaction.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use sqlx::SqliteConnection;
+
+use super::plan::{Category, Seat};
+use crate::{
+    clock::Millis,
+    ids::{PlanId, SessionId, ShowId, VenueId},
+    money::Money,
+};
+
+/// Seats in one statement.
+const CHUNK: usize = 2_000;
+
+/// A seating plan to be stored.
+#[derive(Clone, Debug)]
+pub struct NewPlan {
+    /// Its name.
+    pub name: String,
+    /// Width of the drawing.
+    pub width: f64,
+    /// Height of the drawing.
+    pub height: f64,
+    /// Decoration with absolute positions: a JSON array.
+    pub areas: serde_json::Value,
+    /// Price categories.
+    pub categories: Vec<Category>,
+    /// The seats, in the order of their positions.
+    pub seats: Vec<Seat>,
+    /// SHA-256 of the source, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// A show to be stored.
+#[derive(Clone, Debug, Default)]
+pub struct NewShow {
+    /// Title.
+    pub title: String,
+    /// Title in Chinese.
+    pub title_zh: String,
+    /// A few sentences.
+    pub description: String,
+    /// The same in Chinese.
+    pub description_zh: String,
+    /// Not listed.
+    pub hidden: bool,
+}
+
+/// A session to be stored.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The show.
+    pub show: ShowId,
+    /// The seating plan.
+    pub plan: PlanId,
+    /// When the performance begins.
+    pub starts_at: Millis,
+    /// From then on seats are sold.
+    pub sale_opens_at: Millis,
+    /// From then on no more.
+    pub sale_closes_at: Millis,
+    /// How long an unpaid order keeps its seats.
+    pub hold: Duration,
+    /// Most seats one buyer may have.
+    pub seats_per_user: u32,
+    /// Price by category.
+    pub prices: BTreeMap<String, Money>,
+}
+
+/// SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The venue of this name, made when there is none.
+///
+/// # Errors
+///
+/// The database failed.
+///
+/// # Cancel safety
+///
+/// What was written is undone with the caller's transaction. So for every function here.
+pub async fn venue(connection: &mut SqliteConnection, name: &str, city: &str, address: &str) -> sqlx::Result<VenueId> {
+    sqlx::query(
+        "INSERT INTO venues (id, name, city, address, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(VenueId::new())
+    .bind(name)
+    .bind(city)
+    .bind(address)
+    .bind(Millis::now().0)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query_scalar("SELECT id FROM venues WHERE name = ?").bind(name).fetch_one(connection).await
+}
+
+/// Stores a plan; `progress` is told how many seats were written since it was last called.
+///
+/// # Errors
+///
+/// The database failed, or a `guid` stands twice.
+pub async fn insert_plan(
+    connection: &mut SqliteConnection,
+    venue: VenueId,
+    plan: &NewPlan,
+    progress: impl Fn(usize) + Send + Sync,
+) -> sqlx::Result<PlanId> {
+    let id = PlanId::new();
+    sqlx::query(
+        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(venue)
+    .bind(&plan.name)
+    .bind(plan.width)
+    .bind(plan.height)
+    .bind(plan.areas.to_string())
+    .bind(&plan.digest)
+    .bind(Millis::now().0)
+    .execute(&mut *connection)
+    .await?;
+    for category in &plan.categories {
+        sqlx::query("INSERT INTO plan_categories (plan_id, name, color) VALUES (?, ?, ?)")
+            .bind(id)
+            .bind(&category.name)
+            .bind(&category.color)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (index, seats) in plan.seats.chunks(CHUNK).enumerate() {
+        let json = serde_json::to_string(seats).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        sqlx::query(include_str!("sql/insert_seats.sql"))
+            .bind(id)
+            .bind(i64::try_from(index * CHUNK).unwrap_or(i64::MAX))
+            .bind(json)
+            .execute(&mut *connection)
+            .await?;
+        progress(seats.len());
+    }
+    Ok(id)
+}
+
+/// Stores a show.
+///
+/// # Errors
+///
+/// The database failed.
+pub async fn insert_show(connection: &mut SqliteConnection, show: &NewShow) -> sqlx::Result<ShowId> {
+    let id = ShowId::new();
+    sqlx::query(
+        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(&show.title)
+    .bind(&show.title_zh)
+    .bind(&show.description)
+    .bind(&show.description_zh)
+    .bind(show.hidden)
+    .bind(Millis::now().0)
+    .execute(connection)
+    .await?;
+    Ok(id)
+}
+
+/// Stores a session with its prices.
+///
+/// # Errors
+///
+/// The database failed.
+pub async fn insert_session(connection: &mut SqliteConnection, session: &NewSession) -> sqlx::Result<SessionId> {
+    let id = SessionId::new();
+    sqlx::query(
+        "INSERT INTO sessions (id, show_id, plan_id, starts_at, sale_opens_at, sale_closes_at, hold_ms, seats_per_user, \
+         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(session.show)
+    .bind(session.plan)
+    .bind(session.starts_at.0)
+    .bind(session.sale_opens_at.0)
+    .bind(session.sale_closes_at.0)
+    .bind(i64::try_from(session.hold.as_millis()).unwrap_or(i64::MAX))
+    .bind(session.seats_per_user)
+    .bind(Millis::now().0)
+    .execute(&mut *connection)
+    .await?;
+    for (category, price) in &session.prices {
+        sqlx::query("INSERT INTO session_prices (session_id, category, minor, currency) VALUES (?, ?, ?, ?)")
+            .bind(id)
+            .bind(category)
+            .bind(price.minor)
+            .bind(price.currency.code())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(id)
+}
