@@ -46,7 +46,6 @@ impl Script {
     }
 
     /// A call without keys and arguments so far.
-    #[must_use]
     pub fn call(&self) -> ScriptCall<'_> {
         ScriptCall { script: self, keys: Vec::new(), args: Vec::new() }
     }

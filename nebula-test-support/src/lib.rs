@@ -6,13 +6,17 @@ mod error;
 mod eventually;
 mod port;
 mod process;
+mod proxy;
 mod redis_server;
 mod shared;
 mod user;
+mod versus;
 
 pub use error::StartError;
 pub use eventually::{Attempt, eventually};
 pub use port::ReservedPort;
 pub use process::{Probe, ServerProcess, ServerSpec};
+pub use proxy::TcpProxy;
 pub use redis_server::{RedisOptions, RedisServer};
 pub use shared::{REDIS_URL_VARIABLE, redis_url, unique};
+pub use versus::{Comparison, Effort, Latencies, Unit, Versus};

@@ -21,8 +21,7 @@ const SUPERVISOR: &str = include_str!("supervisor.sh");
 /// Answers whether the server with this process id is ready; `Err` says why not yet.
 ///
 /// A probe should make sure that it talks to *this* process (and not to a stranger that took the port).
-pub type Probe =
-    Arc<dyn Fn(u32) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync + 'static>;
+pub type Probe = Arc<dyn Fn(u32) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync + 'static>;
 
 /// How to run one server: what [`ServerProcess::start`] needs to know.
 ///
@@ -53,7 +52,10 @@ pub struct ServerSpec {
 
 impl std::fmt::Debug for ServerSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServerSpec").field("program", &self.program).field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("ServerSpec")
+            .field("program", &self.program)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,14 +183,15 @@ impl ServerProcess {
             match tokio::time::timeout(left, (self.spec.probe)(self.id())).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(reason)) => last = reason,
-                Err(_) => {
-                    return Err(StartError::NotReady {
-                        program: self.program(),
-                        after: self.spec.ready_within,
-                        probe: last,
-                        log: self.log_tail(),
-                    });
-                }
+                Err(_) => last = format!("still running; before it: {last}"),
+            }
+            if started.elapsed() >= self.spec.ready_within {
+                return Err(StartError::NotReady {
+                    program: self.program(),
+                    after: self.spec.ready_within,
+                    probe: last,
+                    log: self.log_tail(),
+                });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

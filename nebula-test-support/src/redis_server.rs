@@ -1,5 +1,6 @@
 //! A real `redis-server`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -107,10 +108,20 @@ impl RedisOptions {
     fn arguments(&self, port: u16) -> Vec<String> {
         let port = port.to_string();
         let append_only = if self.append_only { "yes" } else { "no" };
-        let mut args: Vec<String> =
-            ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", append_only, "--appendfsync", "always"]
-                .map(str::to_owned)
-                .to_vec();
+        let mut args: Vec<String> = [
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            append_only,
+            "--appendfsync",
+            "always",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         if let Some(password) = &self.password {
             args.extend(["--requirepass".to_owned(), password.clone()]);
         }
@@ -176,6 +187,12 @@ impl RedisServer {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The folder with its data and its log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Whether the process runs.

@@ -1,15 +1,13 @@
 # Runs one server and guarantees that it does not outlive the process that started it.
 #
 # The parent holds the other end of stdin. When the parent ends, for whatever reason (SIGKILL included), the kernel
-# closes the pipe, the watcher below sees the end of file and kills the whole process group.
+# closes the pipe, the watcher below sees the end of file and kills the whole process group. The group is our own (the
+# parent sees to that), so that a Ctrl-C on the terminal does not reach the watcher.
 #
 # $1: folder to delete when the parent vanished without saying "keep"; the rest is the command.
 # Speaks on stdout: "pid <n>" once the server was started, "exit <status>" when it ended.
 scrap=$1
 shift
-
-# A terminal's Ctrl-C must not kill the watcher before its work is done.
-trap '' INT HUP TERM QUIT
 
 exec 3<&0
 "$@" </dev/null >&2 3<&- &
