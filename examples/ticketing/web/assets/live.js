@@ -1,0 +1,81 @@
+// The live stream of seat changes: a snapshot, then server-sent events from its cursor on, for ever.
+//
+// The browser reconnects by itself and names the last event it saw. Where it gives up (a refusal, a proxy's error page), a
+// new stream is opened after a growing pause, from the last cursor. `reset` means that the server no longer knows what was
+// missed: the snapshot is fetched again.
+
+import { get } from './api.js';
+
+const LONGEST_PAUSE_MS = 15_000;
+
+/**
+ * Follows a session. `snapshot` is the answer of `/seats` to start from. Calls `onSnapshot(answer)`, `onChange(data)` and
+ * `onState('live' | 'reconnecting')`. Returns `{ resync, close }`.
+ */
+export function follow(sessionId, snapshot, { onSnapshot, onChange, onState }) {
+  const base = `/sessions/${encodeURIComponent(sessionId)}`;
+  let { cursor } = snapshot;
+  let source = null;
+  let timer = 0;
+  let failures = 0;
+  let over = false;
+
+  function open() {
+    clearTimeout(timer);
+    source?.close();
+    if (over) return;
+    source = new EventSource(`/api/v1${base}/events?after=${encodeURIComponent(cursor)}`);
+    source.addEventListener('open', () => {
+      failures = 0;
+      onState('live');
+    });
+    source.addEventListener('seats', (event) => {
+      cursor = event.lastEventId || cursor;
+      onChange(JSON.parse(event.data));
+    });
+    source.addEventListener('reset', resync);
+    source.addEventListener('error', () => {
+      onState('reconnecting');
+      if (source.readyState === EventSource.CLOSED) later(open);
+    });
+  }
+
+  function later(run) {
+    clearTimeout(timer);
+    const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** failures);
+    failures += 1;
+    timer = setTimeout(run, pause * (0.75 + Math.random() / 2));
+  }
+
+  async function resync() {
+    source?.close();
+    clearTimeout(timer);
+    try {
+      const answer = await get(`${base}/seats`);
+      ({ cursor } = answer);
+      onSnapshot(answer);
+      open();
+    } catch {
+      onState('reconnecting');
+      later(resync);
+    }
+  }
+
+  const wake = () => { if (source?.readyState !== EventSource.OPEN) open(); };
+  const sleep = () => source?.close();
+  addEventListener('online', wake);
+  // A page in the back-forward cache must not hold one of the few connections to the server.
+  addEventListener('pagehide', sleep);
+  open();
+
+  return {
+    resync,
+    close() {
+      over = true;
+      clearTimeout(timer);
+      source?.close();
+      removeEventListener('online', wake);
+      removeEventListener('pagehide', sleep);
+    },
+  };
+}

@@ -1,0 +1,20 @@
+// Sign in.
+
+import { el } from './dom.js';
+import { t } from './i18n.js';
+import { runPage } from './page.js';
+import { signForm } from './sign-form.js';
+
+runPage({
+  title: 'signIn.title',
+  load(main) {
+    main.replaceChildren(signForm({
+      title: 'signIn.title', lead: 'signIn.lead', submit: 'signIn.submit', path: '/auth/login',
+      fields: [
+        { name: 'email', type: 'email', autocomplete: 'username', inputmode: 'email' },
+        { name: 'password', type: 'password', autocomplete: 'current-password' },
+      ],
+      foot: el('p', { class: 'sign-foot' }, t('signIn.new'), ' ', el('a', { href: `/register${location.search}` }, t('register.title'))),
+    }));
+  },
+});

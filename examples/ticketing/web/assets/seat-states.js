@@ -1,0 +1,42 @@
+// The live state of every seat: A available, L held by somebody, S sold.
+
+export class SeatStates extends EventTarget {
+  #letters;
+  #counts;
+
+  constructor({ states, counts }) {
+    super();
+    this.#letters = [...states];
+    this.#counts = counts;
+  }
+
+  at(position) {
+    return this.#letters[position];
+  }
+
+  isFree(position) {
+    return this.#letters[position] === 'A';
+  }
+
+  get counts() {
+    return this.#counts;
+  }
+
+  /** Takes changes `[[position, letter], …]` and tells listeners which seats really changed. */
+  apply({ seats, counts }) {
+    const changed = [];
+    for (const [position, letter] of seats) {
+      if (position in this.#letters && this.#letters[position] !== letter) {
+        this.#letters[position] = letter;
+        changed.push(position);
+      }
+    }
+    if (counts) this.#counts = counts;
+    this.dispatchEvent(new CustomEvent('change', { detail: changed }));
+  }
+
+  /** Takes a whole snapshot; only differences are told. */
+  replace({ states, counts }) {
+    this.apply({ seats: [...states].map((letter, position) => [position, letter]), counts });
+  }
+}

@@ -1,0 +1,49 @@
+// Parts that the order pages share.
+
+import { el } from './dom.js';
+import { price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
+import { icon } from './icons.js';
+import { localized, t } from './i18n.js';
+import { poster } from './poster.js';
+
+const TONES = {
+  INIT: 'wait', LOCKED: 'wait', PAYING: 'wait', PAID: 'good', ISSUED: 'good', COMPLETED: 'good', RESCHEDULED: 'good',
+  CANCELLED: 'over', TIMEOUT_CANCELLED: 'over', REFUNDING: 'back', REFUNDED: 'back',
+};
+
+export const isPayable = ({ state }) => state === 'LOCKED' || state === 'PAYING';
+export const isPaid = ({ state }) => ['PAID', 'ISSUED', 'COMPLETED'].includes(state);
+export const isOver = ({ state }) => ['CANCELLED', 'TIMEOUT_CANCELLED', 'REFUNDED', 'RESCHEDULED', 'COMPLETED'].includes(state);
+export const orderAddress = (order) => `/orders/${encodeURIComponent(order.id)}`;
+
+export const stateBadge = ({ state }) =>
+  el('span', { class: `badge tone-${TONES[state] ?? 'wait'}`, 'data-state': state }, t(`order.${state}`));
+
+const place = (venue) => [localized(venue, 'name'), localized(venue, 'city')].filter(Boolean).join(' · ');
+
+/** Show, time and place, with the show's picture. */
+export function showHead(order, level = 'h2') {
+  return el('div', { class: 'show-head' },
+    el('div', { class: 'thumb' }, poster(order.show_title)),
+    el('div', {},
+      el(level, {}, localized(order, 'show_title')),
+      el('p', { class: 'meta' }, icon('clock'), el('span', {}, showTime(order), el('span', { class: 'note' },
+        [venueTimeNote(order), visitorTime(order)].filter(Boolean).join(' · ')))),
+      el('p', { class: 'meta' }, icon('pin'), el('span', {}, place(order.venue)))));
+}
+
+/** Seats with prices and the total. */
+export function bill(order) {
+  return el('div', { class: 'bill' },
+    el('ul', {}, order.seats.map((seat) => el('li', {},
+      el('span', {}, seatName(seat), el('span', { class: 'note' }, seat.category)), el('span', { class: 'number' }, price(seat.price))))),
+    el('p', { class: 'bill-total' }, el('span', {}, t('total')), el('strong', { class: 'number', id: 'order-total' }, price(order.total))));
+}
+
+/** The tickets of a paid order, one a seat. */
+export function tickets(order) {
+  return el('ul', { class: 'tickets' }, order.seats.map((seat) => el('li', { class: 'stub' },
+    el('div', { class: 'stub-main' }, el('span', { class: 'note' }, localized(order, 'show_title')), el('strong', {}, seatName(seat)),
+      el('span', { class: 'note' }, `${showTime(order)} · ${place(order.venue)}`)),
+    el('div', { class: 'stub-side' }, el('span', { class: 'note' }, seat.category), el('strong', {}, price(seat.price))))));
+}
