@@ -14,6 +14,9 @@ mod provider;
 mod random;
 mod session;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod token;
 
 pub use secrecy;

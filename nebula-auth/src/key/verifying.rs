@@ -76,7 +76,13 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// Whether `signature` is this key's signature of `message`.
+    /// Whether `signature` is this key's signature of `message`: the bare cryptographic check, for envelopes of your
+    /// own. Tokens are verified by [`TokenService::verify`](crate::TokenService::verify).
+    #[must_use]
+    pub fn verify_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifies(message, &signature.to_vec())
+    }
+
     pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
         // The provider is named here rather than taken from the process, so that another crate which switches on
         // jsonwebtoken's second provider cannot make this one panic.

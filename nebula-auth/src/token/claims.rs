@@ -61,7 +61,7 @@ impl Claims {
             Some(_) => return Err(TokenRefusal::MalformedClaims),
         };
         let scope = optional_text(&mut claims, "scope")?;
-        if scope.as_deref().is_some_and(|scope| scope.split(' ').count() > MAX_SCOPES || !scope_text(scope)) {
+        if scope.as_deref().is_some_and(|scope| !scopes_text(scope)) {
             return Err(TokenRefusal::MalformedClaims);
         }
         Ok(Self {
@@ -109,8 +109,8 @@ impl Claims {
 }
 
 /// RFC 6749, 3.3: printable ASCII without quote and backslash, single spaces between.
-fn scope_text(scope: &str) -> bool {
-    scope.split(' ').all(scope_token)
+pub(crate) fn scopes_text(scopes: &str) -> bool {
+    scopes.split(' ').count() <= MAX_SCOPES && scopes.split(' ').all(scope_token)
 }
 
 pub(crate) fn scope_token(token: &str) -> bool {

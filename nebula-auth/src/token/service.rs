@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     AccessGrant, Principal, SessionCheck, SessionStatus, TokenRefusal,
-    claims::{Claims, Expectation, id_text, scope_token},
+    claims::{Claims, Expectation, id_text, scope_token, scopes_text},
     header::TokenType,
     jws,
 };
@@ -196,6 +196,9 @@ impl TokenService {
             ..self.claims(grant.subject.clone(), now, now.saturating_add(self.settings.access_ttl.as_secs()))
         };
         let token = self.sign(TokenType::Access, &claims)?;
+        if token.len() > jws::MAX_TOKEN_BYTES || claims.scope.as_ref().is_some_and(|scope| !scopes_text(scope)) {
+            return Err(Error::config("a token may hold at most 64 scopes and 8 KiB in all"));
+        }
         telemetry::token_issued();
         let principal =
             Principal::from_claims(claims).ok_or_else(|| Error::internal("the clock is beyond what a time can be"))?;

@@ -1,0 +1,23 @@
+//! The contract of session stores, in memory.
+
+use nebula_auth::{MemoryRefreshStore, testing::Fixture};
+
+struct Memory(MemoryRefreshStore);
+
+impl Fixture for Memory {
+    type Store = MemoryRefreshStore;
+
+    async fn start() -> Self {
+        Self(MemoryRefreshStore::new())
+    }
+
+    fn store(&self) -> MemoryRefreshStore {
+        self.0.clone()
+    }
+
+    async fn peer(&self) -> MemoryRefreshStore {
+        self.0.clone()
+    }
+}
+
+nebula_auth::conformance_suite!(Memory);
