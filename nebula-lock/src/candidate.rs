@@ -158,7 +158,8 @@ impl Candidate {
             }
             Err(_) => {
                 self.unknown_since = Some(sent);
-                let context = format!("no reply within {}", humantime::format_duration(limit));
+                let whole = if limit == self.terms.lease { ", the whole lease" } else { "" };
+                let context = format!("no reply within {}{whole}", humantime::format_duration(limit));
                 Err(Error::new(ErrorKind::OutcomeUnknown, context))
             }
         }

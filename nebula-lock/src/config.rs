@@ -187,7 +187,10 @@ impl RedisSection {
         if let Some(time) = self.response_timeout {
             redis = redis.with_response_timeout(time);
         }
-        let connection = redis.connect().await?;
-        Ok(crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?))
+        let connection = redis.connect().await.map_err(|error| crate::redis::unanswered(error.into()))?;
+        let backend = crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?);
+        // A server that wants a password says so at the first command only.
+        backend.ping().await?;
+        Ok(backend)
     }
 }

@@ -62,9 +62,14 @@ impl Hold {
         (guard, Keeper { hold: self, orders })
     }
 
-    /// When to renew a lease that was granted by a command sent at `sent`.
+    /// When to renew what was granted by a command sent at `sent`.
     fn renewal_time(&self, sent: Instant, lease: Duration) -> Option<Instant> {
         self.terms.renewal.map(|_| sent + lease / 3).filter(|at| self.end.is_none_or(|end| *at < end))
+    }
+
+    /// The rest of the longest hold, if a lease of `lease` from `sent` on would exceed it.
+    fn cut(&self, sent: Instant, lease: Duration) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(sent)).filter(|rest| *rest <= lease)
     }
 
     /// Waits until `at` and renews. Returns when the command was sent, the lease asked for, and the reply.
@@ -73,8 +78,8 @@ impl Hold {
         sleep_until(at).await;
         in_flight.store(true, Ordering::Relaxed);
         let sent = Instant::now();
-        // Never asks for more than the longest hold leaves; a server's lease has at least a millisecond.
-        let lease = self.end.map_or(lease, |end| lease.min((end - sent).max(Duration::from_millis(1))));
+        // A backend's lease has at least a millisecond.
+        let lease = self.cut(sent, lease).map_or(lease, |rest| rest.max(Duration::from_millis(1)));
         let reply = timeout(self.terms.command_timeout, self.core.backend.renew(&self.claim, lease)).await;
         let reply = reply.unwrap_or_else(|_| Err(Error::new(ErrorKind::OutcomeUnknown, "no reply to the renewal")));
         (sent, lease, reply)
@@ -131,6 +136,7 @@ impl Keeper {
         let Self { hold, mut orders } = self;
         let mut renew_at = hold.renewal_time(hold.sent, hold.terms.lease);
         let mut backoff = hold.backoff();
+        let mut reason = hold.reason_at_end(hold.sent, hold.terms.lease);
         let noted = hold.validity.signal();
         let mut noted = pin!(noted.cancelled());
         loop {
@@ -141,9 +147,9 @@ impl Keeper {
                 biased;
                 order = &mut orders => Event::Order(order.ok()),
                 () = hold.core.forced.cancelled() => Event::End(LossReason::ShutDown),
-                () = sleep_until(until) => Event::End(hold.end_reason(until)),
+                () = sleep_until(until) => Event::End(reason),
                 // Somebody asked the clock before this task could.
-                () = &mut noted => Event::End(hold.end_reason(until)),
+                () = &mut noted => Event::End(reason),
                 (sent, lease, reply) = &mut renewal => Event::Renewal(sent, lease, reply),
             };
             match event {
@@ -166,7 +172,8 @@ impl Keeper {
                 Event::Renewal(sent, lease, Ok(true)) => {
                     let until = valid_until(sent, lease);
                     hold.validity.extend(hold.end.map_or(until, |end| until.min(end)));
-                    renew_at = hold.renewal_time(sent, lease);
+                    reason = hold.reason_at_end(sent, lease);
+                    renew_at = hold.renewal_time(sent, hold.terms.renewal.unwrap_or(lease));
                     backoff = hold.backoff();
                 }
                 Event::Renewal(_, _, Ok(false)) => return hold.lose(LossReason::Gone),
@@ -188,7 +195,8 @@ impl Hold {
         Backoff::new(Duration::from_millis(50).min(lease / 20), lease / 10)
     }
 
-    fn end_reason(&self, until: Instant) -> LossReason {
-        if self.end.is_some_and(|end| until >= end) { LossReason::MaxHold } else { LossReason::Expired }
+    /// What it means if the lease granted at `sent` ends.
+    fn reason_at_end(&self, sent: Instant, lease: Duration) -> LossReason {
+        if self.cut(sent, lease).is_some() { LossReason::MaxHold } else { LossReason::Expired }
     }
 }

@@ -27,7 +27,7 @@ impl From<nebula_redis::Error> for Error {
 }
 
 /// The same for commands that change nothing: that their outcome is unknown only means that there is no answer.
-pub(super) fn unanswered(error: Error) -> Error {
+pub(crate) fn unanswered(error: Error) -> Error {
     match error.kind() {
         ErrorKind::OutcomeUnknown => Error::new(ErrorKind::Unavailable, "redis did not answer").with_source(error),
         _ => error,

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::key::LockKey;
 use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Watch};
-use error::unanswered;
+pub(crate) use error::unanswered;
 use keys::Keys;
 
 static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new("lock-acquire", include_str!("acquire.lua")));

@@ -1,0 +1,170 @@
+//! Waiting, clean-up and shutdown, on paused time and a backend that misbehaves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::future::IntoFuture;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use nebula_lock::{Error, ErrorKind, LockKey, LockManager, LossReason, MemoryLock, Release, Shutdown};
+use support::{Faulty, Mood};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
+    result.err().map(|error| error.kind())
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_in_time() {
+    let locks = LockManager::new(MemoryLock::new());
+    let _guard = locks.lock("key").await.unwrap();
+    let start = Instant::now();
+    let error = locks.lock("key").wait(2 * SECOND).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::WaitTimeout, true));
+    assert_eq!(error.to_string(), "lock not free in time (lock `key`): still held by another owner after 2s");
+    assert!(locks.try_lock_for("key", SECOND).await.unwrap().is_none());
+    assert!(locks.try_lock("key").await.unwrap().is_none());
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_work_is_refused() {
+    let locks = LockManager::new(MemoryLock::new()).with_prefix("tenant:");
+    assert_eq!(kind(locks.lock("").await), Some(ErrorKind::InvalidKey));
+    assert_eq!(kind(locks.lock("k".repeat(LockKey::MAX_BYTES)).await), Some(ErrorKind::InvalidKey), "with the prefix");
+    assert_eq!(kind(locks.lock("key").lease(Duration::ZERO).await), Some(ErrorKind::InvalidLease));
+    assert_eq!(kind(locks.lock("key").lease(Duration::MAX).await), Some(ErrorKind::InvalidLease));
+    assert_eq!(kind(locks.lock("key").wait(Duration::MAX).await), Some(ErrorKind::InvalidWait));
+    // What is left of two milliseconds after the margin for drift is nothing.
+    assert_eq!(kind(locks.lock("key").lease(Duration::from_millis(2)).await), Some(ErrorKind::InvalidLease));
+    assert!(locks.lock("key").await.unwrap().key().as_str().starts_with("tenant:"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_no_refusal() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    backend.becomes(Mood::Refuses(ErrorKind::Unavailable));
+    assert_eq!(kind(locks.try_lock("key").await), Some(ErrorKind::Unavailable));
+    assert_eq!(kind(locks.try_lock_for("key", 5 * SECOND).await), Some(ErrorKind::Unavailable), "not `None`");
+    assert_eq!(kind(locks.health().await), Some(ErrorKind::Unavailable));
+    backend.becomes(Mood::Refuses(ErrorKind::Auth));
+    let before = backend.count("acquire");
+    assert_eq!(kind(locks.lock("key").await), Some(ErrorKind::Auth));
+    assert_eq!(backend.count("acquire"), before + 1, "what cannot pass is not retried");
+    backend.becomes(Mood::Deaf);
+    assert_eq!(kind(locks.try_lock("key").await), Some(ErrorKind::OutcomeUnknown));
+    assert_eq!(kind(locks.health().await), Some(ErrorKind::Unavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_passes_is_waited_for() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    backend.becomes(Mood::Refuses(ErrorKind::Unavailable));
+    let waiting = tokio::spawn(locks.lock("key").wait(10 * SECOND).into_future());
+    sleep(5 * SECOND).await;
+    backend.becomes(Mood::Fine);
+    assert_eq!(waiting.await.unwrap().unwrap().release().await, Release::Released);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acquisition_without_reply_is_taken_back() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    backend.becomes(Mood::Grabs);
+    assert_eq!(kind(locks.try_lock("key").await), Some(ErrorKind::OutcomeUnknown));
+    assert_eq!(backend.inner.held(), 1, "the backend has it");
+    backend.becomes(Mood::Fine);
+    sleep(5 * SECOND).await;
+    assert_eq!(backend.inner.held(), 0, "long before the lease ends");
+    assert_eq!(locks.shutdown(SECOND).await, Shutdown::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_attempt_finds_its_own_lock() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    backend.becomes(Mood::Mute);
+    let waiting = tokio::spawn(locks.lock("key").into_future());
+    sleep(SECOND).await;
+    backend.becomes(Mood::Fine);
+    assert_eq!(waiting.await.unwrap().unwrap().release().await, Release::Released);
+    assert_eq!(backend.inner.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_left_during_a_slow_reply_gets_no_lock() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    backend.becomes(Mood::Slow(SECOND));
+    let mut request = locks.lock("key").into_future();
+    assert!(request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    sleep(SECOND / 2).await;
+    assert_eq!(backend.inner.held(), 1);
+    drop(request);
+    sleep(SECOND * 2).await;
+    assert_eq!((backend.inner.held(), backend.count("release")), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unanswered_release_goes_on_in_the_background() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    let guard = locks.lock("key").await.unwrap();
+    backend.becomes(Mood::Deaf);
+    assert_eq!(guard.release().await, Release::Unknown);
+    backend.becomes(Mood::Fine);
+    sleep(5 * SECOND).await;
+    assert_eq!(backend.inner.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_drains() {
+    let locks = LockManager::new(MemoryLock::new());
+    let guard = locks.lock("key").await.unwrap();
+    let waiting = tokio::spawn(locks.lock("key").into_future());
+    let shutdown = tokio::spawn({
+        let locks = locks.clone();
+        async move { locks.shutdown(60 * SECOND).await }
+    });
+    assert_eq!(kind(waiting.await.unwrap()), Some(ErrorKind::ShutDown));
+    assert_eq!(kind(locks.try_lock("other").await), Some(ErrorKind::ShutDown));
+    sleep(40 * SECOND).await;
+    assert!(!guard.is_lost(), "holders are renewed while they finish");
+    assert_eq!(guard.release().await, Release::Released);
+    assert_eq!(shutdown.await.unwrap(), Shutdown::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_for_ever() {
+    let backend = MemoryLock::new();
+    let locks = LockManager::new(backend.clone());
+    let guard = locks.lock("key").await.unwrap();
+    assert_eq!(locks.shutdown(5 * SECOND).await, Shutdown::TimedOut { held: 1 });
+    assert_eq!(guard.lost().await.reason(), LossReason::ShutDown);
+    assert_eq!(backend.held(), 1, "its holder may still be at work");
+    drop(guard);
+    sleep(SECOND).await;
+    assert_eq!(backend.held(), 0, "now it has ended");
+}
+
+#[test]
+fn nothing_panics_without_a_runtime() {
+    let backend = MemoryLock::new();
+    let locks = LockManager::new(backend.clone());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (kept, dropped) =
+        runtime.block_on(async { (locks.lock("kept").await.unwrap(), locks.lock("dropped").await.unwrap()) });
+    drop(dropped);
+    drop(runtime);
+    drop(kept);
+    let mut request = locks.lock("key").into_future();
+    let std::task::Poll::Ready(result) = request.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it waits for a runtime that is not there");
+    };
+    assert_eq!(kind(result), Some(ErrorKind::ConfigInvalid));
+}
