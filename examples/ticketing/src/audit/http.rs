@@ -1,0 +1,47 @@
+//! Audits over HTTP.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Audit;
+use crate::{
+    app::App,
+    http::{Json, Path, Query},
+    ids::SessionId,
+    problem::Result,
+    user::Admin,
+};
+
+/// The routes of this module.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(audit))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AuditParams {
+    /// How many seconds after its time an unpaid order may still exist; 10 if absent.
+    grace_seconds: Option<u32>,
+}
+
+/// Check the invariants of a session.
+///
+/// Every count under `violations` is zero once the queues have come to rest. Nothing is repaired.
+#[utoipa::path(
+    get, path = "/admin/sessions/{id}/audit", tag = "administration",
+    params(("id" = SessionId, Path), AuditParams),
+    responses((status = 200, body = Audit), (status = 403, description = "`forbidden`"), (status = 404, description = "`not-found`")),
+    security(("bearer" = []))
+)]
+async fn audit(
+    State(app): State<App>,
+    _admin: Admin,
+    Path(id): Path<SessionId>,
+    Query(params): Query<AuditParams>,
+) -> Result<Json<Audit>> {
+    app.catalog.session(id).await?;
+    let grace = std::time::Duration::from_secs(params.grace_seconds.unwrap_or(10).into());
+    Ok(Json(app.auditor.audit(id, grace).await?))
+}

@@ -1,0 +1,162 @@
+//! The invariants of a session, checked against what is stored: nothing here repairs.
+
+mod http;
+
+use serde::Serialize;
+use sqlx::{Row, SqlitePool};
+use utoipa::ToSchema;
+
+pub use self::http::routes;
+use crate::{
+    clock::Millis,
+    ids::SessionId,
+    inventory::{Inventory, SeatState},
+    problem::Result,
+    storage::Database,
+};
+
+/// What an audit found. Every count under `violations` must be zero once the queues have come to rest.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Audit {
+    /// The session.
+    pub session_id: SessionId,
+    /// When it was audited.
+    pub at: Millis,
+    /// Whether every invariant holds.
+    pub sound: bool,
+    /// Seats as the ledger has them.
+    pub ledger: SeatCounts,
+    /// Seats as the database has them.
+    pub database: SeatCounts,
+    /// What must not be.
+    pub violations: Violations,
+}
+
+/// Counts of seats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SeatCounts {
+    /// All.
+    pub seats: u32,
+    /// Free.
+    pub available: u32,
+    /// Held by unpaid orders.
+    pub locked: u32,
+    /// Paid for.
+    pub sold: u32,
+}
+
+/// Broken invariants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Violations {
+    /// Seats that more than one paid order has.
+    pub oversold: u32,
+    /// Seats of paid orders without their unique row.
+    pub paid_without_seat: u32,
+    /// Unique rows without their paid order.
+    pub seat_without_order: u32,
+    /// Seats that two live orders have.
+    pub held_twice: u32,
+    /// Unpaid orders past their time by more than the grace.
+    pub overdue: u32,
+    /// Charges that nobody has an order for and that do not go back.
+    pub money_without_order: u32,
+    /// Seats about which ledger and database do not agree.
+    pub ledger_differs: u32,
+}
+
+/// Audits sessions.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    database: Database,
+    inventory: Inventory,
+}
+
+impl Auditor {
+    /// An auditor on its parts.
+    #[must_use]
+    pub fn new(database: Database, inventory: Inventory) -> Self {
+        Self { database, inventory }
+    }
+
+    /// Audits one session. While orders change, ledger and database may differ for a moment.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger or the database cannot be asked.
+    pub async fn audit(&self, session: SessionId, grace: std::time::Duration) -> Result<Audit> {
+        let pool = &self.database.read;
+        // The ledger first: what it does not know yet the database cannot know either.
+        let snapshot = self.inventory.snapshot(session).await?;
+        let at = Millis::now();
+        let seats = count(pool, include_str!("sql/seats.sql"), session).await?;
+        let states = states(pool, session).await?;
+        let database = SeatCounts {
+            seats,
+            available: seats.saturating_sub(length(&states)),
+            locked: length_of(&states, SeatState::Locked),
+            sold: length_of(&states, SeatState::Sold),
+        };
+        let mut violations = Violations {
+            oversold: count(pool, include_str!("sql/oversold.sql"), session).await?,
+            paid_without_seat: count(pool, include_str!("sql/paid_without_seat.sql"), session).await?,
+            seat_without_order: count(pool, include_str!("sql/seat_without_order.sql"), session).await?,
+            held_twice: count(pool, include_str!("sql/held_twice.sql"), session).await?,
+            overdue: overdue(pool, session, at.minus(grace)).await?,
+            money_without_order: count(pool, include_str!("sql/money_without_order.sql"), session).await?,
+            ledger_differs: 0,
+        };
+        let mut expected = vec![SeatState::Available; snapshot.states.len()];
+        for (position, state) in &states {
+            match expected.get_mut(*position as usize) {
+                Some(seat) => *seat = *state,
+                None => violations.ledger_differs += 1,
+            }
+        }
+        let differing = expected.iter().zip(&snapshot.states).filter(|(expected, found)| expected != found);
+        violations.ledger_differs += u32::try_from(differing.count()).unwrap_or(u32::MAX);
+        let counts = snapshot.counts();
+        Ok(Audit {
+            session_id: session,
+            at,
+            sound: violations == Violations::default(),
+            ledger: SeatCounts {
+                seats: counts.seats,
+                available: counts.available(),
+                locked: counts.locked,
+                sold: counts.sold,
+            },
+            database,
+            violations,
+        })
+    }
+}
+
+async fn count(pool: &SqlitePool, sql: &'static str, session: SessionId) -> Result<u32> {
+    Ok(sqlx::query_scalar(sql).bind(session).fetch_one(pool).await?)
+}
+
+async fn overdue(pool: &SqlitePool, session: SessionId, before: Millis) -> Result<u32> {
+    Ok(sqlx::query_scalar(include_str!("sql/overdue.sql")).bind(session).bind(before.0).fetch_one(pool).await?)
+}
+
+/// Every seat that is not free, as the database has it.
+async fn states(pool: &SqlitePool, session: SessionId) -> Result<Vec<(u32, SeatState)>> {
+    sqlx::query(include_str!("sql/states.sql"))
+        .bind(session)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(|row| {
+            let state = if row.try_get::<bool, _>("sold")? { SeatState::Sold } else { SeatState::Locked };
+            Ok((row.try_get("position")?, state))
+        })
+        .collect()
+}
+
+fn length<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
+}
+
+fn length_of(states: &[(u32, SeatState)], wanted: SeatState) -> u32 {
+    u32::try_from(states.iter().filter(|(_, state)| *state == wanted).count()).unwrap_or(u32::MAX)
+}

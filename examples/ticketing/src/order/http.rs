@@ -1,0 +1,323 @@
+//! Orders over HTTP.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    domain::{Ending, OrderState},
+    place::Wish,
+    storage::{self, OrderRow},
+};
+use crate::{
+    app::App,
+    clock::Millis,
+    http::{Json, Path, Query},
+    ids::{OrderId, PaymentId, SessionId},
+    money::Money,
+    payment::{
+        Ended,
+        storage::{self as payments, PaymentState},
+    },
+    problem::{Code, Problem, Result},
+    user::Buyer,
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The routes of this module.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(place, list)).routes(routes!(show)).routes(routes!(pay)).routes(routes!(cancel))
+}
+
+/// What to order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PlaceOrder {
+    /// The session.
+    session_id: SessionId,
+    /// `guid`s of 1 to 10 seats.
+    #[schema(min_items = 1, max_items = 10)]
+    seats: Vec<String>,
+    /// What it should cost: if given and no longer true, the order is refused with `price-changed`.
+    expected_total: Option<Money>,
+}
+
+/// An order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderView {
+    id: OrderId,
+    session_id: SessionId,
+    show_title: String,
+    show_title_zh: String,
+    venue: String,
+    starts_at: Millis,
+    state: OrderState,
+    seats: Vec<SeatView>,
+    total: Money,
+    created_at: Millis,
+    /// When an unpaid order ends.
+    expires_at: Millis,
+    /// The server's time, to correct a countdown by.
+    server_time: Millis,
+    /// The latest payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<PaymentView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refunds: Vec<RefundView>,
+    /// Only when a single order is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history: Vec<HistoryView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct SeatView {
+    guid: String,
+    zone: String,
+    row: String,
+    number: String,
+    category: String,
+    price: Money,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentView {
+    id: PaymentId,
+    state: PaymentState,
+    /// Where to pay, when an open payment was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay_url: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct RefundView {
+    amount: Money,
+    reason: String,
+    /// `PENDING` or `DONE`.
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct HistoryView {
+    state: OrderState,
+    reason: String,
+    at: Millis,
+}
+
+/// A page of orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct OrderPage {
+    orders: Vec<OrderView>,
+    /// Pass as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<OrderId>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PageParams {
+    /// 1 to 100, 20 if absent.
+    limit: Option<u32>,
+    /// The last order of the page before.
+    after: Option<OrderId>,
+}
+
+/// A payment that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+struct PayReply {
+    payment: PaymentView,
+    order: OrderView,
+}
+
+/// Hold seats and place an order, in one step.
+///
+/// All seats or none. Repeat the request with the same `Idempotency-Key` when the answer was lost: it is the same order.
+#[utoipa::path(
+    post, path = "/orders", tag = "orders",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, new for each order")),
+    request_body = PlaceOrder,
+    responses(
+        (status = 201, description = "Placed; pay before `expires_at`", body = OrderView),
+        (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
+        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`"),
+        (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
+        (status = 503, description = "`one-moment`, `busy`, `unavailable`: repeat with the same key"),
+    ),
+    security(("bearer" = []))
+)]
+async fn place(
+    State(app): State<App>,
+    buyer: Buyer,
+    headers: HeaderMap,
+    Json(body): Json<PlaceOrder>,
+) -> Result<Response> {
+    let wish = Wish {
+        user: buyer.id,
+        session: body.session_id,
+        seats: body.seats,
+        expected_total: body.expected_total,
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let placed = app.orders.place(wish).await?;
+    let view = Json(view(&app, &own(&app, buyer, placed.order).await?, false).await?);
+    let location = HeaderValue::from_str(&format!("/api/v1/orders/{}", placed.order)).map_err(Problem::internal)?;
+    Ok(if placed.replayed {
+        (StatusCode::OK, [(header::LOCATION, location), (REPLAYED, HeaderValue::from_static("true"))], view)
+            .into_response()
+    } else {
+        (StatusCode::CREATED, [(header::LOCATION, location)], view).into_response()
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.as_bytes();
+    let sound = (1..=255).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic) && values.next().is_none();
+    match value.to_str() {
+        Ok(text) if sound => Ok(Some(text.to_owned())),
+        _ => Err(Problem::new(
+            Code::InvalidValue,
+            "Idempotency-Key has 1 to 255 visible ASCII characters, and stands once.",
+        )
+        .with("field", "Idempotency-Key")),
+    }
+}
+
+/// Your orders, newest first.
+#[utoipa::path(
+    get, path = "/orders", tag = "orders", params(PageParams),
+    responses((status = 200, body = OrderPage), (status = 401, description = "`unauthenticated`, `token-expired`, `token-invalid`")),
+    security(("bearer" = []))
+)]
+async fn list(State(app): State<App>, buyer: Buyer, Query(page): Query<PageParams>) -> Result<Json<OrderPage>> {
+    let limit = page.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::new(Code::InvalidValue, "`limit` is 1 to 100.").with("field", "limit"));
+    }
+    let before = match page.after {
+        Some(id) => Some(own(&app, buyer, id).await?),
+        None => None,
+    };
+    let mut rows = storage::list(&app.database.read, buyer.id, before.as_ref(), limit + 1).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    let mut orders = Vec::with_capacity(rows.len());
+    for row in &rows {
+        orders.push(view(&app, row, false).await?);
+    }
+    Ok(Json(OrderPage { orders, next }))
+}
+
+/// One of your orders, with its history.
+#[utoipa::path(
+    get, path = "/orders/{id}", tag = "orders", params(("id" = OrderId, Path)),
+    responses((status = 200, body = OrderView), (status = 404, description = "`not-found`")),
+    security(("bearer" = []))
+)]
+async fn show(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -> Result<Json<OrderView>> {
+    Ok(Json(view(&app, &own(&app, buyer, id).await?, true).await?))
+}
+
+/// Begin to pay, or go on with the payment that is open.
+#[utoipa::path(
+    post, path = "/orders/{id}/pay", tag = "orders", params(("id" = OrderId, Path)),
+    responses(
+        (status = 200, description = "Send the buyer to `payment.pay_url`", body = PayReply),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`already-paid`, `order-expired`, `order-state`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn pay(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -> Result<Json<PayReply>> {
+    let (payment, url) = app.payments.begin(buyer.id, id).await?;
+    let order = view(&app, &own(&app, buyer, id).await?, true).await?;
+    Ok(Json(PayReply { payment: PaymentView { id: payment.id, state: payment.state, pay_url: Some(url) }, order }))
+}
+
+/// Give up an unpaid order; its seats are free again.
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", tag = "orders", params(("id" = OrderId, Path)),
+    responses(
+        (status = 200, description = "Ended, now or before", body = OrderView),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`already-paid`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn cancel(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -> Result<Json<OrderView>> {
+    own(&app, buyer, id).await?;
+    match app.payments.end(id, Ending::ByBuyer).await? {
+        Ended::Paid(state) => {
+            Err(Problem::new(Code::AlreadyPaid, "A paid order cannot be cancelled.").with("state", state))
+        }
+        Ended::Ended(_) | Ended::NotYet(_) => Ok(Json(view(&app, &own(&app, buyer, id).await?, true).await?)),
+    }
+}
+
+/// The order, if it is this buyer's. Others are told that there is none.
+async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow> {
+    storage::find(&app.database.read, id)
+        .await?
+        .filter(|order| order.user == buyer.id)
+        .ok_or_else(|| Problem::not_found("order"))
+}
+
+async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
+    let pool = &app.database.read;
+    let session = app.catalog.session(row.session).await?;
+    let seats = storage::seats(pool, row.id).await?;
+    let seats = seats
+        .into_iter()
+        .map(|seat| {
+            let place = session.plan.seat(seat.position);
+            SeatView {
+                zone: place.map(|place| place.zone.to_string()).unwrap_or_default(),
+                row: place.map(|place| place.row.to_string()).unwrap_or_default(),
+                number: place.map(|place| place.number.clone()).unwrap_or_default(),
+                guid: seat.guid,
+                category: seat.category,
+                price: seat.price,
+            }
+        })
+        .collect();
+    // An order that was just placed has no payment yet: two questions less on the way that must be fast.
+    let fresh = row.state == OrderState::Locked;
+    let payment = if fresh { None } else { payments::of_order(pool, row.id).await?.into_iter().next() };
+    let refunds = if fresh { Vec::new() } else { payments::refunds_of_order(pool, row.id).await? };
+    let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
+    Ok(OrderView {
+        id: row.id,
+        session_id: row.session,
+        show_title: session.title.clone(),
+        show_title_zh: session.title_zh.clone(),
+        venue: session.venue.clone(),
+        starts_at: session.starts_at,
+        state: row.state,
+        seats,
+        total: row.total,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        server_time: Millis::now(),
+        payment: payment.map(|payment| PaymentView { id: payment.id, state: payment.state, pay_url: None }),
+        refunds: refunds
+            .into_iter()
+            .map(|refund| RefundView {
+                amount: refund.amount,
+                reason: refund.reason,
+                state: if refund.done { "DONE" } else { "PENDING" },
+            })
+            .collect(),
+        history: history
+            .into_iter()
+            .map(|entry| HistoryView { state: entry.state, reason: entry.reason, at: entry.at })
+            .collect(),
+    })
+}

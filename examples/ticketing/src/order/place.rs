@@ -1,0 +1,297 @@
+//! Placing an order: hold the seats and write the order, in one idempotent step.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::{
+    domain::OrderState,
+    storage::{self, Inserted, OrderRow, OrderSeat},
+};
+use crate::{
+    clock::Millis,
+    ids::{OrderId, SeatPosition, SessionId, UserId},
+    inventory::{Hold, HoldRequest, Inventory},
+    money::Money,
+    outbox::Timeouts,
+    problem::{Code, Problem, Result},
+    show::{Catalog, SessionInfo},
+    storage::Database,
+};
+
+/// Most seats in one order.
+pub const MAX_SEATS: usize = 10;
+
+/// How often a hold is taken again because the ledger was rebuilt between the hold and the order.
+const ATTEMPTS: usize = 3;
+
+/// What a buyer asks for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The buyer.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+    /// Names of the seats.
+    pub seats: Vec<String>,
+    /// What the buyer believes it costs.
+    pub expected_total: Option<Money>,
+    /// Makes a repeated wish the same order.
+    pub idempotency_key: Option<String>,
+}
+
+/// The answer to a wish that was granted.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The order.
+    pub order: OrderId,
+    /// It was placed by an earlier request with the same key.
+    pub replayed: bool,
+}
+
+/// The order service.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    database: Database,
+    catalog: Catalog,
+    inventory: Inventory,
+    timeouts: Timeouts,
+    tasks: TaskTracker,
+}
+
+impl Orders {
+    /// The service on its parts.
+    #[must_use]
+    pub fn new(
+        database: Database,
+        catalog: Catalog,
+        inventory: Inventory,
+        timeouts: Timeouts,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { database, catalog, inventory, timeouts, tasks }
+    }
+
+    /// Holds the seats and writes the order: when this answers, the order survives any crash.
+    ///
+    /// The order's identifier is derived from the buyer and the idempotency key, so a request that is repeated because
+    /// its answer was lost finds the same hold and the same order, wherever the first attempt broke off.
+    ///
+    /// # Errors
+    ///
+    /// A refusal with its code, see the documentation of `POST /orders`; nothing is held then.
+    ///
+    /// # Cancel safety
+    ///
+    /// The work goes on when the future is dropped: a buyer who lost the connection has the order nevertheless.
+    pub async fn place(&self, wish: Wish) -> Result<Placed> {
+        let this = self.clone();
+        self.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
+    }
+
+    async fn place_now(&self, wish: Wish) -> Result<Placed> {
+        let session = self.catalog.session(wish.session).await?;
+        let seats = choose(&session, &wish.seats)?;
+        let fingerprint = fingerprint(wish.session, &seats);
+        let id = wish.idempotency_key.as_deref().map_or_else(OrderId::new, |key| derive(wish.user, key));
+        if wish.idempotency_key.is_some()
+            && let Some(known) = storage::find(&self.database.read, id).await?
+        {
+            return replay(&known, &fingerprint);
+        }
+        check_sale(&session)?;
+        let total = check_price(&seats, wish.expected_total)?;
+        if self.inventory.sold_out(wish.session) {
+            return Err(sold_out());
+        }
+        let request = HoldRequest {
+            session: wish.session,
+            order: id,
+            user: wish.user,
+            seats: seats.iter().map(|seat| seat.position).collect(),
+        };
+        let seats: Arc<[OrderSeat]> = seats.into();
+        for _ in 0..ATTEMPTS {
+            let epoch = self.hold(&session, &request).await?;
+            let now = Millis::now();
+            let order = OrderRow {
+                id,
+                user: wish.user,
+                session: wish.session,
+                state: OrderState::Locked,
+                total,
+                fingerprint: fingerprint.clone(),
+                created_at: now,
+                expires_at: now.plus(session.hold),
+            };
+            match self.write(order, Arc::clone(&seats), epoch, session.hold).await {
+                Ok(Inserted::New) => {
+                    metrics::counter!("ticketing_orders_placed_total").increment(1);
+                    return Ok(Placed { order: id, replayed: false });
+                }
+                // Another request with the same key was quicker.
+                Ok(Inserted::Exists) => {
+                    let known = storage::find(&self.database.read, id).await?;
+                    let known = known.ok_or_else(|| Problem::internal("an order vanished"))?;
+                    if !known.state.is_live() && !known.state.owns_seats() {
+                        self.inventory.release(wish.session, id).await?;
+                    }
+                    return replay(&known, &fingerprint);
+                }
+                Ok(Inserted::EpochPassed) => self.inventory.invalidate(wish.session, epoch).await?,
+                Err(problem) => {
+                    if problem.code == Code::Busy {
+                        // Surely not written: do not keep the seats from others until the sweep finds them.
+                        self.inventory.release(wish.session, id).await?;
+                    }
+                    return Err(problem);
+                }
+            }
+        }
+        Err(Problem::new(Code::OneMoment, "The seats of this session are being counted anew."))
+    }
+
+    /// Takes the hold and answers the ledger's epoch.
+    async fn hold(&self, session: &SessionInfo, request: &HoldRequest) -> Result<i64> {
+        let name = |position: &SeatPosition| session.plan.seat(*position).map(|seat| seat.guid.to_string());
+        match self.inventory.hold(request).await? {
+            Hold::Held { epoch } => Ok(epoch),
+            Hold::NotReady => Err(Problem::new(Code::OneMoment, "The seats of this session are being counted.")),
+            Hold::Taken(taken) => {
+                let names: Vec<String> = taken.iter().filter_map(name).collect();
+                Err(Problem::new(Code::SeatTaken, "Somebody else was quicker.").with("seats", names))
+            }
+            Hold::UserLimit { has, limit } => {
+                let detail = format!("A buyer may have {limit} seats of this session; you have {has}.");
+                Err(Problem::new(Code::UserLimit, detail).with("limit", limit).with("has", has))
+            }
+            Hold::OtherSeats => Err(key_reused()),
+            Hold::UnknownSeat(position) => {
+                Err(Problem::internal(format!("the ledger does not know position {position}")))
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        order: OrderRow,
+        seats: Arc<[OrderSeat]>,
+        epoch: i64,
+        hold: Duration,
+    ) -> Result<Inserted, Problem> {
+        // Before the order where the queue is not in the database: a message without an order does no harm, an order
+        // without its message would wait for the sweep.
+        self.timeouts.arm(order.id, hold).await?;
+        let timeouts = self.timeouts.clone();
+        self.database
+            .write
+            .run::<_, Problem, _>(move |connection| {
+                Box::pin(async move {
+                    let inserted = storage::insert(connection, &order, &seats, epoch).await?;
+                    if inserted == Inserted::New {
+                        timeouts.arm_in(connection, order.id, hold).await?;
+                    }
+                    Ok(inserted)
+                })
+            })
+            .await
+    }
+}
+
+fn choose(session: &SessionInfo, names: &[String]) -> Result<Vec<OrderSeat>> {
+    if names.is_empty() || names.len() > MAX_SEATS {
+        let detail = format!("The order has {} seats; 1 to {MAX_SEATS} are allowed.", names.len());
+        return Err(Problem::new(Code::SeatCount, detail));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(Problem::new(Code::DuplicateSeat, "A seat stands twice in the order.").with("seats", [twice]));
+    }
+    let unknown: Vec<&String> = names.iter().filter(|name| session.seat(name).is_none()).collect();
+    if !unknown.is_empty() {
+        return Err(Problem::new(Code::UnknownSeat, "This session sells no such seat.").with("seats", unknown));
+    }
+    let mut seats: Vec<OrderSeat> = names
+        .iter()
+        .filter_map(|name| session.seat(name))
+        .map(|priced| OrderSeat {
+            position: priced.position,
+            guid: priced.seat.guid.to_string(),
+            category: priced.seat.category.to_string(),
+            price: priced.price,
+        })
+        .collect();
+    seats.sort_by_key(|seat| seat.position);
+    Ok(seats)
+}
+
+fn check_sale(session: &SessionInfo) -> Result<()> {
+    let now = Millis::now();
+    if now < session.sale_opens_at {
+        return Err(Problem::new(Code::SaleNotOpen, "The sale has not begun.").with("opens_at", session.sale_opens_at));
+    }
+    if now >= session.sale_closes_at {
+        return Err(Problem::new(Code::SaleClosed, "The sale is over.").with("closed_at", session.sale_closes_at));
+    }
+    Ok(())
+}
+
+fn check_price(seats: &[OrderSeat], expected: Option<Money>) -> Result<Money> {
+    let total = seats
+        .iter()
+        .map(|seat| Some(seat.price))
+        .reduce(|sum, price| sum?.checked_add(price?))
+        .flatten()
+        .ok_or_else(|| Problem::internal("the prices of a session cannot be added up"))?;
+    match expected {
+        Some(expected) if expected != total => {
+            let detail = format!("You expected {expected}; these seats cost {total} now.");
+            Err(Problem::new(Code::PriceChanged, detail).with("total", total))
+        }
+        _ => Ok(total),
+    }
+}
+
+/// Tells a repeated request from another one under the same key.
+fn fingerprint(session: SessionId, seats: &[OrderSeat]) -> String {
+    let seats: Vec<String> = seats.iter().map(|seat| seat.position.to_string()).collect();
+    format!("{session}:{}", seats.join(","))
+}
+
+/// An identifier that only this buyer's use of this key leads to (UUID version 8, RFC 9562 section 5.8).
+fn derive(user: UserId, key: &str) -> OrderId {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"order\0");
+    context.update(user.0.as_bytes());
+    context.update(key.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+    OrderId(Uuid::new_v8(bytes))
+}
+
+fn replay(known: &OrderRow, fingerprint: &str) -> Result<Placed> {
+    if known.fingerprint == fingerprint { Ok(Placed { order: known.id, replayed: true }) } else { Err(key_reused()) }
+}
+
+fn key_reused() -> Problem {
+    Problem::new(Code::IdempotencyKeyReused, "This key was used for an order of other seats.")
+}
+
+fn sold_out() -> Problem {
+    Problem::new(Code::SoldOut, "Every seat is taken. Unpaid seats come back when their time is over.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_named_by_buyer_and_key() {
+        let (a, b) = (UserId::new(), UserId::new());
+        assert_eq!(derive(a, "k"), derive(a, "k"));
+        assert_ne!(derive(a, "k"), derive(b, "k"));
+        assert_ne!(derive(a, "k"), derive(a, "l"));
+    }
+}

@@ -1,0 +1,239 @@
+//! Orders in the database. Everything that changes one runs inside a transaction of the [`crate::storage::Writer`].
+
+use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+
+use super::domain::OrderState;
+use crate::{
+    clock::Millis,
+    ids::{OrderId, SeatPosition, SessionId, UserId},
+    money::{Currency, Money},
+    problem::{Problem, Result},
+};
+
+/// An order as the database has it.
+#[derive(Clone, Debug)]
+pub struct OrderRow {
+    /// The order.
+    pub id: OrderId,
+    /// The buyer.
+    pub user: UserId,
+    /// The session whose seats it has.
+    pub session: SessionId,
+    /// Its state.
+    pub state: OrderState,
+    /// What it costs.
+    pub total: Money,
+    /// What the buyer asked for.
+    pub fingerprint: String,
+    /// When it was placed.
+    pub created_at: Millis,
+    /// When an unpaid one ends.
+    pub expires_at: Millis,
+}
+
+/// A seat of an order.
+#[derive(Clone, Debug)]
+pub struct OrderSeat {
+    /// The seat.
+    pub position: SeatPosition,
+    /// Its name in the plan.
+    pub guid: String,
+    /// Its category when it was ordered.
+    pub category: String,
+    /// Its price when it was ordered.
+    pub price: Money,
+}
+
+/// An entry of an order's history.
+#[derive(Clone, Debug)]
+pub struct HistoryRow {
+    /// What the order became.
+    pub state: OrderState,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Millis,
+}
+
+fn state(row: &SqliteRow, column: &str) -> Result<OrderState> {
+    let name: &str = row.try_get(column)?;
+    OrderState::from_name(name).ok_or_else(|| Problem::internal(format!("the database has an order in state `{name}`")))
+}
+
+/// Reads minor units and a currency code from two columns.
+pub(crate) fn money(row: &SqliteRow) -> Result<Money> {
+    let code: &str = row.try_get("currency")?;
+    let currency = Currency::from_code(code)
+        .ok_or_else(|| Problem::internal(format!("the database has an amount in currency `{code}`")))?;
+    Ok(Money { minor: row.try_get("minor")?, currency })
+}
+
+fn order(row: &SqliteRow) -> Result<OrderRow> {
+    Ok(OrderRow {
+        id: row.try_get("id")?,
+        user: row.try_get("user_id")?,
+        session: row.try_get("session_id")?,
+        state: state(row, "state")?,
+        total: money(row)?,
+        fingerprint: row.try_get("fingerprint")?,
+        created_at: Millis(row.try_get("created_at")?),
+        expires_at: Millis(row.try_get("expires_at")?),
+    })
+}
+
+/// One order.
+pub async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: OrderId) -> Result<Option<OrderRow>> {
+    let row = sqlx::query("SELECT * FROM orders WHERE id = ?").bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(order).transpose()
+}
+
+/// The orders of a user, newest first, those before `before` if given.
+pub async fn list(pool: &SqlitePool, user: UserId, before: Option<&OrderRow>, limit: u32) -> Result<Vec<OrderRow>> {
+    let (at, id) = before.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()));
+    sqlx::query(include_str!("sql/list.sql"))
+        .bind(user)
+        .bind(at)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(order)
+        .collect()
+}
+
+/// The seats of an order, by position.
+pub async fn seats(executor: impl sqlx::SqliteExecutor<'_>, id: OrderId) -> Result<Vec<OrderSeat>> {
+    sqlx::query(include_str!("sql/seats.sql"))
+        .bind(id)
+        .fetch_all(executor)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(OrderSeat {
+                position: row.try_get("position")?,
+                guid: row.try_get("guid")?,
+                category: row.try_get("category")?,
+                price: money(row)?,
+            })
+        })
+        .collect()
+}
+
+/// The history of an order, oldest first.
+pub async fn history(pool: &SqlitePool, id: OrderId) -> Result<Vec<HistoryRow>> {
+    sqlx::query("SELECT to_state, reason, at FROM order_history WHERE order_id = ? ORDER BY version")
+        .bind(id)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(HistoryRow {
+                state: state(row, "to_state")?,
+                reason: row.try_get("reason")?,
+                at: Millis(row.try_get("at")?),
+            })
+        })
+        .collect()
+}
+
+/// How an insert ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The order is in the database.
+    New,
+    /// An order of this id was there already.
+    Exists,
+    /// The hold was taken under an epoch of the ledger that has passed: it is void.
+    EpochPassed,
+}
+
+/// Adds an order in state LOCKED, if its hold still counts.
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    order: &OrderRow,
+    seats: &[OrderSeat],
+    epoch: i64,
+) -> Result<Inserted> {
+    let inserted = sqlx::query(include_str!("sql/insert.sql"))
+        .bind(order.id)
+        .bind(order.user)
+        .bind(order.session)
+        .bind(order.state.as_str())
+        .bind(order.total.minor)
+        .bind(order.total.currency.code())
+        .bind(&order.fingerprint)
+        .bind(epoch)
+        .bind(order.created_at.0)
+        .bind(order.expires_at.0)
+        .execute(&mut *connection)
+        .await?;
+    if inserted.rows_affected() == 0 {
+        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM orders WHERE id = ?)")
+            .bind(order.id)
+            .fetch_one(connection)
+            .await?;
+        return Ok(if exists { Inserted::Exists } else { Inserted::EpochPassed });
+    }
+    let mut rows = sqlx::QueryBuilder::new("INSERT INTO order_seats (order_id, position, guid, category, minor) ");
+    rows.push_values(seats, |mut row, seat| {
+        row.push_bind(order.id)
+            .push_bind(seat.position)
+            .push_bind(&seat.guid)
+            .push_bind(&seat.category)
+            .push_bind(seat.price.minor);
+    });
+    rows.build().execute(&mut *connection).await?;
+    record(connection, order.id, 1, Some(OrderState::Init), order.state, "seats held", order.created_at).await?;
+    Ok(Inserted::New)
+}
+
+/// Moves an order from `from` to `to`; `false` when it is in another state.
+pub async fn transition(
+    connection: &mut SqliteConnection,
+    id: OrderId,
+    from: OrderState,
+    to: OrderState,
+    reason: &str,
+) -> Result<bool> {
+    if !from.may_become(to) {
+        return Err(Problem::internal(format!("no order goes from {} to {}", from.as_str(), to.as_str())));
+    }
+    let now = Millis::now();
+    let version: Option<i64> = sqlx::query_scalar(include_str!("sql/transition.sql"))
+        .bind(to.as_str())
+        .bind(now.0)
+        .bind(id)
+        .bind(from.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(version) = version else { return Ok(false) };
+    record(connection, id, version, Some(from), to, reason, now).await?;
+    Ok(true)
+}
+
+async fn record(
+    connection: &mut SqliteConnection,
+    id: OrderId,
+    version: i64,
+    from: Option<OrderState>,
+    to: OrderState,
+    reason: &str,
+    at: Millis,
+) -> Result<()> {
+    sqlx::query(include_str!("sql/record.sql"))
+        .bind(id)
+        .bind(version)
+        .bind(from.map(OrderState::as_str))
+        .bind(to.as_str())
+        .bind(reason)
+        .bind(at.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Live orders whose time to pay ended before `before`, oldest first.
+pub async fn overdue(pool: &SqlitePool, before: Millis, limit: u32) -> Result<Vec<OrderId>> {
+    Ok(sqlx::query_scalar(include_str!("sql/overdue.sql")).bind(before.0).bind(limit).fetch_all(pool).await?)
+}

@@ -1,0 +1,247 @@
+//! Payments and refunds in the database.
+
+use serde::Serialize;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    clock::Millis,
+    ids::{OrderId, PaymentId},
+    money::Money,
+    order::storage::money,
+    problem::{Problem, Result},
+};
+
+/// State of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PaymentState {
+    /// Begun; the provider has not said how it ended.
+    Pending,
+    /// The provider has the money.
+    Succeeded,
+    /// The provider or the bank refused.
+    Failed,
+    /// Closed unpaid at the provider.
+    Closed,
+}
+
+impl PaymentState {
+    const ALL: [Self; 4] = [Self::Pending, Self::Succeeded, Self::Failed, Self::Closed];
+
+    /// The name in the database and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+/// A payment as the database has it.
+#[derive(Clone, Debug)]
+pub struct PaymentRow {
+    /// The payment.
+    pub id: PaymentId,
+    /// What it pays for.
+    pub order: OrderId,
+    /// How it stands.
+    pub state: PaymentState,
+    /// How much.
+    pub amount: Money,
+    /// The provider's name for the movement of money, once there was one.
+    pub txn: Option<String>,
+}
+
+fn payment(row: &SqliteRow) -> Result<PaymentRow> {
+    let name: &str = row.try_get("state")?;
+    let state = PaymentState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == name)
+        .ok_or_else(|| Problem::internal(format!("the database has a payment in state `{name}`")))?;
+    Ok(PaymentRow {
+        id: row.try_get("id")?,
+        order: row.try_get("order_id")?,
+        state,
+        amount: money(row)?,
+        txn: row.try_get("provider_txn")?,
+    })
+}
+
+/// One payment.
+pub async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: PaymentId) -> Result<Option<PaymentRow>> {
+    let row = sqlx::query("SELECT * FROM payments WHERE id = ?").bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(payment).transpose()
+}
+
+/// The payments of an order, newest first.
+pub async fn of_order(executor: impl sqlx::SqliteExecutor<'_>, order: OrderId) -> Result<Vec<PaymentRow>> {
+    sqlx::query("SELECT * FROM payments WHERE order_id = ? ORDER BY created_at DESC, id DESC")
+        .bind(order)
+        .fetch_all(executor)
+        .await?
+        .iter()
+        .map(payment)
+        .collect()
+}
+
+/// Begins a payment.
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    id: PaymentId,
+    order: OrderId,
+    provider: &str,
+    amount: Money,
+) -> Result<()> {
+    sqlx::query(include_str!("sql/insert_payment.sql"))
+        .bind(id)
+        .bind(order)
+        .bind(provider)
+        .bind(amount.minor)
+        .bind(amount.currency.code())
+        .bind(Millis::now().0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Ends a payment. A success is kept whatever was thought before: the provider has the money.
+pub async fn settle(
+    connection: &mut SqliteConnection,
+    id: PaymentId,
+    state: PaymentState,
+    txn: Option<&str>,
+) -> Result<()> {
+    sqlx::query(include_str!("sql/settle_payment.sql"))
+        .bind(state.as_str())
+        .bind(txn)
+        .bind(Millis::now().0)
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Pending payments that nobody has heard of since `before`, oldest first.
+pub async fn stuck(executor: impl sqlx::SqliteExecutor<'_>, before: Millis, limit: u32) -> Result<Vec<PaymentId>> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM payments WHERE state = 'PENDING' AND updated_at < ? ORDER BY updated_at LIMIT ?",
+    )
+    .bind(before.0)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?)
+}
+
+/// Remembers a notification; `false` when it was seen before.
+pub async fn remember_notification(connection: &mut SqliteConnection, id: &str) -> Result<bool> {
+    let inserted = sqlx::query("INSERT INTO payment_notifications (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        .bind(id)
+        .bind(Millis::now().0)
+        .execute(connection)
+        .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Forgets notifications that are too old to be accepted again anyway.
+pub async fn forget_notifications(connection: &mut SqliteConnection, before: Millis) -> Result<()> {
+    sqlx::query("DELETE FROM payment_notifications WHERE at < ?").bind(before.0).execute(connection).await?;
+    Ok(())
+}
+
+/// A refund as the database has it.
+#[derive(Clone, Debug)]
+pub struct RefundRow {
+    /// The payment whose money goes back.
+    pub payment: PaymentId,
+    /// The order that it was meant for.
+    pub order: OrderId,
+    /// The charge that is returned: at most one refund each.
+    pub txn: String,
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    pub reason: String,
+    /// Whether the provider confirmed it.
+    pub done: bool,
+}
+
+fn refund(row: &SqliteRow) -> Result<RefundRow> {
+    Ok(RefundRow {
+        payment: row.try_get("payment_id")?,
+        order: row.try_get("order_id")?,
+        txn: row.try_get("provider_txn")?,
+        amount: money(row)?,
+        reason: row.try_get("reason")?,
+        done: row.try_get::<&str, _>("state")? == "DONE",
+    })
+}
+
+/// Decides that a charge goes back; `false` when that was decided before.
+pub async fn insert_refund(connection: &mut SqliteConnection, refund: &RefundRow) -> Result<bool> {
+    let inserted = sqlx::query(include_str!("sql/insert_refund.sql"))
+        .bind(uuid::Uuid::now_v7().to_string())
+        .bind(refund.payment)
+        .bind(refund.order)
+        .bind(&refund.txn)
+        .bind(refund.amount.minor)
+        .bind(refund.amount.currency.code())
+        .bind(&refund.reason)
+        .bind(Millis::now().0)
+        .execute(connection)
+        .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The refund of a charge.
+pub async fn find_refund(executor: impl sqlx::SqliteExecutor<'_>, txn: &str) -> Result<Option<RefundRow>> {
+    let row = sqlx::query("SELECT * FROM refunds WHERE provider_txn = ?").bind(txn).fetch_optional(executor).await?;
+    row.as_ref().map(refund).transpose()
+}
+
+/// The refunds of an order.
+pub async fn refunds_of_order(executor: impl sqlx::SqliteExecutor<'_>, order: OrderId) -> Result<Vec<RefundRow>> {
+    sqlx::query("SELECT * FROM refunds WHERE order_id = ? ORDER BY created_at")
+        .bind(order)
+        .fetch_all(executor)
+        .await?
+        .iter()
+        .map(refund)
+        .collect()
+}
+
+/// The provider confirmed a refund.
+pub async fn complete_refund(connection: &mut SqliteConnection, txn: &str) -> Result<()> {
+    sqlx::query("UPDATE refunds SET state = 'DONE', updated_at = ? WHERE provider_txn = ?")
+        .bind(Millis::now().0)
+        .bind(txn)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Charges whose refund was decided before `before` and is still not confirmed.
+pub async fn unfinished_refunds(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    before: Millis,
+    limit: u32,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar("SELECT provider_txn FROM refunds WHERE state = 'PENDING' AND updated_at < ? LIMIT ?")
+        .bind(before.0)
+        .bind(limit)
+        .fetch_all(executor)
+        .await?)
+}
+
+/// Writes the unique rows that make seats sold; `false` when one of them is sold already.
+pub async fn insert_sold(connection: &mut SqliteConnection, order: OrderId) -> Result<bool> {
+    let result =
+        sqlx::query(include_str!("sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(connection).await;
+    match result {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,173 @@
+//! The second channel: finds what a crash or a lost message left behind, and mends it.
+
+use std::time::Duration;
+
+use sqlx::Row;
+
+use crate::{
+    clock::Millis,
+    ids::{OrderId, SessionId},
+    inventory::{Inventory, SeatState},
+    order::{Ending, storage as orders},
+    payment::{Payments, storage as payments},
+    problem::{Problem, Result},
+    storage::Database,
+};
+
+/// How much later than the delay queue the sweep ends an order: the queue should be the one that does it.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// A hold this old without an order has none coming: its request ended long ago.
+pub const ORPHAN: Duration = Duration::from_secs(30);
+/// After this long without news the provider is asked about a payment.
+const SILENCE: Duration = Duration::from_secs(15);
+/// After this long an unfinished refund is tried again, whatever became of its message.
+const REFUND_RETRY: Duration = Duration::from_secs(60);
+/// A notification is refused as stale long before it is forgotten here.
+const NOTIFICATIONS: Duration = Duration::from_secs(24 * 3_600);
+/// Most items of a kind in one run.
+const LIMIT: u32 = 500;
+
+/// What one run found and mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Orders ended that the delay queue missed.
+    pub overdue: u32,
+    /// Orders whose seats the ledger still held wrongly.
+    pub orphans: u32,
+    /// Payments asked for at the provider.
+    pub pulled: u32,
+    /// Refunds tried again.
+    pub refunds: u32,
+    /// Sessions whose seats were counted anew.
+    pub rebuilt: u32,
+}
+
+/// The sweep on its parts.
+#[derive(Debug)]
+pub struct Sweep {
+    database: Database,
+    inventory: Inventory,
+    payments: Payments,
+}
+
+impl Sweep {
+    /// A sweep on its parts.
+    #[must_use]
+    pub fn new(database: Database, inventory: Inventory, payments: Payments) -> Self {
+        Self { database, inventory, payments }
+    }
+
+    /// One run. A step that fails is logged and left to the next run; the others go on.
+    pub async fn run(&self) -> Swept {
+        let mut swept = Swept::default();
+        report("overdue orders", self.overdue(&mut swept).await);
+        report("silent payments", self.silent(&mut swept).await);
+        report("unfinished refunds", self.refunds(&mut swept).await);
+        report("ledgers", self.ledgers(&mut swept).await);
+        report("old notifications", self.forget().await);
+        for (what, found) in [
+            ("overdue", swept.overdue),
+            ("orphan", swept.orphans),
+            ("pulled", swept.pulled),
+            ("refund", swept.refunds),
+            ("rebuilt", swept.rebuilt),
+        ] {
+            metrics::counter!("ticketing_swept_total", "what" => what).increment(found.into());
+        }
+        if swept != Swept::default() {
+            tracing::info!(?swept, "the sweep mended something");
+        }
+        swept
+    }
+
+    async fn overdue(&self, swept: &mut Swept) -> Result<()> {
+        for order in orders::overdue(&self.database.read, Millis::now().minus(OVERDUE), LIMIT).await? {
+            match self.payments.end(order, Ending::Timeout).await {
+                Ok(_) => swept.overdue += 1,
+                Err(problem) => report("an overdue order", Err(problem)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn silent(&self, swept: &mut Swept) -> Result<()> {
+        for payment in payments::stuck(&self.database.read, Millis::now().minus(SILENCE), LIMIT).await? {
+            match self.payments.pull(payment).await {
+                Ok(()) => swept.pulled += 1,
+                Err(problem) => report("a silent payment", Err(problem)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn refunds(&self, swept: &mut Swept) -> Result<()> {
+        let before = Millis::now().minus(REFUND_RETRY);
+        for txn in payments::unfinished_refunds(&self.database.read, before, LIMIT).await? {
+            match self.payments.refund(&txn).await {
+                Ok(()) => swept.refunds += 1,
+                Err(problem) => report("a refund", Err(problem)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds that the ledger keeps although the database knows better, and orders that the ledger does not know.
+    async fn ledgers(&self, swept: &mut Swept) -> Result<()> {
+        for session in self.sessions_on_sale().await? {
+            swept.orphans += self.inventory.sweep(session, ORPHAN).await?;
+            if let Some(epoch) = self.misses_orders(session).await? {
+                self.inventory.invalidate(session, epoch).await?;
+                swept.rebuilt += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger's epoch, if a seat of an order that binds it, and has not just changed, is free in the ledger.
+    async fn misses_orders(&self, session: SessionId) -> Result<Option<i64>> {
+        let bound = sqlx::query(include_str!("sweep/bound_seats.sql"))
+            .bind(session)
+            .bind(Millis::now().minus(ORPHAN).0)
+            .fetch_all(&self.database.read)
+            .await?;
+        if bound.is_empty() {
+            return Ok(None);
+        }
+        let snapshot = self.inventory.snapshot(session).await?;
+        for row in bound {
+            let position: u32 = row.try_get("position")?;
+            if snapshot.states.get(position as usize) == Some(&SeatState::Available) {
+                let order: OrderId = row.try_get("order_id")?;
+                // An order that ended since it was read has freed its seat rightly.
+                let now = orders::find(&self.database.read, order).await?;
+                if now.is_some_and(|now| now.state.is_live() || now.state.owns_seats()) {
+                    tracing::error!(%session, %order, position, "a seat of an order is free in the ledger");
+                    return Ok(Some(snapshot.cursor.epoch));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn sessions_on_sale(&self) -> Result<Vec<SessionId>> {
+        // Holds and orders outlive the end of a sale by as long as one may take to pay.
+        let sessions = sqlx::query_scalar(
+            "SELECT id FROM sessions WHERE sale_opens_at <= ?1 AND sale_closes_at + 2 * hold_ms + 60000 > ?1",
+        )
+        .bind(Millis::now().0)
+        .fetch_all(&self.database.read)
+        .await?;
+        Ok(sessions)
+    }
+
+    async fn forget(&self) -> Result<()> {
+        let before = Millis::now().minus(NOTIFICATIONS);
+        self.database.write.run(move |connection| Box::pin(payments::forget_notifications(connection, before))).await
+    }
+}
+
+fn report(what: &str, result: Result<(), Problem>) {
+    if let Err(problem) = result {
+        tracing::warn!(error = crate::problem::chain(&problem), "the sweep could not finish: {what}");
+    }
+}

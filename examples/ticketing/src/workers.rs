@@ -1,0 +1,98 @@
+//! What runs beside the requests: the listeners of the queues and the sweep.
+
+use std::{sync::Arc, time::Duration};
+
+use nebula_delay_queue::{DelayQueue, HandlerError, Outcome, Received};
+use nebula_lock::LockManager;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Millis,
+    inventory::Inventory,
+    order::Ending,
+    outbox::{FOLLOW, Follow, REFUND, Refund, Step, TIMEOUT, Timeout},
+    payment::{Ended, Payments},
+    problem::{Code, Problem},
+    sweep::Sweep,
+};
+
+/// Starts the listeners: the ledger follows the database, refunds reach the provider, unpaid orders end.
+///
+/// # Errors
+///
+/// When a queue's name is not one.
+pub fn listen(
+    outbox: &DelayQueue,
+    timeouts: &DelayQueue,
+    inventory: &Inventory,
+    payments: &Payments,
+) -> Result<(), nebula_delay_queue::Error> {
+    let seats = inventory.clone();
+    outbox
+        .worker(FOLLOW)?
+        .concurrency(16)
+        .prefetch(64)
+        .handle(move |message: Received<Follow>| {
+            let seats = seats.clone();
+            async move { follow(&seats, message.into_body()).await }
+        })
+        .start()?;
+    let provider = payments.clone();
+    outbox
+        .worker(REFUND)?
+        .concurrency(4)
+        .handle(move |message: Received<Refund>| {
+            let provider = provider.clone();
+            async move { provider.refund(&message.body().txn).await }
+        })
+        .start()?;
+    let orders = payments.clone();
+    timeouts
+        .worker(TIMEOUT)?
+        .concurrency(16)
+        .prefetch(64)
+        .handle(move |message: Received<Timeout>| {
+            let orders = orders.clone();
+            async move { expire(&orders, message.into_body()).await }
+        })
+        .start()?;
+    Ok(())
+}
+
+async fn follow(inventory: &Inventory, follow: Follow) -> Result<(), Problem> {
+    match follow.step {
+        Step::Sell => inventory.sell(follow.session, follow.order).await,
+        Step::Release => inventory.release(follow.session, follow.order).await,
+    }
+}
+
+async fn expire(payments: &Payments, timeout: Timeout) -> Result<Outcome, HandlerError> {
+    Ok(match payments.end(timeout.order, Ending::Timeout).await {
+        Ok(Ended::Ended(_) | Ended::Paid(_)) => Outcome::Done,
+        Ok(Ended::NotYet(until)) => Outcome::RetryAfter(until.since(Millis::now())),
+        // Armed, but never written: the request failed in between.
+        Err(problem) if problem.code == Code::NotFound => Outcome::Done,
+        Err(problem) => return Err(problem.into()),
+    })
+}
+
+/// Sweeps until `stopping`; of several processes one sweeps at a time.
+pub async fn sweep(sweep: Arc<Sweep>, locks: LockManager, every: Duration, stopping: CancellationToken) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
+        let guard = match locks.try_lock("ticketing:sweep").await {
+            Ok(Some(guard)) => guard,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(error = crate::problem::chain(&error), "the sweep could not be locked");
+                continue;
+            }
+        };
+        // Two sweeps at once do no harm, so nothing but work is lost when the lock is.
+        if guard.run(sweep.run()).await.is_err() {
+            tracing::warn!("the sweep's lock was lost");
+        }
+        let _outcome = guard.release().await;
+    }
+}
