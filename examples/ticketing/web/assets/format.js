@@ -1,6 +1,6 @@
 // Prices, dates and durations for people.
 
-import { lang, locale, t } from './i18n.js';
+import { lang, locale, localized, t } from './i18n.js';
 
 /** Where the venues are. Shows happen in local time, wherever the buyer is. */
 const VENUE_ZONE = 'Asia/Shanghai';
@@ -75,6 +75,10 @@ export function clockFace(milliseconds) {
   if (days) return `${t('time.days', { count: days })} ${two(hours)}:${two(minutes)}:${two(rest)}`;
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
+
+/** Where a show is: `{ name, city }`, or just a text. */
+export const place = (venue) => (typeof venue === 'string' ? venue
+  : [localized(venue ?? {}, 'name'), localized(venue ?? {}, 'city')].filter(Boolean).join(' · '));
 
 /** Joins names as the language does. */
 export const listed = (texts) => formatter(Intl.ListFormat, { style: 'long', type: 'conjunction' }).format(texts);

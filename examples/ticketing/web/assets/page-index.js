@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { el } from './dom.js';
-import { price, showDay } from './format.js';
+import { place, price, showDay } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { button, messageBox, runPage } from './page.js';
@@ -28,7 +28,7 @@ function card(show) {
       el('div', { class: 'card-art' }, poster(show.title), first && saleBadge(first)),
       el('div', { class: 'card-text' },
         el('h2', {}, title),
-        el('p', { class: 'meta' }, icon('pin'), el('span', {}, [localized(show.venue, 'name'), localized(show.venue, 'city')].filter(Boolean).join(' · '))),
+        el('p', { class: 'meta' }, icon('pin'), el('span', {}, place(show.venue))),
         el('p', { class: 'meta' }, icon('clock'), el('span', {}, show.sessions.length ? days(show.sessions) : t('show.noSessions'))),
         show.from_price && el('p', { class: 'from' }, t('price.from', { price: price(show.from_price) })))));
 }

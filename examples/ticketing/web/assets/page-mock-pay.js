@@ -11,9 +11,11 @@ import { friendly } from './problem.js';
 const base = location.pathname.replace(/\/$/, '');
 const main = byId('main');
 
-function leave(orderId, paid) {
-  const order = encodeURIComponent(orderId);
-  location.replace(paid ? `/orders/${order}#paid` : `/checkout/${order}`);
+/** Back to the shop: to the order once the money was taken, to the checkout to try again, else to see what became of it. */
+function leave({ order_id, status }) {
+  const order = encodeURIComponent(order_id);
+  if (/^paid$/i.test(status)) location.replace(`/orders/${order}#paid`);
+  else location.replace(/^declined$/i.test(status) ? `/checkout/${order}` : `/orders/${order}`);
 }
 
 function draw(details) {
@@ -27,7 +29,7 @@ function draw(details) {
       button.classList.add('busy');
       try {
         const answer = await ask('POST', `${base}/${verb}`, { body: {}, repeats: 3 });
-        leave(answer.order_id ?? details.order_id, verb === 'approve');
+        leave({ ...details, ...answer });
       } catch (problem) {
         error.textContent = friendly(problem);
         buttons.forEach((each) => each.removeAttribute('aria-disabled'));

@@ -21,7 +21,7 @@ function banner(order) {
   if (isPaid(order)) {
     return el('div', { class: 'banner good' }, icon('check'), el('div', {}, el('strong', {}, t('order.thanks')), el('p', {}, t('order.thanksText'))));
   }
-  if (isPayable(order) && (justPaid() || order.payment?.state === 'PAID')) {
+  if (isPayable(order) && (justPaid() || order.payment?.state === 'SUCCEEDED')) {
     return el('div', { class: 'banner wait' }, el('span', { class: 'spinner', 'aria-hidden': 'true' }),
       el('div', {}, el('strong', {}, t('order.confirming')), el('p', {}, t('order.confirmingText'))));
   }

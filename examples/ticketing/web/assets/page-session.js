@@ -3,7 +3,7 @@
 import { get } from './api.js';
 import { goSignIn, user } from './account.js';
 import { el } from './dom.js';
-import { count, listed, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
+import { count, listed, place, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { legend, seatKey } from './legend.js';
@@ -64,7 +64,7 @@ class SessionPage {
         el('div', { class: 'session-where' },
           el('p', { class: 'meta' }, icon('clock'), el('span', {}, showTime(session), el('span', { class: 'note' },
             [venueTimeNote(session), visitorTime(session)].filter(Boolean).join(' · ')))),
-          el('p', { class: 'meta' }, icon('pin'), el('span', {}, [localized(session.venue, 'name'), localized(session.venue, 'city')].filter(Boolean).join(' · '))))),
+          el('p', { class: 'meta' }, icon('pin'), el('span', {}, place(session.venue))))),
       el('div', { class: 'picker' },
         el('div', { class: 'picker-bar' },
           el('div', { class: 'switch', role: 'group', 'aria-label': t('view.label') }, mapButton, listButton),

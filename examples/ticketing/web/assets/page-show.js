@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { el } from './dom.js';
-import { leaf, price, showTime, venueTimeNote, visitorTime } from './format.js';
+import { leaf, place, price, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { idOfPath, runPage, setTitle } from './page.js';
@@ -47,7 +47,7 @@ runPage({
         el('div', { class: 'show-text' },
           el('a', { class: 'back', href: '/' }, icon('back'), t('nav.allShows')),
           el('h1', {}, title),
-          el('p', { class: 'meta' }, icon('pin'), el('span', {}, [localized(show.venue, 'name'), localized(show.venue, 'city')].filter(Boolean).join(' · '))),
+          el('p', { class: 'meta' }, icon('pin'), el('span', {}, place(show.venue))),
           el('p', { class: 'description' }, localized(show, 'description'))),
         el('section', { class: 'show-sessions', 'aria-labelledby': 'sessions' },
           el('h2', { id: 'sessions' }, t('show.sessions')),

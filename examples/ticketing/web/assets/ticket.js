@@ -1,7 +1,7 @@
 // Parts that the order pages share.
 
 import { el } from './dom.js';
-import { price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
+import { place, price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { poster } from './poster.js';
@@ -18,8 +18,6 @@ export const orderAddress = (order) => `/orders/${encodeURIComponent(order.id)}`
 
 export const stateBadge = ({ state }) =>
   el('span', { class: `badge tone-${TONES[state] ?? 'wait'}`, 'data-state': state }, t(`order.${state}`));
-
-const place = (venue) => [localized(venue, 'name'), localized(venue, 'city')].filter(Boolean).join(' · ');
 
 /** Show, time and place, with the show's picture. */
 export function showHead(order, level = 'h2') {

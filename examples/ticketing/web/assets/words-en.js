@@ -141,6 +141,15 @@ export default {
   'refund.DONE': 'returned',
   'refund.FAILED': 'delayed',
 
+  'reason.seats held': 'Seats held for you',
+  'reason.payment begun': 'Payment begun',
+  'reason.paid': 'Payment received',
+  'reason.cancelled by the buyer': 'Cancelled by you',
+  'reason.not paid in time': 'Not paid in time',
+  'reason.a seat was sold to another order': 'A seat was already sold; your money is returned',
+  'reason.charged twice': 'Paid twice; the second payment is returned',
+  'reason.the order had ended before the payment arrived': 'The payment came after the order had ended',
+
   'signIn.title': 'Sign in',
   'signIn.lead': 'To buy tickets and to see your orders.',
   'signIn.submit': 'Sign in',

@@ -141,6 +141,15 @@ export default {
   'refund.DONE': '已退回',
   'refund.FAILED': '延迟',
 
+  'reason.seats held': '座位已锁定',
+  'reason.payment begun': '已发起付款',
+  'reason.paid': '已收到付款',
+  'reason.cancelled by the buyer': '您取消了订单',
+  'reason.not paid in time': '未在规定时间内付款',
+  'reason.a seat was sold to another order': '座位已售出，款项将退回',
+  'reason.charged twice': '重复付款，第二笔将退回',
+  'reason.the order had ended before the payment arrived': '付款到达时订单已结束',
+
   'signIn.title': '登录',
   'signIn.lead': '登录后即可购票和查看订单。',
   'signIn.submit': '登录',
