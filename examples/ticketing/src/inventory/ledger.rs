@@ -13,7 +13,7 @@ use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 ///
 /// # Contract
 ///
-/// The suite in `tests/ledger` has one test of the same name for each bullet.
+/// The suite in `tests/inventory` has one test of the same name for each bullet.
 ///
 /// * `hold_takes_all_or_none`: `hold` is one atomic step; a refusal changes nothing and names every seat that is taken.
 /// * `hold_repeats_by_order`: the order's own seats again, in whatever sequence, answer [`Hold::Held`] and change
@@ -83,6 +83,9 @@ pub trait SeatLedger: std::fmt::Debug + Send + Sync + 'static {
 /// A hint also stands for all changes within this time after it, so that a rush of holds does not become a rush of hints:
 /// read the log this long after a hint.
 pub const HINT_COVERS: Duration = Duration::from_millis(50);
+
+/// Steps of a session's change log that a ledger keeps unless told otherwise.
+pub(super) const LOG: usize = 65_536;
 
 /// What `hold` is asked for.
 #[derive(Clone, Debug)]

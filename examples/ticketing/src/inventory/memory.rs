@@ -13,20 +13,18 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Changes, Counts, Cursor, Hold, HoldRequest, LedgerError, LedgerImage, Load, SeatLedger, SeatState, Settled,
-    Snapshot,
+    Snapshot, ledger::LOG,
 };
 use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 
-/// Steps that a session's change log keeps.
-const LOG: usize = 65_536;
 /// Steps that one call of `changes` answers at most.
 const PAGE: usize = 4_096;
 
 /// A [`SeatLedger`] in the memory of this process: one critical section a session, no waiting inside it.
 ///
 /// It is lost with the process, and rebuilt from the database at the next start. Ages count on tokio's clock.
-#[derive(Default)]
 pub struct MemoryLedger {
+    log: usize,
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
 }
 
@@ -47,6 +45,7 @@ struct Book {
     locked: u32,
     sold: u32,
     log: VecDeque<Step>,
+    log_limit: usize,
     sequence: u64,
 }
 
@@ -69,11 +68,24 @@ impl fmt::Debug for MemoryLedger {
     }
 }
 
+impl Default for MemoryLedger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryLedger {
     /// An empty ledger.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { log: LOG, sessions: RwLock::default() }
+    }
+
+    /// Keeps this many steps of each session's change log, 65,536 by default.
+    #[must_use]
+    pub fn with_log(mut self, steps: usize) -> Self {
+        self.log = steps;
+        self
     }
 
     fn session(&self, session: SessionId) -> Option<Arc<Session>> {
@@ -118,7 +130,7 @@ impl SeatLedger for MemoryLedger {
 
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError> {
         let session = self.session_or_new(session);
-        let fresh = Book::new(image);
+        let fresh = Book::new(image, self.log);
         let mut book = session.book.lock();
         if let Some(present) = book.as_ref().map(|book| book.epoch).filter(|present| *present >= image.epoch) {
             return Ok(Load::Behind { present });
@@ -154,7 +166,7 @@ impl SeatLedger for MemoryLedger {
 }
 
 impl Book {
-    fn new(image: &LedgerImage) -> Self {
+    fn new(image: &LedgerImage, log_limit: usize) -> Self {
         let now = Instant::now();
         let layout = image.layout();
         let mut ages = BTreeSet::new();
@@ -174,6 +186,7 @@ impl Book {
             locked: layout.locked,
             sold: layout.sold,
             log: VecDeque::new(),
+            log_limit,
             sequence: 0,
         }
     }
@@ -261,7 +274,7 @@ impl Book {
         for position in seats.iter() {
             self.states[*position as usize] = state;
         }
-        if self.log.len() == LOG {
+        if self.log.len() >= self.log_limit {
             self.log.pop_front();
         }
         self.log.push_back(Step { seats, state });

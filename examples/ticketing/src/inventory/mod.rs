@@ -8,6 +8,7 @@ mod image;
 mod ledger;
 mod memory;
 mod rebuild;
+mod redis;
 mod sold_out;
 mod state;
 mod truth;
@@ -17,5 +18,6 @@ pub use self::{
     image::{ImageOrder, LedgerImage},
     ledger::{HINT_COVERS, Hold, HoldRequest, LedgerError, Load, SeatLedger, Settled},
     memory::MemoryLedger,
+    redis::RedisLedger,
     state::{Changes, Counts, Cursor, CursorError, SeatState, Snapshot},
 };

@@ -1,0 +1,113 @@
+//! Reading what a script answered: a list of texts, the first of which says what it is.
+
+use std::{str::FromStr, vec};
+
+use crate::{
+    ids::SeatPosition,
+    inventory::{Counts, Cursor, LedgerError, SeatState},
+};
+
+pub(super) struct Reply {
+    items: vec::IntoIter<String>,
+    word: String,
+}
+
+impl Reply {
+    pub(super) fn new(items: Vec<String>) -> Self {
+        Self { items: items.into_iter(), word: String::new() }
+    }
+
+    /// The word that says what the answer is.
+    pub(super) fn word(&mut self) -> Result<String, LedgerError> {
+        self.word = self.text()?;
+        Ok(self.word.clone())
+    }
+
+    /// The next item, as a number.
+    pub(super) fn number<N: FromStr>(&mut self) -> Result<N, LedgerError> {
+        let text = self.text()?;
+        text.parse().map_err(|_| self.wrong(&text))
+    }
+
+    /// All that is left, read one by one.
+    pub(super) fn rest<N: FromStr>(self) -> Result<Vec<N>, LedgerError> {
+        let word = self.word;
+        self.items.map(|text| text.parse().map_err(|_| wrong(&word, &text))).collect()
+    }
+
+    /// Sequence, seats, locked and sold.
+    pub(super) fn counts(&mut self, epoch: i64) -> Result<Counts, LedgerError> {
+        let cursor = Cursor { epoch, sequence: self.number()? };
+        Ok(Counts { cursor, seats: self.number()?, locked: self.number()?, sold: self.number()? })
+    }
+
+    /// One letter a seat.
+    pub(super) fn states(&mut self) -> Result<Vec<SeatState>, LedgerError> {
+        let text = self.text()?;
+        let states: Option<_> = text.bytes().map(SeatState::from_letter).collect();
+        states.ok_or_else(|| self.wrong("an unknown state"))
+    }
+
+    /// Steps of the change log, each a letter and the positions: their number and the seats.
+    pub(super) fn steps(self) -> Result<(u64, Vec<(SeatPosition, SeatState)>), LedgerError> {
+        let mut steps = 0;
+        let mut seats = Vec::new();
+        for step in self.items {
+            steps += 1;
+            let state = step.bytes().next().and_then(SeatState::from_letter);
+            let state = state.ok_or_else(|| wrong(&self.word, &step))?;
+            for position in step[1..].split(',') {
+                seats.push((position.parse().map_err(|_| wrong(&self.word, &step))?, state));
+            }
+        }
+        Ok((steps, seats))
+    }
+
+    /// The word is not one that the script may answer.
+    pub(super) fn nonsense(&self) -> LedgerError {
+        self.wrong("no such answer")
+    }
+
+    fn text(&mut self) -> Result<String, LedgerError> {
+        self.items.next().ok_or_else(|| self.wrong("it ends too early"))
+    }
+
+    fn wrong(&self, what: &str) -> LedgerError {
+        wrong(&self.word, what)
+    }
+}
+
+fn wrong(word: &str, what: &str) -> LedgerError {
+    LedgerError::Corrupt(format!("in the answer `{word}`: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(items: &[&str]) -> Reply {
+        let mut reply = Reply::new(items.iter().map(|item| (*item).to_owned()).collect());
+        reply.word().unwrap();
+        reply
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let (steps, seats) = reply(&["since", "L1,2", "A1"]).steps().unwrap();
+        assert_eq!(steps, 2);
+        assert_eq!(seats, [(1, SeatState::Locked), (2, SeatState::Locked), (1, SeatState::Available)]);
+        assert_eq!(reply(&["taken", "4", "7"]).rest::<u32>().unwrap(), [4, 7]);
+        assert_eq!(reply(&["snapshot", "ALS"]).states().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        for bad in ["", "X1", "L", "Lx", "L1,,2", "é1"] {
+            assert!(reply(&["since", bad]).steps().is_err(), "{bad}");
+        }
+        assert!(reply(&["taken", "-1"]).rest::<u32>().is_err());
+        assert!(reply(&["snapshot", "AL\0"]).states().is_err());
+        assert!(reply(&["held"]).number::<i64>().is_err());
+        assert!(Reply::new(Vec::new()).word().is_err());
+    }
+}
