@@ -2,10 +2,22 @@
 
 use std::{fmt::Display, ops::Deref, sync::Arc, time::Duration};
 
+use nebula_delay_queue::DelayQueue;
+use nebula_lock::LockManager;
 use sea_orm::DatabaseConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, folder::FolderLock, show::Catalog, storage::Database, user::Users};
+use crate::{
+    audit::Auditor,
+    config::Config,
+    folder::FolderLock,
+    inventory::Inventory,
+    order::Orders,
+    payment::{Payments, mock::MockProvider},
+    show::Catalog,
+    storage::Database,
+    user::Users,
+};
 
 /// The running platform. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,6 +38,22 @@ pub struct Inner {
     pub users: Users,
     /// Shows, plans and prices.
     pub catalog: Catalog,
+    /// Seats: free, held, sold.
+    pub inventory: Inventory,
+    /// Orders.
+    pub orders: Orders,
+    /// Payments.
+    pub payments: Payments,
+    /// The mock payment provider.
+    pub mock_provider: MockProvider,
+    /// Checks of the invariants.
+    pub auditor: Auditor,
+    /// The outbox; its workers drain when it is shut down.
+    pub outbox: DelayQueue,
+    /// Time-outs of orders; its workers drain when it is shut down.
+    pub timeouts: DelayQueue,
+    /// Distributed locks.
+    pub locks: LockManager,
     /// Background work; waited for before the program ends.
     pub tasks: TaskTracker,
     /// Cancelled when the platform stops: workers finish, event streams end.
@@ -49,6 +77,9 @@ impl App {
         let mut failures = Vec::new();
         if let Some(cause) = failure(database).await {
             failures.push(("database", cause));
+        }
+        if let Some(cause) = failure(self.users.health()).await {
+            failures.push(("sign-in sessions", cause));
         }
         failures
     }

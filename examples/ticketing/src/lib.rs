@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod assembly;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod folder;
@@ -12,7 +13,12 @@ pub mod http;
 pub mod ids;
 pub mod inventory;
 pub mod money;
+pub mod order;
+pub mod outbox;
+pub mod payment;
 pub mod problem;
 pub mod show;
 pub mod storage;
+pub mod sweep;
 pub mod user;
+pub mod workers;

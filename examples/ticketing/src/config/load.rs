@@ -35,7 +35,8 @@ pub enum ConfigError {
 ///
 /// [`ConfigError`] names the key, what is wrong with it and where it was set.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    let mut figment = Figment::new();
+    // A file may set anything below `auth` without repeating what `nebula-auth` asks for.
+    let mut figment = Figment::from(Yaml::string("auth: { jwt: { expiration: 30m } }"));
     if let Some(file) = file {
         if !file.is_file() {
             return Err(ConfigError::NoFile(file.display().to_string()));

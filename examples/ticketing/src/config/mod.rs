@@ -7,6 +7,8 @@ pub mod secret;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use nebula_auth::{AuthConfig, JwtConfig};
+use nebula_lock::LockConfig;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
@@ -25,6 +27,10 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Who decides which seat is free.
     pub ledger: LedgerConfig,
+    /// Locks; they live where the ledger lives.
+    pub lock: LockConfig,
+    /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
+    pub auth: AuthConfig,
     /// Limits of the HTTP server.
     pub http: HttpConfig,
     /// Rules of selling; new sessions take them over.
@@ -104,10 +110,36 @@ impl Default for Config {
             data: PathBuf::from("data"),
             database: DatabaseConfig::default(),
             ledger: LedgerConfig::default(),
+            lock: LockConfig::default(),
+            auth: auth(),
             http: HttpConfig::default(),
             sales: SalesConfig::default(),
             payment: PaymentConfig::default(),
         }
+    }
+}
+
+/// Access for half an hour, a sign-in for a week; the rest is filled in at the start.
+fn auth() -> AuthConfig {
+    let jwt = JwtConfig {
+        secret: None,
+        previous_secrets: Vec::new(),
+        private_key: None,
+        algorithm: None,
+        key_id: None,
+        public_keys: Vec::new(),
+        issuer: None,
+        audience: None,
+        expiration: Duration::from_secs(30 * 60),
+        refresh_expiration: Duration::from_secs(7 * 24 * 60 * 60),
+        leeway: Duration::from_secs(5),
+    };
+    AuthConfig {
+        jwt,
+        session: nebula_auth::SessionConfig::default(),
+        password: nebula_auth::PasswordConfig::default(),
+        rbac: nebula_auth::RbacConfig::default(),
+        mfa: nebula_auth::MfaConfig::default(),
     }
 }
 

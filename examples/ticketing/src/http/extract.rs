@@ -75,6 +75,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn malformed(detail: String, path: &str) -> Problem {
+    // `?` stands for a place that has no name, such as the end of the text.
+    let path = path.trim_end_matches('?').trim_end_matches('.');
+    let path = if path.is_empty() { "." } else { path };
     Problem::new(Code::MalformedRequest, detail).with("path", path)
 }
 

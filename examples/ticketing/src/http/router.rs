@@ -11,17 +11,24 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{guard, health, observe, openapi::Head, problems, request_id};
 use crate::{
     app::App,
+    audit, order, payment,
     problem::{Code, Problem},
+    user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(user::routes())
+        .merge(order::routes())
+        .merge(payment::routes())
+        .merge(audit::routes())
 }
 
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Head::openapi())
         .nest("/api/v1", api())
+        .merge(payment::mock::routes())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

@@ -98,4 +98,7 @@ async fn finish(app: &App, drain: Duration) {
     if tokio::time::timeout(drain, app.tasks.wait()).await.is_err() {
         tracing::warn!(after = ?drain, tasks = app.tasks.len(), "background work did not finish in time");
     }
+    // What is not finished in time is delivered again, to this or another process.
+    tokio::join!(app.outbox.shutdown(drain), app.timeouts.shutdown(drain));
+    app.locks.shutdown(drain).await;
 }

@@ -11,6 +11,9 @@ use sqlx::{
 
 pub use self::writer::{Writer, WriterError};
 
+/// How long to wait for a connection, or for another process to finish writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Readers on a pool, writers through one [`Writer`].
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -18,6 +21,8 @@ pub struct Database {
     pub read: SqlitePool,
     /// For everything that changes something.
     pub write: Writer,
+    /// For the delay queue, which claims and settles messages in transactions of its own.
+    pub queue: SqlitePool,
 }
 
 impl Database {
@@ -34,15 +39,13 @@ impl Database {
             // An accepted order must survive a power cut, not only a crash of this process.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(PATIENCE);
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrate(&write).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
-            .await?;
-        Ok(Self { read, write: Writer::start(write) })
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let queue = pool(2).connect_with(options.clone()).await?;
+        let read = pool(4).connect_with(options).await?;
+        Ok(Self { read, write: Writer::start(write), queue })
     }
 }
 

@@ -225,9 +225,7 @@ mod tests {
         });
         (&mut on_entered).await.unwrap();
         let writer = database.write.clone();
-        let second = tokio::spawn(async move {
-            writer.run(|connection| Box::pin(insert(connection, "second"))).await
-        });
+        let second = tokio::spawn(async move { writer.run(|connection| Box::pin(insert(connection, "second"))).await });
         tokio::task::yield_now().await;
         second.abort();
         assert!(second.await.unwrap_err().is_cancelled());

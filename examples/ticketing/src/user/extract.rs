@@ -1,8 +1,12 @@
 //! The signed-in user as a handler's argument.
 
 use axum::{
-    extract::FromRequestParts,
-    http::{header, request::Parts},
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use nebula_auth::{
+    TokenRefusal, TokenService,
+    axum::{AuthRefusal, AuthRejection, Authenticated},
 };
 
 use super::Role;
@@ -28,17 +32,20 @@ pub struct Admin {
     pub id: UserId,
 }
 
+impl FromRef<App> for TokenService {
+    fn from_ref(app: &App) -> Self {
+        app.users.tokens().clone()
+    }
+}
+
 impl FromRequestParts<App> for Buyer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let missing = || Problem::new(Code::Unauthenticated, "Send the access token as `Authorization: Bearer …`.");
-        let value = parts.headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-        let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(missing());
-        }
-        let (id, role) = app.users.authenticate(token.trim()).await?;
+        let Authenticated(principal) = Authenticated::from_request_parts(parts, app).await?;
+        let gone = || Problem::new(Code::TokenInvalid, "The account does not exist any more.");
+        let id = principal.subject().parse().map_err(|_| gone())?;
+        let role = app.users.role(id).await?.ok_or_else(gone)?;
         Ok(Self { id, role })
     }
 }
@@ -51,5 +58,18 @@ impl FromRequestParts<App> for Admin {
             Buyer { id, role: Role::Admin } => Ok(Self { id }),
             Buyer { .. } => Err(Problem::new(Code::Forbidden, "Only an administrator may do this.")),
         }
+    }
+}
+
+impl From<AuthRejection> for Problem {
+    fn from(rejection: AuthRejection) -> Self {
+        let code = match rejection.refusal() {
+            AuthRefusal::Missing | AuthRefusal::OtherScheme => Code::Unauthenticated,
+            AuthRefusal::Token(TokenRefusal::Expired) => Code::TokenExpired,
+            AuthRefusal::Ambiguous => Code::MalformedRequest,
+            AuthRefusal::Unavailable => return Self::unavailable(rejection),
+            _ => Code::TokenInvalid,
+        };
+        Self::new(code, rejection.to_string()).with("reason", rejection.code())
     }
 }

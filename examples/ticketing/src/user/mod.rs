@@ -1,9 +1,19 @@
 //! Accounts: who may sign in, and as what.
 
+mod accounts;
+pub mod email;
 mod extract;
+mod http;
+mod role;
 mod users;
 
+/// Where sessions are kept, within the data folder.
+pub(crate) const SESSIONS_FILE: &str = "auth.db";
+
 pub use self::{
+    accounts::{User, insert},
     extract::{Admin, Buyer},
-    users::{Role, Users},
+    http::routes,
+    role::Role,
+    users::Users,
 };

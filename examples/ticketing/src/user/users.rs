@@ -1,65 +1,69 @@
-//! The accounts in the database.
+//! Registering, signing in, staying signed in.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use serde::Serialize;
-use sqlx::SqlitePool;
-
-use crate::{
-    ids::UserId,
-    problem::{Code, Problem, Result},
-    show::Cache,
+use nebula_auth::{
+    AccessGrant, Auth, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, ErrorKind, Hashed,
+    NewSession, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, SessionStoreKind,
+    TokenPair, TokenService,
+    secrecy::{ExposeSecret, SecretString},
 };
 
-/// How long a role is believed: a demotion takes effect within this time, whatever the token says.
-const ROLE_AGE: Duration = Duration::from_millis(500);
+use super::{Role, User, accounts::Accounts};
+use crate::{
+    config::{Config, secret},
+    ids::UserId,
+    problem::{Code, Problem, Result},
+    storage::Database,
+};
 
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Buys tickets.
-    Buyer,
-    /// Looks after the platform; may buy as well.
-    Admin,
-}
+/// Name of this platform in its tokens.
+const ISSUER: &str = "nebula-ticketing";
 
-impl Role {
-    /// As the database keeps it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Buyer => "buyer",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads what [`as_str`](Self::as_str) writes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "buyer" => Some(Self::Buyer),
-            "admin" => Some(Self::Admin),
-            _ => None,
-        }
-    }
-}
-
-/// Accounts, passwords and tokens.
+/// Accounts, passwords and tokens. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Users(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    read: SqlitePool,
-    roles: Cache<UserId, Option<Role>>,
+    auth: Auth,
+    passwords: PasswordProvider<Accounts>,
+    accounts: Accounts,
 }
 
 impl Users {
-    /// Accounts in this database.
+    /// Accounts in this database. Refresh tokens live in a file of their own: signing in never waits for selling.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot work, or the secret or the file cannot be opened; the text says which.
+    ///
+    /// # Cancel safety
+    ///
+    /// The secret may have been made; the next start uses it.
+    pub async fn open(config: &Config, database: Database) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mut settings = config.auth.clone();
+        let jwt = &mut settings.jwt;
+        jwt.issuer.get_or_insert_with(|| ISSUER.to_owned());
+        jwt.audience.get_or_insert_with(|| ISSUER.to_owned());
+        if jwt.secret.is_none() && jwt.private_key.is_none() {
+            jwt.secret = Some(secret::load_or_create(&config.data, secret::AUTH)?);
+        }
+        if settings.session.url.is_none() {
+            settings.session.store = SessionStoreKind::Sqlite;
+            settings.session.url = Some(config.data.join(super::SESSIONS_FILE).display().to_string().into());
+        }
+        let accounts = Accounts::new(database);
+        let mut auth = settings.connect().await?;
+        auth.sessions = auth.sessions.with_directory(accounts.clone());
+        let passwords = PasswordProvider::new(auth.passwords.clone(), accounts.clone());
+        Ok(Self(Arc::new(Inner { auth, passwords, accounts })))
+    }
+
+    /// Verifies access tokens.
     #[must_use]
-    pub fn new(read: SqlitePool) -> Self {
-        Self(Arc::new(Inner { read, roles: Cache::new(16_384, Some(ROLE_AGE)) }))
+    pub fn tokens(&self) -> &TokenService {
+        &self.0.auth.tokens
     }
 
     /// The role of an account now; `None` when there is no such account.
@@ -72,20 +76,173 @@ impl Users {
     ///
     /// Safe.
     pub async fn role(&self, user: UserId) -> Result<Option<Role>> {
-        self.0
-            .roles
-            .get(user, || async {
-                let role: Option<String> = sqlx::query_scalar("SELECT role FROM users WHERE id = ?")
-                    .bind(user)
-                    .fetch_optional(&self.0.read)
-                    .await?;
-                Ok(role.as_deref().and_then(Role::parse))
-            })
-            .await
+        self.0.accounts.role(user).await
     }
 
-    /// Whose access token this is, and what they may do now.
-    pub(super) async fn authenticate(&self, _token: &str) -> Result<(UserId, Role)> {
-        Err(Problem::new(Code::Unauthenticated, "Sign in and send the access token."))
+    /// An account.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>> {
+        self.0.accounts.user(id).await
+    }
+
+    /// Makes an account. `email` must be [checked](super::email::canonical).
+    ///
+    /// # Errors
+    ///
+    /// [`Code::EmailTaken`], [`Code::PasswordRefused`], [`Code::Busy`], or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The account may or may not have been made; registering again tells.
+    pub async fn register(
+        &self,
+        email: String,
+        display_name: String,
+        password: SecretString,
+        role: Role,
+    ) -> Result<User> {
+        let taken = || Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead.");
+        // Spares the hash when it is clear that it is not needed; the unique index decides.
+        if self.0.accounts.taken(&email).await? {
+            return Err(taken());
+        }
+        let hash = match self.0.auth.passwords.hash(password).await.map_err(failed)? {
+            Hashed::Hash(hash) => hash,
+            Hashed::Refused(refusal) => return Err(password_refused(refusal)),
+        };
+        let user = User { id: UserId::new(), email, display_name, role };
+        self.0.accounts.add(&user, hash).await?;
+        Ok(user)
+    }
+
+    /// Checks a password. Takes as long for an unknown address as for a wrong password.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::WrongCredentials`], [`Code::Busy`], or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn login(&self, email: &str, password: SecretString) -> Result<User> {
+        let wrong = || Problem::new(Code::WrongCredentials, "Check the address and the password.");
+        let credentials = Credentials::Password { identifier: email.to_owned(), password };
+        match self.0.passwords.authenticate(&credentials).await.map_err(failed)? {
+            Authentication::Authenticated(who) => {
+                let id = who.subject.parse().map_err(|_| Problem::internal("an account without an identifier"))?;
+                self.user(id).await?.ok_or_else(wrong)
+            }
+            Authentication::Refused(AuthenticationRefusal::Locked { retry_after }) => {
+                Err(Problem::new(Code::Busy, "Too many failures.").with("retry_after", retry_after.as_secs()))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// Begins to keep a user signed in.
+    ///
+    /// # Errors
+    ///
+    /// The session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A session that nobody knows may be left; it expires.
+    pub async fn start_session(&self, user: UserId) -> Result<TokenPair> {
+        let session = NewSession::new(user.to_string()).methods([nebula_auth::AuthMethod::Password]);
+        self.0.auth.sessions.start(session).await.map_err(failed)
+    }
+
+    /// Exchanges a refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::RefreshRefused`], or the session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The token may have been used up; for a few seconds it yields the same successor again.
+    pub async fn refresh(&self, token: &SecretString) -> Result<TokenPair> {
+        match self.0.auth.sessions.refresh(token, RefreshOptions::new()).await.map_err(failed)? {
+            Refreshed::Renewed(pair) => Ok(*pair),
+            Refreshed::Refused(refusal) => Err(Problem::new(Code::RefreshRefused, refusal.to_string())),
+        }
+    }
+
+    /// Ends the session of a refresh token; its access tokens end with it. A token that is not accepted has nothing to
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// The session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Repeat it.
+    pub async fn logout(&self, token: &SecretString) -> Result<()> {
+        match self.0.auth.sessions.refresh(token, RefreshOptions::new()).await.map_err(failed)? {
+            Refreshed::Renewed(pair) => {
+                if let Some(session) = pair.principal.session_id() {
+                    self.0.auth.sessions.revoke(session, RevokeReason::Logout).await.map_err(failed)?;
+                }
+                Ok(())
+            }
+            Refreshed::Refused(_) => Ok(()),
+        }
+    }
+
+    /// An access token without a session, for buyers that are made in bulk.
+    ///
+    /// # Errors
+    ///
+    /// No key signs.
+    pub fn bare_token(&self, user: UserId) -> Result<String> {
+        let issued = self.0.auth.tokens.issue(&AccessGrant::new(user.to_string())).map_err(failed)?;
+        Ok(issued.token.expose_secret().to_owned())
+    }
+
+    /// Removes sessions that ended long ago.
+    ///
+    /// # Errors
+    ///
+    /// The session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn purge_sessions(&self) -> Result<u64> {
+        self.0.auth.sessions.purge_expired().await.map_err(failed)
+    }
+
+    /// Whether the session store can be reached.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn health(&self) -> Result<()> {
+        self.0.auth.sessions.health().await.map_err(failed)
+    }
+}
+
+fn password_refused(refusal: PasswordRefusal) -> Problem {
+    Problem::new(Code::PasswordRefused, refusal.to_string()).with("reason", refusal.code())
+}
+
+fn failed(error: nebula_auth::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Busy => Problem::new(Code::Busy, "Too many people are signing in.").caused_by(error),
+        ErrorKind::Unavailable => Problem::unavailable(error),
+        _ => Problem::internal(error),
     }
 }

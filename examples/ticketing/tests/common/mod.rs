@@ -66,7 +66,7 @@ impl TestApp {
     pub async fn start_on(config: Config) -> Self {
         let server = Server::bind(config.listen).unwrap();
         let url = format!("http://{}", server.address());
-        let app = assembly::assemble(config).await.unwrap();
+        let app = assembly::assemble(config, server.address()).await.unwrap();
         let server = Some(tokio::spawn(server.run(app.clone())));
         let client = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
         Self { app, url, client, server, folder: None }

@@ -1,0 +1,160 @@
+//! The accounts in the database, as nebula-auth asks about them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use nebula_auth::{Error, PasswordAccount, PasswordAccounts, PasswordHash, SubjectDirectory, SubjectState};
+use sqlx::SqliteConnection;
+
+use super::Role;
+use crate::{
+    clock::Millis,
+    ids::UserId,
+    problem::{Code, Problem, Result},
+    show::Cache,
+    storage::Database,
+};
+
+/// How long a role is believed: a demotion takes effect within this time, whatever the token says.
+const ROLE_AGE: Duration = Duration::from_millis(500);
+
+/// A person with an account.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct User {
+    /// Identifier.
+    pub id: UserId,
+    /// E-mail address, in lower case.
+    pub email: String,
+    /// How to address them.
+    pub display_name: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// Reads and writes accounts.
+#[derive(Clone, Debug)]
+pub(super) struct Accounts {
+    database: Database,
+    roles: Arc<Cache<UserId, Option<Role>>>,
+}
+
+impl Accounts {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, roles: Arc::new(Cache::new(16_384, Some(ROLE_AGE))) }
+    }
+
+    pub(super) async fn role(&self, user: UserId) -> Result<Option<Role>> {
+        self.roles
+            .get(user, || async {
+                let role: Option<String> = sqlx::query_scalar("SELECT role FROM users WHERE id = ?")
+                    .bind(user)
+                    .fetch_optional(&self.database.read)
+                    .await?;
+                Ok(role.as_deref().and_then(Role::parse))
+            })
+            .await
+    }
+
+    pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
+        let row: Option<(String, String, String)> =
+            sqlx::query_as("SELECT email, display_name, role FROM users WHERE id = ?")
+                .bind(id)
+                .fetch_optional(&self.database.read)
+                .await?;
+        row.map(|(email, display_name, role)| {
+            let role = Role::parse(&role).ok_or_else(|| Problem::internal(format!("unknown role `{role}`")))?;
+            Ok(User { id, email, display_name, role })
+        })
+        .transpose()
+    }
+
+    pub(super) async fn taken(&self, email: &str) -> Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE email = ?")
+            .bind(email)
+            .fetch_optional(&self.database.read)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    pub(super) async fn add(&self, user: &User, hash: PasswordHash) -> Result<()> {
+        let user = user.clone();
+        self.database
+            .write
+            .run(move |connection| Box::pin(async move { insert(connection, &user, Some(&hash)).await }))
+            .await
+    }
+}
+
+/// Writes an account, within the caller's transaction.
+///
+/// # Errors
+///
+/// [`Code::EmailTaken`], or the database failed.
+///
+/// # Cancel safety
+///
+/// What was written is undone with the transaction.
+pub async fn insert(connection: &mut SqliteConnection, user: &User, hash: Option<&PasswordHash>) -> Result<()> {
+    let written = sqlx::query(
+        "INSERT INTO users (id, email, display_name, password_hash, role, created_at) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (email) DO NOTHING",
+    )
+    .bind(user.id)
+    .bind(&user.email)
+    .bind(&user.display_name)
+    .bind(hash.map(PasswordHash::expose))
+    .bind(user.role.as_str())
+    .bind(Millis::now().0)
+    .execute(connection)
+    .await?;
+    if written.rows_affected() == 0 {
+        return Err(Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead."));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl PasswordAccounts for Accounts {
+    async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error> {
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT id, password_hash FROM users WHERE email = ? AND password_hash IS NOT NULL")
+                .bind(identifier)
+                .fetch_optional(&self.database.read)
+                .await
+                .map_err(|error| Error::unavailable("the accounts could not be read", error))?;
+        row.map(|(subject, hash)| {
+            let hash = PasswordHash::from_phc(hash)?;
+            Ok(PasswordAccount { subject, hash, active: true, permission_version: None })
+        })
+        .transpose()
+    }
+
+    async fn replace_hash(&self, subject: &str, old: &PasswordHash, new: &PasswordHash) -> Result<(), Error> {
+        let (subject, old, new) = (subject.to_owned(), old.clone(), new.clone());
+        self.database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+                        .bind(new.expose())
+                        .bind(subject)
+                        .bind(old.expose())
+                        .execute(connection)
+                        .await?;
+                    Ok::<_, Problem>(())
+                })
+            })
+            .await
+            .map_err(|problem| Error::unavailable("the password hash could not be replaced", problem))
+    }
+}
+
+#[async_trait]
+impl SubjectDirectory for Accounts {
+    async fn state(&self, subject: &str) -> Result<SubjectState, Error> {
+        let Ok(user) = subject.parse() else { return Ok(SubjectState::Inactive) };
+        let role =
+            self.role(user).await.map_err(|problem| Error::unavailable("the accounts could not be read", problem))?;
+        Ok(role.map_or(SubjectState::Inactive, |_| SubjectState::Active { permission_version: None }))
+    }
+}
