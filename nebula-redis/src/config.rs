@@ -1,6 +1,7 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::connection::Connection;
@@ -28,10 +29,13 @@ use crate::subscriber::Subscriber;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RedisConfig {
-    url: SecretString,
-    username: Option<String>,
-    password: Option<SecretString>,
-    database: Option<u32>,
+    pub(crate) url: SecretString,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) database: Option<u32>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) cert_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     #[serde(with = "crate::duration")]
     connect_timeout: Duration,
     #[serde(with = "crate::duration")]
@@ -59,6 +63,9 @@ impl RedisConfig {
             username: None,
             password: None,
             database: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(2),
             reconnect_min: Duration::from_millis(50),
@@ -85,6 +92,21 @@ impl RedisConfig {
     #[must_use]
     pub fn with_database(mut self, database: u32) -> Self {
         self.database = Some(database);
+        self
+    }
+
+    /// PEM file with the certificates to trust instead of the platform's (`rediss://` only).
+    #[must_use]
+    pub fn with_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// PEM files with our own certificate and key, for servers that ask for one (`rediss://` only).
+    #[must_use]
+    pub fn with_client_cert(mut self, cert_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        self.cert_file = Some(cert_file.into());
+        self.key_file = Some(key_file.into());
         self
     }
 
@@ -202,36 +224,12 @@ impl RedisConfig {
             return Err(Error::new(ErrorKind::ConfigInvalid, "`reconnect-max` is below `reconnect-min`"));
         }
         Ok(Dialer {
-            client: self.client()?,
+            client: crate::client::build(self)?,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
             keep_alive: self.keep_alive,
             backoff: Backoff::new(self.reconnect_min, self.reconnect_max),
             pinned: false,
         })
-    }
-
-    fn client(&self) -> Result<redis::Client> {
-        use redis::IntoConnectionInfo;
-        let url = self.url.expose_secret();
-        if !cfg!(feature = "tls") && (url.starts_with("rediss:") || url.starts_with("valkeys:")) {
-            return Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                "the URL asks for TLS, but `nebula-redis` was built without it: enable its feature `tls`",
-            ));
-        }
-        let invalid = |error| Error::from_redis(error, "the redis URL is not valid");
-        let info = url.into_connection_info().map_err(invalid)?;
-        let mut settings = info.redis_settings().clone();
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        if let Some(database) = self.database {
-            settings = settings.set_db(database.into());
-        }
-        redis::Client::open(info.set_redis_settings(settings)).map_err(invalid)
     }
 }

@@ -173,9 +173,8 @@ fn classify_code(code: &str) -> ErrorKind {
 
 fn classify_io(error: &redis::RedisError) -> ErrorKind {
     use std::io::ErrorKind as Io;
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    match io.map(std::io::Error::kind) {
-        Some(Io::TimedOut | Io::WouldBlock) => ErrorKind::Timeout,
+    match io_kind(error) {
+        _ if error.is_timeout() => ErrorKind::Timeout,
         Some(
             Io::NotConnected
             | Io::ConnectionRefused
@@ -186,5 +185,48 @@ fn classify_io(error: &redis::RedisError) -> ErrorKind {
             | Io::NotFound,
         ) => ErrorKind::Unavailable,
         _ => ErrorKind::Disconnected,
+    }
+}
+
+/// The driver shares its I/O error as an `Arc`, and it is the `Arc` that it names as its source.
+fn io_kind(error: &redis::RedisError) -> Option<std::io::ErrorKind> {
+    let source = std::error::Error::source(error)?;
+    let shared = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>();
+    let io = match shared {
+        Some(shared) => shared.downcast_ref::<std::io::Error>(),
+        None => source.downcast_ref::<std::io::Error>(),
+    };
+    io.map(std::io::Error::kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn io_errors_are_sorted_by_whether_the_command_was_sent() {
+        for (io, kind) in [
+            (io::ErrorKind::ConnectionRefused, ErrorKind::Unavailable),
+            (io::ErrorKind::NotConnected, ErrorKind::Unavailable),
+            (io::ErrorKind::HostUnreachable, ErrorKind::Unavailable),
+            (io::ErrorKind::ConnectionReset, ErrorKind::Disconnected),
+            (io::ErrorKind::BrokenPipe, ErrorKind::Disconnected),
+            (io::ErrorKind::UnexpectedEof, ErrorKind::Disconnected),
+            (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+        ] {
+            let error = redis::RedisError::from(io::Error::from(io));
+            assert_eq!(classify(&error), kind, "{io:?}");
+            assert_eq!(kind.outcome_unknown(), kind != ErrorKind::Unavailable);
+            assert!(kind.is_retryable());
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_was_attempted_and_why_it_failed() {
+        let error = Error::from_redis(io::Error::from(io::ErrorKind::ConnectionReset).into(), "cannot hold the seat");
+        assert_eq!(error.to_string(), "cannot hold the seat: connection reset");
+        assert!(std::error::Error::source(&error).is_some());
     }
 }

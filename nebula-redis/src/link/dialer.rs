@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::PubSub;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, RedisResult};
 use tokio::time::timeout;
 
@@ -37,6 +37,7 @@ impl Dialer {
             .set_pipeline_buffer_size(PIPELINE_BUFFER);
         self.within(async {
             let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            check_ready(&mut connection).await?;
             let run_id = if self.pinned { Some(run_id(&mut connection).await?) } else { None };
             Ok(Link::new(connection, run_id))
         })
@@ -59,7 +60,16 @@ impl Dialer {
     }
 }
 
-async fn run_id(connection: &mut redis::aio::MultiplexedConnection) -> RedisResult<Arc<str>> {
+/// The driver counts a link as open when TCP is; the server may still be loading its data or want a password.
+async fn check_ready(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    match redis::cmd("PING").exec_async(connection).await {
+        // An ACL that forbids PING says nothing about the commands that will follow.
+        Err(error) if classify(&error) == ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Arc<str>> {
     let info: String = redis::cmd("INFO").arg("server").query_async(connection).await?;
     info.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| Arc::from(id.trim())).ok_or_else(|| {
         (redis::ErrorKind::UnexpectedReturnType, "INFO server has no run_id; is this a proxy before redis?").into()
