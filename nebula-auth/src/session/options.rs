@@ -80,7 +80,7 @@ impl NewSession {
         self
     }
 
-    /// What to call the session in the user's list ("Firefox on Linux").
+    /// What to call the session in the user's list ("Firefox on Linux"); cut after 200 characters.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self

@@ -19,6 +19,8 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const MAX_GRACE: Duration = Duration::from_secs(60);
 /// Sessions are not meant to outlive a year; refresh tokens beyond that are refused.
 pub(super) const MAX_LIFETIME: Duration = Duration::from_hours(366 * 24);
+/// Labels come from user agents, which are of any length.
+const MAX_LABEL_CHARS: usize = 200;
 const PURGE_BATCH: u32 = 500;
 
 /// What became of a refresh.
@@ -150,7 +152,7 @@ impl SessionService {
             subject: new.subject,
             scopes: new.scopes,
             methods: new.methods,
-            label: new.label,
+            label: new.label.map(|label| label.chars().take(MAX_LABEL_CHARS).collect()),
             device: new.device,
             authenticated_at: now,
             created_at: now,

@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::Principal;
-use crate::error::Error;
+use crate::{
+    clock::{Clock, SystemClock},
+    error::Error,
+};
 
 /// What became of a token since it was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,8 +57,11 @@ impl<T: SessionCheck + ?Sized> SessionCheck for Arc<T> {
 ///
 /// For one process, or fed by the application's own broadcast; for several processes use the check of a shared
 /// session store ([`SessionService::session_check`](crate::SessionService::session_check)).
-#[derive(Debug, Default, Clone)]
-pub struct RevokedTokens(Arc<Mutex<Revoked>>);
+#[derive(Debug, Clone)]
+pub struct RevokedTokens {
+    revoked: Arc<Mutex<Revoked>>,
+    clock: Arc<dyn Clock>,
+}
 
 #[derive(Debug, Default)]
 struct Revoked {
@@ -64,10 +70,28 @@ struct Revoked {
 }
 
 impl RevokedTokens {
-    /// An empty list.
+    /// An empty list on the system's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_clock(SystemClock)
+    }
+
+    /// An empty list on the clock that also judges the tokens.
+    #[must_use]
+    pub fn with_clock(clock: impl Clock) -> Self {
+        Self { revoked: Arc::default(), clock: Arc::new(clock) }
+    }
+
+    /// How many ids are kept at the moment.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.revoked.lock().until.len()
+    }
+
+    /// Whether nothing is revoked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Revokes one token for the rest of its life.
@@ -83,17 +107,23 @@ impl RevokedTokens {
     fn insert(&self, id: String, until: SystemTime) {
         // Kept a little longer than the token lives, so that the verifier's leeway cannot revive it.
         let until = until + Duration::from_secs(120);
-        let mut revoked = self.0.lock();
+        let mut revoked = self.revoked.lock();
         revoked.until.insert(id, until);
         if revoked.until.len() > revoked.sweep_at {
-            let now = SystemTime::now();
+            let now = self.clock.now();
             revoked.until.retain(|_, until| *until > now);
             revoked.sweep_at = revoked.until.len() * 2 + 64;
         }
     }
 
     fn contains(&self, id: &str) -> bool {
-        self.0.lock().until.contains_key(id)
+        self.revoked.lock().until.contains_key(id)
+    }
+}
+
+impl Default for RevokedTokens {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
