@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::body::Bytes;
 use nebula_lock::LockManager;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Counts, Hold, HoldRequest, SeatLedger, Settled, Snapshot,
+    Counts, Cursor, Hold, HoldRequest, Listener, SeatLedger, Settled, Snapshot,
+    feed::Feeds,
     rebuild::{Rebuilder, one_moment},
     sold_out::SoldOut,
+    view::Views,
 };
 use crate::{
     ids::{OrderId, SessionId},
@@ -37,7 +40,9 @@ pub struct Inventory(Arc<Inner>);
 struct Inner {
     ledger: Arc<dyn SeatLedger>,
     rebuilder: Arc<Rebuilder>,
-    sold_out: SoldOut,
+    sold_out: Arc<SoldOut>,
+    feeds: Feeds,
+    views: Views,
 }
 
 impl Inventory {
@@ -50,10 +55,10 @@ impl Inventory {
         database: Database,
         stopping: CancellationToken,
     ) -> Self {
-        let _ = stopping;
         let rebuilder = Arc::new(Rebuilder::new(Arc::clone(&ledger), locks, database));
-        let sold_out = SoldOut::new(Arc::clone(&ledger));
-        Self(Arc::new(Inner { ledger, rebuilder, sold_out }))
+        let sold_out = Arc::new(SoldOut::new(Arc::clone(&ledger)));
+        let feeds = Feeds::new(Arc::clone(&ledger), Arc::clone(&rebuilder), Arc::clone(&sold_out), stopping);
+        Self(Arc::new(Inner { ledger, rebuilder, sold_out, feeds, views: Views::default() }))
     }
 
     /// Holds seats for an order, all or none. See [`SeatLedger::hold`].
@@ -179,6 +184,26 @@ impl Inventory {
         let counts = self.ready(session, || async { Ok(self.0.ledger.counts(session).await?) }).await?;
         self.0.sold_out.observe(session, &counts);
         Ok(counts)
+    }
+
+    /// All seats of a session as JSON. One reading answers everybody who waits for it.
+    pub(crate) async fn view(&self, session: SessionId) -> Result<Bytes, Problem> {
+        self.0.views.get(session, || self.snapshot(session)).await
+    }
+
+    /// Listens to the changes of a session from now on, or from where an earlier stream ended. A snapshot taken after
+    /// this has answered, and the updates, together miss nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`hold`](Self::hold).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn listen(&self, session: SessionId, after: Option<Cursor>) -> Result<Listener, Problem> {
+        let now = self.counts(session).await?;
+        self.0.feeds.listen(session, now, after).await
     }
 
     /// Whether no seat was free a moment ago, without asking the ledger: `true` is at most a second old.

@@ -3,7 +3,9 @@
 //! A [`SeatLedger`] decides who holds a seat; the database knows what is sold and which orders live. [`Inventory`] joins
 //! them: it loads the ledger from the database when it has to, and lets it follow what the database decided.
 
+mod feed;
 mod handle;
+mod http;
 mod image;
 mod ledger;
 mod memory;
@@ -12,9 +14,12 @@ mod redis;
 mod sold_out;
 mod state;
 mod truth;
+mod view;
 
 pub use self::{
+    feed::{Batch, Listener, Update},
     handle::Inventory,
+    http::routes,
     image::{ImageOrder, LedgerImage},
     ledger::{HINT_COVERS, Hold, HoldRequest, LedgerError, Load, SeatLedger, Settled},
     memory::MemoryLedger,
