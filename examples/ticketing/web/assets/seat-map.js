@@ -18,7 +18,7 @@ export class SeatMap {
   /** `pick(position)` is called when the visitor chooses or gives back a seat. */
   constructor(plan, states, selection, pick) {
     Object.assign(this, { plan, states, selection, pick, focused: null, stop: null });
-    this.circles = plan.seats.map(({ x, y, r }) => svg('circle', { cx: x, cy: y, r }));
+    this.circles = plan.seats.map(({ x, y, r }, position) => svg('circle', { cx: x, cy: y, r, 'data-position': position }));
     this.ring = svg('circle', { class: 'focus-ring', r: 0 });
     this.layer = svg('g', {}, drawAreas(plan.layout.areas ?? []), this.#groups(), this.ring);
     this.surface = svg('svg', { class: 'map-surface', id: 'map', tabindex: 0, role: 'application', 'aria-label': t('map.label'),

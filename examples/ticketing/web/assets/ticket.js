@@ -34,7 +34,7 @@ export function showHead(order, level = 'h2') {
 export function bill(order) {
   return el('div', { class: 'bill' },
     el('ul', {}, order.seats.map((seat) => el('li', {},
-      el('span', {}, seatName(seat), el('span', { class: 'note' }, seat.category)), el('span', { class: 'number' }, price(seat.price))))),
+      el('span', {}, seatName(seat), seat.category !== seat.zone && el('span', { class: 'note' }, seat.category)), el('span', { class: 'number' }, price(seat.price))))),
     el('p', { class: 'bill-total' }, el('span', {}, t('total')), el('strong', { class: 'number', id: 'order-total' }, price(order.total))));
 }
 

@@ -71,7 +71,7 @@ export class Tray {
     const cost = this.plan.priceOf(position);
     const name = seatName(seat);
     return el('li', { class: 'tray-seat' },
-      el('span', { class: 'tray-name' }, name, el('span', { class: 'note' }, seat.category)),
+      el('span', { class: 'tray-name' }, name, seat.category !== seat.zone && el('span', { class: 'note' }, seat.category)),
       cost && el('span', { class: 'tray-price' }, price(cost)),
       el('button', { class: 'icon-button', type: 'button', 'aria-label': t('tray.remove', { seat: name }), on: { click: () => this.remove(position) } }, icon('close')));
   }

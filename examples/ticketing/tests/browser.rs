@@ -1,0 +1,192 @@
+//! The pages in a real browser, against the real server.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
+mod web;
+
+use nebula_test_support::{eventually, unique};
+use serde_json::json;
+use ticketing::problem::Code;
+
+use self::web::{Browser, PATIENCE, Shop};
+
+const ENTER: char = '\u{e007}';
+const RIGHT: char = '\u{e014}';
+const DOWN: char = '\u{e015}';
+
+/// The map is drawn and follows the live stream.
+const LIVE: &str = "document.querySelector('#live.live-live')";
+
+async fn chosen(browser: &Browser, seats: usize) {
+    browser.until(&format!("document.querySelectorAll('.tray-seat').length === {seats}")).await;
+}
+
+async fn register(browser: &Browser) {
+    browser.fill("#display_name", "Lin Mei").await;
+    browser.fill("#email", &format!("{}@example.com", unique("buyer"))).await;
+    browser.fill("#password", "a pass phrase of some length").await;
+    browser.click("#submit").await;
+}
+
+#[tokio::test]
+async fn a_buyer_registers_chooses_seats_by_keyboard_and_pays() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let browser = Browser::open("en").await;
+
+    // From the list of shows to the map.
+    browser.go(&shop.page("/")).await;
+    browser.click(&format!("a[href='/shows/{}']", sale.show)).await;
+    browser.click(&format!("a[href='/sessions/{}']", sale.session)).await;
+    browser.until(LIVE).await;
+
+    // Two seats by keyboard alone.
+    browser.value("document.querySelector('#map').focus()").await;
+    browser.press(&[ENTER]).await;
+    browser.until("document.activeElement.getAttribute('role') === 'checkbox'").await;
+    browser.press(&[' ']).await;
+    chosen(&browser, 1).await;
+    assert_eq!(browser.value("document.activeElement.getAttribute('aria-checked')").await, "true");
+    let first = browser.value("document.activeElement.getAttribute('aria-label')").await;
+    browser.press(&[RIGHT]).await;
+    assert_ne!(browser.value("document.activeElement.getAttribute('aria-label')").await, first);
+    browser.press(&[' ']).await;
+    chosen(&browser, 2).await;
+    // A third one, given back.
+    browser.press(&[DOWN, ' ']).await;
+    chosen(&browser, 3).await;
+    browser.press(&[' ']).await;
+    chosen(&browser, 2).await;
+    let total = browser.text("#total").await;
+
+    // Buying asks to sign in; the choice is still there afterwards.
+    browser.click("#buy").await;
+    browser.until("location.pathname === '/login'").await;
+    browser.click(".sign-foot a").await;
+    browser.until("location.pathname === '/register'").await;
+    register(&browser).await;
+    browser.until(&format!("location.pathname === '/sessions/{}' && {LIVE}", sale.session)).await;
+    chosen(&browser, 2).await;
+    assert_eq!(browser.text("#total").await, total);
+
+    browser.click("#buy[aria-disabled='false']").await;
+    browser.until("location.pathname.startsWith('/checkout/') && /^\\d+:\\d\\d$/.test(document.querySelector('#countdown')?.textContent)").await;
+    assert_eq!(browser.text("#order-total").await, total);
+    let order = browser.path().await.rsplit('/').next().unwrap().to_owned();
+
+    // The page of the payment provider, and back.
+    browser.click("#pay").await;
+    browser.until("location.pathname.startsWith('/pay/mock/') && document.querySelector('.provider h1')").await;
+    assert_eq!(browser.text(".provider h1").await, total);
+    assert_eq!(browser.value("location.search").await, "", "no token in an address");
+    browser.click("#approve").await;
+    browser.until(&format!("location.pathname === '/orders/{order}'")).await;
+    browser.until("document.querySelector(\"[data-state='PAID'], [data-state='ISSUED']\")").await;
+    browser.until("document.querySelectorAll('.stub').length === 2").await;
+
+    browser.go(&shop.page("/orders")).await;
+    browser.element(&format!("[data-order='{order}'] [data-state]")).await;
+
+    // Not only the pages say so.
+    let counts = eventually(PATIENCE, || async {
+        let seats = shop.get(&format!("/sessions/{}/seats", sale.session)).await;
+        if seats["counts"]["locked"] == 0 { Ok(seats["counts"].clone()) } else { Err(seats["counts"].to_string()) }
+    })
+    .await;
+    assert_eq!(counts["sold"], 2);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_seat_that_another_buyer_takes_leaves_the_choice_and_turns_sold_on_the_open_page() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let rival = shop.rival().await;
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page(&format!("/sessions/{}", sale.session))).await;
+    browser.until(LIVE).await;
+
+    browser.value("document.querySelector('#map').focus()").await;
+    browser.press(&[ENTER, ' ']).await;
+    chosen(&browser, 1).await;
+    let position = browser.value("Number(document.activeElement.dataset.position)").await;
+    let plan = shop.get(&format!("/sessions/{}/seatmap", sale.session)).await;
+    let seat = plan["seats"][usize::try_from(position.as_u64().unwrap()).unwrap()]["guid"].as_str().unwrap();
+    let circle = format!("[data-position='{position}']");
+
+    let order = shop.take(&rival, &sale.session, seat).await;
+    browser.until(&format!("document.querySelector(\"{circle}\").classList.contains('held')")).await;
+    chosen(&browser, 0).await;
+    browser.until("document.querySelector('.toast-bad')").await;
+
+    shop.pay(&rival, &order).await;
+    browser.until(&format!("document.querySelector(\"{circle}\").classList.contains('sold')")).await;
+    assert_eq!(browser.value("document.activeElement.getAttribute('aria-disabled')").await, "true");
+    browser.press(&[' ']).await;
+    chosen(&browser, 0).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_list_of_seats_and_every_text_are_there_in_chinese() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let browser = Browser::open("zh-CN").await;
+
+    // The browser's own language, without being asked.
+    browser.go(&shop.page("/")).await;
+    browser.until("document.querySelector('h1')?.textContent === '正在热演'").await;
+    assert_eq!(browser.value("document.documentElement.lang").await, "zh-CN");
+
+    // Seats as a list.
+    browser.go(&shop.page(&format!("/sessions/{}", sale.session))).await;
+    browser.until(LIVE).await;
+    browser.click("#view-list").await;
+    browser
+        .value("document.querySelector('.section').open || document.querySelector('.section summary').click()")
+        .await;
+    browser.click(".seat-button[aria-disabled='false']").await;
+    chosen(&browser, 1).await;
+    let label =
+        browser.value("document.querySelector(\".seat-button[aria-pressed='true']\").getAttribute('aria-label')").await;
+    let label = label.as_str().unwrap();
+    assert!(label.contains('座') && label.contains('¥') && label.contains("已选"), "{label}");
+    assert_eq!(browser.text("#buy").await, "立即购票");
+
+    // A problem of the server, in the visitor's words.
+    browser.click("#buy").await;
+    browser.until("location.pathname === '/login'").await;
+    browser.fill("#email", "nobody@example.com").await;
+    browser.fill("#password", "not the password").await;
+    browser.click("#submit").await;
+    browser.until("document.querySelector('.form-error')?.textContent === '邮箱或密码不正确。'").await;
+
+    // The switch, and the choice that stays.
+    browser.click("#language").await;
+    browser
+        .until("document.documentElement.lang === 'en' && document.querySelector('h1')?.textContent === 'Sign in'")
+        .await;
+    browser.go(&shop.page("/")).await;
+    browser.until("document.querySelector('h1')?.textContent === 'What’s on'").await;
+    browser.go(&shop.page("/?lang=zh")).await;
+    browser.until("document.querySelector('h1')?.textContent === '正在热演'").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn both_dictionaries_have_every_text_and_every_problem_code() {
+    let shop = Shop::open().await;
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/login")).await;
+    browser.element("#submit").await;
+    browser.value("Promise.all(['words-en', 'words-zh', 'problems-en', 'problems-zh'].map(name => import(`/assets/${name}.js`)))\
+        .then(all => { window.keys = all.map(module => Object.keys(module.default).sort()) }).then(() => true)").await;
+    let keys = browser.value("window.keys").await;
+    assert!(keys[0].as_array().unwrap().len() > 100);
+    assert_eq!(keys[0], keys[1], "texts in English and Chinese");
+    assert_eq!(keys[2], keys[3], "problems in English and Chinese");
+    for code in Code::ALL {
+        let key = json!(format!("problem.{}", code.as_str()));
+        assert!(keys[2].as_array().unwrap().contains(&key), "no text for {}", code.as_str());
+    }
+    browser.close().await;
+}

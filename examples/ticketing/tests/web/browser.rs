@@ -1,0 +1,158 @@
+//! Headless Chromium behind chromedriver.
+
+use std::{path::PathBuf, sync::Arc};
+
+use fantoccini::{
+    Client, ClientBuilder,
+    actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
+    wd::Locator,
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, eventually};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+pub struct Browser {
+    client: Client,
+    driver: String,
+    // In this order: the driver ends, and the browser with it, before its profile is deleted.
+    _process: ServerProcess,
+    _port: ReservedPort,
+    _profile: TempDir,
+}
+
+/// What Chromium is called depends on who packaged it.
+fn chromium() -> PathBuf {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file());
+    found.expect("Chromium is not installed or not on the PATH; `cargo xtask test` installs all that the tests need")
+}
+
+impl Browser {
+    /// A window of a browser that speaks `language` (`en`, `zh-CN`).
+    pub async fn open(language: &str) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let port = ReservedPort::pick().unwrap();
+        let driver = format!("http://127.0.0.1:{}", port.number());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let probe = {
+            let (http, status) = (http.clone(), format!("{driver}/status"));
+            move |_| -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+                let request = http.get(&status).send();
+                Box::pin(async move { request.await.map(drop).map_err(|error| error.to_string()) })
+            }
+        };
+        let spec = ServerSpec::new("chromedriver", profile.path())
+            .args([format!("--port={}", port.number())])
+            .probe(Arc::new(probe))
+            .ready_within(PATIENCE);
+        let process = ServerProcess::start(spec).await.unwrap_or_else(|error| panic!("{error}"));
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            // The browser ends when this pipe closes: it cannot outlive a driver that was killed.
+            "--remote-debugging-pipe",
+            "--window-size=1280,900",
+        ];
+        let arguments = arguments.into_iter().map(str::to_owned).chain([
+            format!("--user-data-dir={}", profile.path().join("profile").display()),
+            format!("--lang={language}"),
+        ]);
+        let capabilities = json!({
+            "goog:chromeOptions": {
+                "binary": chromium(),
+                "args": arguments.collect::<Vec<_>>(),
+                "prefs": { "intl.accept_languages": language },
+            },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let Value::Object(capabilities) = capabilities else { unreachable!() };
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&driver)
+            .await
+            .unwrap_or_else(|error| panic!("no browser: {error}\n{}", process.log_tail()));
+        Self { client, driver, _process: process, _port: port, _profile: profile }
+    }
+
+    pub async fn go(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub async fn path(&self) -> String {
+        self.client.current_url().await.unwrap().path().to_owned()
+    }
+
+    /// The value of a JavaScript expression.
+    pub async fn value(&self, expression: &str) -> Value {
+        self.client.execute(&format!("return {expression};"), Vec::new()).await.unwrap()
+    }
+
+    pub async fn text(&self, selector: &str) -> String {
+        self.element(selector).await.text().await.unwrap()
+    }
+
+    /// Waits until a JavaScript expression is true. While a page is being left, it may well fail.
+    pub async fn until(&self, expression: &str) {
+        let script = format!(
+            "const met = !!({expression}); return met || `${{location.pathname}}: ${{document.body.innerText.slice(0, 1500)}}`;"
+        );
+        eventually(PATIENCE, || async {
+            match self.client.execute(&script, Vec::new()).await {
+                Ok(Value::Bool(true)) => Ok(()),
+                Ok(other) => Err(format!("not yet: {expression}\non the page {other}")),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// Waits for an element.
+    pub async fn element(&self, selector: &str) -> Element {
+        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("no {selector}: {error}"))
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.element(selector).await.click().await.unwrap_or_else(|error| panic!("cannot click {selector}: {error}"));
+    }
+
+    pub async fn fill(&self, selector: &str, text: &str) {
+        self.element(selector).await.send_keys(text).await.unwrap();
+    }
+
+    /// Presses keys, one after the other, wherever the focus is.
+    pub async fn press(&self, keys: &[char]) {
+        let mut actions = KeyActions::new("keyboard".into());
+        for &key in keys {
+            actions = actions.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
+        }
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Closes the browser. Fails if a page met an error of its own: a script that failed, something that its security
+    /// policy forbids, a file that is missing.
+    pub async fn close(self) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let log = reqwest::Client::builder().no_proxy().build().unwrap();
+        let log = log.post(format!("{}/session/{session}/se/log", self.driver)).json(&json!({ "type": "browser" }));
+        let log: Value = log.send().await.unwrap().json().await.unwrap();
+        // Refusals of the interface are logged as well, and pages are made to live with them.
+        let own =
+            |entry: &&Value| entry["level"] == "SEVERE" && !entry["message"].as_str().unwrap().contains("/api/v1/");
+        let errors: Vec<_> = log["value"].as_array().unwrap().iter().filter(own).collect();
+        self.client.clone().close().await.unwrap();
+        assert!(errors.is_empty(), "the pages met errors: {errors:#?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The server's own binary with its demo data, and its interface as another buyer uses it.
+
+use std::{sync::Arc, time::Duration};
+
+use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, unique};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+pub struct Shop {
+    pub url: String,
+    client: Client,
+    _process: ServerProcess,
+    _port: ReservedPort,
+    _folder: TempDir,
+}
+
+/// A session of the demo data that is on sale.
+pub struct OnSale {
+    pub show: String,
+    pub session: String,
+}
+
+/// A buyer who uses no browser.
+pub struct Rival {
+    token: String,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = ReservedPort::pick().unwrap();
+        let address = format!("127.0.0.1:{}", port.number());
+        let url = format!("http://{address}");
+        let client = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().unwrap();
+        let probe = {
+            let (client, ready) = (client.clone(), format!("{url}/readyz"));
+            move |_| -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+                let request = client.get(&ready).send();
+                Box::pin(async move {
+                    request.await.and_then(Response::error_for_status).map(drop).map_err(|error| error.to_string())
+                })
+            }
+        };
+        let spec = ServerSpec::new(env!("CARGO_BIN_EXE_ticketing"), folder.path())
+            .args(["serve", "--listen", &address, "--data"])
+            .args([folder.path().join("data")])
+            .probe(Arc::new(probe))
+            .ready_within(PATIENCE);
+        let process = ServerProcess::start(spec).await.unwrap_or_else(|error| panic!("the shop did not open: {error}"));
+        Self { url, client, _process: process, _port: port, _folder: folder }
+    }
+
+    pub fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// The first session that can be bought right now.
+    pub async fn on_sale(&self) -> OnSale {
+        let list = self.get("/shows").await;
+        let sessions = list["shows"].as_array().unwrap().iter().flat_map(|show| show["sessions"].as_array().unwrap());
+        let open = |session: &&Value| {
+            let text = |name: &str| session[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            text("sale_opens_at") <= text("server_time") && text("server_time") < text("sale_closes_at")
+        };
+        let session = sessions.into_iter().find(open).expect("the demo data has a session on sale");
+        OnSale { show: session["show_id"].as_str().unwrap().into(), session: session["id"].as_str().unwrap().into() }
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        read(self.client.get(self.page(&format!("/api/v1{path}")))).await
+    }
+
+    async fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Value {
+        let request = self.client.post(self.page(path)).json(body).header("Accept", "application/json");
+        read(if let Some(token) = token { request.bearer_auth(token) } else { request }).await
+    }
+
+    pub async fn rival(&self) -> Rival {
+        let account = json!({
+            "email": format!("{}@example.com", unique("rival")),
+            "password": "a rival's long pass phrase",
+            "display_name": "Rival",
+        });
+        let signed_in = self.post("/api/v1/auth/register", &account, None).await;
+        Rival { token: signed_in["tokens"]["access_token"].as_str().unwrap().into() }
+    }
+
+    /// Orders one seat and gives the order's id.
+    pub async fn take(&self, rival: &Rival, session: &str, seat: &str) -> String {
+        let wish = json!({ "session_id": session, "seats": [seat] });
+        self.post("/api/v1/orders", &wish, Some(&rival.token)).await["id"].as_str().unwrap().into()
+    }
+
+    pub async fn pay(&self, rival: &Rival, order: &str) {
+        let begun = self.post(&format!("/api/v1/orders/{order}/pay"), &json!({}), Some(&rival.token)).await;
+        let payment = begun["payment"]["id"].as_str().unwrap();
+        self.post(&format!("/pay/mock/{payment}/approve"), &json!({}), None).await;
+    }
+}
+
+async fn read(request: RequestBuilder) -> Value {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
