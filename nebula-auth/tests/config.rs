@@ -1,0 +1,253 @@
+//! Configuration.
+
+mod support;
+
+use std::time::Duration;
+
+use figment::{
+    Figment,
+    providers::{Format as _, Yaml},
+};
+use nebula_auth::{
+    Auth, AuthConfig, ErrorKind, NewSession, PasswordPolicy, SessionStoreKind, secrecy::ExposeSecret as _,
+};
+
+const SECRET: &str = "mZ3vK8tQ1xW6yR4pL9cN2bH7dF5gJ0sA+uE/iO1k";
+
+/// What applications start from.
+const SAMPLE: &str = r#"
+nebula:
+  auth:
+    jwt:
+      secret: "your-secret-key"
+      expiration: 7200  # 2 hours
+      refresh-expiration: 604800  # 7 days
+    rbac:
+      enabled: true
+      cache-enabled: true
+      cache-expiration: 1800  # 30 minutes
+    mfa:
+      enabled: false  # whether a second factor is demanded
+"#;
+
+fn parse(yaml: &str) -> Result<AuthConfig, figment::Error> {
+    Figment::from(Yaml::string(yaml)).focus("nebula.auth").extract()
+}
+
+fn jwt(rest: &str) -> AuthConfig {
+    let lines: String = rest.lines().map(|line| format!("      {}\n", line.trim_start_matches("| "))).collect();
+    parse(&format!("nebula:\n  auth:\n    jwt:\n{lines}")).unwrap_or_else(|error| panic!("{rest}: {error}"))
+}
+
+fn good() -> AuthConfig {
+    jwt(&format!("secret: \"{SECRET}\"\nissuer: i\naudience: a"))
+}
+
+async fn refused(config: &AuthConfig) -> (ErrorKind, String) {
+    let error = config.connect().await.unwrap_err();
+    (error.kind(), error.to_string())
+}
+
+async fn works(auth: &Auth) {
+    let pair = auth.sessions.start(NewSession::new("ann")).await.unwrap();
+    let principal = auth.tokens.verify(pair.access_token.expose_secret()).await.unwrap().into_result().unwrap();
+    assert_eq!(principal.subject(), "ann");
+}
+
+#[test]
+fn the_sample_loads_unchanged() {
+    let config = parse(SAMPLE).unwrap();
+    assert_eq!(config.jwt.expiration, Duration::from_hours(2));
+    assert_eq!(config.jwt.refresh_expiration, Duration::from_hours(7 * 24));
+    assert_eq!(config.jwt.secret.as_ref().unwrap().expose_secret(), "your-secret-key");
+    assert!(config.rbac.enabled && config.rbac.cache_enabled && !config.mfa.enabled);
+    assert_eq!(config.rbac.cache_expiration, Duration::from_mins(30));
+}
+
+#[tokio::test]
+async fn the_sample_secret_is_refused_with_what_to_do() {
+    let (kind, text) = refused(&parse(SAMPLE).unwrap()).await;
+    assert_eq!(kind, ErrorKind::WeakSecret);
+    for part in ["nebula.auth.jwt.secret", "placeholder", "15 bytes where 32 are needed", "openssl rand -base64 48"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!text.contains("your-secret-key"));
+}
+
+#[tokio::test]
+async fn the_sample_with_a_real_secret_lacks_only_issuer_and_audience() {
+    let yaml = SAMPLE.replace("your-secret-key", SECRET);
+    let (kind, text) = refused(&parse(&yaml).unwrap()).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.jwt.issuer"), "{text}");
+    let yaml = yaml.replace("    jwt:\n", "    jwt:\n      issuer: https://auth.example.org\n");
+    let (kind, text) = refused(&parse(&yaml).unwrap()).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.jwt.audience"), "{text}");
+    let yaml = yaml.replace("    jwt:\n", "    jwt:\n      audience: orders-api\n");
+    works(&parse(&yaml).unwrap().connect().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn durations_are_seconds_or_text() {
+    let base = format!("secret: \"{SECRET}\"\nissuer: i\naudience: a\n");
+    for expiration in ["3600", "\"3600\"", "1h", "\"60m\"", "59m 60s"] {
+        let config = jwt(&format!("{base}expiration: {expiration}"));
+        assert_eq!(config.connect().await.unwrap().tokens.access_ttl(), Duration::from_hours(1), "{expiration}");
+    }
+    for expiration in ["-1", "1.5", "soon", "true", "[1]"] {
+        let yaml = format!("nebula:\n  auth:\n    jwt:\n      expiration: {expiration}\n");
+        assert!(parse(&yaml).is_err(), "{expiration}");
+    }
+}
+
+#[tokio::test]
+async fn lifetimes_out_of_bounds_are_refused() {
+    let base = format!("secret: \"{SECRET}\"\nissuer: i\naudience: a\n");
+    for bad in [
+        "expiration: 0",
+        "expiration: 86401",
+        "expiration: 25h",
+        "refresh-expiration: 0",
+        "refresh-expiration: 60",
+        "refresh-expiration: 400d",
+        "leeway: 61",
+    ] {
+        let (kind, text) = refused(&jwt(&format!("{base}{bad}"))).await;
+        assert_eq!(kind, ErrorKind::Config, "{bad}: {text}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    for (section, key) in [
+        ("jwt", "expiraton: 1"),
+        ("session", "stor: memory"),
+        ("password", "pases: 1"),
+        ("mfa", "x: 1"),
+        ("rbac", "x: 1"),
+    ] {
+        let yaml = format!("nebula:\n  auth:\n    jwt: {{}}\n    {section}:\n      {key}\n");
+        let yaml = if section == "jwt" { yaml.replace("    jwt: {}\n", "") } else { yaml };
+        let text = parse(&yaml).unwrap_err().to_string();
+        assert!(text.contains(key.split(':').next().unwrap()), "{text}");
+    }
+    assert!(parse("nebula:\n  auth:\n    jwt: {}\n    oauth: {}\n").is_err());
+}
+
+#[tokio::test]
+async fn exactly_one_signing_key_is_needed() {
+    let names = "issuer: i\naudience: a\n";
+    let (kind, text) = refused(&jwt(names)).await;
+    assert!(kind == ErrorKind::Config && text.contains("exactly one of nebula.auth.jwt.secret"), "{text}");
+    let pem = support::ED25519_PRIVATE.replace('\n', "\\n");
+    let key = format!("private-key: \"{pem}\"\n");
+    assert_eq!(refused(&jwt(&format!("{names}{key}secret: \"{SECRET}\""))).await.0, ErrorKind::Config);
+    let (kind, text) = refused(&jwt(&format!("{names}{key}"))).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.jwt.key-id"), "{text}");
+    works(&jwt(&format!("{names}{key}key-id: \"2026-11\"")).connect().await.unwrap()).await;
+    assert_eq!(refused(&jwt(&format!("{names}{key}key-id: k\nalgorithm: ES256"))).await.0, ErrorKind::InvalidKey);
+    assert_eq!(refused(&jwt(&format!("{names}secret: \"{SECRET}\"\nalgorithm: EdDSA"))).await.0, ErrorKind::InvalidKey);
+}
+
+#[tokio::test]
+async fn replaced_secrets_and_foreign_keys_still_verify() {
+    let old = good().connect().await.unwrap();
+    let issued = old.tokens.issue(&nebula_auth::AccessGrant::new("ann")).unwrap();
+    let pem = support::P256_PUBLIC.replace('\n', "\\n");
+    let new = jwt(&format!(
+        "secret: \"{}\"\nprevious-secrets: [\"{SECRET}\"]\nissuer: i\naudience: a\n\
+         public-keys:\n|   - key-id: partner\n|     algorithm: ES256\n|     pem: \"{pem}\"",
+        "A9sD8fG7hJ6kL5qW4eR3tY2uI1oP0zX-cV_bN+mQ"
+    ));
+    let new = new.connect().await.unwrap();
+    assert!(new.tokens.verify_offline(issued.token.expose_secret()).is_ok());
+    assert_eq!(new.tokens.keys().jwks()["keys"][0]["kid"], "partner");
+    let weak = jwt(&format!("secret: \"{SECRET}\"\nprevious-secrets: [\"changeme\"]\nissuer: i\naudience: a"));
+    assert_eq!(refused(&weak).await.0, ErrorKind::WeakSecret);
+    let twice = jwt(&format!("secret: \"{SECRET}\"\nprevious-secrets: [\"{SECRET}\"]\nissuer: i\naudience: a"));
+    assert_eq!(refused(&twice).await.0, ErrorKind::InvalidKey);
+}
+
+#[tokio::test]
+async fn password_settings_have_a_floor() {
+    let mut config = good();
+    config.password.memory_kib = 1024;
+    assert_eq!(refused(&config).await.0, ErrorKind::Config);
+    let mut config = good();
+    config.password.min_length = 4;
+    assert_eq!(refused(&config).await.0, ErrorKind::Config);
+    let mut config = good();
+    config.password.max_concurrent = Some(0);
+    assert_eq!(refused(&config).await.0, ErrorKind::Config);
+    let mut config = good();
+    (config.password.memory_kib, config.password.passes, config.password.min_length) = (12_288, 3, 15);
+    let auth = config.connect().await.unwrap();
+    assert_eq!((auth.passwords.params().memory_kib(), auth.passwords.params().passes()), (12_288, 3));
+    assert_eq!(auth.passwords.policy(), PasswordPolicy::new(15, 1024).unwrap());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_refused_rather_than_ignored() {
+    let mut config = good();
+    config.mfa.enabled = true;
+    let (kind, text) = refused(&config).await;
+    assert!(kind == ErrorKind::NotCompiledIn && text.contains("nebula.auth.mfa.enabled"), "{text}");
+}
+
+#[tokio::test]
+async fn the_session_check_can_be_switched_off() {
+    for (check, accepted) in [(true, false), (false, true)] {
+        let mut config = good();
+        config.session.check = check;
+        let auth = config.connect().await.unwrap();
+        let pair = auth.sessions.start(NewSession::new("ann")).await.unwrap();
+        auth.sessions.revoke_all("ann", nebula_auth::RevokeReason::Logout).await.unwrap();
+        let verdict = auth.tokens.verify(pair.access_token.expose_secret()).await.unwrap();
+        assert_eq!(verdict.into_result().is_ok(), accepted);
+    }
+}
+
+#[test]
+fn the_store_is_named_in_lower_case() {
+    let yaml = |store: &str| format!("nebula:\n  auth:\n    jwt: {{}}\n    session:\n      store: {store}\n");
+    assert_eq!(parse(&yaml("sqlite")).unwrap().session.store, SessionStoreKind::Sqlite);
+    assert_eq!(parse(&yaml("memory")).unwrap().session.store, SessionStoreKind::Memory);
+    assert!(parse(&yaml("cassandra")).unwrap_err().to_string().contains("sqlite"));
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[tokio::test]
+async fn a_store_that_is_compiled_out_names_its_feature() {
+    let mut config = good();
+    config.session.store = SessionStoreKind::Sqlite;
+    let (kind, text) = refused(&config).await;
+    assert_eq!(kind, ErrorKind::NotCompiledIn);
+    assert!(text.contains("feature `sqlite`") && text.contains("compiled in: `memory`"), "{text}");
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sessions_in_sqlite_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db").to_str().unwrap().to_owned();
+    let mut config = good();
+    config.session.store = SessionStoreKind::Sqlite;
+    let (kind, text) = refused(&config).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.session.url"), "{text}");
+    config.session.url = Some("sqlite::memory:".into());
+    assert_eq!(refused(&config).await.0, ErrorKind::Config);
+    config.session.url = Some(format!("{}/no/such/folder/x.db", folder.path().display()).into());
+    assert_eq!(refused(&config).await.0, ErrorKind::Unavailable);
+
+    let options = nebula_auth::RefreshOptions::new;
+    let mut token = None;
+    for url in [path.clone(), format!("sqlite:{path}"), format!("sqlite://{path}")] {
+        config.session.url = Some(url.into());
+        let auth = config.connect().await.unwrap();
+        works(&auth).await;
+        let pair = match token {
+            None => auth.sessions.start(NewSession::new("bob")).await.unwrap(),
+            Some(token) => auth.sessions.refresh(&token, options()).await.unwrap().into_result().unwrap(),
+        };
+        token = Some(pair.refresh_token);
+    }
+}
