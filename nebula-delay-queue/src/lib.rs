@@ -15,10 +15,15 @@ mod name;
 mod producer;
 mod queue;
 mod raw;
+#[cfg(feature = "redis")]
+mod redis;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod sql;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod wakeup;
 mod worker;
 
@@ -47,3 +52,11 @@ pub use self::sql::SqlDelayQueue;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use sqlx;
+
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::RedisDelayQueue;
+/// Connections, subscribers and their configuration.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use nebula_redis;

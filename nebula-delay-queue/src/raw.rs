@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, ErrorKind, MessageId, Result, RetryPolicy,
-    clock::{ceil_ms, duration_ms},
+    clock::{ceil_ms, duration_ms, floor_ms},
 };
 
 /// The longest delay: 365 days.
@@ -75,10 +75,12 @@ impl Schedule {
     /// Due at once.
     pub const NOW: Self = Self::After(Duration::ZERO);
 
-    /// The due time in milliseconds since 1970, rounded up so that no message is early, given the backend's time.
+    /// The due time in milliseconds since 1970, given the backend's time: rounded up so that no message is early, except
+    /// for what is due at once.
     #[must_use]
     pub fn due_ms(&self, now: SystemTime) -> u64 {
         match self {
+            Self::After(Duration::ZERO) => floor_ms(now),
             Self::After(delay) => ceil_ms(now).saturating_add(duration_ms(*delay)),
             Self::At(time) => ceil_ms(*time),
         }

@@ -125,12 +125,14 @@ impl<L: DelayQueueListener> Core<L> {
                     }
                 }
             };
+            if nap.is_zero() {
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = self.control.stop.cancelled() => return,
-                () = sleep(nap), if !nap.is_zero() => {}
-                () = wakeups.next(), if !nap.is_zero() => {}
-                else => {}
+                () = sleep(nap) => {}
+                () = wakeups.next() => {}
             }
         }
     }

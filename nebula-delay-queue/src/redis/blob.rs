@@ -1,0 +1,18 @@
+//! A message as one value: the envelope as a line of JSON, then the body as it is.
+
+use bytes::Bytes;
+
+use crate::{Error, ErrorKind, MessageId, Priority, RawMessage, Result, envelope::Envelope, error::BoxError};
+
+pub(super) fn write(message: &RawMessage) -> Result<Vec<u8>> {
+    let mut blob = serde_json::to_vec(&Envelope::of(message))
+        .map_err(|error| Error::new(ErrorKind::Codec, "encoding a message's envelope").with_source(error))?;
+    blob.push(b'\n');
+    blob.extend_from_slice(&message.body);
+    Ok(blob)
+}
+
+pub(super) fn read(id: MessageId, priority: Priority, blob: &Bytes) -> Result<RawMessage, BoxError> {
+    let end = blob.iter().position(|byte| *byte == b'\n').ok_or("no envelope")?;
+    Ok(Envelope::parse(&blob[..end])?.open(id, priority, blob.slice(end + 1..)))
+}

@@ -1,0 +1,198 @@
+//! Handing messages out under leases.
+
+use std::time::Duration;
+
+use ::redis::aio::ConnectionLike;
+use async_trait::async_trait;
+use bytes::Bytes;
+use nebula_redis::ScriptCall;
+
+use super::{BATCH, RedisDelayQueue, blob, keys::Keys, protocol, scripts};
+use crate::{
+    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, LeaseToken, MessageId,
+    Priority, QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
+    clock::{duration_ms, from_ms},
+    error::chain,
+};
+
+/// Id, attempts, first due, claimable since, rank, blob.
+type ClaimedRow = (String, u32, u64, u64, i64, Bytes);
+
+#[async_trait]
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for RedisDelayQueue<C> {
+    async fn claim(&self, queue: &QueueName, max: usize, lease: Duration) -> Result<Claimed> {
+        let Keys { msg, run, lease: leases, due, .. } = &self.keys(queue);
+        let token = LeaseToken::random();
+        let call = scripts::CLAIM.key(&[msg, run, leases, &due[0], &due[1], &due[2]]);
+        let call = call.arg(max.min(BATCH)).arg(duration_ms(lease)).arg(token.to_string());
+        let (now, next, rows): (u64, i64, Vec<ClaimedRow>) = self.invoke("claiming messages", call).await?;
+        let mut deliveries = Vec::with_capacity(rows.len());
+        let mut corrupt = Vec::new();
+        for (id, attempt, first, since, rank, content) in rows {
+            let opened = MessageId::new(&id)
+                .map_err(Into::into)
+                .and_then(|id| blob::read(id, Priority::from_rank(rank), &content));
+            match opened {
+                Ok(message) => {
+                    let late = |ms: u64| Duration::from_millis(now.saturating_sub(ms));
+                    let delivery = Delivery::new(message, token, attempt, from_ms(first));
+                    deliveries.push(delivery.with_lateness(late(since), late(first)));
+                }
+                Err(error) => {
+                    tracing::error!(%queue, id, error = chain(&*error), "a stored message is not understood");
+                    corrupt.extend(MessageId::new(id).ok().map(|id| Bury {
+                        receipt: Receipt { id, token },
+                        reason: DeadReason::Undecodable,
+                        error: Some(chain(&*error)),
+                    }));
+                }
+            }
+        }
+        if !corrupt.is_empty() {
+            let _ = self.bury(queue, &corrupt).await?;
+        }
+        let next_due = u64::try_from(next).ok().map(|next| Duration::from_millis(next.saturating_sub(now)));
+        Ok(Claimed::new(deliveries, next_due))
+    }
+
+    async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
+        let Keys { msg, run, lease, .. } = &self.keys(queue);
+        let mut results = Vec::with_capacity(receipts.len());
+        for batch in receipts.chunks(BATCH) {
+            let call = with_receipts(scripts::ACK.key(&[msg, run, lease]), batch);
+            let settled: Vec<u8> = self.invoke("acknowledging messages", call).await?;
+            results.extend(settled.into_iter().map(settled_from));
+        }
+        complete(results, receipts.len())
+    }
+
+    async fn retry(&self, queue: &QueueName, requests: &[Retry]) -> Result<Vec<Settled>> {
+        let Keys { run, lease, due, channel, .. } = &self.keys(queue);
+        let mut results = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(BATCH) {
+            let mut call = scripts::RETRY.key(&[run, lease, &due[0], &due[1], &due[2]]).arg(channel);
+            for Retry { receipt, after, error, counted } in batch {
+                call = call.arg(receipt.id.as_str()).arg(receipt.token.to_string()).arg(duration_ms(*after));
+                call = call.arg(u8::from(*counted)).arg(error.as_deref().unwrap_or_default());
+            }
+            let settled: Vec<u8> = self.invoke("giving messages back", call).await?;
+            let [woke, settled @ ..] = &settled[..] else { return Err(protocol("giving messages back")) };
+            self.woke(queue, *woke == 1);
+            results.extend(settled.iter().copied().map(settled_from));
+        }
+        complete(results, requests.len())
+    }
+
+    async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
+        let keys = self.keys(queue);
+        let mut results = Vec::with_capacity(receipts.len());
+        for batch in receipts.chunks(BATCH) {
+            let call = scripts::EXTEND.key(&[&keys.run, &keys.lease]).arg(duration_ms(lease));
+            let settled: Vec<u8> = self.invoke("extending leases", with_receipts(call, batch)).await?;
+            results.extend(settled.into_iter().map(settled_from));
+        }
+        complete(results, receipts.len())
+    }
+
+    async fn bury(&self, queue: &QueueName, requests: &[Bury]) -> Result<Vec<Settled>> {
+        let Keys { run, lease, dead, note, .. } = &self.keys(queue);
+        let mut results = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(BATCH) {
+            let mut call = scripts::BURY.key(&[run, lease, dead, note]);
+            for Bury { receipt, reason, error } in batch {
+                let reason = serde_json::to_string(reason)
+                    .map_err(|error| Error::new(ErrorKind::Codec, "encoding a reason").with_source(error))?;
+                call = call.arg(receipt.id.as_str()).arg(receipt.token.to_string()).arg(reason);
+                call = call.arg(error.as_deref().unwrap_or_default());
+            }
+            let settled: Vec<u8> = self.invoke("burying messages", call).await?;
+            results.extend(settled.into_iter().map(settled_from));
+        }
+        complete(results, requests.len())
+    }
+
+    async fn dead_letters(&self, queue: &QueueName, skip: usize, limit: usize) -> Result<Vec<DeadLetter>> {
+        let Keys { msg, dead, note, .. } = &self.keys(queue);
+        let mut letters = Vec::new();
+        let mut seen = 0;
+        while seen < limit {
+            let page = (limit - seen).min(BATCH);
+            let call = scripts::DEAD.key(&[msg, dead, note]).arg(skip.saturating_add(seen)).arg(page);
+            let rows: Vec<(String, u64, Vec<u8>, Bytes)> = self.invoke("listing dead letters", call).await?;
+            let last = rows.len() < page;
+            seen += rows.len();
+            letters.extend(rows.into_iter().filter_map(|(id, died, note, blob)| letter(&id, died, &note, blob)));
+            if last {
+                break;
+            }
+        }
+        Ok(letters)
+    }
+
+    async fn replay(&self, queue: &QueueName, id: &MessageId) -> Result<Replay> {
+        let Keys { dead, note, due, channel, .. } = &self.keys(queue);
+        let call = scripts::REPLAY.key(&[dead, note, &due[0], &due[1], &due[2]]).arg(channel).arg(id.as_str());
+        let (found, woke) = self.invoke("replaying a dead letter", call).await?;
+        self.woke(queue, woke);
+        Ok(if found { Replay::Replayed } else { Replay::NotFound })
+    }
+
+    async fn purge(&self, queue: &QueueName, id: Option<&MessageId>) -> Result<u64> {
+        let Keys { msg, dead, note, .. } = &self.keys(queue);
+        let mut total = 0;
+        loop {
+            let mut call = scripts::PURGE.key(&[msg, dead, note]);
+            if let Some(id) = id {
+                call = call.arg(id.as_str());
+            }
+            let purged: u64 = self.invoke("purging dead letters", call).await?;
+            total += purged;
+            if id.is_some() || purged < BATCH as u64 {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
+        let Keys { lease, dead, due, .. } = &self.keys(queue);
+        let call = scripts::STATS.key(&[lease, dead, &due[0], &due[1], &due[2]]);
+        let (backlog, delayed, leased, dead, oldest) = self.invoke("counting messages", call).await?;
+        Ok(QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)))
+    }
+
+    fn wakeups(&self, queue: &QueueName) -> Wakeups {
+        self.wake.subscribe(queue, &self.keys(queue).channel)
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.wake.poll_interval()
+    }
+}
+
+fn with_receipts<'a>(call: ScriptCall<'a>, receipts: &[Receipt]) -> ScriptCall<'a> {
+    receipts.iter().fold(call, |call, receipt| call.arg(receipt.id.as_str()).arg(receipt.token.to_string()))
+}
+
+fn settled_from(settled: u8) -> Settled {
+    if settled == 1 { Settled::Done } else { Settled::Stale }
+}
+
+fn complete(results: Vec<Settled>, requests: usize) -> Result<Vec<Settled>> {
+    if results.len() == requests { Ok(results) } else { Err(protocol("settling messages")) }
+}
+
+/// `None` for what is too damaged to be shown.
+fn letter(id: &str, died: u64, note: &[u8], blob: Bytes) -> Option<DeadLetter> {
+    let id = MessageId::new(id).ok()?;
+    let note = String::from_utf8_lossy(note);
+    let mut parts = note.splitn(4, '|');
+    let attempts = parts.next()?.parse().unwrap_or(0);
+    let rank = parts.next()?.parse().unwrap_or(1);
+    let reason_bytes: usize = parts.next()?.parse().ok()?;
+    let (reason, error) = parts.next()?.split_at_checked(reason_bytes)?;
+    let message = blob::read(id.clone(), Priority::from_rank(rank), &blob)
+        .unwrap_or_else(|_| RawMessage::new(id, blob).with_priority(Priority::from_rank(rank)));
+    let reason = serde_json::from_str(reason).unwrap_or(DeadReason::Undecodable);
+    let error = (!error.is_empty()).then(|| error.to_owned());
+    Some(DeadLetter::new(message, attempts, reason, error, from_ms(died)))
+}

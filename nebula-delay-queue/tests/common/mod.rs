@@ -1,0 +1,19 @@
+//! What several test files need.
+#![allow(dead_code, reason = "not every test file needs everything")]
+
+use std::path::Path;
+
+use nebula_delay_queue::sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+/// A pool on a database file, as an application would open it.
+pub(crate) async fn pool(file: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal);
+    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
+}
