@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod money;
 pub mod order;
 pub mod outbox;
+pub mod pages;
 pub mod payment;
 pub mod problem;
 pub mod show;

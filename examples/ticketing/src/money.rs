@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An ISO 4217 currency with two decimal places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -106,13 +107,17 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-impl utoipa::PartialSchema for Money {
+impl PartialSchema for Money {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         MoneyJson::schema()
     }
 }
 
-impl utoipa::ToSchema for Money {}
+impl ToSchema for Money {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        schemas.push((Currency::name().into_owned(), Currency::schema()));
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,12 @@
 //! One router from the routers of the modules, and what surrounds them all.
 
 use axum::{
-    Router, extract::DefaultBodyLimit, http::Uri, middleware::from_fn, middleware::from_fn_with_state, routing::get,
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, Uri, header},
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
@@ -11,15 +16,17 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{guard, health, observe, openapi::Head, problems, request_id};
 use crate::{
     app::App,
-    audit, order, payment,
+    audit, inventory, order, pages, payment,
     problem::{Code, Problem},
-    user,
+    show, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(user::routes())
+        .merge(show::routes())
+        .merge(inventory::routes())
         .merge(order::routes())
         .merge(payment::routes())
         .merge(audit::routes())
@@ -46,6 +53,7 @@ pub fn router(app: App) -> Router {
     routes
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
+        .merge(pages::routes())
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -61,8 +69,10 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::new(Code::NotFound, format!("There is nothing at {}.", uri.path()))
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let page = (accept.contains("text/html") && !uri.path().starts_with("/api/")).then(pages::not_found).flatten();
+    page.unwrap_or_else(|| Problem::new(Code::NotFound, format!("There is nothing at {}.", uri.path())).into_response())
 }
 
 async fn method_not_allowed() -> Problem {

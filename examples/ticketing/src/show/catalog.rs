@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOr
 use super::{
     cache::Cache,
     entity::{plan, plan_category, plan_seat, session, session_price, show, venue},
+    listing::Listing,
     plan::{Category, Plan, Seat, SeatMap},
 };
 use crate::{
@@ -29,6 +30,7 @@ struct Inner {
     orm: DatabaseConnection,
     plans: Cache<PlanId, Arc<Plan>>,
     sessions: Cache<SessionId, Arc<SessionInfo>>,
+    listing: Listing,
 }
 
 /// A session with all that an order needs to know.
@@ -100,7 +102,16 @@ impl Catalog {
     /// A catalog on this connection.
     #[must_use]
     pub fn new(orm: DatabaseConnection) -> Self {
-        Self(Arc::new(Inner { orm, plans: Cache::new(64, None), sessions: Cache::new(1_024, Some(SESSION_AGE)) }))
+        Self(Arc::new(Inner {
+            orm,
+            plans: Cache::new(64, None),
+            sessions: Cache::new(1_024, Some(SESSION_AGE)),
+            listing: Listing::new(),
+        }))
+    }
+
+    pub(super) fn listing(&self) -> &Listing {
+        &self.0.listing
     }
 
     pub(super) fn orm(&self) -> &DatabaseConnection {
@@ -178,7 +189,10 @@ impl Catalog {
         let venue = plan.ok_or_else(|| Problem::internal(format!("session {key} has no venue")))?;
         let prices =
             session_price::Entity::find().filter(session_price::Column::SessionId.eq(&row.id)).all(orm).await?;
-        let prices = prices.into_iter().map(price).collect::<Result<_>>()?;
+        let prices = prices
+            .into_iter()
+            .map(|row| Ok((row.category, money(row.minor, &row.currency)?)))
+            .collect::<Result<_>>()?;
         Ok(Arc::new(SessionInfo {
             id: key,
             show_id: id(&row.show_id)?,
@@ -224,10 +238,10 @@ async fn plan_venue(orm: &DatabaseConnection, plan_id: &str) -> Result<Option<ve
     venue::Entity::find_by_id(plan.venue_id).one(orm).await
 }
 
-fn price(row: session_price::Model) -> Result<(String, Money)> {
-    let currency = Currency::from_code(&row.currency)
-        .ok_or_else(|| Problem::internal(format!("unknown currency `{}`", row.currency)))?;
-    Ok((row.category, Money { minor: row.minor, currency }))
+pub(super) fn money(minor: i64, currency: &str) -> Result<Money> {
+    let known = Currency::from_code(currency);
+    let currency = known.ok_or_else(|| Problem::internal(format!("unknown currency `{currency}`")))?;
+    Ok(Money { minor, currency })
 }
 
 /// Rows of one plan in shared texts: zone, row and category names repeat from seat to seat.

@@ -4,12 +4,17 @@ mod cache;
 mod catalog;
 pub mod entity;
 mod hall;
+mod http;
+mod listing;
 mod plan;
+mod rehearsal;
 pub mod store;
 
 pub use self::{
     cache::Cache,
     catalog::{Catalog, PricedSeat, SessionInfo},
     hall::{HALL_CATEGORY, hall},
+    http::routes,
+    listing::{Price, Session, Show, Venue},
     plan::{Category, Plan, Seat, SeatMap},
 };

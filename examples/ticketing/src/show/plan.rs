@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::body::Bytes;
 use serde::Serialize;
 
+use super::store::sha256;
 use crate::ids::{PlanId, SeatPosition};
 
 /// A seating plan with absolute positions.
@@ -20,6 +21,8 @@ pub struct Plan {
     pub categories: Vec<Category>,
     /// SHA-256 of what was imported.
     pub digest: String,
+    /// Strong entity tag of `layout`.
+    pub etag: String,
     /// The layout as `GET /sessions/{id}/seatmap` answers it.
     pub layout: Bytes,
     by_guid: HashMap<Arc<str>, SeatPosition>,
@@ -95,7 +98,8 @@ impl Plan {
             .zip(0..)
             .map(|(seat, position): (_, SeatPosition)| (Arc::clone(&seat.guid), position))
             .collect();
-        Self { id, name, seats, categories, digest, layout, by_guid }
+        let etag = format!("\"{}\"", sha256(&layout));
+        Self { id, name, seats, categories, digest, etag, layout, by_guid }
     }
 
     /// The position of the seat of this name.

@@ -1,0 +1,80 @@
+//! The pages: static files that talk to the interface like any other client. In debug builds they are read from disk
+//! with each request, so that editing one needs no build; in release builds they are part of the program.
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rust_embed::{Embed, EmbeddedFile};
+
+use crate::{
+    app::App,
+    http::none_match,
+    problem::{Problem, Result},
+};
+
+#[derive(Embed)]
+#[folder = "web/"]
+struct Web;
+
+/// Which file answers which path. What a path's identifiers mean is the business of the page's script.
+const PAGES: &[(&str, &str)] = &[
+    ("/", "index.html"),
+    ("/shows/{id}", "show.html"),
+    ("/sessions/{id}", "session.html"),
+    ("/checkout/{order}", "checkout.html"),
+    ("/orders", "orders.html"),
+    ("/orders/{id}", "order.html"),
+    ("/login", "login.html"),
+    ("/register", "register.html"),
+    ("/pay/mock/{payment}", "mock-pay.html"),
+];
+
+/// The routes of the pages and their assets.
+pub fn routes() -> Router<App> {
+    let pages = PAGES.iter().fold(Router::new(), |router, (path, file)| {
+        router.route(path, get(move |headers: HeaderMap| async move { page(file, &headers) }))
+    });
+    pages.route("/assets/{*path}", get(asset))
+}
+
+/// A page of the `web` folder.
+///
+/// # Errors
+///
+/// There is none of that name.
+pub fn page(file: &str, headers: &HeaderMap) -> Result<Response> {
+    Web::get(file).map(|found| answer(&found, headers)).ok_or_else(|| Problem::not_found("page"))
+}
+
+/// What a browser gets for a path that leads nowhere.
+#[must_use]
+pub fn not_found() -> Option<Response> {
+    let file = Web::get("404.html")?;
+    Some((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], file.data).into_response())
+}
+
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response> {
+    page(&format!("assets/{path}"), &headers)
+}
+
+fn answer(file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+    let hash: String = file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{hash}\"");
+    // The names of the files carry no version: ask each time, and be told in a few bytes that nothing has changed.
+    let mut caching = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))]);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        caching.insert(header::ETAG, tag);
+    }
+    if none_match(headers, &tag) {
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    }
+    let kind = match file.metadata.mimetype() {
+        kind if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
+        kind => kind.to_owned(),
+    };
+    (caching, [(header::CONTENT_TYPE, kind)], file.data.clone()).into_response()
+}

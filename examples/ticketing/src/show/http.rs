@@ -1,0 +1,81 @@
+//! The catalog over HTTP.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    listing::{Session, Show},
+    plan::SeatMap,
+    rehearsal,
+};
+use crate::{
+    app::App,
+    http::{Json, Path, none_match},
+    ids::{SessionId, ShowId},
+    problem::{Problem, Result},
+};
+
+/// The shows.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Shows {
+    shows: Vec<Show>,
+}
+
+/// The routes of this module.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_shows))
+        .routes(routes!(get_show))
+        .routes(routes!(get_session))
+        .routes(routes!(get_seat_map))
+        .routes(routes!(rehearsal::create_rehearsal))
+}
+
+/// The shows with sessions to come.
+#[utoipa::path(get, path = "/shows", tag = "catalog", responses((status = OK, body = Shows)))]
+async fn list_shows(State(app): State<App>) -> Result<Json<Shows>> {
+    Ok(Json(Shows { shows: app.catalog.shows().await? }))
+}
+
+/// One show.
+#[utoipa::path(get, path = "/shows/{id}", tag = "catalog", params(("id" = ShowId, Path)), responses(
+    (status = OK, body = Show),
+    (status = NOT_FOUND, description = "`not-found`"),
+))]
+async fn get_show(State(app): State<App>, Path(id): Path<ShowId>) -> Result<Json<Show>> {
+    Ok(Json(app.catalog.show(id).await?))
+}
+
+/// One session: times, limits, prices.
+#[utoipa::path(get, path = "/sessions/{id}", tag = "catalog", params(("id" = SessionId, Path)), responses(
+    (status = OK, body = Session),
+    (status = NOT_FOUND, description = "`not-found`"),
+))]
+async fn get_session(State(app): State<App>, Path(id): Path<SessionId>) -> Result<Json<Session>> {
+    Ok(Json(Session::from(&*app.catalog.session(id).await?)))
+}
+
+/// The layout of a session's seats. It does not change: keep it, and ask with `If-None-Match`.
+///
+/// The index of a seat in `seats` is its `position` in the live state.
+#[utoipa::path(get, path = "/sessions/{id}/seatmap", tag = "catalog", params(("id" = SessionId, Path)), responses(
+    (status = OK, body = SeatMap<'_>, headers(("etag" = String))),
+    (status = NOT_MODIFIED, description = "You have it"),
+    (status = NOT_FOUND, description = "`not-found`"),
+))]
+async fn get_seat_map(State(app): State<App>, Path(id): Path<SessionId>, headers: HeaderMap) -> Result<Response> {
+    let info = app.catalog.session(id).await?;
+    let plan = &info.plan;
+    let tag = HeaderValue::from_str(&plan.etag).map_err(Problem::internal)?;
+    let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"))];
+    if none_match(&headers, &plan.etag) {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((caching, kind, plan.layout.clone()).into_response())
+}
