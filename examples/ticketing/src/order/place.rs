@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Most seats in one order.
-pub const MAX_SEATS: usize = 10;
+const MAX_SEATS: usize = 10;
 
 /// How often a hold is taken again because the ledger was rebuilt between the hold and the order.
 const ATTEMPTS: usize = 3;
