@@ -233,3 +233,96 @@ impl RedisConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<RedisConfig, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = parse("{}").unwrap();
+        assert_eq!(config.connect_timeout(), Duration::from_secs(5));
+        assert_eq!(config.response_timeout(), Duration::from_secs(2));
+        assert_eq!(config.keep_alive(), Duration::from_secs(5));
+        let info = config.dialer().unwrap().client.get_connection_info().clone();
+        assert_eq!(info.addr().to_string(), "127.0.0.1:6379");
+        assert_eq!(info.redis_settings().db(), 0);
+    }
+
+    #[test]
+    fn durations_are_text_or_milliseconds() {
+        for (json, time) in [
+            (r#""1s 500ms""#, Duration::from_millis(1500)),
+            ("1500", Duration::from_millis(1500)),
+            (r#""1500""#, Duration::from_millis(1500)),
+            (r#""2m""#, Duration::from_secs(120)),
+        ] {
+            let config = parse(&format!(r#"{{"response-timeout": {json}}}"#)).unwrap();
+            assert_eq!(config.response_timeout(), time, "{json}");
+        }
+        for json in ["-1", r#""soon""#, "1.5", "true", r#""""#] {
+            assert!(parse(&format!(r#"{{"response-timeout": {json}}}"#)).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = parse(r#"{"responsetimeout": 1}"#).unwrap_err().to_string();
+        assert!(error.contains("responsetimeout") && error.contains("response-timeout"), "{error}");
+    }
+
+    #[test]
+    fn separate_settings_win_over_the_url() {
+        let json = r#"{"url": "redis://u:p@host:7000/3", "username": "v", "password": "q", "database": 4}"#;
+        let info = parse(json).unwrap().dialer().unwrap().client.get_connection_info().clone();
+        let settings = info.redis_settings();
+        assert_eq!((settings.username(), settings.password(), settings.db()), (Some("v"), Some("q"), 4));
+        assert_eq!(info.addr().to_string(), "host:7000");
+
+        let info = RedisConfig::new("redis://u:p@host:7000/3").dialer().unwrap().client.get_connection_info().clone();
+        let settings = info.redis_settings();
+        assert_eq!((settings.username(), settings.password(), settings.db()), (Some("u"), Some("p"), 3));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = RedisConfig::new("redis://user:first-secret@host/").with_password("second-secret");
+        assert!(!format!("{config:?}").contains("secret@"), "{config:?}");
+        assert!(!format!("{config:?}").contains("second-secret"), "{config:?}");
+        let error = RedisConfig::new("redis://user:third-secret@0.0.0.0/").dialer().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("third-secret"));
+        let error = RedisConfig::new("http://user:third-secret@host/").dialer().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("third-secret"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        let config = RedisConfig::default();
+        for (config, name) in [
+            (config.clone().with_response_timeout(Duration::ZERO), "response-timeout"),
+            (config.clone().with_connect_timeout(Duration::ZERO), "connect-timeout"),
+            (config.clone().with_keep_alive(Duration::ZERO), "keep-alive"),
+            (config.clone().with_reconnect(Duration::ZERO, Duration::from_secs(1)), "reconnect-min"),
+            (config.clone().with_reconnect(Duration::from_secs(2), Duration::from_secs(1)), "reconnect-max"),
+            (config.clone().with_ca_file("ca.pem"), "ca-file"),
+            (RedisConfig::new("http://host/"), "URL"),
+            (RedisConfig::new("not a url"), "URL"),
+        ] {
+            let error = config.dialer().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");
+            assert!(error.to_string().contains(name), "{error} does not name {name}");
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_without_its_feature_names_the_feature() {
+        let error = RedisConfig::new("rediss://host/").dialer().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains("feature `tls`"), "{error}");
+    }
+}

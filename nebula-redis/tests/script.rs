@@ -55,7 +55,8 @@ async fn flushes_in_the_middle_of_many_calls_lose_and_repeat_nothing() {
         });
     let (calls, flushes) =
         tokio::join!(futures_util::future::try_join_all(calls), futures_util::future::try_join_all(flushes));
-    (calls.unwrap(), flushes.unwrap());
+    calls.unwrap();
+    flushes.unwrap();
     let sum: i64 = redis::cmd("GET").arg("a").query_async(&mut connection.clone()).await.unwrap();
     assert_eq!(sum, 400);
 }

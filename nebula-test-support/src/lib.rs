@@ -1,5 +1,4 @@
-//! Real servers, a fault-injecting TCP proxy and measuring helpers for the tests of Nebula
-
+#![doc = include_str!("../README.md")]
 #![allow(clippy::panic, reason = "a test helper fails a test by panicking")]
 
 mod error;

@@ -1,4 +1,5 @@
 //! The faults of the proxy, seen from a real client and a real server.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The real `redis-server`: killed, frozen, restarted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

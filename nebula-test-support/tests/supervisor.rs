@@ -1,4 +1,5 @@
 //! A server dies with the process that started it, however that ends.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -91,9 +91,10 @@ async fn keep(dialer: Dialer, publish: watch::Sender<State>) {
         match dialer.dial().await {
             Ok(link) => {
                 let since = Instant::now();
+                tracing::debug!(target: "nebula_redis", "connected to redis");
                 publish.send_replace(State::Up(link.clone()));
                 until_broken(&link, dialer.keep_alive).await;
-                tracing::warn!("the link to redis broke; reconnecting");
+                tracing::warn!(target: "nebula_redis", "the link to redis broke; reconnecting");
                 publish.send_replace(State::Down(None));
                 // A server that accepts and hangs up must not make us spin.
                 if since.elapsed() >= backoff.max() {
@@ -101,7 +102,7 @@ async fn keep(dialer: Dialer, publish: watch::Sender<State>) {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot connect to redis");
+                tracing::warn!(target: "nebula_redis", %error, "cannot connect to redis");
                 publish.send_replace(State::Down(Some(error)));
             }
         }

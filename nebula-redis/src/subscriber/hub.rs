@@ -61,6 +61,7 @@ impl Hub {
                 Ok(Ok(connection)) => {
                     let since = Instant::now();
                     *self.last_error.lock() = None;
+                    tracing::debug!(target: "nebula_redis", "connected to redis for pub/sub");
                     match self.serve(connection).await {
                         Err(abandoned) => return abandoned,
                         Ok(error) => self.note(error, "the pub/sub link to redis broke; reconnecting"),
@@ -127,7 +128,7 @@ impl Hub {
                             self.ask(&channel, &sink, &replies);
                         }
                         Reply::Channel(channel, _, Err(error)) if !ends_the_link(&error) => {
-                            tracing::warn!(%error, %channel, "redis refused a subscription");
+                            tracing::warn!(target: "nebula_redis", %error, %channel, "redis refused a subscription");
                             self.registry.refused(&channel, &error);
                         }
                         Reply::Pong(Err(error)) | Reply::Channel(_, _, Err(error)) => return Ok(error),
@@ -157,7 +158,7 @@ impl Hub {
     }
 
     fn note(&self, error: RedisError, what: &'static str) {
-        tracing::warn!(%error, "{what}");
+        tracing::warn!(target: "nebula_redis", %error, "{what}");
         *self.last_error.lock() = Some(error);
     }
 }

@@ -60,3 +60,54 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn message(text: &'static str) -> Event {
+        Event::Message { channel: Arc::from("c"), payload: Bytes::from_static(text.as_bytes()) }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_gives_way_and_is_counted() {
+        let queue = Queue::new(2);
+        for text in ["a", "b", "c", "d", "e"] {
+            queue.push(message(text));
+        }
+        assert_eq!(queue.next().await, Some(Event::Lagged(3)));
+        assert_eq!(queue.next().await, Some(message("d")));
+        assert_eq!(queue.next().await, Some(message("e")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_next_loses_nothing() {
+        let queue = Queue::new(2);
+        for _ in 0..3 {
+            assert!(timeout(Duration::from_millis(1), queue.next()).await.is_err());
+        }
+        queue.push(message("a"));
+        drop(queue.next());
+        assert_eq!(queue.next().await, Some(message("a")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_reader_wakes_up() {
+        let queue = Arc::new(Queue::new(2));
+        let reader = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { (queue.next().await, queue.next().await) }
+        });
+        tokio::task::yield_now().await;
+        queue.push(Event::Resubscribed);
+        tokio::task::yield_now().await;
+        queue.close();
+        assert_eq!(reader.await.unwrap(), (Some(Event::Resubscribed), None));
+    }
+}
