@@ -38,7 +38,7 @@ pub(crate) struct Hold {
     /// When the longest hold is reached.
     end: Option<Instant>,
     validity: Arc<Validity>,
-    _counted: Counted,
+    counted: Option<Counted>,
 }
 
 impl Hold {
@@ -52,8 +52,8 @@ impl Hold {
     ) -> Self {
         let end = terms.max_hold.map(|most| sent + most);
         let validity = Arc::new(Validity::new(sent, end.map_or(until, |end| until.min(end))));
-        let counted = core.held.enter();
-        Self { core, claim, terms, fence, sent, end, validity, _counted: counted }
+        let counted = Some(core.held.enter());
+        Self { core, claim, terms, fence, sent, end, validity, counted }
     }
 
     pub(crate) fn start(self) -> (LockGuard, Keeper) {
@@ -92,7 +92,7 @@ impl Hold {
         warn!(key = %self.claim.key(), fence = %self.fence, reason = reason.label(), ?held, "lock lost");
     }
 
-    async fn release(&self, order: Option<Order>) {
+    async fn release(mut self, order: Option<Order>) {
         let reply = timeout(self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
         let outcome = match reply {
             Ok(Ok(true)) => Release::Released,
@@ -107,6 +107,8 @@ impl Hold {
             }
         };
         telemetry::released(outcome, self.sent.elapsed());
+        // No longer held when the caller hears of it.
+        self.counted = None;
         if let Some(order) = order {
             // The caller may have stopped waiting; the lock is released all the same.
             let _ = order.send(outcome);
@@ -139,7 +141,7 @@ impl Keeper {
         let mut reason = hold.reason_at_end(hold.sent, hold.terms.lease);
         let noted = hold.validity.signal();
         let mut noted = pin!(noted.cancelled());
-        loop {
+        let order = loop {
             let until = hold.validity.until();
             let in_flight = AtomicBool::new(false);
             let mut renewal = pin!(hold.renew(renew_at, &in_flight));
@@ -158,16 +160,16 @@ impl Keeper {
                     if in_flight.load(Ordering::Relaxed) {
                         drop(timeout_at(until, renewal).await);
                     }
-                    return hold.release(order).await;
+                    break order;
                 }
                 Event::End(reason) => {
                     hold.lose(reason);
-                    if reason == LossReason::ShutDown {
-                        // The holder may still be at work. Its lock is given back when it ends, or expires.
-                        drop(timeout_at(until, orders).await);
-                        hold.release(None).await;
+                    if reason != LossReason::ShutDown {
+                        return;
                     }
-                    return;
+                    // The holder may still be at work. Its lock is given back when it ends, or expires.
+                    drop(timeout_at(until, orders).await);
+                    break None;
                 }
                 Event::Renewal(sent, lease, Ok(true)) => {
                     let until = valid_until(sent, lease);
@@ -184,7 +186,8 @@ impl Keeper {
                     renew_at = Some(Instant::now() + backoff.pause());
                 }
             }
-        }
+        };
+        hold.release(order).await;
     }
 }
 

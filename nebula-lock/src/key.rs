@@ -96,6 +96,10 @@ impl std::str::FromStr for LockKey {
 }
 
 /// What can name a lock: a [`LockKey`], or text that is checked when the lock is awaited.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot name a lock",
+    note = "text and `LockKey` can; write other types as text, for example with `format!`"
+)]
 pub trait IntoLockKey {
     /// The checked key.
     ///

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::error::LockError;
+use crate::error::{LockError, Result};
 use crate::fence::Fence;
 use crate::guard::Release;
-use crate::key::IntoLockKey;
+use crate::key::{IntoLockKey, LockKey};
 use crate::manager::LockManager;
 
 /// The manager; `&expr` of anything that dereferences to one coerces to the argument.
@@ -17,20 +17,24 @@ pub fn manager(manager: &LockManager) -> LockManager {
     manager.clone()
 }
 
+/// The checked key.
+pub fn key(key: impl IntoLockKey) -> Result<LockKey> {
+    key.into_lock_key()
+}
+
 /// Takes the lock, runs the work under it, releases the lock.
-pub async fn locked<K, T, E, F>(
+pub async fn locked<T, E, F>(
     manager: LockManager,
-    key: K,
+    key: Result<LockKey>,
     wait: Option<Duration>,
     lease: Option<Duration>,
     work: impl FnOnce(Fence) -> F,
 ) -> Result<T, E>
 where
-    K: IntoLockKey,
     F: Future<Output = Result<T, E>>,
     E: From<LockError>,
 {
-    let mut request = manager.lock(key);
+    let mut request = manager.lock(key?);
     if let Some(wait) = wait {
         request = request.wait(wait);
     }

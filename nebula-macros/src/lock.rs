@@ -1,7 +1,8 @@
 //! `#[distributed_lock]`.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Error, FnArg, ItemFn, Pat, ReturnType, parse_quote};
 
 use crate::args::{Args, Errors, string_literal};
@@ -46,9 +47,12 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     };
     let body = &function.block;
     let edge = return_edge(&function.sig.output);
+    // Type errors point at the manager and the key that cause them.
+    let manager = quote_spanned! { manager.span() => #krate::__private::manager(&(#manager)) };
+    let key = quote_spanned! { key.span() => #krate::__private::key(#key) };
     function.block = parse_quote! {{
         #krate::__private::locked(
-            #krate::__private::manager(&(#manager)),
+            #manager,
             #key,
             #wait,
             #lease,

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use nebula_lock::{LockError, LockManager, distributed_lock};
 
 #[distributed_lock]
