@@ -61,9 +61,11 @@ export function follow(sessionId, snapshot, { onSnapshot, onChange, onState }) {
     }
   }
 
-  const wake = () => { if (source?.readyState !== EventSource.OPEN) open(); };
+  // A network that comes back is often another one: the old connection would only be found dead much later.
+  const lost = () => onState('reconnecting');
   const sleep = () => source?.close();
-  addEventListener('online', wake);
+  addEventListener('offline', lost);
+  addEventListener('online', open);
   // A page in the back-forward cache must not hold one of the few connections to the server.
   addEventListener('pagehide', sleep);
   open();
@@ -74,7 +76,8 @@ export function follow(sessionId, snapshot, { onSnapshot, onChange, onState }) {
       over = true;
       clearTimeout(timer);
       source?.close();
-      removeEventListener('online', wake);
+      removeEventListener('offline', lost);
+      removeEventListener('online', open);
       removeEventListener('pagehide', sleep);
     },
   };

@@ -42,7 +42,10 @@ export class SeatMap {
       if (contentRect.width) this.viewport.resize(contentRect.width, contentRect.height);
     }).observe(this.surface);
     // While the whole plan is seen a finger may still scroll the page past the map.
-    this.viewport.addEventListener('move', () => this.surface.classList.toggle('whole', this.viewport.isWhole));
+    this.viewport.addEventListener('move', () => {
+      this.surface.classList.toggle('whole', this.viewport.isWhole);
+      this.#hovered(null);
+    });
     listenToGestures(this.surface, this.viewport, {
       tapped: (point, type) => this.#tapped(point, type),
       hovered: (point) => this.#hovered(point),

@@ -19,7 +19,7 @@ export class Viewport extends EventTarget {
     Object.assign(this, { width, height });
     const { box, radius } = this;
     this.least = Math.min(width / box.width, height / box.height) * 0.94;
-    this.most = Math.max(30 / radius, this.least * 2);
+    this.most = Math.max(24 / radius, this.least * 2);
     if (whole) this.fit(false);
     else this.#set(this.scale, width / 2 - centre.x * this.scale, height / 2 - centre.y * this.scale);
   }
