@@ -23,7 +23,7 @@ async fn links(connection: &Connection) -> usize {
 }
 
 async fn next(subscription: &mut Subscription) -> Event {
-    tokio::time::timeout(LONG, subscription.next()).await.expect("an event").expect("not shut down")
+    tokio::time::timeout(LONG, subscription.next()).await.unwrap().unwrap()
 }
 
 async fn payload(subscription: &mut Subscription) -> String {
