@@ -2,6 +2,12 @@
 
 mod concurrency;
 mod faults;
+mod feed;
 mod fixture;
 mod model;
+mod rebuild;
+mod sold_out;
+mod speed;
+mod spy;
+mod stock;
 mod suite;
