@@ -1,0 +1,158 @@
+//! Seats over HTTP: their state, and the stream of changes.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{TestApp, expect, expect_problem};
+use futures_util::StreamExt;
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use ticketing::{
+    ids::{OrderId, SessionId},
+    problem::Code,
+};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A reader of server-sent events.
+struct Events {
+    response: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<axum::body::Bytes>>>>,
+    text: String,
+}
+
+#[derive(Debug, Default)]
+struct Event {
+    name: String,
+    id: String,
+    data: Value,
+}
+
+impl Events {
+    fn new(response: Response) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-cache");
+        assert!(!response.headers().contains_key("content-encoding"));
+        Self { response: Box::pin(response.bytes_stream()), text: String::new() }
+    }
+
+    /// The next event, comments left out; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                let mut event = Event::default();
+                for line in block.lines() {
+                    match line.split_once(": ") {
+                        Some(("event", name)) => event.name = name.to_owned(),
+                        Some(("id", id)) => event.id = id.to_owned(),
+                        Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                        _ => {}
+                    }
+                }
+                if !event.name.is_empty() {
+                    return Some(event);
+                }
+            }
+            let chunk = timeout(PATIENCE, self.response.next()).await.expect("an event")?;
+            self.text.push_str(std::str::from_utf8(&chunk.ok()?).unwrap());
+        }
+    }
+}
+
+async fn events(app: &TestApp, session: SessionId, after: &str) -> Events {
+    Events::new(app.get(&format!("/sessions/{session}/events?after={after}")).await)
+}
+
+async fn seats(app: &TestApp, session: SessionId) -> Value {
+    expect(app.get(&format!("/sessions/{session}/seats")).await, StatusCode::OK).await
+}
+
+#[tokio::test]
+async fn seats_are_listed_and_followed_live() {
+    let app = TestApp::start().await;
+    let session = app.hall(5).await;
+    let buyer = app.register("a@example.com").await;
+    let before = seats(&app, session).await;
+    assert_eq!(before["states"], "AAAAA");
+    assert_eq!(before["counts"], json!({"seats": 5, "available": 5, "locked": 0, "sold": 0}));
+    let cursor = before["cursor"].as_str().unwrap();
+    let mut live = events(&app, session, cursor).await;
+
+    let body = json!({"session_id": session, "seats": ["1-2", "1-4"]});
+    let order = expect(app.post_as(&buyer, "/orders", &body).await, StatusCode::CREATED).await;
+    let event = live.next().await.unwrap();
+    assert_eq!(event.name, "seats");
+    assert_eq!(
+        event.data,
+        json!({"seats": [[1, "L"], [3, "L"]], "counts": {"seats": 5, "available": 3, "locked": 2, "sold": 0}})
+    );
+    let after = seats(&app, session).await;
+    assert_eq!((&after["states"], after["cursor"].as_str().unwrap()), (&json!("ALALA"), &*event.id));
+
+    let path = format!("/orders/{}/cancel", order["id"].as_str().unwrap());
+    expect(app.post_as(&buyer, &path, &json!({})).await, StatusCode::OK).await;
+    let freed = live.next().await.unwrap();
+    assert_eq!(freed.data["seats"], json!([[1, "A"], [3, "A"]]));
+    assert_eq!(seats(&app, session).await["states"], "AAAAA");
+
+    // A stream that begins in the past tells all of it at once; the header knows better than the address.
+    let mut whole = events(&app, session, cursor).await;
+    let both = whole.next().await.unwrap();
+    assert_eq!((both.id, &both.data["seats"]), (freed.id.clone(), &json!([[1, "A"], [3, "A"]])));
+    let request = app.request(reqwest::Method::GET, &format!("/sessions/{session}/events?after=1-1"));
+    let mut resumed = Events::new(request.header("Last-Event-ID", &event.id).send().await.unwrap());
+    assert_eq!(resumed.next().await.unwrap().id, freed.id);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_time_begins_with_a_reset() {
+    let app = TestApp::start().await;
+    let session = app.hall(2).await;
+    let mut live = events(&app, session, "1-0").await;
+    let event = live.next().await.unwrap();
+    assert_eq!((&*event.name, &event.data), ("reset", &json!({})));
+}
+
+#[tokio::test]
+async fn bad_requests_have_their_problems() {
+    let app = TestApp::start().await;
+    let session = app.hall(2).await;
+    for path in ["seats", "events"] {
+        let unknown = SessionId::new();
+        expect_problem(app.get(&format!("/sessions/{unknown}/{path}")).await, Code::NotFound).await;
+        expect_problem(app.get(&format!("/sessions/nonsense/{path}")).await, Code::NotFound).await;
+    }
+    for cursor in ["x", "1", "1-", "-1-2", "%00", "1-99999999999999999999999"] {
+        let response = app.get(&format!("/sessions/{session}/events?after={cursor}")).await;
+        assert_eq!(expect_problem(response, Code::MalformedRequest).await["path"], "after", "{cursor}");
+    }
+    // An order's identifier is no session's.
+    expect_problem(app.get(&format!("/sessions/{}/seats", OrderId::new())).await, Code::NotFound).await;
+}
+
+#[tokio::test]
+async fn streams_end_when_the_platform_stops() {
+    let app = TestApp::start().await;
+    let session = app.hall(2).await;
+    let cursor = seats(&app, session).await["cursor"].as_str().unwrap().to_owned();
+    let mut live = events(&app, session, &cursor).await;
+    let stopped = tokio::spawn(app.stop());
+    assert!(live.next().await.is_none());
+    timeout(PATIENCE, stopped).await.expect("the server ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_crowd_gets_the_same_seats() {
+    let app = TestApp::start().await;
+    let session = app.hall(3_000).await;
+    let path = format!("/sessions/{session}/seats");
+    let crowd = futures_util::future::join_all((0..200).map(|_| app.get(&path))).await;
+    for response in crowd {
+        let body = expect(response, StatusCode::OK).await;
+        assert_eq!(body["states"].as_str().unwrap().len(), 3_000);
+    }
+}
