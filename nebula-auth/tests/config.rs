@@ -1,5 +1,7 @@
 //! Configuration.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
 mod support;
 
 use std::time::Duration;
@@ -30,8 +32,8 @@ nebula:
       enabled: false  # whether a second factor is demanded
 "#;
 
-fn parse(yaml: &str) -> Result<AuthConfig, figment::Error> {
-    Figment::from(Yaml::string(yaml)).focus("nebula.auth").extract()
+fn parse(yaml: &str) -> Result<AuthConfig, Box<figment::Error>> {
+    Figment::from(Yaml::string(yaml)).focus("nebula.auth").extract().map_err(Box::new)
 }
 
 fn jwt(rest: &str) -> AuthConfig {

@@ -1,5 +1,7 @@
 //! Loading, refusing and publishing keys.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
 mod support;
 
 use nebula_auth::{

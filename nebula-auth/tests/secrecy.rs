@@ -1,5 +1,7 @@
 //! No secret in logs, `Debug` or errors.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Sessions: rotation, grace, reuse, ends.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
 mod support;
 
 use std::{

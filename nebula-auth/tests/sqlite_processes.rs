@@ -2,6 +2,8 @@
 //!
 //! The parent starts copies of itself, lets them go by creating a file, and compares what they got.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
 use std::{
     collections::HashSet,
     env, fs,

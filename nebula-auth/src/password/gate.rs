@@ -52,3 +52,104 @@ impl Gate {
         result
     }
 }
+
+/// Occupies a place until it is dropped.
+#[cfg(test)]
+pub(crate) struct Occupied {
+    release: Option<std::sync::mpsc::Sender<()>>,
+    task: tokio::task::JoinHandle<Result<(), Error>>,
+}
+
+#[cfg(test)]
+impl Occupied {
+    /// The caller goes away; its work goes on.
+    pub(crate) fn abandon(&self) {
+        self.task.abort();
+    }
+
+    /// The work ends.
+    pub(crate) fn release(&mut self) {
+        self.release = None;
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// For tests on one thread: after this, one place is taken for certain.
+    pub(super) async fn occupy(&self) -> Occupied {
+        let (release, released) = std::sync::mpsc::channel();
+        let gate = self.clone();
+        let work = move || {
+            let _ = released.recv();
+            Ok(())
+        };
+        let task = tokio::spawn(async move { gate.run("test", work).await });
+        tokio::task::yield_now().await;
+        assert_eq!(self.permits.available_permits(), 0);
+        Occupied { release: Some(release), task }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(result: Result<(), Error>) -> ErrorKind {
+        result.unwrap_err().kind()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_waits_for_the_deadline_and_no_longer() {
+        let gate = Gate::new(1, Duration::from_secs(5));
+        let mut occupied = gate.occupy().await;
+        // The paused clock does not advance by itself while a blocking thread works.
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.run("test", || Ok(())).await }
+        });
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(4_999)).await;
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert_eq!(kind(waiting.await.unwrap()), ErrorKind::Busy);
+        occupied.release();
+        gate.run("test", || Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_does_not_free_the_core_it_occupies() {
+        let gate = Gate::new(1, Duration::ZERO);
+        let mut occupied = gate.occupy().await;
+        occupied.abandon();
+        tokio::task::yield_now().await;
+        assert!(occupied.task.is_finished());
+        assert_eq!(kind(gate.run("test", || Ok(())).await), ErrorKind::Busy);
+        occupied.release();
+        let patient = Gate { deadline: Duration::from_secs(60), ..gate };
+        patient.run("test", || Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stops_waiting_leaves_no_trace() {
+        let gate = Gate::new(1, Duration::from_secs(60));
+        let mut occupied = gate.occupy().await;
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.run("test", || Ok(())).await }
+        });
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        occupied.release();
+        gate.run("test", || Ok(())).await.unwrap();
+        assert_eq!(gate.permits.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error_and_frees_its_place() {
+        let gate = Gate::new(1, Duration::from_secs(60));
+        assert_eq!(kind(gate.run("test", || panic!("on purpose")).await), ErrorKind::Internal);
+        gate.run("test", || Ok(())).await.unwrap();
+    }
+}

@@ -225,3 +225,34 @@ fn bounded(password: &SecretString) -> (&[u8], bool) {
     let fits = bytes.len() <= PasswordPolicy::MAX_BYTES_CEILING;
     (&bytes[..bytes.len().min(PasswordPolicy::MAX_BYTES_CEILING)], fits)
 }
+
+#[cfg(test)]
+impl PasswordHasher {
+    pub(crate) async fn occupy(&self) -> super::gate::Occupied {
+        self.gate.occupy().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[tokio::test]
+    async fn everybody_is_turned_away_beyond_the_limit_known_or_not() {
+        let hasher = PasswordHasher::new().with_max_concurrent(1).with_queue_deadline(Duration::ZERO);
+        let password = || SecretString::from("correct horse battery staple");
+        let hash = hasher.hash(password()).await.unwrap().into_result().unwrap();
+        let _occupied = hasher.occupy().await;
+        let errors = [
+            hasher.hash(password()).await.unwrap_err(),
+            hasher.verify(password(), &hash).await.unwrap_err(),
+            hasher.verify_unknown_user(password()).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.kind() == ErrorKind::Busy && error.is_retryable(), "{error:?}");
+        }
+        // What the policy refuses costs nothing and needs no place.
+        assert!(matches!(hasher.hash("short".into()).await.unwrap(), Hashed::Refused(_)));
+    }
+}

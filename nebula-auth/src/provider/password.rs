@@ -125,3 +125,44 @@ fn canonical(identifier: &str) -> Option<String> {
     let fine = (1..=MAX_IDENTIFIER_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
     fine.then(|| name.to_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct OnlyAnn(PasswordHash);
+
+    #[async_trait]
+    impl PasswordAccounts for OnlyAnn {
+        async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error> {
+            Ok((identifier == "ann").then(|| PasswordAccount {
+                subject: "1".to_owned(),
+                hash: self.0.clone(),
+                active: true,
+                permission_version: None,
+            }))
+        }
+
+        async fn replace_hash(&self, _: &str, _: &PasswordHash, _: &PasswordHash) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    /// Where a hash is computed, a full queue is felt: so it must be for names that are known, unknown or impossible.
+    #[tokio::test]
+    async fn unknown_names_go_through_the_same_work() {
+        let hasher = PasswordHasher::new().with_max_concurrent(1).with_queue_deadline(Duration::ZERO);
+        let hash = hasher.hash("correct horse battery staple".into()).await.unwrap().into_result().unwrap();
+        let provider = PasswordProvider::new(hasher.clone(), OnlyAnn(hash));
+        let _occupied = hasher.occupy().await;
+        for name in ["ann", "nobody", "no\nbody", "", "  "] {
+            for password in ["guess".to_owned(), "x".repeat(5000)] {
+                let error = provider.authenticate(&Credentials::password(name, password)).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Busy, "{name:?}");
+            }
+        }
+    }
+}
