@@ -11,6 +11,8 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 pub enum ErrorKind {
     /// The configuration cannot be used: a missing issuer, a lifetime of zero, a parameter below the floor.
     Config,
+    /// A value given by the caller can never be used: an empty subject, a malformed scope, a session id that is taken.
+    InvalidInput,
     /// A signing secret is too short, a known placeholder, or visibly not random.
     WeakSecret,
     /// A key is malformed or does not fit the algorithm it was given for.
@@ -33,6 +35,7 @@ impl ErrorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
+            Self::InvalidInput => "invalid_input",
             Self::WeakSecret => "weak_secret",
             Self::InvalidKey => "invalid_key",
             Self::InvalidHash => "invalid_hash",

@@ -1,11 +1,28 @@
 //! The conformance suite of [`RefreshStore`]: one test per bullet of its contract, for every backend.
 //!
-//! ```ignore
+//! ```
+//! use nebula_auth::{MemoryRefreshStore, testing::Fixture};
+//!
 //! struct Memory(MemoryRefreshStore);
 //!
-//! impl nebula_auth::testing::Fixture for Memory { /* … */ }
+//! impl Fixture for Memory {
+//!     type Store = MemoryRefreshStore;
+//!
+//!     async fn start() -> Self {
+//!         Self(MemoryRefreshStore::new())
+//!     }
+//!
+//!     fn store(&self) -> MemoryRefreshStore {
+//!         self.0.clone()
+//!     }
+//!
+//!     async fn peer(&self) -> MemoryRefreshStore {
+//!         self.0.clone()
+//!     }
+//! }
 //!
 //! nebula_auth::conformance_suite!(Memory);
+//! # fn main() {}
 //! ```
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a failing check is meant to panic")]
@@ -17,8 +34,8 @@ use std::{
 };
 
 use crate::{
-    AuthMethod, DeviceFingerprint, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session,
-    TokenHash,
+    AuthMethod, DeviceFingerprint, ErrorKind, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome,
+    Session, TokenHash,
 };
 
 /// A store to be tested, with whatever keeps it alive.
@@ -138,7 +155,8 @@ async fn read<S: RefreshStore>(store: &S, id: &str) -> Session {
 /// `create` stores the session with its first token; a second session of the same id is an error and changes nothing.
 pub async fn create_stores_once<S: RefreshStore>(store: &S, peer: &S) {
     stored(store, "s", "ann").await;
-    assert!(peer.create(&session("s", "mallory", 5), hash(9)).await.is_err());
+    let taken = peer.create(&session("s", "mallory", 5), hash(9)).await.expect_err("the id is taken");
+    assert_eq!(taken.kind(), ErrorKind::InvalidInput);
     assert_eq!(read(peer, "s").await, session("s", "ann", 0));
     assert_eq!(rotate(peer, &exchange("s", 0, 1, 1)).await, RotationOutcome::Rotated);
 }

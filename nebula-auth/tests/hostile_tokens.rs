@@ -299,6 +299,8 @@ fn every_claim_has_one_type() {
         ("scope", json!("x ".repeat(65).trim_end())),
         ("amr", json!("pwd")),
         ("amr", json!([1])),
+        ("amr", json!(["a b"])),
+        ("amr", json!(["pwd\u{0}"])),
         ("auth_time", json!("1")),
     ];
     for (name, value) in wrong {

@@ -142,10 +142,11 @@ fn a_grant_that_no_verifier_would_accept_is_not_issued() {
         AccessGrant::new("a").scopes([""]),
         AccessGrant::new("a").scopes(["a b"]),
         AccessGrant::new("a").scopes(["a\"b"]),
+        AccessGrant::new("a").authenticated(std::time::UNIX_EPOCH, ["a b".into()]),
         AccessGrant::new("a").scopes((0..65).map(|n| format!("s{n}"))),
     ];
     for grant in bad {
-        assert_eq!(service.issue(&grant).unwrap_err().kind(), ErrorKind::Config, "{grant:?}");
+        assert_eq!(service.issue(&grant).unwrap_err().kind(), ErrorKind::InvalidInput, "{grant:?}");
     }
 }
 
@@ -153,7 +154,7 @@ fn a_grant_that_no_verifier_would_accept_is_not_issued() {
 fn tokens_that_would_be_too_large_are_not_issued() {
     let (service, _) = service();
     let grant = AccessGrant::new("a").scopes((0..60).map(|n| format!("{n}{}", "s".repeat(200))));
-    assert_eq!(service.issue(&grant).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(service.issue(&grant).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 /// RFC 7515 A.1 and A.3, RFC 8037 A.4.

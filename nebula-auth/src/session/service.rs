@@ -152,7 +152,7 @@ impl SessionService {
             subject: new.subject,
             scopes: new.scopes,
             methods: new.methods,
-            label: new.label.map(|label| label.chars().take(MAX_LABEL_CHARS).collect()),
+            label: new.label.map(|label| label.chars().filter(|c| !c.is_control()).take(MAX_LABEL_CHARS).collect()),
             device: new.device,
             authenticated_at: now,
             created_at: now,

@@ -169,7 +169,8 @@ pub enum RotationOutcome {
 /// Keeps sessions and decides exchanges of refresh tokens.
 ///
 /// # Contract
-/// - `create` stores the session with its first token; a second session of the same id is an error and changes nothing.
+/// - `create` stores the session with its first token; a second session of the same id is
+///   [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) and changes nothing.
 /// - `rotate` is atomic: of any number of concurrent exchanges of one token exactly one is `Rotated`, also across
 ///   processes.
 /// - Within the grace, a token whose successor has not been used yields `Repeated` with the winner's sealed

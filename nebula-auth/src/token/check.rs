@@ -106,7 +106,7 @@ impl RevokedTokens {
 
     fn insert(&self, id: String, until: SystemTime) {
         // Kept a little longer than the token lives, so that the verifier's leeway cannot revive it.
-        let until = until + Duration::from_secs(120);
+        let until = until.checked_add(Duration::from_secs(120)).unwrap_or(until);
         let mut revoked = self.revoked.lock();
         revoked.until.insert(id, until);
         if revoked.until.len() > revoked.sweep_at {

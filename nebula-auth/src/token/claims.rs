@@ -60,6 +60,9 @@ impl Claims {
             Some(Value::Array(many)) => texts(many)?,
             Some(_) => return Err(TokenRefusal::MalformedClaims),
         };
+        if !amr.iter().all(|method| scope_token(method)) {
+            return Err(TokenRefusal::MalformedClaims);
+        }
         let scope = optional_text(&mut claims, "scope")?;
         if scope.as_deref().is_some_and(|scope| !scopes_text(scope)) {
             return Err(TokenRefusal::MalformedClaims);

@@ -6,14 +6,14 @@ use parking_lot::RwLock;
 use secrecy::SecretString;
 
 use super::{
-    AccessGrant, Principal, SessionCheck, SessionStatus, TokenRefusal,
+    AccessGrant, AuthMethod, Principal, SessionCheck, SessionStatus, TokenRefusal,
     claims::{Claims, Expectation, id_text, scope_token, scopes_text},
     header::TokenType,
     jws,
 };
 use crate::{
     clock::{Clock, SystemClock, unix_seconds},
-    error::Error,
+    error::{Error, ErrorKind},
     key::KeySet,
     random, telemetry,
 };
@@ -90,7 +90,7 @@ impl TokenService {
     /// A service that signs as `issuer` for `audience`, and accepts nothing else.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if either is empty: tokens of nobody for everybody are what
+    /// [`ErrorKind::Config`] if either is empty: tokens of nobody for everybody are what
     /// most token mix-ups are made of.
     pub fn new(keys: KeySet, issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, Error> {
         let (issuer, audience) = (issuer.into(), audience.into());
@@ -115,7 +115,7 @@ impl TokenService {
     /// How long access tokens live. Default: 2 hours.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for less than a second or more than 24 hours.
+    /// [`ErrorKind::Config`] for less than a second or more than 24 hours.
     pub fn with_access_ttl(mut self, ttl: Duration) -> Result<Self, Error> {
         if ttl < Duration::from_secs(1) || ttl > MAX_ACCESS_TTL {
             return Err(Error::config("the life of an access token must be between 1 second and 24 hours"));
@@ -127,7 +127,7 @@ impl TokenService {
     /// How far the clocks of issuer and verifier may differ. Default: 5 seconds.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for more than a minute.
+    /// [`ErrorKind::Config`] for more than a minute.
     pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
         if leeway > MAX_LEEWAY {
             return Err(Error::config("the leeway for clocks must be at most 60 seconds"));
@@ -175,15 +175,17 @@ impl TokenService {
     /// Issues an access token.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if no key signs, or if the grant holds an empty or
-    /// over-long id or a malformed scope.
+    /// [`ErrorKind::InvalidInput`] if the grant holds an empty or over-long id or a malformed scope or method;
+    /// [`ErrorKind::Config`] if no key signs.
     pub fn issue(&self, grant: &AccessGrant) -> Result<IssuedToken, Error> {
         let now = unix_seconds(self.settings.clock.now());
+        let mut words = grant.scopes.iter().map(String::as_str).chain(grant.methods.iter().map(AuthMethod::as_str));
         let ids = [Some(grant.subject.as_str()), grant.session_id.as_deref()];
-        if !ids.into_iter().flatten().all(id_text) || !grant.scopes.iter().all(|scope| scope_token(scope)) {
-            return Err(Error::config(
-                "a token needs a subject of 1 to 256 bytes without control characters, \
-                                      a session id likewise, and scopes of printable ASCII without spaces",
+        if !ids.into_iter().flatten().all(id_text) || !words.all(scope_token) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a token needs a subject of 1 to 256 bytes without control characters, a session id likewise, and \
+                 scopes and methods of printable ASCII without spaces",
             ));
         }
         let claims = Claims {
@@ -197,7 +199,7 @@ impl TokenService {
         };
         let token = self.sign(TokenType::Access, &claims)?;
         if token.len() > jws::MAX_TOKEN_BYTES || claims.scope.as_ref().is_some_and(|scope| !scopes_text(scope)) {
-            return Err(Error::config("a token may hold at most 64 scopes and 8 KiB in all"));
+            return Err(Error::new(ErrorKind::InvalidInput, "a token may hold at most 64 scopes and 8 KiB in all"));
         }
         telemetry::token_issued();
         let principal =

@@ -23,13 +23,11 @@ async fn run(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     // Taking the write lock at once makes concurrent callers wait instead of failing half-way.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
-    let applied: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM nebula_auth_schema")
-        .fetch_one(&mut *transaction)
-        .await?;
+    let applied: i64 = sqlx::query_scalar(include_str!("schema_version.sql")).fetch_one(&mut *transaction).await?;
     let applied = usize::try_from(applied).unwrap_or(0);
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO nebula_auth_schema (version) VALUES (?1)")
+        sqlx::query(include_str!("schema_record.sql"))
             .bind(i64::try_from(number + 1).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await?;

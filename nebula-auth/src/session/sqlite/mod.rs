@@ -10,8 +10,12 @@ use sqlx::SqlitePool;
 
 pub use self::migrate::migrate;
 use super::store::{RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session, TokenHash};
-use crate::{clock::unix_millis, error::Error};
+use crate::{
+    clock::unix_millis,
+    error::{Error, ErrorKind},
+};
 
+const HEALTH: &str = include_str!("health.sql");
 const CREATE: &str = include_str!("create.sql");
 const ROTATE: &str = include_str!("rotate.sql");
 const STATE: &str = include_str!("state.sql");
@@ -102,7 +106,12 @@ impl RefreshStore for SqliteRefreshStore {
             .bind(&first.as_bytes()[..])
             .execute(&self.pool)
             .await
-            .map_err(|error| failed("a session could not be stored", error))?;
+            .map_err(|error| match error.as_database_error() {
+                Some(database) if database.is_unique_violation() => {
+                    Error::new(ErrorKind::InvalidInput, "a session of that id exists already")
+                }
+                _ => failed("a session could not be stored", error),
+            })?;
         Ok(())
     }
 
@@ -173,7 +182,7 @@ impl RefreshStore for SqliteRefreshStore {
     }
 
     async fn health(&self) -> Result<(), Error> {
-        let answer = sqlx::query("SELECT 1 FROM nebula_auth_session LIMIT 1").fetch_optional(&self.pool).await;
+        let answer = sqlx::query(HEALTH).fetch_optional(&self.pool).await;
         answer.map(|_| ()).map_err(|error| failed("the session store does not answer", error))
     }
 }

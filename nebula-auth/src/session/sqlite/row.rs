@@ -56,10 +56,11 @@ impl State {
 
     /// The sealed successor, if the presented token is the last one and in its grace.
     pub(super) fn repeated(self, rotation: &Rotation) -> Option<Vec<u8>> {
-        let grace = i64::try_from(rotation.grace.as_millis()).unwrap_or(i64::MAX);
+        let grace = u64::try_from(rotation.grace.as_millis()).unwrap_or(u64::MAX);
         let same_token = self.previous_hash.as_deref() == Some(&rotation.presented.as_bytes()[..]);
         let same_device = self.previous_device.as_deref() == rotation.device.as_ref().map(|d| &d.as_bytes()[..]);
-        let in_time = self.previous_at.is_some_and(|at| unix_millis(rotation.now) < at.saturating_add(grace));
+        // The clocks of two processes may disagree, so the later time need not come later.
+        let in_time = self.previous_at.is_some_and(|at| unix_millis(rotation.now).abs_diff(at) < grace);
         self.sealed_successor.filter(|_| same_token && same_device && in_time)
     }
 }

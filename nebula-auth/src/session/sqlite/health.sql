@@ -1,0 +1,1 @@
+SELECT 1 FROM nebula_auth_session LIMIT 1

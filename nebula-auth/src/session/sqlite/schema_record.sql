@@ -1,0 +1,1 @@
+INSERT INTO nebula_auth_schema (version) VALUES (?1)
