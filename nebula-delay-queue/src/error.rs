@@ -20,7 +20,7 @@ pub enum ErrorKind {
     /// The body could not be encoded or decoded.
     Codec,
     /// The configuration is contradictory or names a provider that is not compiled in.
-    Config,
+    ConfigInvalid,
     /// The backend cannot be reached or refuses to work for now.
     Unavailable,
     /// No answer came within the operation's deadline. The operation may or may not have happened.
@@ -44,7 +44,7 @@ impl ErrorKind {
             Self::InvalidMessage => "invalid message",
             Self::TooLarge => "message too large",
             Self::Codec => "body could not be encoded or decoded",
-            Self::Config => "invalid configuration",
+            Self::ConfigInvalid => "invalid configuration",
             Self::Unavailable => "backend unavailable",
             Self::Timeout => "deadline exceeded",
             Self::Busy => "database busy",

@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod backend;
 mod clock;
+mod config;
 mod consumer;
 mod dead;
+mod duration;
 #[cfg(any(feature = "sqlite", feature = "redis"))]
 mod envelope;
 mod error;
@@ -30,6 +35,7 @@ mod worker;
 pub use self::{
     backend::DelayQueueBackend,
     clock::{Clock, SystemClock, TokioClock},
+    config::{DelayQueueConfig, Provider},
     consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, Receipt, Retry, Settled},
     dead::{DeadLetter, DeadReason, QueueStats, Replay},
     error::{Error, ErrorKind, Result},
@@ -56,6 +62,9 @@ pub use sqlx;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisDelayQueue;
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use nebula_macros::delay_queue_listener;
 /// Connections, subscribers and their configuration.
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

@@ -179,6 +179,10 @@ impl<T> fmt::Debug for Received<T> {
 }
 
 /// What a closure or a `#[delay_queue_listener]` function may return: `()`, an [`Outcome`], or a `Result` of either.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "returns `()`, an `Outcome`, or a `Result` of either whose error is an `Error + Send + Sync` or a text"
+)]
 pub trait IntoOutcome {
     /// The handler's answer.
     ///

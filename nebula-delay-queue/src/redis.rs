@@ -192,11 +192,11 @@ fn protocol(context: &'static str) -> Error {
     Error::new(ErrorKind::Backend, format!("{context}: the script's answer is not what it should be"))
 }
 
-fn redis_error(error: nebula_redis::Error, context: &'static str) -> Error {
+pub(crate) fn redis_error(error: nebula_redis::Error, context: &'static str) -> Error {
     use nebula_redis::ErrorKind as Redis;
     let kind = match error.kind() {
         Redis::Timeout => ErrorKind::Timeout,
-        Redis::ConfigInvalid => ErrorKind::Config,
+        Redis::ConfigInvalid => ErrorKind::ConfigInvalid,
         Redis::Closed => ErrorKind::Closed,
         kind if kind.is_retryable() => ErrorKind::Unavailable,
         _ => ErrorKind::Backend,

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
-use self::error::sql_error;
+pub(crate) use self::error::sql_error;
 use crate::{
     Cancel, Clock, DelayMessage, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule,
     Result, Schedule, SendOutcome, SystemClock, WakeupHub, clock::floor_ms,

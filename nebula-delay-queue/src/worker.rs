@@ -102,12 +102,13 @@ impl<L: DelayQueueListener> WorkerBuilder<L> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if an option is out of range or there is no tokio runtime, [`ErrorKind::Closed`] if the
+    /// [`ErrorKind::ConfigInvalid`] if an option is out of range or there is no tokio runtime, [`ErrorKind::Closed`] if the
     /// queue was shut down.
     pub fn start(self) -> Result<Worker> {
         self.options.check()?;
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|error| Error::new(ErrorKind::Config, "a worker needs a tokio runtime").with_source(error))?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::ConfigInvalid, "a worker needs a tokio runtime").with_source(error)
+        })?;
         let (control, done) = WorkerControl::new();
         self.handle.register(control.clone())?;
         let core = run::Core::new(

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod listener;
 mod lock;
 mod template;
 
@@ -45,4 +46,47 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn distributed_lock(arguments: TokenStream, item: TokenStream) -> TokenStream {
     args::emit(lock::expand(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Makes a listener of an async function: beside `order_timeout` it puts `order_timeout_listener`, whose result goes to
+/// `DelayQueue::listen`.
+///
+/// Import it from `nebula_delay_queue`. The last argument of the function is the message: its body, or
+/// `Received<Body>` for everything about it. Arguments before that are state: the listener takes them once (`&T` as
+/// `T`) and clones them for each message. On a method, `order_timeout_listener` takes `self: Arc<Self>`. The function
+/// returns `()`, an `Outcome`, or a `Result` of either.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `queue = "order.timeout"` | required: the queue, as text or any other expression that is `Into<String>` |
+/// | `concurrency = 8`, `prefetch = 8` | how many messages are handled at once, and how many more are held ready |
+/// | `lease = "30s"` | how long messages are leased; text, or an expression of type `Duration`, as all times |
+/// | `handler_timeout = "5m"` | how long one call may take |
+/// | `retry_times = 3`, `retry_interval = "60s"` | retries of messages that bring no policy of their own |
+/// | `retry = expr` | a whole `RetryPolicy` instead |
+/// | `poll_interval = "1s"` | how long the worker sleeps at most |
+/// | `crate = path` | where `nebula_delay_queue` is found, when it was renamed |
+///
+/// ```
+/// use nebula_delay_queue::{DelayMessage, DelayQueue, MemoryDelayQueue, delay_queue_listener};
+/// use tokio::sync::mpsc::UnboundedSender;
+///
+/// #[delay_queue_listener(queue = "order.timeout", concurrency = 8, retry_times = 3)]
+/// async fn order_timeout(cancelled: &UnboundedSender<u64>, order: u64) -> Result<(), std::io::Error> {
+///     cancelled.send(order).map_err(std::io::Error::other)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let queue = DelayQueue::new(MemoryDelayQueue::new());
+/// let (cancelled, mut orders) = tokio::sync::mpsc::unbounded_channel();
+/// let worker = queue.listen(order_timeout_listener(cancelled))?.start()?;
+///
+/// queue.send("order.timeout", &DelayMessage::new(4711u64)).await?;
+/// assert_eq!(orders.recv().await, Some(4711));
+/// # Ok::<_, nebula_delay_queue::Error>(())
+/// # }).unwrap();
+/// ```
+#[proc_macro_attribute]
+pub fn delay_queue_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    args::emit(listener::expand(arguments.into(), item.clone().into()), &item.into()).into()
 }

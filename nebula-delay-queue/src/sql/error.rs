@@ -3,7 +3,7 @@
 use crate::{Error, ErrorKind};
 
 /// Classifies a database error; for `map_err`.
-pub(super) fn sql_error(context: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
+pub(crate) fn sql_error(context: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
     move |error| Error::new(kind_of(&error), context).with_source(error)
 }
 
@@ -19,7 +19,7 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
         sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => ErrorKind::Unavailable,
         sqlx::Error::PoolClosed => ErrorKind::Closed,
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Corrupt,
-        sqlx::Error::Configuration(_) => ErrorKind::Config,
+        sqlx::Error::Configuration(_) => ErrorKind::ConfigInvalid,
         _ => ErrorKind::Backend,
     }
 }

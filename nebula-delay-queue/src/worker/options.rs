@@ -65,7 +65,7 @@ impl WorkerOptions {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let refuse = |text: &'static str| Err(Error::new(ErrorKind::Config, text));
+        let refuse = |text: &'static str| Err(Error::new(ErrorKind::ConfigInvalid, text));
         if self.get_concurrency() == 0 {
             return refuse("a worker's concurrency is at least 1");
         }

@@ -1,0 +1,188 @@
+//! Configuration: the section `nebula.delay-queue`.
+
+mod sections;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use self::sections::{RabbitSection, RedisSection, SqliteSection};
+use crate::{
+    DelayQueue, DelayQueueBackend, Error, ErrorKind, MemoryDelayQueue, QueueName, Result, RetryPolicy, duration,
+};
+
+/// The section `nebula.delay-queue` of an application's configuration. Unknown keys are refused; durations are text such
+/// as `"1m"` or integers in milliseconds.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `provider` | the one section with `enabled: true`, else `memory` | where the messages live: `memory`, `sqlite` or `redis`; `rabbitmq` is understood, but not available yet |
+/// | `queue-prefix` | none | put before every queue name, with a dot |
+/// | `retry-times` | 3 | retries of a failed message |
+/// | `retry-interval` | 60 s | pause before each |
+/// | `sqlite.enabled`, `redis.enabled`, `rabbitmq.enabled` | `false` | chooses the provider if `provider` does not say |
+/// | `sqlite.path` | `nebula-delay-queue.db` | the database file, created if missing |
+/// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
+/// | `redis.username`, `redis.password` | none | win over those in the URL |
+/// | `redis.response-timeout` | 2 s | how long to wait for a reply |
+/// | `redis.key-prefix` | `nebula-delay:1` | what all keys begin with |
+/// | `rabbitmq.dead-letter-exchange` | none | understood, not used yet |
+///
+/// `queue-prefix`, `retry-times` and `retry-interval` may also stand under `rabbitmq`, where they win.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use nebula_delay_queue::DelayQueueConfig;
+///
+/// let config: DelayQueueConfig = serde_json::from_str(r#"{ "provider": "memory", "retry-interval": "5s" }"#)?;
+/// let queue = config.connect().await?;
+/// queue.health().await?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DelayQueueConfig {
+    provider: Option<Provider>,
+    queue_prefix: Option<QueueName>,
+    retry_times: Option<u32>,
+    #[serde(deserialize_with = "duration::optional")]
+    retry_interval: Option<Duration>,
+    sqlite: SqliteSection,
+    redis: RedisSection,
+    rabbitmq: RabbitSection,
+}
+
+/// Where messages live.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// In this process.
+    Memory,
+    /// In an SQLite file (feature `sqlite`).
+    Sqlite,
+    /// On a Redis server (feature `redis`).
+    Redis,
+    /// On a RabbitMQ broker. Understood, but not available yet.
+    #[serde(rename = "rabbitmq")]
+    RabbitMq,
+}
+
+impl Provider {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+            Self::Redis => "redis",
+            Self::RabbitMq => "rabbitmq",
+        }
+    }
+
+    /// What is compiled in.
+    const fn available() -> &'static str {
+        match (cfg!(feature = "sqlite"), cfg!(feature = "redis")) {
+            (false, false) => "memory",
+            (true, false) => "memory, sqlite",
+            (false, true) => "memory, redis",
+            (true, true) => "memory, sqlite, redis",
+        }
+    }
+}
+
+impl DelayQueueConfig {
+    /// Queues in this process, with the defaults.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { provider: Some(Provider::Memory), ..Self::default() }
+    }
+
+    /// Queues in the SQLite file at `path`, with the defaults.
+    #[must_use]
+    pub fn sqlite(path: impl Into<std::path::PathBuf>) -> Self {
+        let sqlite = SqliteSection { path: Some(path.into()), ..SqliteSection::default() };
+        Self { provider: Some(Provider::Sqlite), sqlite, ..Self::default() }
+    }
+
+    /// Queues on the Redis server at `url`, with the defaults.
+    #[must_use]
+    pub fn redis(url: impl Into<String>) -> Self {
+        Self { provider: Some(Provider::Redis), redis: RedisSection::at(url.into()), ..Self::default() }
+    }
+
+    /// Where the messages will live.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] if several sections are enabled and `provider` does not decide, or if it names a
+    /// section that is explicitly not enabled.
+    pub fn provider(&self) -> Result<Provider> {
+        let sections = [
+            (Provider::Sqlite, self.sqlite.enabled),
+            (Provider::Redis, self.redis.enabled),
+            (Provider::RabbitMq, self.rabbitmq.enabled),
+        ];
+        if let Some(provider) = self.provider {
+            if sections.contains(&(provider, Some(false))) {
+                let name = provider.name();
+                let text = format!("`provider` is `{name}`, but `{name}.enabled` is `false`");
+                return Err(Error::new(ErrorKind::ConfigInvalid, text));
+            }
+            return Ok(provider);
+        }
+        let enabled: Vec<_> = sections.iter().filter(|(_, enabled)| *enabled == Some(true)).collect();
+        match enabled[..] {
+            [] => Ok(Provider::Memory),
+            [(provider, _)] => Ok(*provider),
+            _ => {
+                Err(Error::new(ErrorKind::ConfigInvalid, "several providers are enabled: set `provider` to choose one"))
+            }
+        }
+    }
+
+    /// Connects and returns the queue; on SQLite also creates the file and the tables.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] for contradictions and for a provider that is not available,
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Busy`] or [`ErrorKind::Backend`] if the backend cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was opened is closed.
+    pub async fn connect(&self) -> Result<DelayQueue> {
+        match self.provider()? {
+            Provider::Memory => Ok(self.connect_with(MemoryDelayQueue::new())),
+            #[cfg(feature = "sqlite")]
+            Provider::Sqlite => Ok(self.connect_with(self.sqlite.backend().await?)),
+            #[cfg(feature = "redis")]
+            Provider::Redis => Ok(self.connect_with(self.redis.backend().await?)),
+            Provider::RabbitMq => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                format!("provider `rabbitmq` is not available yet; compiled in: {}", Provider::available()),
+            )),
+            #[cfg(not(all(feature = "sqlite", feature = "redis")))]
+            missing => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                format!(
+                    "provider `{name}` needs the feature `{name}` of nebula-delay-queue; compiled in: {}",
+                    Provider::available(),
+                    name = missing.name(),
+                ),
+            )),
+        }
+    }
+
+    /// A queue with these settings over a backend that the application brings, for example one that shares the
+    /// application's pool. `provider` and the connection settings are ignored.
+    #[must_use]
+    pub fn connect_with(&self, backend: impl DelayQueueBackend) -> DelayQueue {
+        let times = self.rabbitmq.retry_times.or(self.retry_times).unwrap_or(3);
+        let pause = self.rabbitmq.retry_interval.or(self.retry_interval).unwrap_or(Duration::from_secs(60));
+        let queue = DelayQueue::new(backend).with_retry(RetryPolicy::fixed(times, pause));
+        match self.rabbitmq.queue_prefix.as_ref().or(self.queue_prefix.as_ref()) {
+            Some(prefix) => queue.with_prefix(prefix.clone()),
+            None => queue,
+        }
+    }
+}

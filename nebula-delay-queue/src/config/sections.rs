@@ -1,0 +1,96 @@
+//! One section per provider. All are always understood, whatever is compiled in.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::{QueueName, duration};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "understood, whatever is compiled in"))]
+pub(super) struct SqliteSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) path: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
+pub(super) struct RedisSection {
+    pub(super) enabled: Option<bool>,
+    url: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    #[serde(deserialize_with = "duration::optional")]
+    response_timeout: Option<Duration>,
+    key_prefix: Option<String>,
+}
+
+impl RedisSection {
+    pub(super) fn at(url: String) -> Self {
+        Self { url: Some(SecretString::from(url)), ..Self::default() }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RabbitSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) queue_prefix: Option<QueueName>,
+    dead_letter_exchange: Option<String>,
+    pub(super) retry_times: Option<u32>,
+    #[serde(deserialize_with = "duration::optional")]
+    pub(super) retry_interval: Option<Duration>,
+}
+
+#[cfg(feature = "sqlite")]
+impl SqliteSection {
+    /// Opens the file, creates the tables.
+    pub(super) async fn backend(&self) -> crate::Result<crate::SqlDelayQueue> {
+        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+        let options = SqliteConnectOptions::new()
+            .filename(self.path.clone().unwrap_or_else(|| "nebula-delay-queue.db".into()))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An accepted message survives the loss of power, not only of the process.
+            .synchronous(SqliteSynchronous::Full);
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+        let pool = pool.map_err(crate::sql::sql_error("opening the delay queue's database"))?;
+        crate::SqlDelayQueue::migrate(&pool).await?;
+        Ok(crate::SqlDelayQueue::new(pool))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RedisSection {
+    pub(super) async fn backend(&self) -> crate::Result<crate::RedisDelayQueue<nebula_redis::Connection>> {
+        use nebula_redis::RedisConfig;
+        use secrecy::ExposeSecret;
+
+        use crate::{DelayQueueProducer, redis::redis_error};
+
+        let mut redis =
+            self.url.as_ref().map_or_else(RedisConfig::default, |url| RedisConfig::new(url.expose_secret()));
+        if let Some(username) = &self.username {
+            redis = redis.with_username(username);
+        }
+        if let Some(password) = &self.password {
+            redis = redis.with_password(password.clone());
+        }
+        if let Some(time) = self.response_timeout {
+            redis = redis.with_response_timeout(time);
+        }
+        let failed = |error| redis_error(error, "connecting to redis");
+        let connection = redis.connect().await.map_err(failed)?;
+        let mut backend = crate::RedisDelayQueue::new(connection).with_subscriber(redis.subscriber().map_err(failed)?);
+        if let Some(prefix) = &self.key_prefix {
+            backend = backend.with_key_prefix(prefix);
+        }
+        // A server that wants a password says so at the first command only.
+        backend.ping().await?;
+        Ok(backend)
+    }
+}

@@ -1,0 +1,114 @@
+//! The section `nebula.delay-queue`.
+
+use figment::{
+    Figment,
+    providers::{Format, Yaml},
+};
+use nebula_delay_queue::{
+    DelayMessage, DelayQueueConfig, ErrorKind, MemoryDelayQueue, Provider, Received, SendOutcome,
+};
+use nebula_test_support::{redis_url, unique};
+
+fn read(yaml: &str) -> Result<DelayQueueConfig, String> {
+    Figment::new().merge(Yaml::string(yaml)).extract_inner("nebula.delay-queue").map_err(|error| error.to_string())
+}
+
+const SEED: &str = r#"
+nebula:
+  delay-queue:
+    rabbitmq:
+      enabled: true
+      queue-prefix: "delay.queue"
+      dead-letter-exchange: "dlx.exchange"
+      retry-times: 3
+      retry-interval: 60000  # 60 s
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn the_first_plans_sample_loads_unchanged() {
+    let config = read(SEED).unwrap();
+    assert_eq!(config.provider().unwrap(), Provider::RabbitMq);
+    let error = config.connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    let text = error.to_string();
+    assert!(text.contains("`rabbitmq` is not available yet; compiled in: memory, sqlite, redis"), "{text}");
+
+    // Its settings hold for any backend.
+    let queue = config.connect_with(MemoryDelayQueue::new());
+    assert_eq!(queue.name("order.timeout").unwrap().as_str(), "delay.queue.order.timeout");
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Received<u64>| {
+        told.send(tokio::time::Instant::now()).unwrap();
+        async { Err::<(), _>("no luck") }
+    };
+    let _worker = queue.worker("order.timeout").unwrap().handle(handler).start().unwrap();
+    queue.send("order.timeout", &DelayMessage::new(1u64)).await.unwrap();
+    let mut attempts = vec![];
+    for _ in 0..4 {
+        attempts.push(hears.recv().await.unwrap());
+    }
+    for pair in attempts.windows(2) {
+        assert_eq!((pair[1] - pair[0]).as_secs(), 60);
+    }
+}
+
+#[tokio::test]
+async fn redis_is_reached_by_configuration_alone() {
+    let (url, prefix) = (redis_url().await, unique("config"));
+    let yaml = format!(
+        "nebula: {{delay-queue: {{provider: redis, redis: {{url: '{url}', key-prefix: '{prefix}', response-timeout: 5s}}}}}}"
+    );
+    let config = read(&yaml).unwrap();
+    let (here, there) = (config.connect().await.unwrap(), config.connect().await.unwrap());
+    let message = DelayMessage::new("hello");
+    assert!(here.send("q", &message).await.unwrap().is_accepted());
+    assert_eq!(there.send("q", &message).await.unwrap(), SendOutcome::Duplicate(message.id().clone()));
+}
+
+#[tokio::test]
+async fn sqlite_is_reached_by_configuration_alone_and_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.db");
+    let config = read(&format!("nebula: {{delay-queue: {{sqlite: {{enabled: true, path: '{}'}}}}}}", path.display()));
+    let config = config.unwrap();
+    let message = DelayMessage::new("hello");
+    assert!(config.connect().await.unwrap().send("q", &message).await.unwrap().is_accepted());
+    let again = config.connect().await.unwrap();
+    assert_eq!(again.send("q", &message).await.unwrap(), SendOutcome::Duplicate(message.id().clone()));
+    let nowhere = DelayQueueConfig::sqlite(folder.path().join("no/such/folder/queue.db"));
+    assert_eq!(nowhere.connect().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn unknown_keys_providers_and_durations_are_refused() {
+    let refused = |yaml: &str| read(&format!("nebula: {{delay-queue: {yaml}}}")).unwrap_err();
+    assert!(refused("{retries: 3}").contains("unknown field"));
+    assert!(refused("{redis: {uri: x}}").contains("unknown field"));
+    assert!(refused("{provider: kafka}").contains("unknown variant"));
+    assert!(refused("{queue-prefix: 'a b'}").contains("queue name"));
+    for duration in ["-1", "soon", "true"] {
+        assert!(refused(&format!("{{retry-interval: {duration}}}")).contains("retry-interval"), "{duration}");
+    }
+    for duration in ["1500", "'1500'", "1s 500ms"] {
+        read(&format!("nebula: {{delay-queue: {{retry-interval: {duration}}}}}")).unwrap();
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let provider = |yaml: &str| read(&format!("nebula: {{delay-queue: {yaml}}}")).unwrap().provider();
+    assert_eq!(provider("{}").unwrap(), Provider::Memory);
+    assert_eq!(provider("{redis: {enabled: true}}").unwrap(), Provider::Redis);
+    assert_eq!(provider("{provider: memory, redis: {enabled: true}}").unwrap(), Provider::Memory);
+    for contradiction in
+        ["{provider: redis, redis: {enabled: false}}", "{redis: {enabled: true}, sqlite: {enabled: true}}"]
+    {
+        assert_eq!(provider(contradiction).unwrap_err().kind(), ErrorKind::ConfigInvalid);
+    }
+}
+
+#[test]
+fn passwords_stay_out_of_debug() {
+    let config = read("nebula: {delay-queue: {redis: {url: 'redis://:hidden@x', password: hidden}}}").unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
+}
