@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -127,6 +128,8 @@ pub struct ServerProcess {
     /// Closing this is what kills the server.
     lifeline: Option<ChildStdin>,
     exit: Arc<Mutex<Option<String>>>,
+    /// Ends when the exit is known.
+    follower: Option<JoinHandle<()>>,
 }
 
 impl ServerProcess {
@@ -160,8 +163,8 @@ impl ServerProcess {
         let mut supervisor = command.spawn().map_err(StartError::os("start the supervising shell"))?;
         let lifeline = supervisor.stdin.take();
         let exit = Arc::new(Mutex::new(None));
-        let pid = match supervisor.stdout.take().map(|out| follow(out, &exit)) {
-            Some(Ok(pid)) => pid,
+        let (pid, follower) = match supervisor.stdout.take().map(|out| follow(out, &exit)) {
+            Some(Ok(followed)) => followed,
             other => {
                 drop(lifeline);
                 let _ = supervisor.wait();
@@ -169,7 +172,7 @@ impl ServerProcess {
                 return Err(StartError::os("learn the process id of the server")(why));
             }
         };
-        Ok(Self { spec, pid, supervisor, lifeline, exit })
+        Ok(Self { spec, pid, supervisor, lifeline, exit, follower: Some(follower) })
     }
 
     async fn ready(&self) -> Result<(), StartError> {
@@ -271,6 +274,10 @@ impl ServerProcess {
     }
 
     fn reap(&mut self) {
+        // First the server has to be gone; the end of the lifeline would make the watcher kill the reporting shell.
+        if let Some(follower) = self.follower.take() {
+            let _ = follower.join();
+        }
         if let Some(mut lifeline) = self.lifeline.take() {
             let _ = lifeline.write_all(b"keep\n");
         }
@@ -285,17 +292,17 @@ impl Drop for ServerProcess {
 }
 
 /// Reads the process id from the supervisor and keeps reading in a thread, so that the exit is known as it happens.
-fn follow(out: ChildStdout, exit: &Arc<Mutex<Option<String>>>) -> std::io::Result<Pid> {
+fn follow(out: ChildStdout, exit: &Arc<Mutex<Option<String>>>) -> std::io::Result<(Pid, JoinHandle<()>)> {
     let mut lines = BufReader::new(out).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let pid = first.strip_prefix("pid ").and_then(|text| text.parse().ok()).and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| std::io::Error::other(format!("the supervisor said {first:?}")))?;
     let exit = Arc::clone(exit);
-    std::thread::Builder::new().name(format!("exit-of-{}", pid.as_raw_nonzero())).spawn(move || {
+    let follower = std::thread::Builder::new().name(format!("exit-of-{}", pid.as_raw_nonzero())).spawn(move || {
         let status = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("exit ").map(str::to_owned));
         *exit.lock() = Some(status.unwrap_or_else(|| "unknown (killed together with its supervisor)".to_owned()));
     })?;
-    Ok(pid)
+    Ok((pid, follower))
 }
 
 fn open_log(folder: &Path) -> Result<File, StartError> {
