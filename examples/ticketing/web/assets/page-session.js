@@ -30,7 +30,7 @@ class SessionPage {
   constructor(session, layout, snapshot) {
     this.session = session;
     this.plan = new Plan(layout, session);
-    this.states = new SeatStates(snapshot);
+    this.states = new SeatStates(snapshot, (position) => this.plan.priceOf(position) !== undefined);
     this.selection = new Selection(id, this.plan, this.states, Math.min(MOST_SEATS_OF_ORDER, session.seats_per_user ?? MOST_SEATS_OF_ORDER));
     this.buying = false;
     const pick = (position) => this.pick(position);

@@ -3,15 +3,18 @@
 /** Directions of the arrow keys as unit vectors of the drawing. */
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** Plans may leave a seat's radius out. */
+const RADIUS = 10;
+
 const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 
 export class Plan {
   constructor(layout, session) {
     this.layout = layout;
-    this.seats = layout.seats;
+    this.seats = layout.seats.map((seat) => ({ ...seat, r: seat.r ?? RADIUS }));
     this.positions = new Map(layout.seats.map((seat, position) => [seat.guid, position]));
-    const radii = layout.seats.map((seat) => seat.r).sort((a, b) => a - b);
-    this.radius = radii[Math.floor(radii.length / 2)] ?? 10;
+    const radii = this.seats.map((seat) => seat.r).sort((a, b) => a - b);
+    this.radius = radii[Math.floor(radii.length / 2)] ?? RADIUS;
     this.setPrices(session.prices);
     this.sections = sectionsOf(layout.seats);
   }

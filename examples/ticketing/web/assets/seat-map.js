@@ -176,7 +176,7 @@ export class SeatMap {
 /** What a seat is to the visitor, in one word. */
 export function stateText(states, selection, position) {
   if (selection.has(position)) return t('state.mine');
-  return t({ A: 'state.free', L: 'state.held', S: 'state.sold' }[states.at(position)] ?? 'state.sold');
+  return t({ A: 'state.free', L: 'state.held', S: 'state.sold' }[states.at(position)] ?? 'state.none');
 }
 
 /** A seat as screen readers say it. */

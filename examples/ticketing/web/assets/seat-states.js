@@ -1,21 +1,24 @@
-// The live state of every seat: A available, L held by somebody, S sold.
+// The live state of every seat: A available, L held by somebody, S sold; and X for seats that have no price and are not sold
+// at all.
 
 export class SeatStates extends EventTarget {
   #letters;
   #counts;
+  #hasPrice;
 
-  constructor({ states, counts }) {
+  constructor({ states, counts }, hasPrice) {
     super();
+    this.#hasPrice = hasPrice;
     this.#letters = [...states];
     this.#counts = counts;
   }
 
   at(position) {
-    return this.#letters[position];
+    return this.#hasPrice(position) ? this.#letters[position] : 'X';
   }
 
   isFree(position) {
-    return this.#letters[position] === 'A';
+    return this.at(position) === 'A';
   }
 
   get counts() {

@@ -1,5 +1,9 @@
 // What part of the plan is seen: one scale and one offset, written as the transform of one group, at most once a frame.
 
+/** On a narrow map the zoom buttons lie above the plan, not beside it. */
+const NARROW = 620;
+const BUTTONS_HEIGHT = 52;
+
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -18,7 +22,8 @@ export class Viewport extends EventTarget {
     const centre = this.toPlan(this.width / 2, this.height / 2);
     Object.assign(this, { width, height });
     const { box, radius } = this;
-    this.least = Math.min(width / box.width, height / box.height) * 0.94;
+    this.above = width < NARROW ? BUTTONS_HEIGHT : 0;
+    this.least = Math.min(width / box.width, (height - this.above) / box.height) * 0.94;
     this.most = Math.max(24 / radius, this.least * 2);
     if (whole) this.fit(false);
     else this.#set(this.scale, width / 2 - centre.x * this.scale, height / 2 - centre.y * this.scale);
@@ -71,8 +76,8 @@ export class Viewport extends EventTarget {
   }
 
   fit(moving = true) {
-    const { box, least } = this;
-    const target = [least, (this.width - box.width * least) / 2 - box.x * least, (this.height - box.height * least) / 2 - box.y * least];
+    const { box, least, above } = this;
+    const target = [least, (this.width - box.width * least) / 2 - box.x * least, above + (this.height - above - box.height * least) / 2 - box.y * least];
     if (moving) this.#glide(...target);
     else this.#set(...target);
   }

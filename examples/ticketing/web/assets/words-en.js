@@ -60,6 +60,7 @@ export default {
   'state.mine': 'your choice',
   'state.held': 'in someone’s basket',
   'state.sold': 'sold',
+  'state.none': 'not for sale',
   'list.label': 'Seats as a list',
   'list.unnamed': 'Seats',
   'list.unnamedRow': 'No row',

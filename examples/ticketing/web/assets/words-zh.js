@@ -60,6 +60,7 @@ export default {
   'state.mine': '已选',
   'state.held': '他人待付款',
   'state.sold': '已售',
+  'state.none': '不出售',
   'list.label': '座位列表',
   'list.unnamed': '座位',
   'list.unnamedRow': '无排号',
