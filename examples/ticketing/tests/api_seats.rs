@@ -156,3 +156,17 @@ async fn a_crowd_gets_the_same_seats() {
         assert_eq!(body["states"].as_str().unwrap().len(), 3_000);
     }
 }
+
+#[tokio::test]
+async fn metrics_tell_what_is_left() {
+    let app = TestApp::start().await;
+    let session = app.hall(5).await;
+    let buyer = app.register("m@example.com").await;
+    let body = json!({"session_id": session, "seats": ["1-1", "1-2"]});
+    expect(app.post_as(&buyer, "/orders", &body).await, StatusCode::CREATED).await;
+    let text = app.get("//metrics").await.text().await.unwrap();
+    for (gauge, seats) in [("available", 3), ("locked", 2), ("sold", 0)] {
+        let line = format!("ticket_inventory_{gauge}_seats{{session=\"{session}\"}} {seats}");
+        assert!(text.lines().any(|found| found == line), "{line} is missing in {text}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, time::Instant};
 
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::header,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -12,7 +12,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Instrument;
 
 use super::request_id::X_REQUEST_ID;
-use crate::problem::{Problem, Result};
+use crate::{
+    app::App,
+    problem::{Problem, Result},
+};
 
 /// Durations worth telling apart, in seconds.
 const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -43,7 +46,8 @@ fn describe() {
 }
 
 /// `GET /metrics`.
-pub(super) async fn metrics() -> Result<Response> {
+pub(super) async fn metrics(State(app): State<App>) -> Result<Response> {
+    app.inventory.record().await;
     let text = exporter()?.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

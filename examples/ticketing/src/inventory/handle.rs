@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use nebula_lock::LockManager;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,12 +16,16 @@ use super::{
 };
 use crate::{
     ids::{OrderId, SessionId},
-    problem::Problem,
+    problem::{Problem, chain},
     storage::Database,
 };
 
 /// Most holds that one sweep of a session looks at.
 const SWEEP: usize = 100_000;
+/// Most sessions that have gauges.
+const GAUGES: u32 = 100;
+/// Counting for the gauges may take this long.
+const GAUGES_WITHIN: Duration = Duration::from_secs(2);
 /// Rebuilds that one request waits for.
 const ATTEMPTS: u32 = 2;
 
@@ -236,6 +241,28 @@ impl Inventory {
             self.0.sold_out.clear(session);
         }
         Ok(changed)
+    }
+
+    /// Brings the gauges of the sessions on sale up to date: call it before they are read. Sessions that are not loaded
+    /// are left out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn record(&self) {
+        let record = async {
+            for session in self.0.rebuilder.on_sale(GAUGES).await? {
+                if let Some(counts) = self.0.ledger.counts(session).await? {
+                    self.0.sold_out.observe(session, &counts);
+                }
+            }
+            Ok::<_, Problem>(())
+        };
+        match timeout(GAUGES_WITHIN, record).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => tracing::debug!(error = chain(&problem), "the gauges of seats are old"),
+            Err(_) => tracing::debug!("the gauges of seats are old: counting took too long"),
+        }
     }
 
     /// Asks until the ledger is ready, rebuilding it in between.

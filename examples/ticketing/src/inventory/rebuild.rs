@@ -74,6 +74,10 @@ impl Rebuilder {
         }
     }
 
+    pub(super) async fn on_sale(&self, limit: u32) -> Result<Vec<SessionId>, Problem> {
+        truth::on_sale(&self.database, limit).await
+    }
+
     /// Joins the rebuild that is under way, or starts one.
     fn board(self: &Arc<Self>, session: SessionId, beyond: i64) -> Flight {
         let mut flights = self.flights.lock();

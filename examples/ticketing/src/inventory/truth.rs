@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::{ImageOrder, LedgerImage};
 use crate::{
+    clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     problem::Problem,
     storage::Database,
@@ -71,6 +72,12 @@ pub(super) async fn live(database: &Database, session: SessionId) -> Result<Hash
 /// Whether the order owns sold seats.
 pub(super) async fn is_sold(database: &Database, order: OrderId) -> Result<bool, Problem> {
     Ok(sqlx::query_scalar(include_str!("sql/sold.sql")).bind(order).fetch_one(&database.read).await?)
+}
+
+/// Sessions on sale, and those whose last unpaid orders have not ended yet.
+pub(super) async fn on_sale(database: &Database, limit: u32) -> Result<Vec<SessionId>, Problem> {
+    let sessions = sqlx::query_scalar(include_str!("sql/on_sale.sql")).bind(Millis::now().0).bind(limit);
+    Ok(sessions.fetch_all(&database.read).await?)
 }
 
 /// Whether there is such a session.
