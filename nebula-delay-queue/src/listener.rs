@@ -156,13 +156,13 @@ impl<T> Received<T> {
     }
 
     /// Completes when the lease is lost, after which another worker may handle the message. The worker drops the
-    /// handler then; work that the handler spawned elsewhere should watch this.
+    /// handler then; give this future to work that the handler spawned elsewhere.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn lease_lost(&self) {
-        self.lease.cancelled().await;
+    pub fn lease_lost(&self) -> impl Future<Output = ()> + Send + use<T> {
+        self.lease.clone().cancelled_owned()
     }
 }
 

@@ -46,7 +46,6 @@ impl<T> DelayMessage<T> {
     }
 
     /// Starts a message.
-    #[must_use]
     pub fn builder() -> DelayMessageBuilder<T, NoBody> {
         DelayMessageBuilder {
             body: NoBody,

@@ -73,7 +73,7 @@ impl RetryPolicy {
     #[must_use]
     pub fn with_factor(mut self, growth: f64) -> Self {
         if let Shape::Exponential { factor, .. } = &mut self.0 {
-            *factor = growth.max(1.0).min(1000.0);
+            *factor = if growth.is_nan() { 1.0 } else { growth.clamp(1.0, 1000.0) };
         }
         self
     }

@@ -1,4 +1,5 @@
 //! The section `nebula.delay-queue`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use figment::{
     Figment,

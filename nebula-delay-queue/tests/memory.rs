@@ -1,4 +1,5 @@
 //! The memory backend keeps the contract, as itself and behind an `Arc<dyn …>`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 

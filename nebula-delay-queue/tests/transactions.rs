@@ -1,4 +1,5 @@
 //! SQLite: the caller's transaction, several processes on one file, damaged rows, clocks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,5 @@
 //! Workers on paused time: exact schedules, and what happens to a worker whose world falls apart.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{
     sync::{

@@ -139,12 +139,12 @@ impl<'a> Parts<'a> {
 }
 
 fn state_argument(argument: &PatType) -> syn::Result<(&Ident, &Type)> {
-    match &*argument.pat {
-        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => {}
+    let name = match &*argument.pat {
+        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => &name.ident,
         other => {
             return Err(Error::new_spanned(other, "give this argument a name: the listener keeps it between messages"));
         }
-    }
+    };
     if let Type::Reference(reference) = &*argument.ty
         && (reference.mutability.is_some() || reference.lifetime.is_some())
     {
@@ -153,10 +153,7 @@ fn state_argument(argument: &PatType) -> syn::Result<(&Ident, &Type)> {
     if let Type::ImplTrait(hidden) = &*argument.ty {
         return Err(Error::new_spanned(hidden, "#[delay_queue_listener] cannot be generic: name the type"));
     }
-    match &*argument.pat {
-        Pat::Ident(name) => Ok((&name.ident, &argument.ty)),
-        other => Err(Error::new_spanned(other, "expected a name")),
-    }
+    Ok((name, &argument.ty))
 }
 
 fn is_plain_reference(receiver: &Receiver) -> bool {
@@ -205,11 +202,11 @@ fn options(args: &mut Args, krate: &Path) -> syn::Result<TokenStream> {
     let mut errors = Errors::default();
     let mut options = quote! { #krate::WorkerOptions::new() };
     for name in ["concurrency", "prefetch"] {
-        if let Some(value) = args.take(name) {
-            if let Some(value) = errors.note(count(name, value)) {
-                let name = Ident::new(name, value.span());
-                options.extend(quote! { .#name(#value) });
-            }
+        if let Some(value) = args.take(name)
+            && let Some(value) = errors.note(count(name, value))
+        {
+            let name = Ident::new(name, value.span());
+            options.extend(quote! { .#name(#value) });
         }
     }
     for name in ["lease", "handler_timeout", "poll_interval"] {

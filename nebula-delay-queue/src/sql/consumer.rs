@@ -74,7 +74,7 @@ impl DelayQueueConsumer for SqlDelayQueue {
             Ok((rows, next_ms(&mut connection, queue).await?))
         });
         let (rows, next) = claimed.await?;
-        self.hub.observe(queue, next.map(|next| next.unsigned_abs()));
+        self.hub.observe(queue, next.map(i64::unsigned_abs));
         let now = self.now_ms();
         let next_due = next.map(|next| Duration::from_millis(u64::try_from(next - now).unwrap_or(0)));
         Ok(Claimed::new(rows, next_due))

@@ -77,7 +77,7 @@ pub async fn duplicates_change_nothing<F: Fixture>() {
 
     assert!(backend.enqueue(&queue, after("a", SHORT)).await.unwrap().is_accepted());
     assert_eq!(backend.enqueue(&queue, other.clone()).await.unwrap(), duplicate);
-    assert_eq!(backend.enqueue_batch(&queue, vec![other.clone()]).await.unwrap(), [duplicate.clone()]);
+    assert_eq!(backend.enqueue_batch(&queue, vec![other.clone()]).await.unwrap(), std::slice::from_ref(&duplicate));
 
     let delivery = claim_one(&backend, &queue, LONG).await;
     assert_eq!(delivery.message.body, message("a").body);

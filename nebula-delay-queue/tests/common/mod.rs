@@ -1,4 +1,5 @@
 //! What several test files need.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(dead_code, reason = "not every test file needs everything")]
 
 use std::path::Path;
