@@ -9,7 +9,7 @@ use crate::candidate::obtain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::LockGuard;
 use crate::key::LockKey;
-use crate::lock::Claim;
+use crate::lock::{Claim, Mode};
 use crate::manager::LockManager;
 use crate::owner::Owner;
 
@@ -19,6 +19,7 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 struct Request {
     manager: LockManager,
     key: Result<LockKey>,
+    mode: Mode,
     lease: Option<Duration>,
     wait: Duration,
 }
@@ -27,7 +28,7 @@ impl Request {
     async fn obtain(self) -> Result<Option<LockGuard>> {
         let key = self.key?;
         let terms = self.manager.options().terms(self.lease, self.wait).map_err(|error| error.with_key(&key))?;
-        obtain(self.manager.into_core(), Claim::new(key, Owner::random()), terms).await
+        obtain(self.manager.into_core(), Claim::new(key, Owner::random()).with_mode(self.mode), terms).await
     }
 }
 
@@ -60,7 +61,18 @@ pub struct TryAcquire(Request);
 impl Acquire {
     pub(crate) fn new(manager: LockManager, key: Result<LockKey>) -> Self {
         let wait = manager.options().wait;
-        Self(Request { manager, key, lease: None, wait })
+        Self(Request { manager, key, mode: Mode::Exclusive, lease: None, wait })
+    }
+
+    /// Asks for the lock in another way than alone and in no particular order.
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.0.mode = mode;
+        self
+    }
+
+    /// Asks for the lock in the order of arrival: [`Mode::Fair`].
+    pub const fn fair(self) -> Self {
+        self.mode(Mode::Fair)
     }
 
     /// Takes the lock for `lease` and does not renew it. Without this it is renewed until released.
@@ -80,7 +92,18 @@ impl Acquire {
 
 impl TryAcquire {
     pub(crate) const fn new(manager: LockManager, key: Result<LockKey>, wait: Duration) -> Self {
-        Self(Request { manager, key, lease: None, wait })
+        Self(Request { manager, key, mode: Mode::Exclusive, lease: None, wait })
+    }
+
+    /// Asks for the lock in another way than alone and in no particular order.
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.0.mode = mode;
+        self
+    }
+
+    /// Asks for the lock in the order of arrival: [`Mode::Fair`].
+    pub const fn fair(self) -> Self {
+        self.mode(Mode::Fair)
     }
 
     /// Takes the lock for `lease` and does not renew it. Without this it is renewed until released.
@@ -119,6 +142,7 @@ impl Request {
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("key", &self.key)
+            .field("mode", &self.mode)
             .field("lease", &self.lease)
             .field("wait", &self.wait)
             .finish_non_exhaustive()

@@ -16,15 +16,19 @@ use crate::cleanup::sweep;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
+use crate::gate::Ticket;
 use crate::guard::LockGuard;
 use crate::hold::{Hold, Keeper};
-use crate::lock::{Attempt, Busy, Claim, Watch};
+use crate::lock::{Attempt, Busy, Claim, Mode, Watch};
 use crate::options::Terms;
 use crate::telemetry::{self, Ending};
 use crate::validity::valid_until;
 
 /// A live watch makes polling a safety net only; this many intervals apart.
 const POLLS_PER_WATCH: u32 = 10;
+
+/// Longer than backends believe in a waiter that is not heard of.
+const WAITERS_LIVE: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<Option<LockGuard>>>;
 
@@ -38,7 +42,8 @@ pub(crate) async fn obtain(core: Arc<Core>, claim: Claim, terms: Terms) -> Resul
     let (reply, answer) = oneshot::channel();
     let span = debug_span!("lock", key = %claim.key());
     let tasks = core.tasks.clone();
-    let candidate = Candidate { core, claim, terms, unknown_since: None };
+    let candidate =
+        Candidate { core, claim, terms, unknown_since: None, queued: false, contended: false, ticket: None };
     tasks.spawn_on(candidate.run(reply).instrument(span), &runtime);
     answer.await.unwrap_or_else(|_| Err(shut_down("the runtime is going down")))
 }
@@ -53,13 +58,19 @@ struct Candidate {
     terms: Terms,
     /// When the last command was sent whose outcome nobody knows.
     unknown_since: Option<Instant>,
+    /// The backend may know that this claim waits.
+    queued: bool,
+    contended: bool,
+    /// The place in the queue of this process.
+    ticket: Option<Ticket>,
 }
 
 /// A lock that was obtained, by a command sent at `sent`.
-struct Grant {
-    fence: Fence,
-    sent: Instant,
-    until: Instant,
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) fence: Fence,
+    pub(crate) sent: Instant,
+    pub(crate) until: Instant,
 }
 
 impl Candidate {
@@ -77,7 +88,7 @@ impl Candidate {
         telemetry::acquisition(ending, start.elapsed());
         match outcome {
             Ok(Some(grant)) => {
-                let hold = Hold::new(self.core, self.claim, self.terms, grant.fence, grant.sent, grant.until);
+                let hold = Hold::new(self.core, self.claim, self.terms, self.ticket, &grant);
                 let (guard, keeper): (LockGuard, Keeper) = hold.start();
                 // A caller that has gone gets nothing: the guard comes back, is dropped, and the keeper releases.
                 drop(reply.send(Ok(Some(guard))));
@@ -99,14 +110,24 @@ impl Candidate {
         let deadline = self.terms.wait.map(|wait| start + wait);
         let mut backoff = Backoff::new(self.terms.retry_interval, Duration::from_secs(1));
         let mut watch: Option<Watch> = None;
+        if let Some(deadline) = deadline
+            && !self.has_turn()
+        {
+            tokio::select! {
+                biased;
+                () = reply.closed() => return Ok(None),
+                () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
+                () = pass(&mut self.ticket) => {}
+                () = sleep_until(deadline) => return Ok(None),
+            }
+        }
         loop {
             let (pause, failure) = match (self.attempt().await, deadline) {
                 (Ok(Ok(grant)), _) => return Ok(Some(grant)),
                 (Ok(Err(_)), None) => return Ok(None),
                 (Ok(Err(busy)), Some(_)) => match &watch {
                     None => {
-                        telemetry::contended();
-                        debug!(key = %self.claim.key(), "waiting for the lock");
+                        self.note_contention();
                         watch = Some(self.open_watch().await);
                         // Whatever happened before the watch was open is seen by looking again.
                         continue;
@@ -135,13 +156,38 @@ impl Candidate {
         }
     }
 
+    /// Takes a ticket, if this kind of claim queues within the process; tells whether it is its turn right away.
+    ///
+    /// Readers go in together, and the order of fair claims is the backend's business.
+    fn has_turn(&mut self) -> bool {
+        if !self.terms.local_queue || !matches!(self.claim.mode(), Mode::Exclusive | Mode::Write) {
+            return true;
+        }
+        let ticket = self.ticket.insert(self.core.gates.enter(self.claim.key()));
+        let turn = ticket.try_pass();
+        if !turn {
+            self.note_contention();
+        }
+        turn
+    }
+
+    fn note_contention(&mut self) {
+        if !std::mem::replace(&mut self.contended, true) {
+            telemetry::contended();
+            debug!(key = %self.claim.key(), "waiting for the lock");
+        }
+    }
+
     /// One attempt: granted, busy, or nobody knows.
     async fn attempt(&mut self) -> Result<Result<Grant, Busy>> {
         let sent = Instant::now();
         let limit = self.terms.command_timeout.min(self.terms.lease);
         let attempt = timeout(limit, self.core.backend.try_acquire(&self.claim, self.terms.lease)).await;
         match attempt {
-            Ok(Ok(Attempt::Busy(busy))) => Ok(Err(busy)),
+            Ok(Ok(Attempt::Busy(busy))) => {
+                self.queued = matches!(self.claim.mode(), Mode::Fair | Mode::Write);
+                Ok(Err(busy))
+            }
             Ok(Ok(Attempt::Acquired(fence))) => {
                 let until = valid_until(sent, self.terms.lease);
                 if until > Instant::now() {
@@ -181,10 +227,19 @@ impl Candidate {
         busy.retry_after().map_or(poll, |rest| poll.min(rest + Duration::from_millis(1)))
     }
 
-    async fn clean_up(self) {
-        if let Some(sent) = self.unknown_since {
-            sweep(&self.core, &self.claim, sent + self.terms.lease, self.terms.command_timeout).await;
+    async fn clean_up(mut self) {
+        // Whoever queues behind within the process need not wait for this.
+        self.ticket = None;
+        let until = self.unknown_since.map_or_else(|| Instant::now() + WAITERS_LIVE, |sent| sent + self.terms.lease);
+        if self.queued || self.unknown_since.is_some() {
+            sweep(&self.core, &self.claim, until, self.unknown_since.is_some(), self.terms.command_timeout).await;
         }
+    }
+}
+
+async fn pass(ticket: &mut Option<Ticket>) {
+    if let Some(ticket) = ticket {
+        ticket.pass().await;
     }
 }
 

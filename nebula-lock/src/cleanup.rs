@@ -12,10 +12,10 @@ use crate::lock::Claim;
 /// Releases `claim` until the backend has answered, at most until `until`, when the lease has ended by itself.
 ///
 /// A command that timed out may still be on its way, on another connection than the release. So when the first answer
-/// is that there is nothing to release, it asks once more a little later.
-pub(crate) async fn sweep(core: &Core, claim: &Claim, until: Instant, command_timeout: Duration) {
+/// is that there is nothing to release, it asks once more a little later, unless nothing is `under_way`.
+pub(crate) async fn sweep(core: &Core, claim: &Claim, until: Instant, under_way: bool, command_timeout: Duration) {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-    let mut answers = 0;
+    let mut answers = 0_u32;
     loop {
         match timeout(command_timeout, core.backend.release(claim)).await {
             Ok(Ok(true)) => return debug!(key = %claim.key(), "took back a lock nobody waits for"),
@@ -23,7 +23,7 @@ pub(crate) async fn sweep(core: &Core, claim: &Claim, until: Instant, command_ti
             Ok(Err(error)) => debug!(key = %claim.key(), %error, "clean-up has to try again"),
             Err(_) => debug!(key = %claim.key(), "no reply to clean-up yet"),
         }
-        if answers == 2 || Instant::now() >= until {
+        if answers > u32::from(under_way) || Instant::now() >= until {
             return;
         }
         sleep(backoff.pause()).await;

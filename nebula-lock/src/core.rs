@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gate::Gates;
 use crate::lock::DistributedLock;
 
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Core {
     pub(crate) closing: CancellationToken,
     /// The time for releasing is over.
     pub(crate) forced: CancellationToken,
+    pub(crate) gates: Gates,
     pub(crate) held: Gauge,
     pub(crate) waiting: Gauge,
 }
@@ -28,6 +30,7 @@ impl Core {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             forced: CancellationToken::new(),
+            gates: Gates::default(),
             held: Gauge::default(),
             waiting: Gauge::default(),
         })

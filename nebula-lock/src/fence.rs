@@ -5,8 +5,8 @@ use std::fmt;
 /// A fence token: the number of an acquisition, greater than that of every earlier acquisition of the same key.
 ///
 /// A lease can end while its holder is paused and does not know. The resource that the lock protects is safe
-/// nevertheless if it remembers the greatest token it has seen and refuses writes with a smaller one; in SQL:
-/// `UPDATE seat SET state = 'sold', fence = :token WHERE id = :id AND fence < :token`.
+/// nevertheless if it remembers the greatest token it has seen and refuses writes with a smaller one, as
+/// [`FenceGuard`](crate::FenceGuard) does.
 ///
 /// The idea is Martin Kleppmann's ("How to do distributed locking", 2016). Tokens are microseconds of the backend's
 /// clock, or the successor of the last token where that is greater. They fit into a signed 64-bit column.

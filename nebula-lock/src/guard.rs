@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::error::{Error, ErrorKind};
 use crate::fence::Fence;
 use crate::hold::Order;
 use crate::key::LockKey;
+use crate::lock::{Claim, Mode};
 use crate::lost::{LossReason, Lost};
 use crate::validity::Validity;
 
@@ -20,7 +22,7 @@ use crate::validity::Validity;
 /// Dropping the guard releases the lock in the background; [`release`](Self::release) also tells how that went.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
-    key: LockKey,
+    claim: Claim,
     fence: Fence,
     validity: Arc<Validity>,
     /// Closing this channel without an order is the order of a dropped guard.
@@ -40,18 +42,24 @@ pub enum Release {
 
 impl LockGuard {
     pub(crate) const fn new(
-        key: LockKey,
+        claim: Claim,
         fence: Fence,
         validity: Arc<Validity>,
         order: oneshot::Sender<Order>,
     ) -> Self {
-        Self { key, fence, validity, order }
+        Self { claim, fence, validity, order }
     }
 
     /// The key of the lock, with the manager's prefix.
     #[must_use]
     pub const fn key(&self) -> &LockKey {
-        &self.key
+        self.claim.key()
+    }
+
+    /// What the lock is held for.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.claim.mode()
     }
 
     /// The fence token of this hold; give it to the resource that the lock protects.
@@ -82,7 +90,7 @@ impl LockGuard {
     /// Cancel safe.
     pub fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
         let validity = Arc::clone(&self.validity);
-        let key = self.key.clone();
+        let key = self.key().clone();
         async move {
             validity.signal().cancelled_owned().await;
             Lost::new(key, validity.loss().unwrap_or(LossReason::Expired))
@@ -118,7 +126,35 @@ impl LockGuard {
             output = work => output,
         };
         // Work that never yielded cannot have been stopped; it ran unprotected all the same.
-        self.validity.loss().map_or(Ok(output), |reason| Err(Lost::new(self.key.clone(), reason)))
+        self.validity.loss().map_or(Ok(output), |reason| Err(Lost::new(self.key().clone(), reason)))
+    }
+
+    /// Turns the hold of a writer into that of a reader, without letting another writer in between. The fence stays.
+    ///
+    /// There is no way back: two readers that both want to become the writer would wait for each other for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] unless the lock is held for writing, [`ErrorKind::Lost`] if it was lost, and what the
+    /// backend reports. The lock is released in every case of error.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the lock is released.
+    pub async fn downgrade(self) -> Result<Self, Error> {
+        if let Some(reason) = self.validity.loss() {
+            return Err(Lost::new(self.key().clone(), reason).into());
+        }
+        if self.mode() != Mode::Write {
+            let error = Error::new(ErrorKind::Unsupported, "only the lock of a writer can be downgraded");
+            return Err(error.with_key(self.key()));
+        }
+        let (order, outcome) = oneshot::channel();
+        let lost = Lost::new(self.key().clone(), LossReason::Gone);
+        if self.order.send(Order::Downgrade(order)).is_err() {
+            return Err(lost.into());
+        }
+        outcome.await.unwrap_or_else(|_| Err(lost.into()))
     }
 
     /// Stops the renewal, releases the lock and tells how that went.
@@ -130,7 +166,7 @@ impl LockGuard {
     pub async fn release(self) -> Release {
         let lost = self.is_lost();
         let (order, outcome) = oneshot::channel();
-        let keeper_left = self.order.send(order).is_err();
+        let keeper_left = self.order.send(Order::Release(order)).is_err();
         if lost || keeper_left {
             return Release::AlreadyLost;
         }
@@ -141,7 +177,8 @@ impl LockGuard {
 impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LockGuard")
-            .field("key", &self.key.as_str())
+            .field("key", &self.key().as_str())
+            .field("mode", &self.mode())
             .field("fence", &self.fence.get())
             .field("lost", &self.is_lost())
             .finish_non_exhaustive()

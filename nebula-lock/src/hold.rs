@@ -12,19 +12,26 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::warn;
 
 use crate::backoff::Backoff;
+use crate::candidate::Grant;
 use crate::cleanup::sweep;
 use crate::core::{Core, Counted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
+use crate::gate::Ticket;
 use crate::guard::{LockGuard, Release};
-use crate::lock::Claim;
-use crate::lost::LossReason;
+use crate::lock::{Attempt, Claim, Mode};
+use crate::lost::{LossReason, Lost};
 use crate::options::Terms;
 use crate::telemetry;
 use crate::validity::{Validity, valid_until};
 
-/// The order to release; the outcome goes back through it. A guard that is dropped closes the channel instead.
-pub(crate) type Order = oneshot::Sender<Release>;
+/// What a guard wants; the outcome goes back through the channel. A guard that is dropped gives no order: it closes the
+/// channel to its keeper, which then releases.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Release(oneshot::Sender<Release>),
+    Downgrade(oneshot::Sender<Result<LockGuard>>),
+}
 
 /// A lock that has just been obtained.
 #[derive(Debug)]
@@ -38,28 +45,29 @@ pub(crate) struct Hold {
     /// When the longest hold is reached.
     end: Option<Instant>,
     validity: Arc<Validity>,
+    ticket: Option<Ticket>,
     counted: Option<Counted>,
 }
 
 impl Hold {
-    pub(crate) fn new(
-        core: Arc<Core>,
-        claim: Claim,
-        terms: Terms,
-        fence: Fence,
-        sent: Instant,
-        until: Instant,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, claim: Claim, terms: Terms, ticket: Option<Ticket>, grant: &Grant) -> Self {
+        let (fence, sent) = (grant.fence, grant.sent);
         let end = terms.max_hold.map(|most| sent + most);
-        let validity = Arc::new(Validity::new(sent, end.map_or(until, |end| until.min(end))));
+        let until = end.map_or(grant.until, |end| grant.until.min(end));
+        let validity = Arc::new(Validity::new(sent, until));
         let counted = Some(core.held.enter());
-        Self { core, claim, terms, fence, sent, end, validity, counted }
+        Self { core, claim, terms, fence, sent, end, validity, ticket, counted }
     }
 
     pub(crate) fn start(self) -> (LockGuard, Keeper) {
-        let (order, orders) = oneshot::channel();
-        let guard = LockGuard::new(self.claim.key().clone(), self.fence, Arc::clone(&self.validity), order);
+        let (guard, orders) = self.guard();
         (guard, Keeper { hold: self, orders })
+    }
+
+    fn guard(&self) -> (LockGuard, oneshot::Receiver<Order>) {
+        let (order, orders) = oneshot::channel();
+        let guard = LockGuard::new(self.claim.clone(), self.fence, Arc::clone(&self.validity), order);
+        (guard, orders)
     }
 
     /// When to renew what was granted by a command sent at `sent`.
@@ -92,7 +100,7 @@ impl Hold {
         warn!(key = %self.claim.key(), fence = %self.fence, reason = reason.label(), ?held, "lock lost");
     }
 
-    async fn release(mut self, order: Option<Order>) {
+    async fn release(mut self, order: Option<oneshot::Sender<Release>>) {
         let reply = timeout(self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
         let outcome = match reply {
             Ok(Ok(true)) => Release::Released,
@@ -107,14 +115,15 @@ impl Hold {
             }
         };
         telemetry::released(outcome, self.sent.elapsed());
-        // No longer held when the caller hears of it.
+        // No longer held when the caller hears of it; the next one of this process may try.
         self.counted = None;
+        self.ticket = None;
         if let Some(order) = order {
             // The caller may have stopped waiting; the lock is released all the same.
             let _ = order.send(outcome);
         }
         if outcome == Release::Unknown {
-            sweep(&self.core, &self.claim, self.validity.until(), self.terms.command_timeout).await;
+            sweep(&self.core, &self.claim, self.validity.until(), true, self.terms.command_timeout).await;
         }
     }
 }
@@ -132,74 +141,151 @@ enum Event {
     Renewal(Instant, Duration, Result<bool>),
 }
 
+/// How a stretch of keeping ended.
+enum Next {
+    Order(Option<Order>),
+    Lost,
+}
+
+/// What comes next if nothing happens.
+struct Course {
+    renew_at: Option<Instant>,
+    backoff: Backoff,
+    /// What it means if the current lease ends.
+    reason: LossReason,
+}
+
 impl Keeper {
     /// Keeps the hold until it is released or lost.
     pub(crate) async fn run(self) {
-        let Self { hold, mut orders } = self;
-        let mut renew_at = hold.renewal_time(hold.sent, hold.terms.lease);
-        let mut backoff = hold.backoff();
-        let mut reason = hold.reason_at_end(hold.sent, hold.terms.lease);
-        let noted = hold.validity.signal();
-        let mut noted = pin!(noted.cancelled());
-        let order = loop {
-            let until = hold.validity.until();
-            let in_flight = AtomicBool::new(false);
-            let mut renewal = pin!(hold.renew(renew_at, &in_flight));
-            let event = tokio::select! {
-                biased;
-                order = &mut orders => Event::Order(order.ok()),
-                () = hold.core.forced.cancelled() => Event::End(LossReason::ShutDown),
-                () = sleep_until(until) => Event::End(reason),
-                // Somebody asked the clock before this task could.
-                () = &mut noted => Event::End(reason),
-                (sent, lease, reply) = &mut renewal => Event::Renewal(sent, lease, reply),
+        let Self { mut hold, mut orders } = self;
+        let mut course = hold.course(hold.sent, hold.terms.lease, hold.terms.lease);
+        loop {
+            let order = match hold.keep(&mut orders, &mut course).await {
+                Next::Order(order) => order,
+                Next::Lost => return,
             };
-            match event {
-                Event::Order(order) => {
-                    // A renewal on its way has to arrive before the release is sent.
-                    if in_flight.load(Ordering::Relaxed) {
-                        drop(timeout_at(until, renewal).await);
+            match order {
+                Some(Order::Downgrade(reply)) => match hold.downgrade().await {
+                    Ok(next) => {
+                        course = next;
+                        let (guard, new_orders) = hold.guard();
+                        orders = new_orders;
+                        // Without a taker the guard is dropped, which is the order to release.
+                        drop(reply.send(Ok(guard)));
                     }
-                    break order;
-                }
-                Event::End(reason) => {
-                    hold.lose(reason);
-                    if reason != LossReason::ShutDown {
-                        return;
+                    Err(error) => {
+                        drop(reply.send(Err(error.with_key(hold.claim.key()))));
+                        return hold.give_up().await;
                     }
-                    // The holder may still be at work. Its lock is given back when it ends, or expires.
-                    drop(timeout_at(until, orders).await);
-                    break None;
-                }
-                Event::Renewal(sent, lease, Ok(true)) => {
-                    let until = valid_until(sent, lease);
-                    hold.validity.extend(hold.end.map_or(until, |end| until.min(end)));
-                    reason = hold.reason_at_end(sent, lease);
-                    renew_at = hold.renewal_time(sent, hold.terms.renewal.unwrap_or(lease));
-                    backoff = hold.backoff();
-                }
-                Event::Renewal(_, _, Ok(false)) => return hold.lose(LossReason::Gone),
-                Event::Renewal(_, _, Err(error)) => {
-                    telemetry::renewal_failed();
-                    let left = until.saturating_duration_since(Instant::now());
-                    warn!(key = %hold.claim.key(), %error, ?left, "renewal failed; trying again until the lease ends");
-                    renew_at = Some(Instant::now() + backoff.pause());
-                }
+                },
+                Some(Order::Release(reply)) => return hold.release(Some(reply)).await,
+                None => return hold.release(None).await,
             }
-        };
-        hold.release(order).await;
+        }
     }
 }
 
 impl Hold {
-    /// Pauses between failed renewals: several fit into what is left of the lease.
-    fn backoff(&self) -> Backoff {
-        let lease = self.terms.renewal.unwrap_or(self.terms.lease);
-        Backoff::new(Duration::from_millis(50).min(lease / 20), lease / 10)
+    async fn keep(&self, orders: &mut oneshot::Receiver<Order>, course: &mut Course) -> Next {
+        let noted = self.validity.signal();
+        let mut noted = pin!(noted.cancelled());
+        loop {
+            let until = self.validity.until();
+            let in_flight = AtomicBool::new(false);
+            let mut renewal = pin!(self.renew(course.renew_at, &in_flight));
+            let event = tokio::select! {
+                biased;
+                order = &mut *orders => Event::Order(order.ok()),
+                () = self.core.forced.cancelled() => Event::End(LossReason::ShutDown),
+                () = sleep_until(until) => Event::End(course.reason),
+                // Somebody asked the clock before this task could.
+                () = &mut noted => Event::End(course.reason),
+                (sent, lease, reply) = &mut renewal => Event::Renewal(sent, lease, reply),
+            };
+            match event {
+                Event::Order(order) => {
+                    // A renewal on its way has to arrive before anything else is sent.
+                    if in_flight.load(Ordering::Relaxed) {
+                        drop(timeout_at(until, renewal).await);
+                    }
+                    return Next::Order(order);
+                }
+                Event::End(reason) => {
+                    self.lose(reason);
+                    if reason != LossReason::ShutDown {
+                        return Next::Lost;
+                    }
+                    // The holder may still be at work. Its lock is given back when it ends, or expires.
+                    drop(timeout_at(until, orders).await);
+                    return Next::Order(None);
+                }
+                Event::Renewal(sent, lease, Ok(true)) => {
+                    self.extend(sent, lease);
+                    *course = self.course(sent, lease, self.terms.renewal.unwrap_or(lease));
+                }
+                Event::Renewal(_, _, Ok(false)) => {
+                    self.lose(LossReason::Gone);
+                    return Next::Lost;
+                }
+                Event::Renewal(_, _, Err(error)) => {
+                    telemetry::renewal_failed();
+                    let left = until.saturating_duration_since(Instant::now());
+                    warn!(key = %self.claim.key(), %error, ?left, "renewal failed; trying again until the lease ends");
+                    course.renew_at = Some(Instant::now() + course.backoff.pause());
+                }
+            }
+        }
     }
 
-    /// What it means if the lease granted at `sent` ends.
-    fn reason_at_end(&self, sent: Instant, lease: Duration) -> LossReason {
-        if self.cut(sent, lease).is_some() { LossReason::MaxHold } else { LossReason::Expired }
+    /// Lets others read as well.
+    async fn downgrade(&mut self) -> Result<Course> {
+        let sent = Instant::now();
+        // A lease that is not renewed is not lengthened by this either.
+        let rest = (self.sent + self.terms.lease).saturating_duration_since(sent);
+        let lease = self.terms.renewal.unwrap_or(rest);
+        let lease = self.cut(sent, lease).unwrap_or(lease).max(Duration::from_millis(1));
+        let reader = self.claim.clone().with_mode(Mode::Read);
+        let limit = self.terms.command_timeout.min(lease);
+        match timeout(limit, self.core.backend.try_acquire(&reader, lease)).await {
+            Ok(Ok(Attempt::Acquired(fence))) if fence == self.fence => {
+                self.claim = reader;
+                self.ticket = None;
+                self.extend(sent, lease);
+                Ok(self.course(sent, lease, lease))
+            }
+            Ok(Ok(_)) => {
+                // Not the hold that we had, so that one has ended.
+                self.lose(LossReason::Gone);
+                Err(Lost::new(self.claim.key().clone(), LossReason::Gone).into())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::new(ErrorKind::OutcomeUnknown, "no reply to the downgrade")),
+        }
+    }
+
+    /// Releases a hold of which nobody knows whether it became a reader.
+    async fn give_up(self) {
+        let (core, reader) = (Arc::clone(&self.core), self.claim.clone().with_mode(Mode::Read));
+        let (until, command_timeout) = (self.validity.until(), self.terms.command_timeout);
+        self.release(None).await;
+        sweep(&core, &reader, until, true, command_timeout).await;
+    }
+
+    fn extend(&self, sent: Instant, lease: Duration) {
+        let until = valid_until(sent, lease);
+        self.validity.extend(self.end.map_or(until, |end| until.min(end)));
+    }
+
+    /// What follows a grant of `lease` at `sent`, with a renewal every third of `pace`.
+    fn course(&self, sent: Instant, lease: Duration, pace: Duration) -> Course {
+        let renewed = self.terms.renewal.unwrap_or(self.terms.lease);
+        let cut = self.cut(sent, lease).is_some();
+        Course {
+            renew_at: self.renewal_time(sent, pace),
+            // Several attempts fit into what is left of the lease.
+            backoff: Backoff::new(Duration::from_millis(50).min(renewed / 20), renewed / 10),
+            reason: if cut { LossReason::MaxHold } else { LossReason::Expired },
+        }
     }
 }

@@ -36,6 +36,13 @@ use crate::owner::Owner;
 /// - `fences_increase`: fences of one key strictly increase, over releases and expiries.
 /// - `watch_wakes`: a watch opened before a release of the key yields after it. It may yield at other times as well.
 /// - `inspect_tells_the_holder`: `inspect` shows owner, fence and remaining lease of the holder, and `None` when free.
+/// - `kinds_exclude_each_other`: whatever the modes, claims of one key exclude each other, except for readers.
+/// - `fair_claims_get_it_in_order`: of fair claims that wait, only the one that came first can acquire.
+/// - `dead_waiters_are_passed_over`: a fair claim, or a waiting writer, that does not try again within a few seconds
+///   no longer stands in the way of others; one that is released stands aside at once.
+/// - `readers_share`: readers hold together, each with a lease of its own.
+/// - `waiting_writer_bars_readers`: while a writer waits, no new reader gets in.
+/// - `writer_may_turn_reader`: an attempt to read by the writer that holds makes it a reader with the same fence.
 /// - `nothing_is_left`: after release or expiry, nothing is stored for the key that would grow with the number of keys.
 #[async_trait]
 pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
@@ -53,7 +60,7 @@ pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
     /// When the backend could not say.
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool>;
 
-    /// Gives the claim up. `false`: the claim did not hold.
+    /// Gives the claim up, also one that only waits. `false`: the claim did not hold.
     ///
     /// # Errors
     ///
@@ -88,13 +95,41 @@ pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
 pub struct Claim {
     key: LockKey,
     owner: Owner,
+    mode: Mode,
+}
+
+/// What a claim wants the lock for. Claims of every mode exclude each other, except for readers among themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Alone, in no particular order.
+    #[default]
+    Exclusive,
+    /// Alone, in the order of arrival among fair claims.
+    Fair,
+    /// Together with other readers. New readers wait while a writer waits.
+    Read,
+    /// Alone.
+    Write,
 }
 
 impl Claim {
-    /// The claim of `owner` on `key`.
+    /// The claim of `owner` on `key`, exclusive.
     #[must_use]
     pub const fn new(key: LockKey, owner: Owner) -> Self {
-        Self { key, owner }
+        Self { key, owner, mode: Mode::Exclusive }
+    }
+
+    /// Changes the mode.
+    #[must_use]
+    pub const fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What the lock is wanted for.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The key that is claimed.
@@ -152,13 +187,15 @@ pub struct Holder {
     owner: Owner,
     fence: Fence,
     remaining: Duration,
+    other_readers: usize,
+    waiting: usize,
 }
 
 impl Holder {
     /// A holder whose lease lasts for another `remaining`.
     #[must_use]
     pub const fn new(owner: Owner, fence: Fence, remaining: Duration) -> Self {
-        Self { owner, fence, remaining }
+        Self { owner, fence, remaining, other_readers: 0, waiting: 0 }
     }
 
     /// The owner.
@@ -177,6 +214,32 @@ impl Holder {
     #[must_use]
     pub const fn remaining(&self) -> Duration {
         self.remaining
+    }
+
+    /// Adds the number of readers that share the lock with this one.
+    #[must_use]
+    pub const fn with_other_readers(mut self, others: usize) -> Self {
+        self.other_readers = others;
+        self
+    }
+
+    /// How many readers share the lock with this one, whose lease ends last.
+    #[must_use]
+    pub const fn other_readers(&self) -> usize {
+        self.other_readers
+    }
+
+    /// Adds the number of waiting claims.
+    #[must_use]
+    pub const fn with_waiting(mut self, waiting: usize) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
+    /// How many claims the backend knows to be waiting: those in a fair queue, and writers that wait for readers.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
     }
 }
 

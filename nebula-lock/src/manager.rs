@@ -9,7 +9,7 @@ use crate::acquire::{Acquire, TryAcquire};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{IntoLockKey, LockKey};
-use crate::lock::{DistributedLock, Holder};
+use crate::lock::{DistributedLock, Holder, Mode};
 use crate::options::Options;
 
 /// Hands out locks: waits for them, renews them, notices their loss and cleans up behind callers that went away.
@@ -106,6 +106,15 @@ impl LockManager {
         self
     }
 
+    /// Lets the callers of this process that wait for the same lock queue for it among themselves, so that one of them
+    /// contends for it on the backend (the default); without it each of them does. It concerns exclusive locks and
+    /// writers that wait.
+    #[must_use]
+    pub const fn with_local_queue(mut self, queue: bool) -> Self {
+        self.options.local_queue = queue;
+        self
+    }
+
     /// Puts `prefix` before every key, behind a prefix that is there already.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl AsRef<str>) -> Self {
@@ -128,6 +137,16 @@ impl LockManager {
     /// ```
     pub fn lock(&self, key: impl IntoLockKey) -> Acquire {
         Acquire::new(self.clone(), self.key(key))
+    }
+
+    /// Asks for a lock that readers share. While a writer waits, no further readers get in.
+    pub fn read(&self, key: impl IntoLockKey) -> Acquire {
+        self.lock(key).mode(Mode::Read)
+    }
+
+    /// Asks for a lock that excludes readers and other writers.
+    pub fn write(&self, key: impl IntoLockKey) -> Acquire {
+        self.lock(key).mode(Mode::Write)
     }
 
     /// Asks for a lock once; `None` if somebody else holds it.

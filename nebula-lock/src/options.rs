@@ -16,6 +16,7 @@ pub(crate) struct Options {
     pub(crate) max_hold: Option<Duration>,
     pub(crate) retry_interval: Duration,
     pub(crate) command_timeout: Duration,
+    pub(crate) local_queue: bool,
 }
 
 impl Default for Options {
@@ -27,6 +28,7 @@ impl Default for Options {
             max_hold: None,
             retry_interval: Duration::from_millis(100),
             command_timeout: Duration::from_secs(3),
+            local_queue: true,
         }
     }
 }
@@ -43,6 +45,7 @@ pub(crate) struct Terms {
     pub(crate) max_hold: Option<Duration>,
     pub(crate) retry_interval: Duration,
     pub(crate) command_timeout: Duration,
+    pub(crate) local_queue: bool,
 }
 
 impl Options {
@@ -64,6 +67,7 @@ impl Options {
             max_hold: self.max_hold,
             retry_interval: self.retry_interval.max(Duration::from_millis(1)),
             command_timeout: self.command_timeout.max(Duration::from_millis(1)),
+            local_queue: self.local_queue,
         })
     }
 }

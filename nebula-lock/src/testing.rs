@@ -20,7 +20,7 @@
 //!     }
 //!
 //!     async fn stored(&self) -> usize {
-//!         self.0.held()
+//!         self.0.keys()
 //!     }
 //! }
 //!
@@ -29,6 +29,7 @@
 
 pub mod contract;
 pub mod handle;
+pub mod kinds;
 
 use std::fmt;
 use std::future::Future;
@@ -73,6 +74,9 @@ macro_rules! conformance_suite {
             exclusion, busy_says_when_to_look_again, same_owner_keeps_its_hold, lease_expires, renew_extends_own_hold,
             renew_never_resurrects, release_frees, release_of_others_is_refused, fences_increase, watch_wakes,
             inspect_tells_the_holder, nothing_is_left);
+        $crate::conformance_suite!(@tests $fixture, kinds:
+            kinds_exclude_each_other, fair_claims_get_it_in_order, dead_waiters_are_passed_over, readers_share,
+            waiting_writer_bars_readers, writer_may_turn_reader, readers_and_writers_at_work, fair_turns_at_work);
         $crate::conformance_suite!(@tests $fixture, handle:
             ping_answers, release_tells_the_outcome, dropped_guard_releases, waiting_callers_get_it_in_turn,
             expired_lock_passes_to_a_waiting_caller, renewed_beyond_its_lease, stolen_lock_is_noticed,

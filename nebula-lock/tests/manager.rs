@@ -168,3 +168,44 @@ fn nothing_panics_without_a_runtime() {
     };
     assert_eq!(kind(result), Some(ErrorKind::ConfigInvalid));
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_one_process_one_caller_contends() {
+    for (queue, most) in [(true, 110), (false, usize::MAX)] {
+        let backend = Faulty::default();
+        let locks = LockManager::new(backend.clone()).with_local_queue(queue);
+        let tasks: Vec<_> = (0..100)
+            .map(|_| {
+                let request = locks.lock("key").wait(100 * SECOND).into_future();
+                tokio::spawn(async { request.await.unwrap().release().await })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), Release::Released);
+        }
+        let attempts = backend.count("acquire");
+        assert!((100..=most).contains(&attempts), "{attempts} attempts for 100 locks");
+        assert!(queue || attempts > 200, "without the queue everybody asks: {attempts}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_the_queue_of_a_process_lets_others_pass() {
+    let locks = LockManager::new(MemoryLock::new());
+    let guard = locks.lock("key").await.unwrap();
+    let patient = tokio::spawn(locks.lock("key").wait(9 * SECOND).into_future());
+    let short = tokio::spawn(locks.lock("key").wait(SECOND).into_future());
+    let aborted = tokio::spawn(locks.lock("key").wait(9 * SECOND).into_future());
+    let last = tokio::spawn(locks.lock("key").wait(9 * SECOND).into_future());
+    assert_eq!(kind(short.await.unwrap()), Some(ErrorKind::WaitTimeout));
+    aborted.abort();
+    assert_eq!(guard.release().await, Release::Released);
+    assert_eq!(patient.await.unwrap().unwrap().release().await, Release::Released);
+    let guard = last.await.unwrap().unwrap();
+    // A lock that is lost is no longer in the way of others of the process, even if its guard is kept.
+    drop(locks.lock("other").lease(SECOND).await.unwrap());
+    let kept = locks.lock("other").lease(SECOND).await.unwrap();
+    assert!(locks.lock("other").wait(5 * SECOND).await.is_ok());
+    assert!(kept.is_lost());
+    drop(guard);
+}

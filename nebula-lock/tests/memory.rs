@@ -20,7 +20,7 @@ impl Fixture for Memory {
     }
 
     async fn stored(&self) -> usize {
-        self.0.held() + self.0.watched()
+        self.0.keys() + self.0.watched()
     }
 }
 

@@ -1,9 +1,18 @@
--- Shows a lock. KEYS: the lock. Returns nothing, or {owner, token, milliseconds until the lease ends}.
-local value = redis.call('GET', KEYS[1])
+-- Shows a lock. KEYS: the lock, the queue, the readers, their tokens, the waiting writers.
+-- Returns nothing, or {owner, token, milliseconds until the lease ends, further readers, known waiters}.
+local lock, queue, readers, tokens, writers = unpack(KEYS)
+local value = redis.call('GET', lock)
 if not value then
   return false
 end
-if string.sub(value, 33, 33) ~= ':' then
+if not is_lock(value) then
   return redis.error_reply('WRONGTYPE the key does not hold a lock')
 end
-return {string.sub(value, 1, 32), tonumber(string.match(value, '^%d+', 34)), redis.call('PTTL', KEYS[1])}
+local waiting = redis.call('ZCARD', queue) + redis.call('ZCOUNT', writers, now, '+inf')
+local owner, token, others = owner_of(value), token_of(value), 0
+if owner == READERS then
+  owner = redis.call('ZREVRANGE', readers, 0, 0)[1]
+  token = tonumber(redis.call('HGET', tokens, owner))
+  others = redis.call('ZCOUNT', readers, '(' .. now, '+inf') - 1
+end
+return {owner, token, redis.call('PTTL', lock), others, waiting}

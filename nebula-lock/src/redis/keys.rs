@@ -14,16 +14,26 @@ const BUCKETS: u64 = 1024;
 pub(super) struct Keys {
     /// The lock itself, and the channel on which its release is announced.
     pub(super) lock: String,
-    pub(super) fence: String,
+    namespace: String,
+    bucket: String,
 }
 
 impl Keys {
     pub(super) fn new(namespace: &str, key: &LockKey) -> Self {
-        let bucket = fnv1a(key.as_str().as_bytes()) % BUCKETS;
-        Self {
-            lock: format!("{namespace}:{VERSION}:{{{bucket:x}}}:{key}"),
-            fence: format!("{namespace}:{VERSION}:fence:{{{bucket:x}}}"),
-        }
+        let namespace = format!("{namespace}:{VERSION}");
+        let bucket = format!("{{{:x}}}", fnv1a(key.as_str().as_bytes()) % BUCKETS);
+        Self { lock: format!("{namespace}:{bucket}:{key}"), namespace, bucket }
+    }
+
+    pub(super) fn fence(&self) -> String {
+        format!("{}:fence:{}", self.namespace, self.bucket)
+    }
+
+    /// A structure beside the lock: `queue`, `alive`, `readers`, `tokens` or `writers`. It stands before the key, since
+    /// a key may end in anything.
+    pub(super) fn part(&self, part: &str) -> String {
+        let key = &self.lock[self.namespace.len()..];
+        format!("{}:{part}{key}", self.namespace)
     }
 }
 
@@ -41,6 +51,7 @@ mod tests {
         assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c, "the published test vector");
         let keys = Keys::new("nebula:lock", &LockKey::new("seat:1").unwrap());
         assert_eq!(keys.lock, "nebula:lock:1:{385}:seat:1");
-        assert_eq!(keys.fence, "nebula:lock:1:fence:{385}");
+        assert_eq!(keys.fence(), "nebula:lock:1:fence:{385}");
+        assert_eq!(keys.part("queue"), "nebula:lock:1:queue:{385}:seat:1");
     }
 }

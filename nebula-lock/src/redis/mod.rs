@@ -2,27 +2,30 @@
 
 mod error;
 mod keys;
+mod scripts;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use nebula_redis::{Script, Subscriber};
+use nebula_redis::{Event, Subscriber, Subscription};
 use redis::aio::ConnectionLike;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Watch};
+use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
 pub(crate) use error::unanswered;
 use keys::Keys;
+use scripts::{
+    ACQUIRE, FAIR_ACQUIRE, FAIR_RELEASE, INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RELEASE, RENEW,
+    WRITE_ACQUIRE, WRITE_RELEASE,
+};
 
-static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new("lock-acquire", include_str!("acquire.lua")));
-static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new("lock-renew", include_str!("renew.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new("lock-release", include_str!("release.lua")));
-static INSPECT: LazyLock<Script> = LazyLock::new(|| Script::new("lock-inspect", include_str!("inspect.lua")));
+/// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Locks on one Redis server (6.2 or newer).
 ///
@@ -80,7 +83,20 @@ where
 {
     async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
         let keys = self.keys(claim.key());
-        let call = ACQUIRE.key(keys.lock).key(keys.fence).arg(claim.owner().to_string()).arg(millis(lease));
+        let call = match claim.mode() {
+            Mode::Exclusive => ACQUIRE.key(&keys.lock).key(keys.fence()),
+            Mode::Fair => {
+                FAIR_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("queue")).key(keys.part("alive"))
+            }
+            Mode::Read => READ_ACQUIRE
+                .key(&keys.lock)
+                .key(keys.fence())
+                .key(keys.part("readers"))
+                .key(keys.part("tokens"))
+                .key(keys.part("writers")),
+            Mode::Write => WRITE_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("writers")),
+        };
+        let call = call.arg(claim.owner().to_string()).arg(millis(lease)).arg(millis(HEARTBEAT));
         let (acquired, number): (bool, i64) = call.invoke(&mut self.connection.clone()).await?;
         // A lock without a lease is none of ours; nobody knows when it ends.
         let number = u64::try_from(number).ok();
@@ -92,35 +108,66 @@ where
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
-        let call = RENEW.key(self.keys(claim.key()).lock).arg(claim.owner().to_string()).arg(millis(lease));
+        let keys = self.keys(claim.key());
+        let call = match claim.mode() {
+            Mode::Exclusive | Mode::Fair | Mode::Write => RENEW.key(&keys.lock),
+            Mode::Read => READ_RENEW.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens")),
+        };
+        let call = call.arg(claim.owner().to_string()).arg(millis(lease));
         Ok(call.invoke(&mut self.connection.clone()).await?)
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {
-        let call = RELEASE.key(self.keys(claim.key()).lock).arg(claim.owner().to_string());
+        let keys = self.keys(claim.key());
+        let call = match claim.mode() {
+            Mode::Exclusive => RELEASE.key(&keys.lock),
+            Mode::Fair => FAIR_RELEASE.key(&keys.lock).key(keys.part("queue")).key(keys.part("alive")),
+            Mode::Read => READ_RELEASE.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens")),
+            Mode::Write => WRITE_RELEASE.key(&keys.lock).key(keys.part("writers")),
+        };
+        let call = call.arg(claim.owner().to_string());
         Ok(call.invoke(&mut self.connection.clone()).await?)
     }
 
     async fn watch(&self, claim: &Claim) -> Result<Watch> {
         let Some(subscriber) = &self.subscriber else { return Ok(Watch::none()) };
         let subscription = subscriber.subscribe(&self.keys(claim.key()).lock).await?;
-        // Every event is a hint: after a reconnect, too, the lock may have become free unheard.
-        Ok(Watch::new(stream::unfold(subscription, async |mut subscription| {
-            subscription.next().await.map(|_| ((), subscription))
+        // In a fair queue only the first one is called, by name.
+        let name = (claim.mode() == Mode::Fair).then(|| claim.owner().to_string());
+        Ok(Watch::new(stream::unfold((subscription, name), async |(mut subscription, name)| {
+            next_hint(&mut subscription, name.as_deref()).await.map(|()| ((), (subscription, name)))
         })))
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
-        let call = INSPECT.key(self.keys(key).lock);
-        let reply: Result<Option<(String, u64, i64)>, _> = call.invoke(&mut self.connection.clone()).await;
-        let Some((owner, fence, rest)) = reply.map_err(Error::from).map_err(unanswered)? else { return Ok(None) };
+        let keys = self.keys(key);
+        let mut call = INSPECT.key(&keys.lock);
+        for part in ["queue", "readers", "tokens", "writers"] {
+            call = call.key(keys.part(part));
+        }
+        let reply: Result<Option<(String, u64, i64, usize, usize)>, _> =
+            call.invoke(&mut self.connection.clone()).await;
+        let reply = reply.map_err(Error::from).map_err(unanswered)?;
+        let Some((owner, fence, rest, others, waiting)) = reply else { return Ok(None) };
         let rest = u64::try_from(rest).map_or(Duration::MAX, Duration::from_millis);
-        Ok(Some(Holder::new(owner.parse()?, Fence::new(fence), rest)))
+        let holder = Holder::new(owner.parse()?, Fence::new(fence), rest);
+        Ok(Some(holder.with_other_readers(others).with_waiting(waiting)))
     }
 
     async fn ping(&self) -> Result<()> {
         let pong: Result<redis::Value, _> = redis::cmd("PING").query_async(&mut self.connection.clone()).await;
         pong.map(drop).map_err(|error| unanswered(nebula_redis::Error::from(error).into()))
+    }
+}
+
+/// Waits for an event that says that the lock may be free for the one with this name.
+async fn next_hint(subscription: &mut Subscription, name: Option<&str>) -> Option<()> {
+    loop {
+        match (subscription.next().await?, name) {
+            (Event::Message { payload, .. }, Some(name)) if payload != "free" && payload != name => {}
+            // After a reconnect, too, the lock may have become free unheard.
+            _ => return Some(()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The embedded backend.
 
+mod slot;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +16,12 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Watch};
+use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
 use crate::owner::Owner;
+use slot::Slot;
+
+/// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Locks within one process. Clones share their locks, as connections to one server do.
 ///
@@ -40,18 +46,12 @@ pub struct MemoryLock {
 
 #[derive(Default)]
 struct Table {
-    held: HashMap<LockKey, Entry>,
-    /// The same holds in the order of their ends, so that abandoned ones are swept without scanning.
-    ends: BTreeSet<(Instant, LockKey)>,
+    slots: HashMap<LockKey, Slot>,
+    /// When to look at which key again, so that what is over is swept without scanning.
+    ends: BTreeSet<(Instant, LockKey, Owner)>,
     /// Who wants to hear about a key; an entry lives as long as its watches.
     watches: HashMap<LockKey, watch::Sender<()>>,
     last_fence: u64,
-}
-
-struct Entry {
-    owner: Owner,
-    fence: Fence,
-    end: Instant,
 }
 
 impl MemoryLock {
@@ -66,7 +66,15 @@ impl MemoryLock {
     pub fn held(&self) -> usize {
         let mut table = self.table.lock();
         table.sweep(Instant::now());
-        table.held.len()
+        table.slots.values().filter(|slot| slot.is_held()).count()
+    }
+
+    /// How many keys anybody holds or waits for.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        let mut table = self.table.lock();
+        table.sweep(Instant::now());
+        table.slots.len()
     }
 
     /// How many keys are being watched by waiting callers.
@@ -79,28 +87,25 @@ impl MemoryLock {
 }
 
 impl Table {
-    /// Removes the holds whose lease has passed.
+    /// Removes what is over.
     fn sweep(&mut self, now: Instant) {
-        while let Some((end, _)) = self.ends.first()
+        while let Some((end, ..)) = self.ends.first()
             && *end <= now
         {
-            if let Some((_, key)) = self.ends.pop_first() {
-                self.held.remove(&key);
-                self.wake(&key);
+            if let Some((_, key, _)) = self.ends.pop_first()
+                && self.slots.get_mut(&key).is_some_and(|slot| slot.prune(now))
+            {
+                self.settle(&key);
             }
         }
     }
 
-    fn hold(&mut self, claim: &Claim, fence: Fence, end: Instant) {
-        let entry = Entry { owner: *claim.owner(), fence, end };
-        if let Some(old) = self.held.insert(claim.key().clone(), entry) {
-            self.ends.remove(&(old.end, claim.key().clone()));
+    /// Something changed that others may wait for.
+    fn settle(&mut self, key: &LockKey) {
+        if self.slots.get(key).is_some_and(Slot::is_empty) {
+            self.slots.remove(key);
         }
-        self.ends.insert((end, claim.key().clone()));
-    }
-
-    fn owned_fence(&self, claim: &Claim) -> Option<Fence> {
-        self.held.get(claim.key()).filter(|entry| entry.owner == *claim.owner()).map(|entry| entry.fence)
+        self.wake(key);
     }
 
     /// One counter for all keys: greater than the clock says, so that tokens kept elsewhere outlive this process.
@@ -123,38 +128,67 @@ impl Table {
 impl DistributedLock for MemoryLock {
     async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
         let now = Instant::now();
+        let end = now + lease;
         let mut table = self.table.lock();
         table.sweep(now);
-        if let Some(entry) = table.held.get(claim.key())
-            && entry.owner != *claim.owner()
-        {
-            return Ok(Attempt::Busy(Busy::new().with_retry_after(entry.end - now)));
+        let (key, owner) = (claim.key(), *claim.owner());
+        let slot = table.slots.entry(key.clone()).or_default();
+        if let Some((fence, old)) = slot.extend(claim, end) {
+            table.ends.remove(&(old, key.clone(), owner));
+            table.ends.insert((end, key.clone(), owner));
+            if claim.mode() == Mode::Read {
+                // It may have been a writer until now.
+                table.wake(key);
+            }
+            return Ok(Attempt::Acquired(fence));
         }
-        let fence = table.owned_fence(claim).unwrap_or_else(|| table.next_fence());
-        table.hold(claim, fence, now + lease);
-        Ok(Attempt::Acquired(fence))
+        if slot.admits(claim) {
+            let fence = table.next_fence();
+            table.slots.entry(key.clone()).or_default().hold(claim, fence, end);
+            table.ends.insert((end, key.clone(), owner));
+            return Ok(Attempt::Acquired(fence));
+        }
+        let dead = now + HEARTBEAT;
+        let heard = slot.wait(claim, dead);
+        let rest = slot.rest(now).unwrap_or(HEARTBEAT);
+        let waits = matches!(claim.mode(), Mode::Fair | Mode::Write);
+        if waits {
+            if let Some(heard) = heard {
+                table.ends.remove(&(heard, key.clone(), owner));
+            }
+            table.ends.insert((dead, key.clone(), owner));
+        }
+        Ok(Attempt::Busy(Busy::new().with_retry_after(if waits { rest.min(HEARTBEAT / 3) } else { rest })))
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
         let now = Instant::now();
+        let end = now + lease;
         let mut table = self.table.lock();
         table.sweep(now);
-        let Some(fence) = table.owned_fence(claim) else { return Ok(false) };
-        table.hold(claim, fence, now + lease);
+        let (key, owner) = (claim.key(), *claim.owner());
+        let Some((_, old)) = table.slots.get_mut(key).and_then(|slot| slot.extend(claim, end)) else {
+            return Ok(false);
+        };
+        table.ends.remove(&(old, key.clone(), owner));
+        table.ends.insert((end, key.clone(), owner));
         Ok(true)
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {
         let mut table = self.table.lock();
         table.sweep(Instant::now());
-        if table.owned_fence(claim).is_none() {
-            return Ok(false);
+        let (key, owner) = (claim.key(), *claim.owner());
+        let Some(slot) = table.slots.get_mut(key) else { return Ok(false) };
+        let end = slot.release(&owner);
+        let waited = slot.stop_waiting(&owner);
+        if let Some(end) = end {
+            table.ends.remove(&(end, key.clone(), owner));
         }
-        if let Some(entry) = table.held.remove(claim.key()) {
-            table.ends.remove(&(entry.end, claim.key().clone()));
+        if end.is_some() || waited {
+            table.settle(key);
         }
-        table.wake(claim.key());
-        Ok(true)
+        Ok(end.is_some())
     }
 
     async fn watch(&self, claim: &Claim) -> Result<Watch> {
@@ -171,7 +205,7 @@ impl DistributedLock for MemoryLock {
         let now = Instant::now();
         let mut table = self.table.lock();
         table.sweep(now);
-        Ok(table.held.get(key).map(|entry| Holder::new(entry.owner, entry.fence, entry.end - now)))
+        Ok(table.slots.get(key).and_then(|slot| slot.holder(now)))
     }
 
     async fn ping(&self) -> Result<()> {
@@ -181,6 +215,6 @@ impl DistributedLock for MemoryLock {
 
 impl fmt::Debug for MemoryLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryLock").field("held", &self.table.lock().held.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryLock").field("keys", &self.table.lock().slots.len()).finish_non_exhaustive()
     }
 }

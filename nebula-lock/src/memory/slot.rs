@@ -1,0 +1,119 @@
+//! What is known of one key: who holds it and who waits for it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::fence::Fence;
+use crate::lock::{Claim, Holder, Mode};
+use crate::owner::Owner;
+
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// One, or several readers.
+    holds: Vec<Hold>,
+    /// Fair claims in the order of arrival.
+    queue: Vec<Waiter>,
+    /// Writers that wait; readers keep out of their way.
+    writers: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    owner: Owner,
+    fence: Fence,
+    end: Instant,
+    reads: bool,
+}
+
+/// A claim that waits, and when it counts as dead unless it tries again.
+#[derive(Debug)]
+struct Waiter {
+    owner: Owner,
+    end: Instant,
+}
+
+impl Slot {
+    /// Forgets holds and waiters whose time is over; tells whether there were any.
+    pub(super) fn prune(&mut self, now: Instant) -> bool {
+        let before = self.len();
+        self.holds.retain(|hold| hold.end > now);
+        self.queue.retain(|waiter| waiter.end > now);
+        self.writers.retain(|waiter| waiter.end > now);
+        self.len() < before
+    }
+
+    fn len(&self) -> usize {
+        self.holds.len() + self.queue.len() + self.writers.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// Lets the claim's own hold last until `end`; tells its fence and when it would have ended. A writer that asks to
+    /// read becomes a reader.
+    pub(super) fn extend(&mut self, claim: &Claim, end: Instant) -> Option<(Fence, Instant)> {
+        let hold = self.holds.iter_mut().find(|hold| hold.owner == *claim.owner())?;
+        hold.reads |= claim.mode() == Mode::Read;
+        Some((hold.fence, std::mem::replace(&mut hold.end, end)))
+    }
+
+    /// Whether the claim can have the key now.
+    pub(super) fn admits(&self, claim: &Claim) -> bool {
+        match claim.mode() {
+            Mode::Exclusive | Mode::Write => self.holds.is_empty(),
+            Mode::Fair => self.holds.is_empty() && self.queue.first().is_none_or(|first| first.owner == *claim.owner()),
+            Mode::Read => self.holds.iter().all(|hold| hold.reads) && self.writers.is_empty(),
+        }
+    }
+
+    pub(super) fn hold(&mut self, claim: &Claim, fence: Fence, end: Instant) {
+        self.stop_waiting(claim.owner());
+        self.holds.push(Hold { owner: *claim.owner(), fence, end, reads: claim.mode() == Mode::Read });
+    }
+
+    /// Notes that the claim waits, until `end` unless it is heard of again; tells which end was noted before.
+    pub(super) fn wait(&mut self, claim: &Claim, end: Instant) -> Option<Instant> {
+        let waiters = match claim.mode() {
+            Mode::Fair => &mut self.queue,
+            Mode::Write => &mut self.writers,
+            Mode::Exclusive | Mode::Read => return None,
+        };
+        match waiters.iter_mut().find(|waiter| waiter.owner == *claim.owner()) {
+            Some(waiter) => Some(std::mem::replace(&mut waiter.end, end)),
+            None => {
+                waiters.push(Waiter { owner: *claim.owner(), end });
+                None
+            }
+        }
+    }
+
+    /// Removes the claim's hold, and tells when it would have ended.
+    pub(super) fn release(&mut self, owner: &Owner) -> Option<Instant> {
+        let place = self.holds.iter().position(|hold| hold.owner == *owner)?;
+        Some(self.holds.swap_remove(place).end)
+    }
+
+    pub(super) fn stop_waiting(&mut self, owner: &Owner) -> bool {
+        let before = self.len();
+        self.queue.retain(|waiter| waiter.owner != *owner);
+        self.writers.retain(|waiter| waiter.owner != *owner);
+        self.len() < before
+    }
+
+    /// How long the hold that ends last still lasts.
+    pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        self.holds.iter().map(|hold| hold.end - now).max()
+    }
+
+    pub(super) fn holder(&self, now: Instant) -> Option<Holder> {
+        let last = self.holds.iter().max_by_key(|hold| hold.end)?;
+        let holder = Holder::new(last.owner, last.fence, last.end - now);
+        Some(holder.with_other_readers(self.holds.len() - 1).with_waiting(self.queue.len() + self.writers.len()))
+    }
+}

@@ -1,0 +1,24 @@
+-- Takes a free lock for writing, or bars new readers while waiting for it.
+-- KEYS: the lock, the fence counter, the waiting writers by the time at which they count as dead.
+-- ARGV: owner, lease, and that time for waiters, in milliseconds. Returns as acquire.lua does.
+local lock, counter, writers = unpack(KEYS)
+local me, lease, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local value = redis.call('GET', lock)
+if not is_lock(value) then
+  return redis.error_reply('WRONGTYPE the key does not hold a lock')
+end
+if owner_of(value) == me then
+  redis.call('ZREM', writers, me)
+  redis.call('PEXPIRE', lock, lease)
+  return {1, token_of(value)}
+end
+if not value then
+  redis.call('ZREM', writers, me)
+  local token = mint(counter)
+  redis.call('SET', lock, string.format('%s:%.0f', me, token), 'PX', lease)
+  return {1, token}
+end
+redis.call('ZADD', writers, now + window, me)
+redis.call('PEXPIRE', writers, window)
+mark(lock, value)
+return {0, rest_of(lock, window)}
