@@ -405,7 +405,7 @@ async fn a_refresh_cancelled_after_the_exchange_can_be_repeated() {
         let (sessions, token) = (sessions.clone(), first.refresh_token.clone());
         async move { refresh(&sessions, &token).await }
     });
-    store.rotated.notified().await;
+    tokio::time::timeout(Duration::from_secs(30), store.rotated.notified()).await.expect("the exchange happens");
     stalled.abort();
     assert!(stalled.await.unwrap_err().is_cancelled());
     store.stall_after_rotation.store(false, Ordering::SeqCst);

@@ -41,9 +41,13 @@ async fn child(folder: &Path) {
     let sessions = sessions(folder).await;
     let token = SecretString::from(fs::read_to_string(folder.join("token")).unwrap());
     fs::write(folder.join(format!("ready-{}", std::process::id())), "").unwrap();
-    while !folder.join("go").exists() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    tokio::time::timeout(Duration::from_secs(120), async {
+        while !folder.join("go").exists() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("the parent gives the word within two minutes");
     let refreshers: Vec<_> = (0..REFRESHERS_PER_CHILD)
         .map(|_| {
             let (sessions, token) = (sessions.clone(), token.clone());
