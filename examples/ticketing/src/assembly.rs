@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use nebula_delay_queue::{DelayQueue, SqlDelayQueue};
-use nebula_lock::{LockManager, MemoryLock};
+use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, SqlDelayQueue};
+use nebula_lock::{LockManager, RedisLock};
 use sea_orm::SqlxSqliteConnector;
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,9 +11,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{App, Inner},
     audit::Auditor,
-    config::{Config, secret},
+    config::{Config, Provider, secret},
     folder, http,
-    inventory::{Inventory, MemoryLedger},
+    inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
     order::Orders,
     outbox::{Outbox, Timeouts},
     payment::{Payments, mock::MockProvider},
@@ -24,6 +24,9 @@ use crate::{
     workers,
 };
 
+/// Why the platform cannot be put together, for the person who starts it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// Opens the database, connects what works on it, and starts what runs beside the requests.
 ///
 /// `address` is where the server listens: the mock payment provider sends its notifications there.
@@ -31,7 +34,7 @@ use crate::{
 /// # Errors
 ///
 /// A part cannot be opened or reached; the text names it.
-pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failure> {
     http::exporter()?;
     let folder = folder::hold(&config.data, config.embedded())?;
     let database = Database::open(&config.database_path()).await?;
@@ -41,17 +44,17 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Box<dy
     let tasks = TaskTracker::new();
     let stopping = CancellationToken::new();
 
-    // nebula-lock: who may rebuild a ledger, who sweeps.
-    let locks = LockManager::new(MemoryLock::new()).with_prefix("ticketing:");
-    // nebula-delay-queue: the outbox, and the time-outs of orders, in the transactions of the database.
+    // nebula-delay-queue: the outbox, in the transactions of the database.
     SqlDelayQueue::migrate(&database.queue).await?;
     let messages = SqlDelayQueue::new(database.queue.clone());
     let outbox = DelayQueue::new(messages.clone());
-    let timeouts = DelayQueue::new(messages.clone());
+    // Where processes may have to share: seats, locks, and the time-outs of orders.
+    let Shared { ledger, locks, timeouts, armed } = match config.ledger.provider {
+        Provider::Memory => embedded(&config, &messages).await?,
+        Provider::Redis => on_redis(&config, &messages).await?,
+    };
 
-    let ledger = Arc::new(MemoryLedger::default());
     let inventory = Inventory::new(ledger, locks.clone(), database.clone(), stopping.clone());
-    let armed = Timeouts::Database(messages.clone());
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payments = Payments::new(database.clone(), Arc::new(mock_provider.clone()), Outbox::new(messages));
@@ -81,11 +84,58 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Box<dy
     }))
 }
 
-fn mock_provider(
-    config: &Config,
-    database: &Database,
-    mut address: SocketAddr,
-) -> Result<MockProvider, Box<dyn std::error::Error + Send + Sync>> {
+/// What processes may have to share.
+struct Shared {
+    ledger: Arc<dyn SeatLedger>,
+    /// Who may rebuild a ledger, who sweeps.
+    locks: LockManager,
+    /// Delivers the time-outs of orders.
+    timeouts: DelayQueue,
+    /// Arms them.
+    armed: Timeouts,
+}
+
+/// Everything in this process and in the database.
+async fn embedded(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, Failure> {
+    let (timeouts, armed) = match config.delay_queue.provider()? {
+        QueueProvider::Redis => detached(config.delay_queue.connect().await?),
+        _ => in_database(config, messages),
+    };
+    let locks = config.lock.connect().await?.with_prefix("ticketing:");
+    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed })
+}
+
+/// Everything that several processes share on one Redis server, under names of this platform.
+async fn on_redis(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, Failure> {
+    let platform = secret::platform_id(&config.data)?;
+    let redis = &config.redis;
+    let connection = redis.connect().await?;
+    let ledger = RedisLedger::new(redis.pinned_manager()?, redis.subscriber()?).with_prefix(format!("{platform}:v1:"));
+    let locks = RedisLock::new(connection.clone())
+        .with_subscriber(redis.subscriber()?)
+        .with_namespace(format!("{platform}:lock"));
+    let locks = config.lock.connect_with(locks)?;
+    let (timeouts, armed) = match config.delay_queue.provider()? {
+        QueueProvider::Redis => {
+            let backend = RedisDelayQueue::new(connection)
+                .with_subscriber(redis.subscriber()?)
+                .with_key_prefix(&format!("{platform}:queue"));
+            detached(config.delay_queue.connect_with(backend))
+        }
+        _ => in_database(config, messages),
+    };
+    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed })
+}
+
+fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {
+    (queue.clone(), Timeouts::Detached(queue))
+}
+
+fn in_database(config: &Config, messages: &SqlDelayQueue) -> (DelayQueue, Timeouts) {
+    (config.delay_queue.connect_with(messages.clone()), Timeouts::Database(messages.clone()))
+}
+
+fn mock_provider(config: &Config, database: &Database, mut address: SocketAddr) -> Result<MockProvider, Failure> {
     let secret = match &config.payment.mock_secret {
         Some(secret) => secret.clone(),
         None => secret::load_or_create(&config.data, secret::MOCK_PAYMENT)?,

@@ -27,6 +27,17 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct FolderLock(#[allow(dead_code, reason = "the open file is the lock")] File);
 
+/// Makes the folder if need be.
+///
+/// # Errors
+///
+/// [`FolderError::Unusable`].
+pub fn make(folder: &Path) -> Result<(), FolderError> {
+    // Password hashes and secrets live here: nobody else's business.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| FolderError::Unusable(folder.to_owned(), error))
+}
+
 /// Makes the folder if need be and takes it: for this process alone, or together with others that share it.
 ///
 /// # Errors
@@ -34,8 +45,7 @@ pub struct FolderLock(#[allow(dead_code, reason = "the open file is the lock")] 
 /// [`FolderError`].
 pub fn hold(folder: &Path, alone: bool) -> Result<FolderLock, FolderError> {
     let unusable = |error| FolderError::Unusable(folder.to_owned(), error);
-    // Password hashes and secrets live here: nobody else's business.
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    make(folder)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

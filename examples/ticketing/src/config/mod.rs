@@ -8,7 +8,9 @@ pub mod secret;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use nebula_auth::{AuthConfig, JwtConfig};
+use nebula_delay_queue::DelayQueueConfig;
 use nebula_lock::LockConfig;
+use nebula_redis::RedisConfig;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
@@ -27,8 +29,13 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Who decides which seat is free.
     pub ledger: LedgerConfig,
-    /// Locks; they live where the ledger lives.
+    /// The Redis server of everything that lives on Redis.
+    pub redis: RedisConfig,
+    /// Locks. They live on the server of `redis` when the ledger does, and in this process otherwise.
     pub lock: LockConfig,
+    /// Time-outs of orders. With the provider `redis` they live on the server of `redis`; otherwise in the platform's
+    /// database, where they commit with their order.
+    pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
     /// Limits of the HTTP server.
@@ -37,6 +44,10 @@ pub struct Config {
     pub sales: SalesConfig,
     /// The payment provider.
     pub payment: PaymentConfig,
+    /// Log lines.
+    pub log: LogConfig,
+    /// Whether an empty database is filled with demo shows and accounts.
+    pub demo: bool,
 }
 
 /// The database.
@@ -102,6 +113,41 @@ pub struct PaymentConfig {
     pub mock_secret: Option<secrecy::SecretString>,
 }
 
+/// Log lines on standard error.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// What is written, in the syntax of `RUST_LOG`.
+    pub filter: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl LogConfig {
+    /// For commands that talk to a person themselves.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self { filter: "error".to_owned(), ..Self::default() }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "warn,ticketing=info".to_owned(), format: LogFormat::Text }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -110,11 +156,15 @@ impl Default for Config {
             data: PathBuf::from("data"),
             database: DatabaseConfig::default(),
             ledger: LedgerConfig::default(),
+            redis: RedisConfig::default(),
             lock: LockConfig::default(),
+            delay_queue: DelayQueueConfig::default(),
             auth: auth(),
             http: HttpConfig::default(),
             sales: SalesConfig::default(),
             payment: PaymentConfig::default(),
+            log: LogConfig::default(),
+            demo: true,
         }
     }
 }

@@ -14,8 +14,21 @@ use secrecy::SecretString;
 pub const AUTH: &str = "auth.secret";
 /// The key that signs the mock payment provider's notifications.
 pub const MOCK_PAYMENT: &str = "mock-payment.secret";
+/// Not secret, but made and shared in the same way: tells platforms apart that use one Redis server.
+const PLATFORM: &str = "platform.id";
 /// All of them.
-pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT];
+pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, PLATFORM];
+
+/// What this platform's names on shared servers begin with.
+///
+/// # Errors
+///
+/// As [`load_or_create`].
+pub fn platform_id(folder: &Path) -> io::Result<String> {
+    let random = load_or_create(folder, PLATFORM)?;
+    let digest = crate::show::store::sha256(secrecy::ExposeSecret::expose_secret(&random).as_bytes());
+    Ok(format!("ticketing-{}", digest.get(..12).unwrap_or_default()))
+}
 
 /// The secret in `folder/name`, made of 48 random bytes when the file does not exist. Only the owner may read it.
 ///

@@ -68,6 +68,26 @@ impl Accounts {
         .transpose()
     }
 
+    pub(super) async fn count(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&self.database.read).await?)
+    }
+
+    pub(super) async fn set_hash(&self, user: UserId, hash: PasswordHash) -> Result<()> {
+        self.database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
+                        .bind(hash.expose())
+                        .bind(user)
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
     pub(super) async fn taken(&self, email: &str) -> Result<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE email = ?")
             .bind(email)

@@ -122,6 +122,56 @@ impl Users {
         Ok(user)
     }
 
+    /// Number of accounts.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn count(&self) -> Result<i64> {
+        self.0.accounts.count().await
+    }
+
+    /// Makes a demo account unless it exists, and answers its password if it is known: `well_known`, or, when
+    /// strangers can reach the server, a random one that replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Busy`], or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The account may exist with a password that nobody saw; remove it or reset the platform.
+    pub async fn ensure_demo_account(
+        &self,
+        email: &str,
+        name: &str,
+        role: Role,
+        well_known: &str,
+        reachable: bool,
+    ) -> Result<Option<String>> {
+        let password = if reachable { random_password() } else { well_known.to_owned() };
+        match self.register(email.to_owned(), name.to_owned(), password.clone().into(), role).await {
+            Ok(_) => return Ok(Some(password)),
+            Err(problem) if problem.code == Code::EmailTaken => {}
+            Err(problem) => return Err(problem),
+        }
+        match self.login(email, well_known.into()).await {
+            Ok(_) if !reachable => Ok(Some(password)),
+            Ok(user) => {
+                let hashed = self.0.auth.passwords.hash(password.clone().into()).await.map_err(failed)?;
+                let hash = hashed.into_result().map_err(password_refused)?;
+                self.0.accounts.set_hash(user.id, hash).await?;
+                Ok(Some(password))
+            }
+            Err(problem) if problem.code == Code::WrongCredentials => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
     /// Checks a password. Takes as long for an unknown address as for a wrong password.
     ///
     /// # Errors
@@ -233,6 +283,13 @@ impl Users {
     pub async fn health(&self) -> Result<()> {
         self.0.auth.sessions.health().await.map_err(failed)
     }
+}
+
+/// Eighty random bits, in letters that are hard to mistake for each other.
+fn random_password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
+    let letters: Vec<_> = rand::random::<[u8; 16]>().iter().map(|byte| LETTERS[usize::from(byte % 32)]).collect();
+    letters.chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-")
 }
 
 fn password_refused(refusal: PasswordRefusal) -> Problem {

@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Config, ConfigError},
+    import, rush,
+};
+
+/// A ticketing platform in one program. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "ticketing", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the shop (the default).
+    Serve(ServeArgs),
+    /// Import real data.
+    Import {
+        /// What to import.
+        #[command(subcommand)]
+        what: Import,
+    },
+    /// Rehearse a flash sale and check that nothing was sold twice.
+    Rush(rush::RushArgs),
+    /// Remove the platform's data and start over with the next `serve`.
+    Reset(ResetArgs),
+}
+
+/// What can be imported.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// A seating plan of the pretix seating-plan editor (JSON), put on sale at once. A server may be running.
+    SeatingPlan(Box<import::Args>),
+}
+
+/// Where configuration and data are.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CommonArgs {
+    /// Configuration file (YAML); see config/redis.yaml for all keys.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder [default: data].
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+}
+
+/// How to serve.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Address and port to listen on [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Port to listen on; 0 takes any free one.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// What to reset.
+#[derive(Args, Clone, Debug)]
+pub struct ResetArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl CommonArgs {
+    /// The configuration from all sources.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = config::load(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+impl ServeArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = self.common.load()?;
+        if let Some(listen) = self.listen {
+            config.listen = listen;
+        }
+        if let Some(port) = self.port {
+            config.listen.set_port(port);
+        }
+        Ok(config)
+    }
+}
+
+/// Any failure, for the person at the terminal.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Does what the command line says. The answer is the exit code of the process.
+///
+/// # Errors
+///
+/// What went wrong, for the person at the terminal.
+///
+/// # Cancel safety
+///
+/// Dropping the future breaks off what is in progress.
+pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
+    use std::process::ExitCode;
+
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => {
+            let config = args.load()?;
+            crate::telemetry::init(&config.log)?;
+            crate::serve::serve(config).await?;
+        }
+        Command::Import { what: Import::SeatingPlan(args) } => {
+            crate::telemetry::init(&config::LogConfig::quiet())?;
+            import::run(&args).await?;
+        }
+        Command::Rush(args) => {
+            crate::telemetry::init(&config::LogConfig::quiet())?;
+            let json = args.json;
+            let report = rush::run(args).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{report}");
+            }
+            return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Reset(args) => reset(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reset(args: &ResetArgs) -> Result<(), Failure> {
+    use std::io::{BufRead, IsTerminal, Write};
+
+    let config = args.common.load()?;
+    let folder = config.data.display();
+    if !config.data.exists() {
+        println!("There is no data in {folder}.");
+        return Ok(());
+    }
+    if !args.yes {
+        if !std::io::stdin().is_terminal() {
+            return Err("nobody is there to be asked: add --yes to remove the data".into());
+        }
+        print!("Remove all accounts, shows and orders in {folder}? [y/N] ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+            println!("Nothing was removed.");
+            return Ok(());
+        }
+    }
+    crate::folder::clear(&config.data, &config.database_path())?;
+    println!("Removed. The next start begins afresh.");
+    Ok(())
+}

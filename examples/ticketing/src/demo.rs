@@ -1,0 +1,159 @@
+//! What a newcomer finds at the first start: a theatre, a show on sale, a sale that is about to open, two accounts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sqlx::SqliteConnection;
+
+use crate::{
+    app::App,
+    clock::Millis,
+    ids::{PlanId, SessionId},
+    import::{Findings, plan},
+    money::{Currency, Money},
+    problem::{Problem, Result},
+    show::store::{self, NewSession, NewShow},
+    user::Role,
+};
+
+/// The account that buys.
+pub const BUYER_EMAIL: &str = "buyer@example.com";
+/// The account that looks after the platform.
+pub const ADMIN_EMAIL: &str = "admin@example.com";
+/// Password of both, as long as only this machine can reach the server.
+pub const PASSWORD: &str = "seats please";
+
+/// The plan is a sample of the import format, too.
+const PLAN: &str = include_str!("../demo/nebula-grand-theatre.json");
+const VENUE: &str = "Nebula Grand Theatre";
+const FLASH: &str = "Nebula Live: One Night Only";
+/// How long after a start the flash sale opens.
+const COUNTDOWN: Duration = Duration::from_secs(2 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A password to print.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// E-mail address.
+    pub email: &'static str,
+    /// Role.
+    pub role: Role,
+    /// The password; `None` when it was printed at an earlier start and is known to its owner only.
+    pub password: Option<String>,
+}
+
+/// Loads the demo unless the database has accounts already, and answers the accounts to print.
+///
+/// `reachable`: others than this machine can reach the server. Well-known passwords are replaced by random ones then.
+///
+/// # Errors
+///
+/// The database failed.
+///
+/// # Cancel safety
+///
+/// The demo is loaded whole or not at all; accounts may be missing, and are made at the next start.
+pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
+    if app.users.count().await? == 0 {
+        app.database.write.run(|connection| Box::pin(shows(connection))).await?;
+    } else if app.config.embedded() {
+        // Whoever starts the program finds the countdown, until somebody has bought something. Not where other
+        // processes may be serving: the sale would close under their buyers.
+        app.database.write.run(|connection| Box::pin(restart_countdown(connection))).await?;
+    }
+    let mut accounts = Vec::new();
+    for (email, name, role) in [(BUYER_EMAIL, "Demo Buyer", Role::Buyer), (ADMIN_EMAIL, "Demo Admin", Role::Admin)] {
+        let password = app.users.ensure_demo_account(email, name, role, PASSWORD, reachable).await?;
+        accounts.push(Account { email, role, password });
+    }
+    Ok(accounts)
+}
+
+async fn shows(connection: &mut SqliteConnection) -> Result<()> {
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM venues WHERE name = ?")
+        .bind(VENUE)
+        .fetch_one(&mut *connection)
+        .await?;
+    if known > 0 {
+        return Ok(());
+    }
+    let mut findings = Findings::default();
+    let plan = plan::read(PLAN.as_bytes(), &mut findings).ok_or_else(|| Problem::internal(findings.to_string()))?;
+    let venue = store::venue(connection, VENUE, "Shanghai · 上海", "1 Stardust Road").await?;
+    let plan = store::insert_plan(connection, venue, &plan, |_| {}).await?;
+
+    let opera = NewShow {
+        title: "The Peony Pavilion".to_owned(),
+        title_zh: "牡丹亭".to_owned(),
+        description: "Kunqu opera in one evening: a dream of love that death does not end.".to_owned(),
+        description_zh: "一晚看尽的昆曲经典：情不知所起，一往而深。".to_owned(),
+        hidden: false,
+    };
+    let show = store::insert_show(connection, &opera).await?;
+    let now = Millis::now();
+    for days in [30, 31, 37] {
+        let session = session(show, plan, evening(now, days), now, 10, [880, 780, 580, 380, 180]);
+        store::insert_session(connection, &session).await?;
+    }
+    let concert = NewShow {
+        title: FLASH.to_owned(),
+        title_zh: "星云现场：仅此一夜".to_owned(),
+        description: "One concert, every seat at half price. The sale opens two minutes after the server's start."
+            .to_owned(),
+        description_zh: "仅演一场，全场半价。服务器启动两分钟后开售。".to_owned(),
+        hidden: false,
+    };
+    let show = store::insert_show(connection, &concert).await?;
+    let session = session(show, plan, evening(now, 60), now.plus(COUNTDOWN), 4, [440, 390, 290, 190, 90]);
+    store::insert_session(connection, &session).await?;
+    Ok(())
+}
+
+fn session(
+    show: crate::ids::ShowId,
+    plan: PlanId,
+    starts_at: Millis,
+    opens_at: Millis,
+    seats_per_user: u32,
+    yuan: [i64; 5],
+) -> NewSession {
+    let categories = ["Box", "Premium", "Stalls", "Side stalls", "Balcony"];
+    let price = |yuan: i64| Money { minor: yuan * 100, currency: Currency::CNY };
+    NewSession {
+        show,
+        plan,
+        starts_at,
+        sale_opens_at: opens_at,
+        sale_closes_at: starts_at,
+        hold: Duration::from_secs(15 * 60),
+        seats_per_user,
+        prices: BTreeMap::from_iter(categories.map(str::to_owned).into_iter().zip(yuan.map(price))),
+    }
+}
+
+/// 19:30 in Shanghai, so many days from now.
+fn evening(now: Millis, days: u32) -> Millis {
+    let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
+    let half_past_eleven_utc = Duration::from_secs((11 * 60 + 30) * 60);
+    Millis(now.0 - now.0.rem_euclid(day)).plus(DAY * days).plus(half_past_eleven_utc)
+}
+
+async fn restart_countdown(connection: &mut SqliteConnection) -> Result<()> {
+    let now = Millis::now();
+    let session: Option<SessionId> = sqlx::query_scalar(
+        "SELECT id FROM sessions WHERE show_id IN (SELECT id FROM shows WHERE title = ?) AND sale_opens_at < ? \
+         AND sale_closes_at > ? AND NOT EXISTS (SELECT 1 FROM orders WHERE session_id = sessions.id)",
+    )
+    .bind(FLASH)
+    .bind(now.0)
+    .bind(now.plus(DAY).0)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(session) = session {
+        sqlx::query("UPDATE sessions SET sale_opens_at = ? WHERE id = ?")
+            .bind(now.plus(COUNTDOWN).0)
+            .bind(session)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! The platform as a client of the rush sees it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Pause before a request is repeated.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Speaks to one or several servers of one platform.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    client: Client,
+    urls: Arc<[String]>,
+    next: Arc<AtomicUsize>,
+    deadline: Instant,
+}
+
+/// A request that came to nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// A refusal with its code.
+    #[error("{status} {code}: {detail}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The problem's code.
+        code: String,
+        /// The problem's text.
+        detail: String,
+        /// The problem.
+        body: Value,
+    },
+    /// No server answered until the deadline; the last cause.
+    #[error("no answer until the deadline: {0}")]
+    Deadline(String),
+    /// The answer is not what was agreed.
+    #[error("unexpected answer: {0}")]
+    Unexpected(String),
+}
+
+impl Failure {
+    /// The problem's code, if it is one.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// What was prepared for the rush.
+#[derive(Deserialize)]
+pub(super) struct Rehearsal {
+    pub(super) session_id: String,
+    pub(super) seats: Vec<String>,
+    pub(super) buyers: Vec<Account>,
+}
+
+/// A signed-in buyer.
+#[derive(Deserialize)]
+pub(super) struct Account {
+    pub(super) access_token: SecretString,
+}
+
+/// How a question was answered.
+pub(super) struct Answer<T> {
+    pub(super) result: Result<T, Failure>,
+    /// Attempts whose answer was lost or asked for patience.
+    pub(super) repeated: u32,
+    /// How long the last attempt took.
+    pub(super) took: Duration,
+}
+
+impl Api {
+    pub(super) fn new(urls: &[String], deadline: Instant) -> Result<Self, Failure> {
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(ANSWER)
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+        let urls = urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+        Ok(Self { client, urls, next: Arc::default(), deadline })
+    }
+
+    pub(super) async fn login(&self, email: &str, password: &SecretString) -> Result<SecretString, Failure> {
+        let body = json!({"email": email, "password": password.expose_secret()});
+        let answer: Value =
+            self.ask(|url| self.client.post(format!("{url}/api/v1/auth/login")).json(&body)).await.result?;
+        let token = answer.pointer("/tokens/access_token").and_then(Value::as_str);
+        Ok(token.ok_or_else(|| Failure::Unexpected("a login without a token".to_owned()))?.into())
+    }
+
+    pub(super) async fn prepare(
+        &self,
+        admin: &SecretString,
+        users: u32,
+        seats: u32,
+        hold_seconds: u64,
+    ) -> Result<Rehearsal, Failure> {
+        let body = json!({"users": users, "seats": seats, "hold_seconds": hold_seconds});
+        let path = "/api/v1/admin/rehearsals";
+        // One attempt, and time for it: preparing twice would do no harm but take as long again.
+        let request = self.client.post(format!("{}{path}", self.urls[0])).timeout(Duration::from_secs(120));
+        let request = request.bearer_auth(admin.expose_secret()).json(&body);
+        read(request).await.map_err(Broken::into_failure)
+    }
+
+    pub(super) async fn seats(&self, session: &str) -> Result<Value, Failure> {
+        self.ask(|url| self.client.get(format!("{url}/api/v1/sessions/{session}/seats"))).await.result
+    }
+
+    pub(super) async fn order(&self, token: &SecretString, session: &str, seat: &str, key: &str) -> Answer<Value> {
+        let body = json!({"session_id": session, "seats": [seat]});
+        self.ask(|url| self.request(Method::POST, url, "/orders", token).header("Idempotency-Key", key).json(&body))
+            .await
+    }
+
+    /// Begins to pay and answers the path of the provider's page.
+    pub(super) async fn pay(&self, token: &SecretString, order: &str) -> Result<String, Failure> {
+        let path = format!("/orders/{order}/pay");
+        let answer: Value = self.ask(|url| self.request(Method::POST, url, &path, token)).await.result?;
+        let url = answer.pointer("/payment/pay_url").and_then(Value::as_str);
+        Ok(url.ok_or_else(|| Failure::Unexpected("a payment without a page".to_owned()))?.to_owned())
+    }
+
+    /// Presses "pay" on the provider's page.
+    pub(super) async fn approve(&self, pay_url: &str) -> Result<(), Failure> {
+        let answer: Answer<Value> = self.ask(|url| self.client.post(format!("{url}{pay_url}/approve"))).await;
+        answer.result.map(|_charge| ())
+    }
+
+    /// The state of an order.
+    pub(super) async fn state(&self, token: &SecretString, order: &str) -> Result<String, Failure> {
+        let path = format!("/orders/{order}");
+        let answer: Value = self.ask(|url| self.request(Method::GET, url, &path, token)).await.result?;
+        Ok(answer["state"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What each server says of the session once nothing is held any more, or after `rest`.
+    pub(super) async fn audit_at_rest(
+        &self,
+        admin: &SecretString,
+        session: &str,
+        rest: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let until = Instant::now() + rest;
+        let path = format!("/admin/sessions/{session}/audit");
+        loop {
+            let mut audits: Vec<Value> = Vec::new();
+            for url in self.urls.iter() {
+                audits.push(self.ask(|_| self.request(Method::GET, url, &path, admin)).await.result?);
+            }
+            let resting = |audit: &Value| audit["sound"] == true && audit["database"]["locked"] == 0;
+            if audits.iter().all(resting) || Instant::now() > until {
+                return Ok(audits);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    fn request(&self, method: Method, url: &str, path: &str, token: &SecretString) -> RequestBuilder {
+        self.client.request(method, format!("{url}/api/v1{path}")).bearer_auth(token.expose_secret())
+    }
+
+    /// Asks the servers in turn until one answers for good.
+    async fn ask<T: DeserializeOwned>(&self, request: impl Fn(&str) -> RequestBuilder) -> Answer<T> {
+        let mut repeated = 0;
+        loop {
+            let url = &self.urls[self.next.fetch_add(1, Ordering::Relaxed) % self.urls.len()];
+            let started = Instant::now();
+            let result = match read(request(url)).await {
+                Err(Broken::Again(_)) if Instant::now() < self.deadline => {
+                    repeated += 1;
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                result => result.map_err(Broken::into_failure),
+            };
+            return Answer { result, repeated, took: started.elapsed() };
+        }
+    }
+}
+
+enum Broken {
+    /// An answer for good.
+    Refused(Failure),
+    /// The answer was lost, or was "try again".
+    Again(String),
+}
+
+impl Broken {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Refused(failure) => failure,
+            Self::Again(cause) => Failure::Deadline(cause),
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Broken> {
+    let reply = request.send().await.map_err(|error| Broken::Again(crate::problem::chain(&error)))?;
+    let status = reply.status();
+    let body = reply.bytes().await.map_err(|error| Broken::Again(crate::problem::chain(&error)))?;
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|error| Broken::Refused(Failure::Unexpected(error.to_string())));
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let (code, detail) = (text("code"), text("detail"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
+        return Err(Broken::Again(format!("{status} {code}: {detail}")));
+    }
+    Err(Broken::Refused(Failure::Refused { status: status.as_u16(), code, detail, body }))
+}

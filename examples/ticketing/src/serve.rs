@@ -1,0 +1,122 @@
+//! `ticketing serve`.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    app::App,
+    assembly,
+    config::Config,
+    demo,
+    http::{Server, exporter},
+    problem::{Problem, chain},
+    user::Role,
+};
+
+/// Opens everything, says where it is, and serves until a signal to stop.
+///
+/// # Errors
+///
+/// What could not be opened.
+///
+/// # Cancel safety
+///
+/// Dropping the future breaks off what is in progress.
+pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let server = Server::bind(config.listen)?;
+    let address = server.address();
+    let app = assembly::assemble(config, address).await?;
+    let accounts = if app.config.demo { demo::load(&app, !address.ip().is_loopback()).await? } else { Vec::new() };
+    on_signal(&app)?;
+    app.tasks.spawn(housekeeping(app.clone()));
+    app.tasks.spawn(warm(app.clone()));
+    print(&welcome(&app.config, address, &accounts));
+    server.run(app).await?;
+    print("Stopped. · 已停止。\n");
+    Ok(())
+}
+
+/// The first signal drains, the second one ends the process at once.
+fn on_signal(app: &App) -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stopping = app.stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        print("\nFinishing what is in progress; once more to stop at once. · 正在收尾，再按一次立即停止。\n");
+        stopping.cancel();
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// What has to be done now and then.
+async fn housekeeping(app: App) {
+    let mut ticks: u32 = 0;
+    let every = Duration::from_secs(5);
+    while app.stopping.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+        if let Ok(exporter) = exporter() {
+            exporter.run_upkeep();
+        }
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(720)
+            && let Err(problem) = app.users.purge_sessions().await
+        {
+            tracing::warn!(error = chain(&problem), "old sign-ins could not be removed");
+        }
+    }
+}
+
+/// Loads plans and ledgers before the first buyer asks for them.
+async fn warm(app: App) {
+    let warming = async {
+        for show in app.catalog.shows().await? {
+            for session in show.sessions {
+                app.catalog.session(session.id).await?;
+                app.inventory.warm(session.id).await?;
+            }
+        }
+        Ok::<_, Problem>(())
+    };
+    if let Some(Err(problem)) = app.stopping.run_until_cancelled(warming).await {
+        tracing::warn!(error = chain(&problem), "not every session could be loaded beforehand");
+    }
+}
+
+fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> String {
+    let url = config.public_url.clone().unwrap_or_else(|| match address {
+        address if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+        address => format!("http://{address}"),
+    });
+    let url = url.trim_end_matches('/');
+    let place = if config.embedded() { "SQLite, in-process ledger" } else { "SQLite, ledger on Redis" };
+    let mut text = format!(
+        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Data   数据    {} ({place})\n",
+        config.data.display()
+    );
+    if !accounts.is_empty() {
+        text.push_str("\n  Accounts 账户\n");
+    }
+    for account in accounts {
+        let role = if account.role == Role::Admin { "admin 管理员" } else { "buyer 买家" };
+        let password = account.password.as_deref().unwrap_or("(as printed at its first start 首次启动时已显示)");
+        text.push_str(&format!("    {:<20} {password:<16} {role}\n", account.email));
+    }
+    text.push_str(
+        "\n  Try    试试看\n\
+         \x20   · Buy a seat of \"The Peony Pavilion\" · 买一张《牡丹亭》\n\
+         \x20   · Wait for \"One Night Only\": its sale opens in two minutes · 等待“仅此一夜”两分钟后开售\n\
+         \x20   · Watch the seat map in two windows · 在两个窗口里看座位实时变化\n\
+         \x20   · ticketing rush: 5,000 buyers for 1,000 seats · 5000 人抢 1000 个座位\n\
+         \x20   · ticketing import seating-plan --help · 导入你自己的座位图\n\n  Ctrl-C stops it. · 按 Ctrl-C 停止。\n\n",
+    );
+    text
+}
+
+/// To standard output; that nobody reads it is no reason to stop.
+fn print(text: &str) {
+    use io::Write;
+    let mut output = io::stdout().lock();
+    let _unread = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
