@@ -198,7 +198,7 @@ impl RedisConfig {
     /// Dropping the future closes what was opened.
     pub async fn connect_pinned(&self) -> Result<PinnedConnection> {
         let link = self.dialer()?.pinned().dial().await;
-        link.map(PinnedConnection::new).map_err(|error| Error::from_redis(error, "cannot connect to redis"))
+        PinnedConnection::new(link.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?)
     }
 
     /// A subscriber to channels. Its connection is opened by the first subscription.

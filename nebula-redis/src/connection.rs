@@ -30,7 +30,11 @@ impl Connection {
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        async move { self.keeper.link(self.patience).await?.command(command).await }.boxed()
+        // Two futures, so that the common one stays small: it is allocated for every command.
+        match self.keeper.present() {
+            Some(link) => async move { link.command(command).await }.boxed(),
+            None => async move { self.keeper.link(self.patience).await?.command(command).await }.boxed(),
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -39,7 +43,12 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        async move { self.keeper.link(self.patience).await?.pipeline(commands, offset, count).await }.boxed()
+        match self.keeper.present() {
+            Some(link) => async move { link.pipeline(commands, offset, count).await }.boxed(),
+            None => {
+                async move { self.keeper.link(self.patience).await?.pipeline(commands, offset, count).await }.boxed()
+            }
+        }
     }
 
     fn get_db(&self) -> i64 {

@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Keeper, Link};
 
 /// A connection to one server **process**. It never reconnects: once broken it stays broken.
@@ -25,9 +25,11 @@ pub struct PinnedConnection {
 }
 
 impl PinnedConnection {
-    pub(crate) fn new(link: Link) -> Self {
-        let run_id = link.run_id().cloned().unwrap_or_else(|| Arc::from(""));
-        Self { link, run_id }
+    pub(crate) fn new(link: Link) -> Result<Self> {
+        match link.run_id().cloned() {
+            Some(run_id) => Ok(Self { link, run_id }),
+            None => Err(Error::new(ErrorKind::Protocol, "the link does not know its server process")),
+        }
     }
 
     /// The server process: 40 hexadecimal digits that Redis draws at each start.
@@ -95,6 +97,6 @@ impl PinnedManager {
     /// Cancel safe: the attempt goes on in the background.
     pub async fn get(&self) -> Result<PinnedConnection> {
         let link = self.keeper.link(self.patience).await;
-        link.map(PinnedConnection::new).map_err(|error| Error::from_redis(error, "cannot connect to redis"))
+        PinnedConnection::new(link.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?)
     }
 }

@@ -8,10 +8,6 @@ use tokio::time::timeout;
 use super::{Backoff, Link, not_sent};
 use crate::error::{ErrorKind, classify};
 
-/// Commands that may wait inside the driver for their turn to be written. The driver's 50 is reached easily by a busy
-/// process, and every further caller then waits for a wake-up of its own.
-const PIPELINE_BUFFER: usize = 1024;
-
 /// Opens links to one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
@@ -33,8 +29,7 @@ impl Dialer {
     pub(crate) async fn dial(&self) -> RedisResult<Link> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.response_timeout))
-            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+            .set_response_timeout(Some(self.response_timeout));
         self.within(async {
             let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
             check_ready(&mut connection).await?;
@@ -71,7 +66,8 @@ async fn check_ready(connection: &mut MultiplexedConnection) -> RedisResult<()> 
 
 async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Arc<str>> {
     let info: String = redis::cmd("INFO").arg("server").query_async(connection).await?;
-    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| Arc::from(id.trim())).ok_or_else(|| {
+    let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::trim).filter(|id| !id.is_empty());
+    run_id.map(Arc::from).ok_or_else(|| {
         (redis::ErrorKind::UnexpectedReturnType, "INFO server has no run_id; is this a proxy before redis?").into()
     })
 }

@@ -50,11 +50,16 @@ impl Keeper {
         }
     }
 
+    /// The present link, if it is up; what nearly every command needs.
+    pub(crate) fn present(&self) -> Option<Link> {
+        match &*self.state.borrow() {
+            State::Up(link) if !link.is_broken() => Some(link.clone()),
+            _ => None,
+        }
+    }
+
     /// The present link, or the next one if it is up within `patience`.
     pub(crate) async fn link(&self, patience: Duration) -> RedisResult<Link> {
-        if let Some(result) = self.state.borrow().decided() {
-            return result;
-        }
         let mut state = self.state.clone();
         match timeout(patience, state.wait_for(|state| state.decided().is_some())).await {
             Ok(Ok(state)) => state.decided().unwrap_or_else(|| Err(ended())),

@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 /// A multiplexed connection that notices when it is broken and stays broken.
 #[derive(Clone)]
 pub(crate) struct Link {
-    connection: MultiplexedConnection,
-    state: Arc<LinkState>,
+    inner: Arc<Inner>,
 }
 
-struct LinkState {
+struct Inner {
+    connection: MultiplexedConnection,
     run_id: Option<Arc<str>>,
     /// Replies received so far. A command that times out while others were answered is slow; one that times out in
     /// complete silence sits on a half-open link, which the driver alone would keep for as long as TCP takes to give up.
@@ -33,40 +33,40 @@ struct LinkState {
 
 impl Link {
     pub(crate) fn new(connection: MultiplexedConnection, run_id: Option<Arc<str>>) -> Self {
-        let state = LinkState { run_id, replies: AtomicU64::new(0), broken: CancellationToken::new() };
-        Self { connection, state: Arc::new(state) }
+        let inner = Inner { connection, run_id, replies: AtomicU64::new(0), broken: CancellationToken::new() };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn run_id(&self) -> Option<&Arc<str>> {
-        self.state.run_id.as_ref()
+        self.inner.run_id.as_ref()
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.state.broken.is_cancelled()
+        self.inner.broken.is_cancelled()
     }
 
     /// Resolves when the link is broken.
     pub(crate) async fn broken(&self) {
-        self.state.broken.cancelled().await;
+        self.inner.broken.cancelled().await;
     }
 
     pub(crate) fn replies(&self) -> u64 {
-        self.state.replies.load(Ordering::Relaxed)
+        self.inner.replies.load(Ordering::Relaxed)
     }
 
     pub(crate) fn db(&self) -> i64 {
-        self.connection.get_db()
+        self.inner.connection.get_db()
     }
 
     pub(crate) async fn command(&self, command: &Cmd) -> RedisResult<Value> {
         let before = self.begin()?;
-        let result = self.connection.clone().send_packed_command(command).await;
+        let result = self.inner.connection.clone().send_packed_command(command).await;
         self.end(before, result)
     }
 
     pub(crate) async fn pipeline(&self, commands: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         let before = self.begin()?;
-        let result = self.connection.clone().send_packed_commands(commands, offset, count).await;
+        let result = self.inner.connection.clone().send_packed_commands(commands, offset, count).await;
         self.end(before, result)
     }
 
@@ -78,12 +78,12 @@ impl Link {
         match &result {
             Err(error) if error.is_timeout() => {
                 if self.replies() == before {
-                    self.state.broken.cancel();
+                    self.inner.broken.cancel();
                 }
             }
-            Err(error) if error.is_unrecoverable_error() => self.state.broken.cancel(),
+            Err(error) if error.is_unrecoverable_error() => self.inner.broken.cancel(),
             _ => {
-                self.state.replies.fetch_add(1, Ordering::Relaxed);
+                self.inner.replies.fetch_add(1, Ordering::Relaxed);
             }
         }
         result
@@ -92,7 +92,7 @@ impl Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("run_id", &self.state.run_id).field("broken", &self.is_broken()).finish()
+        f.debug_struct("Link").field("run_id", &self.inner.run_id).field("broken", &self.is_broken()).finish()
     }
 }
 
