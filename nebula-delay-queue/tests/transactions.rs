@@ -213,3 +213,40 @@ async fn an_applications_tests_jump_ahead_on_a_clock_of_their_own() {
     *clock.0.lock() += Duration::from_millis(1001);
     assert_eq!(sql.claim(&name, 1, PATIENCE).await.unwrap().deliveries.len(), 1);
 }
+
+/// A pass over the queue would make an operation slower the more messages wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_goes_straight_to_its_rows() {
+    let (_folder, pool) = migrated().await;
+    let statements = [
+        ("next", include_str!("../src/sql/sqlite/next.sql")),
+        ("claim", include_str!("../src/sql/sqlite/claim.sql")),
+        ("ack", include_str!("../src/sql/sqlite/ack.sql")),
+        ("retry", include_str!("../src/sql/sqlite/retry.sql")),
+        ("extend", include_str!("../src/sql/sqlite/extend.sql")),
+        ("bury", include_str!("../src/sql/sqlite/bury.sql")),
+        ("cancel", include_str!("../src/sql/sqlite/cancel.sql")),
+        ("reschedule", include_str!("../src/sql/sqlite/reschedule.sql")),
+        ("dead", include_str!("../src/sql/sqlite/dead.sql")),
+        ("replay", include_str!("../src/sql/sqlite/replay.sql")),
+        ("purge", include_str!("../src/sql/sqlite/purge.sql")),
+        ("stats", include_str!("../src/sql/sqlite/stats.sql")),
+    ];
+    for (name, statement) in statements {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let mut query = sqlx::query_as::<_, (i64, i64, i64, String)>(explain);
+        for _ in 0..(1..=6).rev().find(|number| statement.contains(&format!("?{number}"))).unwrap() {
+            query = query.bind("[]");
+        }
+        let plan: Vec<_> = query.fetch_all(&pool).await.unwrap().into_iter().map(|(.., step)| step).collect();
+        // `stats` counts a whole queue; everything else goes straight to its rows.
+        let direct = ["rowid=?", " AND id=?", " AND at_ms", " AND died_ms"];
+        let direct = |step: &str| name == "stats" || direct.iter().any(|column| step.contains(column));
+        let on_messages = |step: &&String| step.contains("nebula_delay_message") || step.contains(" m ");
+        let touched: Vec<_> = plan.iter().filter(on_messages).collect();
+        assert!(!touched.is_empty(), "{name}: {plan:#?}");
+        for step in touched {
+            assert!(step.starts_with("SEARCH") && direct(step), "{name}: {plan:#?}");
+        }
+    }
+}

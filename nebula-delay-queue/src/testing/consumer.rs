@@ -1,4 +1,4 @@
-//! The contract of [`DelayQueueConsumer`](crate::DelayQueueConsumer).
+//! The contract of [`DelayQueueConsumer`].
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! The contract of [`DelayQueueProducer`](crate::DelayQueueProducer).
+//! The contract of [`DelayQueueProducer`].
 
 use std::time::{Duration, SystemTime};
 
