@@ -7,16 +7,6 @@ const NUMBERS_FROM_PIXELS = 9;
 const ROWS_FROM_PIXELS = 7;
 const MOST = 700;
 
-/** Black or white, whichever is easier to read on a colour (relative luminance of WCAG). */
-export function inkOn(color) {
-  const hex = /^#?([0-9a-f]{6})$/i.exec(color)?.[1] ?? [...(/^#?([0-9a-f]{3})$/i.exec(color)?.[1] ?? '888')].map((c) => c + c).join('');
-  const [r, g, b] = [0, 2, 4].map((at) => {
-    const part = parseInt(hex.slice(at, at + 2), 16) / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000000' : '#ffffff';
-}
-
 export class Labels {
   constructor(plan, viewport, inkOf) {
     this.layer = svg('g', { class: 'labels', 'aria-hidden': 'true', 'text-anchor': 'middle', 'dominant-baseline': 'central' });

@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { goSignIn, user } from './account.js';
+import { darkScheme } from './color.js';
 import { el } from './dom.js';
 import { count, listed, place, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
@@ -72,6 +73,10 @@ class SessionPage {
         this.legend, this.mapPane, this.listPane),
       this.tray.element);
     this.map.start();
+    darkScheme.addEventListener('change', () => {
+      this.map.recolor();
+      this.redrawLegend();
+    });
     this.show(kept(VIEW) === 'list' ? 'list' : 'map');
     if (this.selection.lost.length) this.tellLost(this.selection.lost);
   }
@@ -187,10 +192,16 @@ class SessionPage {
     if (!session) return;
     this.plan.setPrices(session.prices);
     this.list.redraw();
+    this.redrawLegend();
+    this.tray.renew(session);
+  }
+
+  redrawLegend() {
+    this.map.highlight(null);
+    this.list.highlight(null);
     const fresh = this.newLegend();
     this.legend.replaceWith(fresh);
     this.legend = fresh;
-    this.tray.renew(session);
   }
 }
 

@@ -1,5 +1,7 @@
 // The seating plan as the map and the list need it. A seat is named by its position: its index in the plan.
 
+import { visible } from './color.js';
+
 /** Directions of the arrow keys as unit vectors of the drawing. */
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -23,6 +25,11 @@ export class Plan {
     const drawn = new Map(this.layout.categories.map(({ name, color }) => [name, color]));
     this.categories = prices.map(({ category, color, price }) => ({ name: category, color: color ?? drawn.get(category) ?? '#888888', price }));
     this.byCategory = new Map(this.categories.map((category) => [category.name, category]));
+  }
+
+  /** The colour to draw a seat of this category with, now: it follows the scheme of the page. */
+  colorOf(category) {
+    return visible(this.byCategory.get(category)?.color ?? '#888888');
   }
 
   categoryOf(position) {

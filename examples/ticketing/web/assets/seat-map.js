@@ -1,11 +1,12 @@
 // The seat map: one circle a seat in one moving group, one listener for all of them, and only changed seats are touched.
 
 import { drawAreas } from './areas.js';
+import { inkOn } from './color.js';
 import { el, svg } from './dom.js';
 import { price, seatName } from './format.js';
 import { listenToGestures } from './gestures.js';
 import { t } from './i18n.js';
-import { Labels, inkOn } from './labels.js';
+import { Labels } from './labels.js';
 import { listenToKeys } from './map-keys.js';
 import { Viewport } from './viewport.js';
 
@@ -69,6 +70,12 @@ export class SeatMap {
     for (const [name, group] of this.groups) group.classList.toggle('dim', category !== null && name !== category);
   }
 
+  /** Colours anew: the page has turned dark or light. */
+  recolor() {
+    for (const [name, group] of this.groups) group.setAttribute('fill', this.plan.colorOf(name));
+    this.labels?.update(this.plan.seats.keys());
+  }
+
   zoom(factor) {
     this.viewport.glideAt(this.viewport.width / 2, this.viewport.height / 2, factor);
   }
@@ -127,16 +134,16 @@ export class SeatMap {
     this.groups = new Map();
     this.circles.forEach((circle, position) => {
       const { category } = this.plan.seats[position];
-      const color = this.plan.categoryOf(position)?.color ?? '#888888';
-      if (!this.groups.has(category)) this.groups.set(category, svg('g', { class: 'category', fill: color, stroke: color }));
+      if (!this.groups.has(category)) this.groups.set(category, svg('g', { class: 'category' }));
       this.groups.get(category).append(circle);
     });
+    this.recolor();
     return [...this.groups.values()];
   }
 
   #ink(position) {
     if (this.selection.has(position)) return 'var(--page)';
-    return this.states.isFree(position) ? inkOn(this.plan.categoryOf(position)?.color ?? '#888888') : 'var(--muted)';
+    return this.states.isFree(position) ? inkOn(this.plan.colorOf(this.plan.seats[position].category)) : 'var(--muted)';
   }
 
   #at({ x, y }, reachPixels) {
