@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use proptest::{collection::vec, prelude::*};
 use ticketing::{
     ids::{OrderId, SessionId, UserId},
-    inventory::{Cursor, HoldRequest, ImageOrder, LedgerImage, SeatLedger},
+    inventory::{Cursor, HoldRequest, ImageOrder, LedgerImage, SeatLedger, Snapshot},
 };
 
 use crate::fixture::{Fixture, Memory, Redis};
@@ -83,7 +83,7 @@ impl World {
         let counts = ledger.counts(self.session).await.unwrap();
         let start = Cursor { epoch: counts.map_or(0, |counts| counts.cursor.epoch), sequence: 0 };
         let snapshot = ledger.snapshot(self.session).await.unwrap();
-        assert_eq!(snapshot.as_ref().map(|snapshot| snapshot.counts()), counts);
+        assert_eq!(snapshot.as_ref().map(Snapshot::counts), counts);
         let changes = ledger.changes(self.session, start).await.unwrap();
         let holds: BTreeSet<_> = ledger.holds(self.session, Duration::ZERO, 99).await.unwrap().into_iter().collect();
         format!("{snapshot:?} {changes:?} {holds:?}")
