@@ -12,6 +12,7 @@ use crate::key::LockKey;
 use crate::lock::{Claim, Mode};
 use crate::manager::LockManager;
 use crate::owner::Owner;
+use crate::reentrant::reenter;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
@@ -20,6 +21,7 @@ struct Request {
     manager: LockManager,
     key: Result<LockKey>,
     mode: Mode,
+    owner: Option<Owner>,
     lease: Option<Duration>,
     wait: Duration,
 }
@@ -28,7 +30,12 @@ impl Request {
     async fn obtain(self) -> Result<Option<LockGuard>> {
         let key = self.key?;
         let terms = self.manager.options().terms(self.lease, self.wait).map_err(|error| error.with_key(&key))?;
-        obtain(self.manager.into_core(), Claim::new(key, Owner::random()).with_mode(self.mode), terms).await
+        let claim = Claim::new(key, Owner::random()).with_mode(self.mode);
+        let core = self.manager.into_core();
+        match self.owner {
+            Some(owner) => reenter(core, owner, claim, terms, self.lease).await,
+            None => obtain(core, claim, terms).await,
+        }
     }
 }
 
@@ -61,7 +68,7 @@ pub struct TryAcquire(Request);
 impl Acquire {
     pub(crate) fn new(manager: LockManager, key: Result<LockKey>) -> Self {
         let wait = manager.options().wait;
-        Self(Request { manager, key, mode: Mode::Exclusive, lease: None, wait })
+        Self(Request { manager, key, mode: Mode::Exclusive, owner: None, lease: None, wait })
     }
 
     /// Asks for the lock in another way than alone and in no particular order.
@@ -73,6 +80,13 @@ impl Acquire {
     /// Asks for the lock in the order of arrival: [`Mode::Fair`].
     pub const fn fair(self) -> Self {
         self.mode(Mode::Fair)
+    }
+
+    /// Asks on behalf of `owner`, who may have the lock already: then this is another guard of the same hold. See
+    /// [`Owner`].
+    pub const fn owner(mut self, owner: Owner) -> Self {
+        self.0.owner = Some(owner);
+        self
     }
 
     /// Takes the lock for `lease` and does not renew it. Without this it is renewed until released.
@@ -92,7 +106,7 @@ impl Acquire {
 
 impl TryAcquire {
     pub(crate) const fn new(manager: LockManager, key: Result<LockKey>, wait: Duration) -> Self {
-        Self(Request { manager, key, mode: Mode::Exclusive, lease: None, wait })
+        Self(Request { manager, key, mode: Mode::Exclusive, owner: None, lease: None, wait })
     }
 
     /// Asks for the lock in another way than alone and in no particular order.
@@ -104,6 +118,13 @@ impl TryAcquire {
     /// Asks for the lock in the order of arrival: [`Mode::Fair`].
     pub const fn fair(self) -> Self {
         self.mode(Mode::Fair)
+    }
+
+    /// Asks on behalf of `owner`, who may have the lock already: then this is another guard of the same hold. See
+    /// [`Owner`].
+    pub const fn owner(mut self, owner: Owner) -> Self {
+        self.0.owner = Some(owner);
+        self
     }
 
     /// Takes the lock for `lease` and does not renew it. Without this it is renewed until released.

@@ -163,7 +163,7 @@ impl Candidate {
         if !self.terms.local_queue || !matches!(self.claim.mode(), Mode::Exclusive | Mode::Write) {
             return true;
         }
-        let ticket = self.ticket.insert(self.core.gates.enter(self.claim.key()));
+        let ticket = self.ticket.insert(Ticket::new(&self.core.gates, self.claim.key()));
         let turn = ticket.try_pass();
         if !turn {
             self.note_contention();

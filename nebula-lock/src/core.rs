@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::gate::Gates;
 use crate::lock::DistributedLock;
+use crate::reentrant::Owned;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -19,6 +20,8 @@ pub(crate) struct Core {
     /// The time for releasing is over.
     pub(crate) forced: CancellationToken,
     pub(crate) gates: Gates,
+    /// The holds of owners that callers named themselves.
+    pub(crate) owned: Owned,
     pub(crate) held: Gauge,
     pub(crate) waiting: Gauge,
 }
@@ -31,6 +34,7 @@ impl Core {
             closing: CancellationToken::new(),
             forced: CancellationToken::new(),
             gates: Gates::default(),
+            owned: Owned::default(),
             held: Gauge::default(),
             waiting: Gauge::default(),
         })

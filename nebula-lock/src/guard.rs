@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use crate::hold::Order;
 use crate::key::LockKey;
 use crate::lock::{Claim, Mode};
 use crate::lost::{LossReason, Lost};
+use crate::reentrant::OwnedEntry;
 use crate::validity::Validity;
 
 /// A lock that is held, as far as the local clock can tell.
@@ -22,11 +23,19 @@ use crate::validity::Validity;
 /// Dropping the guard releases the lock in the background; [`release`](Self::release) also tells how that went.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
+    hand: Arc<Hand>,
+}
+
+/// What all guards of one hold share. Its end is the end of the hold.
+pub(crate) struct Hand {
     claim: Claim,
     fence: Fence,
+    renewed: bool,
     validity: Arc<Validity>,
     /// Closing this channel without an order is the order of a dropped guard.
     order: oneshot::Sender<Order>,
+    /// Where the owner finds this hold again.
+    entry: OnceLock<OwnedEntry>,
 }
 
 /// How a release went.
@@ -36,48 +45,75 @@ pub enum Release {
     Released,
     /// The lock had been lost before: the protected work may have overlapped with somebody else's.
     AlreadyLost,
+    /// Another guard of the same owner still holds the lock.
+    StillHeld,
     /// The backend did not answer. Clean-up goes on in the background, at most until the lease ends.
     Unknown,
 }
 
 impl LockGuard {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         claim: Claim,
         fence: Fence,
+        renewed: bool,
         validity: Arc<Validity>,
         order: oneshot::Sender<Order>,
     ) -> Self {
-        Self { claim, fence, validity, order }
+        Self { hand: Arc::new(Hand { claim, fence, renewed, validity, order, entry: OnceLock::new() }) }
+    }
+
+    pub(crate) const fn of(hand: Arc<Hand>) -> Self {
+        Self { hand }
+    }
+
+    /// Lets the owner find this hold again.
+    pub(crate) fn register(&self, entry: OwnedEntry) -> Weak<Hand> {
+        // A hold is registered once, by the acquisition that made it.
+        drop(self.hand.entry.set(entry));
+        Arc::downgrade(&self.hand)
     }
 
     /// The key of the lock, with the manager's prefix.
     #[must_use]
-    pub const fn key(&self) -> &LockKey {
-        self.claim.key()
+    pub fn key(&self) -> &LockKey {
+        self.hand.claim.key()
     }
 
     /// What the lock is held for.
     #[must_use]
-    pub const fn mode(&self) -> Mode {
-        self.claim.mode()
+    pub fn mode(&self) -> Mode {
+        self.hand.claim.mode()
     }
 
     /// The fence token of this hold; give it to the resource that the lock protects.
     #[must_use]
-    pub const fn fence(&self) -> Fence {
-        self.fence
+    pub fn fence(&self) -> Fence {
+        self.hand.fence
     }
 
     /// Whether the lock must be taken as lost. `true` stays `true`.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.validity.loss().is_some()
+        self.hand.validity.loss().is_some()
+    }
+
+    pub(crate) fn loss(&self) -> Option<Lost> {
+        self.hand.validity.loss().map(|reason| Lost::new(self.key().clone(), reason))
     }
 
     /// How long the hold is certain without a further renewal; zero once lost.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        if self.is_lost() { Duration::ZERO } else { self.validity.until().saturating_duration_since(Instant::now()) }
+        if self.is_lost() {
+            Duration::ZERO
+        } else {
+            self.hand.validity.until().saturating_duration_since(Instant::now())
+        }
+    }
+
+    /// Another guard of the same hold, with the same fence. The lock is released when the last one is.
+    pub fn reenter(&self) -> Self {
+        Self::of(Arc::clone(&self.hand))
     }
 
     /// Resolves when the lock is lost: at the latest when its lease ends by the local clock, which is before it ends on
@@ -89,7 +125,7 @@ impl LockGuard {
     ///
     /// Cancel safe.
     pub fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
-        let validity = Arc::clone(&self.validity);
+        let validity = Arc::clone(&self.hand.validity);
         let key = self.key().clone();
         async move {
             validity.signal().cancelled_owned().await;
@@ -126,7 +162,7 @@ impl LockGuard {
             output = work => output,
         };
         // Work that never yielded cannot have been stopped; it ran unprotected all the same.
-        self.validity.loss().map_or(Ok(output), |reason| Err(Lost::new(self.key().clone(), reason)))
+        self.hand.validity.loss().map_or(Ok(output), |reason| Err(Lost::new(self.key().clone(), reason)))
     }
 
     /// Turns the hold of a writer into that of a reader, without letting another writer in between. The fence stays.
@@ -135,23 +171,27 @@ impl LockGuard {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] unless the lock is held for writing, [`ErrorKind::Lost`] if it was lost, and what the
-    /// backend reports. The lock is released in every case of error.
+    /// [`ErrorKind::Unsupported`] unless the lock is held for writing by this guard alone, [`ErrorKind::Lost`] if it was
+    /// lost, and what the backend reports. The guard is gone in every case of error.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the lock is released.
     pub async fn downgrade(self) -> Result<Self, Error> {
-        if let Some(reason) = self.validity.loss() {
+        if let Some(reason) = self.hand.validity.loss() {
             return Err(Lost::new(self.key().clone(), reason).into());
         }
         if self.mode() != Mode::Write {
             let error = Error::new(ErrorKind::Unsupported, "only the lock of a writer can be downgraded");
             return Err(error.with_key(self.key()));
         }
-        let (order, outcome) = oneshot::channel();
         let lost = Lost::new(self.key().clone(), LossReason::Gone);
-        if self.order.send(Order::Downgrade(order)).is_err() {
+        let hand = Arc::try_unwrap(self.hand).map_err(|hand| {
+            let error = Error::new(ErrorKind::Unsupported, "other guards of the same hold still rely on it");
+            error.with_key(hand.claim.key())
+        })?;
+        let (order, outcome) = oneshot::channel();
+        if hand.order.send(Order::Downgrade(order)).is_err() {
             return Err(lost.into());
         }
         outcome.await.unwrap_or_else(|_| Err(lost.into()))
@@ -165,12 +205,37 @@ impl LockGuard {
     /// when the future is dropped before that, since the guard is.
     pub async fn release(self) -> Release {
         let lost = self.is_lost();
+        let Some(hand) = Arc::into_inner(self.hand) else {
+            return if lost { Release::AlreadyLost } else { Release::StillHeld };
+        };
         let (order, outcome) = oneshot::channel();
-        let keeper_left = self.order.send(Order::Release(order)).is_err();
+        let keeper_left = hand.order.send(Order::Release(order)).is_err();
         if lost || keeper_left {
             return Release::AlreadyLost;
         }
         outcome.await.unwrap_or(Release::Unknown)
+    }
+}
+
+impl Hand {
+    pub(crate) fn is_lost(&self) -> bool {
+        self.validity.loss().is_some()
+    }
+
+    pub(crate) const fn mode(&self) -> Mode {
+        self.claim.mode()
+    }
+
+    /// Whether the hold lasts for another `lease`; `None`: until it is released.
+    pub(crate) fn lasts(&self, lease: Option<Duration>) -> bool {
+        let rest = self.validity.until().saturating_duration_since(Instant::now());
+        self.renewed || lease.is_some_and(|lease| lease <= rest)
+    }
+}
+
+impl fmt::Debug for Hand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hand").field("claim", &self.claim).finish_non_exhaustive()
     }
 }
 
@@ -179,7 +244,7 @@ impl fmt::Debug for LockGuard {
         f.debug_struct("LockGuard")
             .field("key", &self.key().as_str())
             .field("mode", &self.mode())
-            .field("fence", &self.fence.get())
+            .field("fence", &self.fence().get())
             .field("lost", &self.is_lost())
             .finish_non_exhaustive()
     }

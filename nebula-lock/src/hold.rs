@@ -66,7 +66,13 @@ impl Hold {
 
     fn guard(&self) -> (LockGuard, oneshot::Receiver<Order>) {
         let (order, orders) = oneshot::channel();
-        let guard = LockGuard::new(self.claim.clone(), self.fence, Arc::clone(&self.validity), order);
+        let guard = LockGuard::new(
+            self.claim.clone(),
+            self.fence,
+            self.terms.renewal.is_some(),
+            Arc::clone(&self.validity),
+            order,
+        );
         (guard, orders)
     }
 

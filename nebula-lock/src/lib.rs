@@ -19,10 +19,14 @@ mod lock;
 mod lost;
 mod manager;
 mod memory;
+mod multi;
 mod options;
 mod owner;
 #[cfg(feature = "redis")]
 mod redis;
+mod reentrant;
+mod registry;
+mod segmented;
 mod telemetry;
 mod validity;
 
@@ -49,10 +53,12 @@ pub use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch
 pub use crate::lost::{LossReason, Lost};
 pub use crate::manager::{Health, LockManager, Shutdown};
 pub use crate::memory::MemoryLock;
+pub use crate::multi::{AcquireAll, MultiGuard, TryAcquireAll};
 pub use crate::owner::Owner;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisLock;
+pub use crate::segmented::{Allocation, SegmentGuard, SegmentedLock};
 /// The Redis plumbing, with connections that repair themselves.
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

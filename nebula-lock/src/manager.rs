@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{IntoLockKey, LockKey};
 use crate::lock::{DistributedLock, Holder, Mode};
+use crate::multi::{AcquireAll, TryAcquireAll};
 use crate::options::Options;
 
 /// Hands out locks: waits for them, renews them, notices their loss and cleans up behind callers that went away.
@@ -159,6 +160,27 @@ impl LockManager {
         TryAcquire::new(self.clone(), self.key(key), wait)
     }
 
+    /// Asks for several locks, all or none, and waits for them; see [`AcquireAll`].
+    ///
+    /// ```
+    /// # use nebula_lock::{LockManager, MemoryLock};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let manager = LockManager::new(MemoryLock::new());
+    /// let guards = manager.lock_all(["seat:2", "seat:1", "seat:2"]).await?;
+    /// assert_eq!(guards.iter().map(|guard| guard.key().as_str()).collect::<Vec<_>>(), ["seat:1", "seat:2"]);
+    /// guards.release().await;
+    /// # Ok::<_, nebula_lock::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn lock_all<K: IntoLockKey>(&self, keys: impl IntoIterator<Item = K>) -> AcquireAll {
+        AcquireAll::new(self.clone(), self.keys(keys))
+    }
+
+    /// Asks for several locks once; `None` if somebody else holds one of them.
+    pub fn try_lock_all<K: IntoLockKey>(&self, keys: impl IntoIterator<Item = K>) -> TryAcquireAll {
+        TryAcquireAll::new(self.clone(), self.keys(keys))
+    }
+
     /// Who holds a lock now; `None` if nobody does.
     ///
     /// # Errors
@@ -218,6 +240,15 @@ impl LockManager {
 
     pub(crate) fn into_core(self) -> Arc<Core> {
         self.core
+    }
+
+    fn keys<K: IntoLockKey>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<LockKey>> {
+        keys.into_iter().map(|key| self.key(key)).collect()
+    }
+
+    /// Asks for a lock whose key has its prefix already.
+    pub(crate) fn request(&self, key: LockKey, wait: Duration) -> TryAcquire {
+        TryAcquire::new(self.clone(), Ok(key), wait)
     }
 
     fn key(&self, key: impl IntoLockKey) -> Result<LockKey> {

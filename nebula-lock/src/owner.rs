@@ -5,7 +5,26 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
 
-/// The identity of one hold: 128 random bits, never a task or thread.
+/// The identity of one hold: 128 random bits, never a task or thread. Backends know holds by it.
+///
+/// An application can use owners of its own to make locks reentrant: while an owner has a lock, the same owner gets it
+/// again at once, with the same fence, and it is released with the last of the guards. The hold keeps the lease and the
+/// renewal of its first acquisition; a request that needs a longer lease is refused. Such an owner means something to one
+/// manager and its clones only; on the backend each hold has an identity of its own.
+///
+/// ```
+/// # use nebula_lock::{LockManager, MemoryLock, Owner, Release};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let locks = LockManager::new(MemoryLock::new());
+/// let owner = Owner::random();
+/// let outer = locks.lock("order:7").owner(owner).await?;
+/// let inner = locks.lock("order:7").owner(owner).await?;
+/// assert_eq!(inner.fence(), outer.fence());
+/// assert_eq!(outer.release().await, Release::StillHeld);
+/// assert_eq!(inner.release().await, Release::Released);
+/// # Ok::<_, nebula_lock::Error>(())
+/// # }).unwrap();
+/// ```
 ///
 /// It prints as 32 hexadecimal digits. Whoever knows it can release the lock, so treat it as an internal name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

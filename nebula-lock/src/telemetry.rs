@@ -46,6 +46,7 @@ pub(crate) fn released(outcome: Release, held: Duration) {
     let outcome = match outcome {
         Release::Released => "released",
         Release::AlreadyLost => "already_lost",
+        Release::StillHeld => "still_held",
         Release::Unknown => "unknown",
     };
     counter!("nebula_lock_releases_total", "outcome" => outcome).increment(1);

@@ -1,0 +1,130 @@
+//! Several locks at once, and resources in segments.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nebula_lock::{Allocation, ErrorKind, LockManager, MemoryLock, Release, SegmentedLock};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn all_or_none() {
+    let backend = MemoryLock::new();
+    let locks = LockManager::new(backend.clone()).with_prefix("p:");
+    let held = locks.lock("b").await.unwrap();
+    assert!(locks.try_lock_all(["c", "b", "a"]).await.unwrap().is_none());
+    let error = locks.lock_all(["c", "b", "a"]).wait(SECOND).await.unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::WaitTimeout, Some("p:b")));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(backend.held(), 1, "what was taken was given back");
+    drop(held);
+    let guards = locks.lock_all(["c", "b", "a", "b"]).await.unwrap();
+    assert_eq!(guards.iter().map(|guard| guard.key().as_str()).collect::<Vec<_>>(), ["p:a", "p:b", "p:c"]);
+    assert_eq!(guards.run(async { 1 }).await, Ok(1));
+    assert_eq!(guards.release().await, Release::Released);
+    assert_eq!(backend.held(), 0);
+    assert_eq!(locks.lock_all::<&str>([]).await.unwrap_err().kind(), ErrorKind::InvalidKey);
+    assert_eq!(locks.lock_all(["a", ""]).await.unwrap_err().kind(), ErrorKind::InvalidKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_loss_is_the_loss_of_all() {
+    let locks = LockManager::new(MemoryLock::new());
+    let held = locks.lock("b").await.unwrap();
+    let waiting = tokio::spawn({
+        let locks = locks.clone();
+        async move { locks.lock_all(["a", "b"]).lease(5 * SECOND).await }
+    });
+    tokio::time::sleep(3 * SECOND).await;
+    held.release().await;
+    let guards = waiting.await.unwrap().unwrap();
+    let lost = guards.run(std::future::pending::<()>()).await.unwrap_err();
+    assert_eq!(lost.key().as_str(), "a", "its lease began first");
+    assert!(guards.is_lost());
+    assert_eq!(guards.release().await, Release::AlreadyLost);
+
+    let held = locks.lock("b").await.unwrap();
+    let waiting = tokio::spawn({
+        let locks = locks.clone();
+        async move { locks.lock_all(["a", "b"]).lease(5 * SECOND).await }
+    });
+    tokio::time::sleep(6 * SECOND).await;
+    held.release().await;
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Lost, "never a guard of half of them");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_want_overlapping_sets_do_not_wait_in_a_circle() {
+    let locks = LockManager::new(MemoryLock::new()).with_wait(60 * SECOND);
+    let inside: Arc<Vec<AtomicUsize>> = Arc::new((0..5).map(|_| AtomicUsize::new(0)).collect());
+    let tasks: Vec<_> = (0..200_usize)
+        .map(|number| {
+            let (locks, inside) = (locks.clone(), Arc::clone(&inside));
+            tokio::spawn(async move {
+                let set = [number % 5, (number * 3 + 1) % 5, (number * 7 + 2) % 5];
+                let guards = locks.lock_all(set.map(|key| format!("key:{key}"))).await.unwrap();
+                for key in BTreeSet::from(set) {
+                    assert_eq!(inside[key].fetch_add(1, Ordering::SeqCst), 0);
+                }
+                tokio::task::yield_now().await;
+                for key in BTreeSet::from(set) {
+                    inside[key].fetch_sub(1, Ordering::SeqCst);
+                }
+                assert_eq!(guards.release().await, Release::Released);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_get_in_as_there_are_segments() {
+    let locks = LockManager::new(MemoryLock::new()).with_wait(SECOND).with_prefix("p:");
+    for allocation in [Allocation::RoundRobin, Allocation::Random, Allocation::InOrder] {
+        let stock = SegmentedLock::new(locks.clone(), "stock", 5).unwrap().with_allocation(allocation);
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            held.push(stock.lock().await.unwrap());
+        }
+        let indices: BTreeSet<_> = held.iter().map(nebula_lock::SegmentGuard::index).collect();
+        assert_eq!(indices, (0..5).collect(), "{allocation:?}");
+        assert!(stock.try_lock().await.unwrap().is_none());
+        assert_eq!(stock.lock().await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+        assert!(stock.lock_all().await.is_err());
+        for guard in held {
+            assert_eq!(guard.guard().key().as_str(), format!("p:stock#{}", guard.index()));
+            assert_eq!(guard.release().await, Release::Released);
+        }
+        let all = stock.lock_all().await.unwrap();
+        assert_eq!(all.iter().count(), 5);
+        assert!(stock.try_lock().await.unwrap().is_none());
+        assert_eq!(all.release().await, Release::Released);
+        assert_eq!(stock.lock_segment(3).await.unwrap().index(), 3);
+        assert_eq!(stock.lock_segment(5).await.unwrap_err().kind(), ErrorKind::InvalidKey);
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(SegmentedLock::new(locks, "stock", 0).unwrap_err().kind(), ErrorKind::InvalidKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_are_allocated_as_told() {
+    let locks = LockManager::new(MemoryLock::new());
+    let take = async |allocation| {
+        let stock = SegmentedLock::new(locks.clone(), "stock", 4).unwrap().with_allocation(allocation);
+        let mut indices = Vec::new();
+        for _ in 0..8 {
+            let guard = stock.lock().await.unwrap();
+            indices.push(guard.index());
+            guard.release().await;
+        }
+        indices
+    };
+    assert_eq!(take(Allocation::InOrder).await, [0; 8]);
+    let turns = take(Allocation::RoundRobin).await;
+    assert!(turns.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 4), "{turns:?}");
+}
