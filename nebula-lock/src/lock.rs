@@ -187,6 +187,7 @@ pub struct Holder {
     owner: Owner,
     fence: Fence,
     remaining: Duration,
+    shared: bool,
     other_readers: usize,
     waiting: usize,
 }
@@ -195,13 +196,19 @@ impl Holder {
     /// A holder whose lease lasts for another `remaining`.
     #[must_use]
     pub const fn new(owner: Owner, fence: Fence, remaining: Duration) -> Self {
-        Self { owner, fence, remaining, other_readers: 0, waiting: 0 }
+        Self { owner, fence, remaining, shared: false, other_readers: 0, waiting: 0 }
     }
 
     /// The owner.
     #[must_use]
     pub const fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// The claim that holds, of a mode that suits its release.
+    #[must_use]
+    pub const fn claim(&self, key: LockKey) -> Claim {
+        Claim::new(key, self.owner).with_mode(if self.shared { Mode::Read } else { Mode::Exclusive })
     }
 
     /// The fence token of the hold.
@@ -216,11 +223,18 @@ impl Holder {
         self.remaining
     }
 
-    /// Adds the number of readers that share the lock with this one.
+    /// Says that it is a reader, together with this number of others.
     #[must_use]
-    pub const fn with_other_readers(mut self, others: usize) -> Self {
+    pub const fn sharing_with(mut self, others: usize) -> Self {
+        self.shared = true;
         self.other_readers = others;
         self
+    }
+
+    /// Whether it is a reader.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// How many readers share the lock with this one, whose lease ends last.

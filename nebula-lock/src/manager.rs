@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use crate::acquire::{Acquire, TryAcquire};
 use crate::core::Core;
@@ -193,6 +194,27 @@ impl LockManager {
     pub async fn inspect(&self, key: impl IntoLockKey + Send) -> Result<Option<Holder>> {
         let key = self.key(key)?;
         self.answer(self.core.backend.inspect(&key)).await.map_err(|error| error.with_key(&key))
+    }
+
+    /// Ends the hold that [`inspect`](Self::inspect) shows, whoever has it, and returns it; of several readers, one. For
+    /// operators: the holder is told only by its next renewal, so the fence alone protects the resource until then.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`], and what the backend reports.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the hold may or may not have ended.
+    pub async fn force_release(&self, key: impl IntoLockKey + Send) -> Result<Option<Holder>> {
+        let key = self.key(key)?;
+        let named = |error: Error| error.with_key(&key);
+        let Some(holder) = self.answer(self.core.backend.inspect(&key)).await.map_err(named)? else { return Ok(None) };
+        let ended = self.answer(self.core.backend.release(&holder.claim(key.clone()))).await.map_err(named)?;
+        if ended {
+            warn!(%key, owner = %holder.owner(), fence = %holder.fence(), "lock released by force");
+        }
+        Ok(ended.then_some(holder))
     }
 
     /// Asks the backend for a sign of life.

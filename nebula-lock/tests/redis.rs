@@ -67,6 +67,27 @@ impl Fixture for Polling {
     }
 }
 
+#[tokio::test]
+async fn held_locks_can_be_listed() {
+    let redis = Redis::start().await;
+    let locks = nebula_lock::LockManager::new(redis.lock());
+    let mut guards = Vec::new();
+    for number in 0..25 {
+        guards.push(locks.lock(format!("a:{number:02}")).await.expect("free"));
+    }
+    guards.push(locks.read("b:{x}:1").await.expect("free"));
+    let held = redis.lock.held("a:").await.expect("the server answers");
+    assert_eq!(
+        held.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        (0..25).map(|n| format!("a:{n:02}")).collect::<Vec<_>>()
+    );
+    assert_eq!(redis.lock.held("b:").await.expect("the server answers")[0].as_str(), "b:{x}:1");
+    for guard in guards {
+        guard.release().await;
+    }
+    assert_eq!(redis.lock.held("").await.expect("the server answers"), []);
+}
+
 mod subscribed {
     use super::*;
     conformance_suite!(Redis);

@@ -114,6 +114,7 @@ impl Slot {
     pub(super) fn holder(&self, now: Instant) -> Option<Holder> {
         let last = self.holds.iter().max_by_key(|hold| hold.end)?;
         let holder = Holder::new(last.owner, last.fence, last.end - now);
-        Some(holder.with_other_readers(self.holds.len() - 1).with_waiting(self.queue.len() + self.writers.len()))
+        let holder = if last.reads { holder.sharing_with(self.holds.len() - 1) } else { holder };
+        Some(holder.with_waiting(self.queue.len() + self.writers.len()))
     }
 }

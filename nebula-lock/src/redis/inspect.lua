@@ -1,5 +1,5 @@
 -- Shows a lock. KEYS: the lock, the queue, the readers, their tokens, the waiting writers.
--- Returns nothing, or {owner, token, milliseconds until the lease ends, further readers, known waiters}.
+-- Returns nothing, or {owner, token, milliseconds until the lease ends, readers, known waiters}.
 local lock, queue, readers, tokens, writers = unpack(KEYS)
 local value = redis.call('GET', lock)
 if not value then
@@ -9,10 +9,10 @@ if not is_lock(value) then
   return redis.error_reply('WRONGTYPE the key does not hold a lock')
 end
 local waiting = redis.call('ZCARD', queue) + redis.call('ZCOUNT', writers, now, '+inf')
-local owner, token, others = owner_of(value), token_of(value), 0
+local owner, token, sharing = owner_of(value), token_of(value), 0
 if owner == READERS then
   owner = redis.call('ZREVRANGE', readers, 0, 0)[1]
   token = tonumber(redis.call('HGET', tokens, owner))
-  others = redis.call('ZCOUNT', readers, '(' .. now, '+inf') - 1
+  sharing = redis.call('ZCOUNT', readers, '(' .. now, '+inf')
 end
-return {owner, token, redis.call('PTTL', lock), others, waiting}
+return {owner, token, redis.call('PTTL', lock), sharing, waiting}

@@ -37,6 +37,19 @@ impl Keys {
     }
 }
 
+/// What the names of locks, and of nothing else of ours, match.
+pub(super) fn pattern(namespace: &str) -> String {
+    let literal: String =
+        namespace.chars().flat_map(|c| ['\\'].into_iter().filter(move |_| "*?[]^\\".contains(c)).chain([c])).collect();
+    format!("{literal}:{VERSION}:{{*")
+}
+
+/// The key of a lock that is stored under `name`.
+pub(super) fn key_of(namespace: &str, name: &str) -> Option<LockKey> {
+    let rest = name.strip_prefix(namespace)?.strip_prefix(&format!(":{VERSION}:{{"))?;
+    LockKey::new(rest.split_once("}:")?.1).ok()
+}
+
 /// FNV-1a with 64 bits (Fowler, Noll, Vo). Part of the stored form: every process has to find the same bucket.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -52,6 +65,9 @@ mod tests {
         let keys = Keys::new("nebula:lock", &LockKey::new("seat:1").unwrap());
         assert_eq!(keys.lock, "nebula:lock:1:{385}:seat:1");
         assert_eq!(keys.fence(), "nebula:lock:1:fence:{385}");
+        assert_eq!(key_of("nebula:lock", &keys.lock), Some(LockKey::new("seat:1").unwrap()));
+        assert_eq!(key_of("nebula:lock", &keys.fence()), None);
+        assert_eq!(pattern("a*b"), "a\\*b:1:{*");
         assert_eq!(keys.part("queue"), "nebula:lock:1:queue:{385}:seat:1");
     }
 }

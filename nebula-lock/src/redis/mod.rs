@@ -76,6 +76,42 @@ impl<C> RedisLock<C> {
     }
 }
 
+impl<C> RedisLock<C>
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    /// The keys, beginning with `prefix`, that are held now. For tools: it walks over all keys of the server, and of a
+    /// cluster it sees the node that it talks to.
+    ///
+    /// # Errors
+    ///
+    /// What the server reports.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn held(&self, prefix: &str) -> Result<Vec<LockKey>> {
+        let mut connection = self.connection.clone();
+        let mut held = Vec::new();
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(keys::pattern(&self.namespace)).arg("COUNT").arg(1000);
+            let page: Result<(u64, Vec<String>), _> = scan.query_async(&mut connection).await;
+            let page = page.map_err(|error| unanswered(nebula_redis::Error::from(error).into()))?;
+            let names = page.1.iter().filter_map(|name| keys::key_of(&self.namespace, name));
+            held.extend(names.filter(|key| key.as_str().starts_with(prefix)));
+            cursor = page.0;
+            if cursor == 0 {
+                // A key may be seen twice.
+                held.sort();
+                held.dedup();
+                return Ok(held);
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl<C> DistributedLock for RedisLock<C>
 where
@@ -148,10 +184,11 @@ where
         let reply: Result<Option<(String, u64, i64, usize, usize)>, _> =
             call.invoke(&mut self.connection.clone()).await;
         let reply = reply.map_err(Error::from).map_err(unanswered)?;
-        let Some((owner, fence, rest, others, waiting)) = reply else { return Ok(None) };
+        let Some((owner, fence, rest, readers, waiting)) = reply else { return Ok(None) };
         let rest = u64::try_from(rest).map_or(Duration::MAX, Duration::from_millis);
         let holder = Holder::new(owner.parse()?, Fence::new(fence), rest);
-        Ok(Some(holder.with_other_readers(others).with_waiting(waiting)))
+        let holder = if readers > 0 { holder.sharing_with(readers - 1) } else { holder };
+        Ok(Some(holder.with_waiting(waiting)))
     }
 
     async fn ping(&self) -> Result<()> {

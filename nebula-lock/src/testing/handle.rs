@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::{Fixture, LONG, PATIENCE, SHORT, claim, eventually};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Release;
-use crate::lock::{Claim, DistributedLock};
+use crate::lock::DistributedLock;
 use crate::lost::LossReason;
 use crate::manager::{LockManager, Shutdown};
 
@@ -103,13 +103,20 @@ pub async fn stolen_lock_is_noticed<F: Fixture>() -> Result<()> {
     let fixture = F::start().await;
     let manager = manager(&fixture).with_watchdog(LONG).with_lease(Duration::from_secs(3));
     let guard = manager.lock("key").await?;
-    let Some(holder) = manager.inspect("key").await? else { unreachable!("the lock is held") };
-    assert!(fixture.lock().release(&Claim::new(guard.key().clone(), *holder.owner())).await?);
+    assert_eq!(manager.force_release("key").await?.map(|holder| holder.fence()), Some(guard.fence()));
+    assert_eq!(manager.force_release("key").await?, None);
     let lost = timeout(PATIENCE, guard.lost()).await.map(|lost| lost.reason());
     assert!(matches!(lost, Ok(LossReason::Gone | LossReason::Expired)), "{lost:?}");
     assert!(guard.is_lost());
     assert!(guard.run(std::future::pending::<()>()).await.is_err());
     assert_eq!(guard.release().await, Release::AlreadyLost);
+    let readers = [manager.read("key").await?, manager.read("key").await?];
+    assert!(
+        manager.force_release("key").await?.is_some_and(|holder| holder.is_shared() && holder.other_readers() == 1)
+    );
+    assert!(manager.force_release("key").await?.is_some_and(|holder| holder.is_shared()));
+    assert_eq!(manager.inspect("key").await?, None);
+    drop(readers);
     Ok(())
 }
 
