@@ -92,6 +92,7 @@ class SessionPage {
     keep(VIEW, view);
     this.mapPane.hidden = view !== 'map';
     this.listPane.hidden = view !== 'list';
+    if (view === 'list') this.list.shown();
     for (const [name, button] of Object.entries(this.viewButtons)) button.setAttribute('aria-pressed', String(name === view));
   }
 

@@ -16,10 +16,14 @@ export class SeatList {
     this.sections = plan.sections.map((section, index) => this.#section(section, index));
     this.element = el('div', { class: 'seat-list', id: 'seat-list', role: 'region', 'aria-label': t('list.label'),
       on: { click: (event) => this.#clicked(event) } }, this.sections);
-    if (this.sections.length === 1) this.sections[0].open = true;
     const update = ({ detail }) => this.update(detail);
     selection.addEventListener('change', update);
     states.addEventListener('change', update);
+  }
+
+  /** Called when the list is shown: where there is but one section, there is nothing to choose before its seats. */
+  shown() {
+    if (this.sections.length === 1) this.sections[0].open = true;
   }
 
   update(positions) {

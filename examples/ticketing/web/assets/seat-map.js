@@ -158,7 +158,9 @@ export class SeatMap {
       return;
     }
     const position = this.#at(point, type === 'mouse' ? 2 : 12);
-    if (position !== null) this.pick(position);
+    if (position === null) return;
+    this.lastFocused = position;
+    this.pick(position);
   }
 
   #hovered(point) {
