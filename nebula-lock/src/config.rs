@@ -173,6 +173,7 @@ impl LockConfig {
 impl RedisSection {
     async fn backend(&self) -> Result<impl DistributedLock + use<>> {
         use secrecy::ExposeSecret;
+        use tracing::{debug, warn};
 
         let mut redis = self
             .url
@@ -191,6 +192,11 @@ impl RedisSection {
         let backend = crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?);
         // A server that wants a password says so at the first command only.
         backend.ping().await?;
+        match backend.eviction().await {
+            Ok(None) => {}
+            Ok(Some(policy)) => warn!(%policy, "redis may evict locks when its memory is full: set `noeviction`"),
+            Err(error) => debug!(%error, "cannot tell whether redis may evict locks"),
+        }
         Ok(backend)
     }
 }

@@ -198,3 +198,41 @@ async fn tokens_outlive_a_clock_that_is_set_back() {
     let _: () = direct.set(&counters[0], future).await.unwrap();
     assert_eq!(manager.lock("key").await.unwrap().fence().get(), future + 1);
 }
+
+#[tokio::test]
+async fn readers_writers_and_fair_callers_survive_killed_clients() {
+    let server = RedisServer::start().await;
+    let managers = [manager(server.url()).await, manager(server.url()).await];
+    let mut direct = config(server.url()).connect().await.unwrap();
+    let tasks: Vec<_> = (0..120_usize)
+        .map(|number| {
+            let manager = managers[number % 2].clone();
+            tokio::spawn(async move {
+                let request = match number % 4 {
+                    0 => manager.write("rw"),
+                    1 | 2 => manager.read("rw"),
+                    _ => manager.lock("fair").fair(),
+                };
+                let guard = request.await.unwrap();
+                sleep(Duration::from_millis(5)).await;
+                guard.release().await
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        sleep(Duration::from_millis(30)).await;
+        for kind in ["pubsub", "normal"] {
+            let kill = redis::cmd("CLIENT").arg(&["KILL", "TYPE", kind, "SKIPME", "yes"]).to_owned();
+            kill.exec_async(&mut direct).await.unwrap();
+        }
+        redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut direct).await.unwrap();
+    }
+    for task in tasks {
+        // A release whose reply was cut off may not know, but it never finds the lock gone: the lease is long.
+        assert!(matches!(task.await.unwrap(), Release::Released | Release::Unknown));
+    }
+    for manager in managers {
+        assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
+    }
+    no_locks(&server).await;
+}

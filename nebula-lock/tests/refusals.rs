@@ -81,3 +81,16 @@ async fn no_server_at_all() {
     let error = LockConfig::redis(url).connect().await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
 }
+
+#[tokio::test]
+async fn a_server_that_may_evict_locks_is_recognised() {
+    let server = RedisServer::start().await;
+    let lock = RedisLock::new(RedisConfig::new(server.url()).connect().await.unwrap());
+    command(&server, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    assert_eq!(lock.eviction().await.unwrap(), None, "without a limit nothing is evicted");
+    command(&server, &["CONFIG", "SET", "maxmemory", "100mb"]).await;
+    assert_eq!(lock.eviction().await.unwrap().as_deref(), Some("allkeys-lru"));
+    assert!(LockConfig::redis(server.url()).connect().await.is_ok(), "it is a warning");
+    command(&server, &["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    assert_eq!(lock.eviction().await.unwrap(), None);
+}

@@ -80,6 +80,27 @@ impl<C> RedisLock<C>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
+    /// The policy by which the server may throw locks away when its memory is full; `None` if it does not.
+    ///
+    /// [`LockConfig::connect`](crate::LockConfig::connect) asks this and warns.
+    ///
+    /// # Errors
+    ///
+    /// What the server reports, or [`ErrorKind::Backend`] if it does not tell.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn eviction(&self) -> Result<Option<String>> {
+        let info: Result<String, _> = redis::cmd("INFO").arg("memory").query_async(&mut self.connection.clone()).await;
+        let info = info.map_err(|error| unanswered(nebula_redis::Error::from(error).into()))?;
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy")) else {
+            return Err(nonsense("the server does not tell its memory limit"));
+        };
+        Ok((limit != "0" && policy != "noeviction").then(|| policy.to_owned()))
+    }
+
     /// The keys, beginning with `prefix`, that are held now. For tools: it walks over all keys of the server, and of a
     /// cluster it sees the node that it talks to.
     ///
