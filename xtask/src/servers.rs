@@ -43,7 +43,11 @@ impl Servers {
 
     /// What tells the tests where the servers are.
     pub(crate) fn environment(&self) -> [(&'static str, String); 1] {
-        [(REDIS_VARIABLE, self.redis.url())]
+        [(REDIS_VARIABLE, self.redis.url.clone())]
+    }
+
+    pub(crate) fn redis_url(&self) -> &str {
+        &self.redis.url
     }
 }
 
@@ -51,7 +55,7 @@ impl Servers {
 pub(crate) fn run() -> Result {
     packages::ensure(&[packages::REDIS])?;
     let servers = Servers::start_for_developers()?;
-    println!("{}", instructions(&servers.redis.url()));
+    println!("{}", instructions(servers.redis_url()));
     // Ctrl-C ends this process, and with it the pipe that keeps the servers alive.
     while servers.redis.answers() {
         sleep(Duration::from_secs(2));
@@ -65,8 +69,11 @@ fn instructions(redis: &str) -> String {
          For the tests (otherwise each test program starts its own):\n\n  \
            export {REDIS_VARIABLE}={redis}\n  \
            cargo test -p nebula-lock --all-features\n\n\
-         For the ticketing platform, several processes of which may share one database:\n\n  \
-           NEBULA_REDIS_URL={redis} cargo run --release -p ticketing -- --config examples/ticketing/config/redis.yaml\n\n\
+         For the ticketing platform, in its configuration file or in the environment:\n\n  \
+           redis:\n    \
+             url: {redis}\n\n  \
+           NEBULA_TICKETING__REDIS__URL={redis} \\\n    \
+             cargo run --release -p ticketing -- --config examples/ticketing/config/redis.yaml\n\n\
          Ctrl-C stops the server and removes its folder."
     )
 }
@@ -74,6 +81,7 @@ fn instructions(redis: &str) -> String {
 #[derive(Debug)]
 struct Redis {
     port: u16,
+    url: String,
     supervisor: Supervisor,
 }
 
@@ -88,7 +96,7 @@ impl Redis {
             ["--port", &port_text, "--dir", &folder, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
                 .map(str::to_owned);
         let supervisor = Supervisor::start(directory, "redis-server", &arguments)?;
-        let redis = Self { port, supervisor };
+        let redis = Self { port, url: format!("redis://127.0.0.1:{port}/"), supervisor };
         let deadline = Instant::now() + START;
         while !redis.answers() {
             let log = redis.supervisor.log();
@@ -98,10 +106,6 @@ impl Redis {
             sleep(Duration::from_millis(20));
         }
         Ok(redis)
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
     }
 
     /// Whether our server answers, and not one that took the port before it.
@@ -223,7 +227,7 @@ mod tests {
 
     #[test]
     fn instructions_name_the_variable_and_the_address() {
-        let text = instructions("redis://127.0.0.1:1/0");
-        assert!(text.contains("export NEBULA_TEST_REDIS_URL=redis://127.0.0.1:1/0"), "{text}");
+        let text = instructions("redis://127.0.0.1:1/");
+        assert!(text.contains("export NEBULA_TEST_REDIS_URL=redis://127.0.0.1:1/"), "{text}");
     }
 }

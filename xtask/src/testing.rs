@@ -18,18 +18,17 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
     packages::ensure(&needs(arguments))?;
     let servers = Servers::start()?;
-    let environment = servers.environment();
     if arguments.is_empty() {
         // One selection of packages and features for all three commands: nothing is built twice. Examples come first,
         // so that the results of the tests are what stands last on the screen.
         let mut build = all_features("build");
         build.args(["--examples", "--bins"]);
         steps.command("build", build);
-        steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &environment));
+        steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &servers));
     }
     steps.run("tests", || {
         let mut tests = cargo_test(arguments);
-        execute(tests.envs(environment.iter().map(|(name, value)| (name, value)))).map(|()| String::new())
+        execute(tests.envs(servers.environment())).map(|()| String::new())
     });
     Ok(())
 }
