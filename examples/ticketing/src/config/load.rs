@@ -96,3 +96,98 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use figment::Jail;
+
+    use super::*;
+    use crate::config::Provider;
+
+    #[allow(clippy::result_large_err, reason = "the signature that the jail asks for")]
+    fn with(yaml: &str, environment: &[(&str, &str)], check: impl FnOnce(Result<Config, ConfigError>)) {
+        Jail::expect_with(|jail| {
+            jail.create_file("config.yaml", yaml)?;
+            for (name, value) in environment {
+                jail.set_env(name, value);
+            }
+            check(load(Some(Path::new("config.yaml"))));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
+        let yaml = "sales: { hold-time: 10m, seats-per-user: 4 }\nauth: { password: { min-length: 12 } }";
+        let environment = [
+            ("NEBULA_TICKETING__SALES__HOLD_TIME", "90s"),
+            ("NEBULA_TICKETING__HTTP__REQUEST_TIMEOUT", "5"),
+            ("NEBULA_TICKETING__REDIS__URL", "redis://other/"),
+        ];
+        with(yaml, &environment, |config| {
+            let config = config.unwrap();
+            assert_eq!(config.sales.hold_time, Duration::from_secs(90));
+            assert_eq!(config.sales.seats_per_user, 4);
+            assert_eq!(config.http.request_timeout, Duration::from_secs(5));
+            assert_eq!(config.auth.password.min_length, 12);
+            assert_eq!(config.auth.jwt.expiration, Duration::from_secs(1_800));
+            assert_eq!(config.ledger.provider, Provider::Memory);
+            assert_eq!(config.sales.sweep_interval, Config::default().sales.sweep_interval);
+        });
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (yaml, words) in [
+            ("lisen: 1", &["lisen", "listen", "config.yaml"][..]),
+            ("sales: { hold: 1 }", &["sales", "hold-time"]),
+            ("sales: { hold-time: soon }", &["sales.hold-time", "soon"]),
+            ("sales: { hold-time: 0 }", &["sales.hold-time"]),
+            ("sales: { hold-time: -1 }", &["sales.hold-time", "negative"]),
+            ("ledger: { provider: paper }", &["ledger.provider", "memory", "redis"]),
+            ("http: { body-limit: 10 }", &["http.body-limit"]),
+            ("public-url: tickets", &["public-url", "https://"]),
+            ("sales: [", &["config.yaml"]),
+        ] {
+            with(yaml, &[], |config| {
+                let text = config.unwrap_err().to_string();
+                assert!(words.iter().all(|word| text.contains(word)), "{yaml}: {text}");
+            });
+        }
+        with("", &[("NEBULA_TICKETING__NONSENSE", "1")], |config| {
+            assert!(config.unwrap_err().to_string().contains("nonsense"));
+        });
+        assert!(load(Some(Path::new("nowhere.yaml"))).unwrap_err().to_string().contains("nowhere.yaml"));
+    }
+
+    #[test]
+    fn the_sample_for_redis_loads_as_it_is_and_with_every_key_uncommented() {
+        let sample = include_str!("../../config/redis.yaml");
+        with(sample, &[], |config| {
+            let config = config.unwrap();
+            assert_eq!(config.ledger.provider, Provider::Redis);
+            assert!(!config.embedded());
+        });
+        let is_key = |text: &str| {
+            let name = text.trim_start().split(':').next().unwrap_or_default();
+            text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let all: String = sample
+            .lines()
+            .map(|line| match line.split_once('#') {
+                Some((indent, key)) if indent.trim().is_empty() && is_key(key) => format!("{indent}{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert!(all.contains("\nlisten: ") && all.contains("\n  hold-time: "), "{all}");
+        with(&all, &[], |config| {
+            let (config, defaults) = (config.unwrap(), Config::default());
+            assert_eq!(config.sales.hold_time, defaults.sales.hold_time);
+            assert_eq!(config.http.body_limit, defaults.http.body_limit);
+            assert_eq!(config.log.filter, defaults.log.filter);
+            assert_eq!(config.listen, defaults.listen);
+        });
+    }
+}

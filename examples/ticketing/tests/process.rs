@@ -1,0 +1,245 @@
+//! The program itself: starting, stopping, and what it refuses.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// The program with its output captured; killed when dropped.
+struct Program {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+    welcome: String,
+    url: String,
+}
+
+fn ticketing(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ticketing"));
+    command.args(arguments).arg("--data").arg(folder).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+fn ended(folder: &Path, arguments: &[&str]) -> Output {
+    ticketing(folder, arguments).output().unwrap()
+}
+
+impl Program {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = ticketing(folder, &[&["--port", "0"], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut welcome = String::new();
+        while !welcome.contains("Ctrl-C") {
+            assert!(output.read_line(&mut welcome).unwrap() > 0, "it ended: {welcome}");
+        }
+        let at = welcome.find("http://").unwrap();
+        let url = welcome[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+        Self { child, output, welcome, url }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end; answers the exit code and what was printed since the start.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code(), rest);
+            }
+            assert!(Instant::now() < deadline, "it does not end: {rest}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+async fn get(url: &str) -> Value {
+    let response = Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+    common::expect(response, StatusCode::OK).await
+}
+
+async fn post(url: &str, token: Option<&str>, body: Value) -> Value {
+    let request = Client::builder().no_proxy().build().unwrap().post(url).json(&body);
+    let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+    let response = request.send().await.unwrap();
+    assert!(response.status().is_success(), "{url}: {} {}", response.status(), response.text().await.unwrap());
+    response.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_newcomer_starts_it_buys_and_finds_the_seat_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let program = Program::start(&data, &[]);
+    for word in ["buyer@example.com", "admin@example.com", "seats please", "打开", "/api/docs"] {
+        assert!(program.welcome.contains(word), "{}", program.welcome);
+    }
+    let shows = get(&format!("{}/api/v1/shows", program.url)).await;
+    let sessions: Vec<_> =
+        shows["shows"].as_array().unwrap().iter().flat_map(|show| show["sessions"].as_array().unwrap()).collect();
+    let time = |session: &Value, key: &str| session[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let waits = |session: &&&Value| time(session, "sale_opens_at") > time(session, "server_time");
+    assert_eq!((sessions.len(), sessions.iter().filter(waits).count()), (4, 1));
+    let flash = *sessions.iter().find(waits).unwrap();
+    let wait = time(flash, "sale_opens_at").duration_since(time(flash, "server_time"));
+    assert!(wait.as_secs() <= 120, "{wait:?}");
+
+    let credentials = json!({"email": "buyer@example.com", "password": "seats please"});
+    let signed_in = post(&format!("{}/api/v1/auth/login", program.url), None, credentials).await;
+    let token = signed_in["tokens"]["access_token"].as_str().unwrap().to_owned();
+    let session = sessions.iter().find(|session| !waits(session)).unwrap()["id"].clone();
+    let order = json!({"session_id": session, "seats": ["stalls-A-1", "stalls-A-2"]});
+    let order = post(&format!("{}/api/v1/orders", program.url), Some(&token), order).await;
+    assert_eq!(order["state"], "LOCKED");
+
+    // Somebody watches: the stream ends with the server and does not hold it up.
+    let events = format!("{}/api/v1/sessions/{}/events", program.url, session.as_str().unwrap());
+    let watching = Client::builder().no_proxy().build().unwrap().get(events).send().await.unwrap();
+    assert_eq!(watching.status(), StatusCode::OK);
+    program.signal(Signal::INT);
+    let stream = watching.bytes().await;
+    assert!(stream.is_ok(), "{stream:?}");
+    let (code, rest) = program.end();
+    assert_eq!(code, Some(0), "{rest}");
+    assert!(rest.contains("Stopped"), "{rest}");
+
+    let again = Program::start(&data, &[]);
+    let seats = get(&format!("{}/api/v1/sessions/{}/seats", again.url, session.as_str().unwrap())).await;
+    assert_eq!(seats["counts"]["locked"], 2);
+    let own = Client::builder().no_proxy().build().unwrap();
+    let own = own.get(format!("{}/api/v1/orders/{}", again.url, order["id"].as_str().unwrap())).bearer_auth(&token);
+    // The secret that signs tokens outlives the process.
+    common::expect(own.send().await.unwrap(), StatusCode::OK).await;
+    again.signal(Signal::TERM);
+    assert_eq!(again.end().0, Some(0));
+}
+
+#[tokio::test]
+async fn one_folder_has_one_server_and_one_port_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let program = Program::start(&data, &[]);
+    let second = ended(&data, &["--port", "0"]);
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(
+        !second.status.success() && text.contains("another server is running") && text.contains("--data"),
+        "{text}"
+    );
+
+    let address = program.url.strip_prefix("http://").unwrap();
+    let other = ended(&folder.path().join("other"), &["--listen", address]);
+    let text = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && text.contains("in use") && text.contains("--listen"), "{text}");
+
+    let reset = ended(&data, &["reset", "--yes"]);
+    assert!(!reset.status.success(), "{reset:?}");
+    get(&format!("{}/api/v1/shows", program.url)).await;
+
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().0, Some(0));
+    let unasked = ended(&data, &["reset"]);
+    assert!(!unasked.status.success() && data.join("ticketing.db").exists(), "{unasked:?}");
+    let reset = ended(&data, &["reset", "--yes"]);
+    assert!(reset.status.success() && !data.join("ticketing.db").exists() && !data.join("auth.secret").exists());
+    assert!(ended(&data, &["reset", "--yes"]).status.success());
+}
+
+#[tokio::test]
+async fn a_plan_is_imported_while_a_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let program = Program::start(&data, &[]);
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/nebula-grand-theatre.json");
+    let arguments =
+        ["import", "seating-plan", sample, "--venue", "Old Mill", "--show", "Hamlet", "--price", "Stalls=380.00"];
+    let refused = ended(&data, &arguments);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    for category in ["Premium", "Box", "Side stalls", "Balcony"] {
+        assert!(text.contains(&format!("no price for {category:?}")), "{text}");
+    }
+    assert!(!refused.status.success() && text.contains("$.categories[0]"), "{text}");
+
+    let prices =
+        ["--price", "Premium=580", "--price", "Box=680", "--price", "Side stalls=280.5", "--price", "Balcony=99"];
+    let done = ended(&data, &[&arguments[..], &prices[..]].concat());
+    assert!(done.status.success(), "{done:?}");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    let session = text.rsplit("/sessions/").next().unwrap().trim();
+    let session = get(&format!("{}/api/v1/sessions/{session}", program.url)).await;
+    assert_eq!((&session["title"], &session["venue"]["name"]), (&json!("Hamlet"), &json!("Old Mill")));
+    assert_eq!(session["prices"].as_array().unwrap().len(), 5);
+
+    let broken = folder.path().join("broken.json");
+    std::fs::write(&broken, "{\"zones\": [}").unwrap();
+    let mut arguments = arguments;
+    arguments[2] = broken.to_str().unwrap();
+    let refused = ended(&data, &arguments);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("$.zones"), "{text}");
+}
+
+#[test]
+fn mistakes_of_the_command_line_and_of_the_configuration_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "sales: { hold-tme: 10m }\n").unwrap();
+    for (arguments, words) in [
+        (vec!["--config", config.to_str().unwrap()], vec!["hold-tme", "hold-time", "config.yaml"]),
+        (vec!["--config", "nowhere.yaml"], vec!["nowhere.yaml"]),
+        (vec!["--listen", "nowhere"], vec!["--listen"]),
+        (vec!["import", "seating-plan", "nowhere.json", "--venue", "V", "--show", "S"], vec!["nowhere.json"]),
+        (vec!["import", "seating-plan", "x", "--venue", "V", "--show", "S", "--price", "A=1,0"], vec!["1,0"]),
+    ] {
+        let output = ended(&data, &arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(words.iter().all(|word| text.contains(word)), "{arguments:?}: {text}");
+    }
+    assert!(!data.exists());
+}
+
+#[tokio::test]
+async fn strangers_get_no_well_known_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let program = Program::start(&data, &[]);
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().0, Some(0));
+
+    let open = Program::start(&data, &["--listen", "0.0.0.0:0"]);
+    assert!(!open.welcome.contains("seats please"), "{}", open.welcome);
+    let login = |email: &str, password: &str| {
+        let body = json!({"email": email, "password": password});
+        let request = Client::builder().no_proxy().build().unwrap().post(format!("{}/api/v1/auth/login", open.url));
+        request.json(&body).send()
+    };
+    for email in ["buyer@example.com", "admin@example.com"] {
+        assert_eq!(login(email, "seats please").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        let line = open.welcome.lines().find(|line| line.contains(email)).unwrap();
+        let password = line.split_whitespace().nth(1).unwrap();
+        assert_eq!(login(email, password).await.unwrap().status(), StatusCode::OK, "{line}");
+    }
+}
