@@ -1,6 +1,9 @@
 //! The sold-out flag.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use nebula_test_support::eventually;
 use ticketing::inventory::{Hold, MemoryLedger, SeatLedger, Settled};
@@ -58,6 +61,15 @@ async fn it_goes_down_by_itself_when_seats_come_back_elsewhere() {
     // Another process freed them: nothing of this reaches the flag.
     assert_eq!(ledger.release(stock.session, all.order).await.unwrap(), Settled::Changed(2));
     eventually(PATIENCE, || async { !stock.inventory.sold_out(stock.session) }).await;
+}
+
+#[tokio::test]
+async fn it_is_not_believed_when_the_ledger_cannot_say() {
+    let (_, spy, stock, _) = sold_out().await;
+    spy.deaf.store(true, Ordering::SeqCst);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(!stock.inventory.sold_out(stock.session));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Spy {
     pub(crate) gate: Semaphore,
     /// Loads that came to the gate.
     pub(crate) loads: AtomicU32,
+    /// Counts fail.
+    pub(crate) deaf: AtomicBool,
     /// Questions for counts or changes.
     pub(crate) looks: AtomicU32,
 }
@@ -40,7 +42,13 @@ impl Spy {
     }
 
     fn with_permits(inner: Arc<dyn SeatLedger>, permits: usize) -> Arc<Self> {
-        Arc::new(Self { inner, gate: Semaphore::new(permits), loads: AtomicU32::new(0), looks: AtomicU32::new(0) })
+        Arc::new(Self {
+            inner,
+            gate: Semaphore::new(permits),
+            loads: AtomicU32::new(0),
+            deaf: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
+        })
     }
 
     pub(crate) fn loads(&self) -> u32 {
@@ -82,6 +90,9 @@ impl SeatLedger for Spy {
 
     async fn counts(&self, session: SessionId) -> Result<Option<Counts>, LedgerError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
+        if self.deaf.load(Ordering::SeqCst) {
+            return Err(LedgerError::Unavailable { context: "count the seats", source: "deaf".into() });
+        }
         self.inner.counts(session).await
     }
 
