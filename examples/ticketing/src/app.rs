@@ -11,7 +11,8 @@ use crate::{
     audit::Auditor,
     config::Config,
     folder::FolderLock,
-    inventory::Inventory,
+    ids::SessionId,
+    inventory::{Inventory, SeatLedger},
     order::Orders,
     payment::{Payments, mock::MockProvider},
     show::Catalog,
@@ -38,6 +39,8 @@ pub struct Inner {
     pub users: Users,
     /// Shows, plans and prices.
     pub catalog: Catalog,
+    /// Who decides which seat is free; the inventory works on it.
+    pub ledger: Arc<dyn SeatLedger>,
     /// Seats: free, held, sold.
     pub inventory: Inventory,
     /// Orders.
@@ -73,15 +76,17 @@ impl App {
     ///
     /// Safe.
     pub async fn unreachable(&self) -> Vec<(&'static str, String)> {
-        let database = async { sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read).await };
-        let mut failures = Vec::new();
-        if let Some(cause) = failure(database).await {
-            failures.push(("database", cause));
-        }
-        if let Some(cause) = failure(self.users.health()).await {
-            failures.push(("sign-in sessions", cause));
-        }
-        failures
+        // A session that does not exist: the ledger has to look, and there is nothing to load.
+        let nobody = SessionId(uuid::Uuid::nil());
+        let looks = tokio::join!(
+            failure("database", sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
+            failure("sign-in sessions", self.users.health()),
+            failure("seat ledger", self.ledger.counts(nobody)),
+            failure("locks", self.locks.health()),
+            failure("outbox", self.outbox.health()),
+            failure("time-outs", self.timeouts.health()),
+        );
+        <[_; 6]>::from(looks).into_iter().flatten().collect()
     }
 }
 
@@ -93,11 +98,14 @@ impl Deref for App {
     }
 }
 
-/// Why a look at a part failed; a part that does not answer within two seconds counts as failed.
-async fn failure<T: Send, E: Display + Send>(look: impl Future<Output = Result<T, E>> + Send) -> Option<String> {
+/// The part and why a look at it failed; no answer within two seconds is a failure.
+async fn failure<T: Send, E: Display + Send>(
+    part: &'static str,
+    look: impl Future<Output = Result<T, E>> + Send,
+) -> Option<(&'static str, String)> {
     match tokio::time::timeout(Duration::from_secs(2), look).await {
         Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some("no answer within two seconds".to_owned()),
+        Ok(Err(error)) => Some((part, error.to_string())),
+        Err(_) => Some((part, "no answer within two seconds".to_owned())),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     order::Orders,
     outbox::{Outbox, Timeouts},
     payment::{Payments, mock::MockProvider},
+    problem::chain,
     show::Catalog,
     storage::Database,
     sweep::Sweep,
@@ -54,7 +55,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         Provider::Redis => on_redis(&config, &messages).await?,
     };
 
-    let inventory = Inventory::new(ledger, locks.clone(), database.clone(), stopping.clone());
+    let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payments = Payments::new(database.clone(), Arc::new(mock_provider.clone()), Outbox::new(messages));
@@ -71,6 +72,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         read_orm,
         users,
         catalog,
+        ledger,
         inventory,
         orders,
         payments,
@@ -109,7 +111,10 @@ async fn embedded(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, F
 async fn on_redis(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, Failure> {
     let platform = secret::platform_id(&config.data)?;
     let redis = &config.redis;
-    let connection = redis.connect().await?;
+    let connection = redis.connect().await.map_err(|error| {
+        let cause = chain(&error);
+        format!("the Redis server that the configuration names in redis.url cannot be used: {cause}")
+    })?;
     let ledger = RedisLedger::new(redis.pinned_manager()?, redis.subscriber()?).with_prefix(format!("{platform}:v1:"));
     let locks = RedisLock::new(connection.clone())
         .with_subscriber(redis.subscriber()?)

@@ -16,7 +16,9 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{guard, health, observe, openapi::Head, problems, request_id};
 use crate::{
     app::App,
-    audit, inventory, order, pages, payment,
+    audit,
+    config::HttpConfig,
+    inventory, order, pages, payment,
     problem::{Code, Problem},
     show, user,
 };
@@ -48,13 +50,18 @@ pub fn openapi() -> Document {
 
 /// Everything that is served.
 pub fn router(app: App) -> Router {
-    let limits = app.config.http.clone();
     let (routes, document) = documented().split_for_parts();
-    routes
+    let routes = routes
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
         .merge(pages::routes())
-        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
+        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document));
+    surround(routes, &app.config.http).with_state(app)
+}
+
+/// What surrounds every handler, and what answers where there is none.
+pub(super) fn surround<S: Clone + Send + Sync + 'static>(routes: Router<S>, limits: &HttpConfig) -> Router<S> {
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // The last layer is the outermost.
@@ -66,7 +73,6 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(guard::security_headers))
         .layer(from_fn(observe::layer))
         .layer(from_fn(request_id::layer))
-        .with_state(app)
 }
 
 async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
@@ -77,4 +83,53 @@ async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "The header `Allow` lists the methods of this resource.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, StatusCode},
+        routing::post,
+    };
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::Json;
+
+    async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, serde_json::Value) {
+        let limits = HttpConfig { body_limit: 1024, request_timeout: Duration::from_secs(3), ..HttpConfig::default() };
+        let routes = Router::new()
+            .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(60)).await }))
+            .route("/panic", get(|| async { panic!("of fear") as () }))
+            .route("/echo", post(|Json(value): Json<serde_json::Value>| async move { Json(value) }));
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.header("x-request-id", "r-1").body(Body::from(body)).unwrap();
+        let response = surround(routes, &limits).oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["x-request-id"], "r-1");
+        assert!(response.headers().contains_key("content-security-policy"));
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_panicking_and_oversized_are_problems_with_the_request_id() {
+        let big: &str = Box::leak(format!("[{}1]", "1,".repeat(1_000)).into_boxed_str());
+        for (method, path, body, code) in [
+            ("GET", "/slow", "", Code::Timeout),
+            ("GET", "/panic", "", Code::Internal),
+            ("POST", "/echo", big, Code::BodyTooLarge),
+            ("POST", "/slow", "", Code::MethodNotAllowed),
+            ("GET", "/nowhere", "", Code::NotFound),
+        ] {
+            let (status, problem) = ask(method, path, body).await;
+            assert_eq!((problem["code"].as_str(), status), (Some(code.as_str()), code.status()), "{problem}");
+            assert_eq!(problem["request_id"], "r-1");
+            assert!(!problem.to_string().contains("of fear"), "{problem}");
+        }
+        assert_eq!(ask("POST", "/echo", "[1]").await.0, StatusCode::OK);
+    }
 }
