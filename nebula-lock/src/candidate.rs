@@ -71,6 +71,8 @@ pub(crate) struct Grant {
     pub(crate) fence: Fence,
     pub(crate) sent: Instant,
     pub(crate) until: Instant,
+    /// When an earlier attempt was sent of which nothing was heard.
+    pub(crate) unknown_since: Option<Instant>,
 }
 
 impl Candidate {
@@ -191,7 +193,7 @@ impl Candidate {
             Ok(Ok(Attempt::Acquired(fence))) => {
                 let until = valid_until(sent, self.terms.lease);
                 if until > Instant::now() {
-                    return Ok(Ok(Grant { fence, sent, until }));
+                    return Ok(Ok(Grant { fence, sent, until, unknown_since: self.unknown_since }));
                 }
                 self.unknown_since = Some(sent);
                 Err(Error::new(ErrorKind::InvalidLease, "the lease was used up before the reply arrived"))

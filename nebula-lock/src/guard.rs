@@ -204,15 +204,17 @@ impl LockGuard {
     /// Cancel safe: from the first poll on, the lock is released in the background if the future is dropped. So it is
     /// when the future is dropped before that, since the guard is.
     pub async fn release(self) -> Release {
-        let lost = self.is_lost();
+        let validity = Arc::clone(&self.hand.validity);
         let Some(hand) = Arc::into_inner(self.hand) else {
-            return if lost { Release::AlreadyLost } else { Release::StillHeld };
+            return if validity.loss().is_some() { Release::AlreadyLost } else { Release::StillHeld };
         };
+        let lost = validity.loss().is_some();
         let (order, outcome) = oneshot::channel();
         let keeper_left = hand.order.send(Order::Release(order)).is_err();
-        if lost || keeper_left {
+        if lost || (keeper_left && validity.loss().is_some()) {
             return Release::AlreadyLost;
         }
+        // A keeper that left for no such reason went down with its runtime.
         outcome.await.unwrap_or(Release::Unknown)
     }
 }

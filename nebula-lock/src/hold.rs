@@ -45,6 +45,8 @@ pub(crate) struct Hold {
     /// When the longest hold is reached.
     end: Option<Instant>,
     validity: Arc<Validity>,
+    /// Until when an attempt of which nothing was heard might still take the lock, if it comes late.
+    echo: Option<Instant>,
     ticket: Option<Ticket>,
     counted: Option<Counted>,
 }
@@ -55,8 +57,9 @@ impl Hold {
         let end = terms.max_hold.map(|most| sent + most);
         let until = end.map_or(grant.until, |end| grant.until.min(end));
         let validity = Arc::new(Validity::new(sent, until));
+        let echo = grant.unknown_since.map(|sent| sent + terms.lease);
         let counted = Some(core.held.enter());
-        Self { core, claim, terms, fence, sent, end, validity, ticket, counted }
+        Self { core, claim, terms, fence, sent, end, validity, echo, ticket, counted }
     }
 
     pub(crate) fn start(self) -> (LockGuard, Keeper) {
@@ -128,8 +131,9 @@ impl Hold {
             // The caller may have stopped waiting; the lock is released all the same.
             let _ = order.send(outcome);
         }
-        if outcome == Release::Unknown {
-            sweep(&self.core, &self.claim, self.validity.until(), true, self.terms.command_timeout).await;
+        let until = if outcome == Release::Unknown { Some(self.validity.until()) } else { self.echo };
+        if let Some(until) = until {
+            sweep(&self.core, &self.claim, until, true, self.terms.command_timeout).await;
         }
     }
 }

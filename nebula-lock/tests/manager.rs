@@ -94,6 +94,8 @@ async fn a_repeated_attempt_finds_its_own_lock() {
     backend.becomes(Mood::Fine);
     assert_eq!(waiting.await.unwrap().unwrap().release().await, Release::Released);
     assert_eq!(backend.inner.held(), 0);
+    sleep(SECOND).await;
+    assert_eq!(backend.count("release"), 3, "an echo of the first attempt would be taken back");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,6 +152,16 @@ async fn shutdown_does_not_wait_for_ever() {
     drop(guard);
     sleep(SECOND).await;
     assert_eq!(backend.held(), 0, "now it has ended");
+}
+
+#[test]
+fn a_release_after_the_end_of_the_runtime_is_unknown() {
+    let locks = LockManager::new(MemoryLock::new());
+    let first = tokio::runtime::Runtime::new().unwrap();
+    let guard = first.block_on(locks.lock("key").into_future()).unwrap();
+    drop(first);
+    let second = tokio::runtime::Runtime::new().unwrap();
+    assert_eq!(second.block_on(guard.release()), Release::Unknown);
 }
 
 #[test]
