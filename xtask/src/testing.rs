@@ -24,7 +24,10 @@ pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
         let mut build = all_features("build");
         build.args(["--examples", "--bins"]);
         steps.command("build", build);
-        steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &servers));
+        // What an earlier build left behind says nothing about this one.
+        if steps.all_passed() {
+            steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &servers));
+        }
     }
     steps.run("tests", || {
         let mut tests = cargo_test(arguments);
@@ -50,12 +53,14 @@ fn cargo_test(arguments: &[String]) -> Command {
     command
 }
 
+/// Whether cargo has to be told which packages to test.
 fn selects_packages(arguments: &[String]) -> bool {
-    cargos_own(arguments).any(|argument| {
-        ["-p", "--package", "--workspace", "--all"].contains(&argument)
-            || argument.starts_with("--package=")
-            || (argument.starts_with("-p") && !argument.starts_with("--"))
-    })
+    names_packages(arguments) || cargos_own(arguments).any(|argument| ["--workspace", "--all"].contains(&argument))
+}
+
+fn names_packages(arguments: &[String]) -> bool {
+    let is_short = |argument: &str| argument.starts_with("-p") && !argument.starts_with("--");
+    cargos_own(arguments).any(|argument| is_short(argument) || argument.starts_with("--package"))
 }
 
 /// What stands before a second `--`; the rest is for the test programs.
@@ -65,12 +70,8 @@ fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
 
 /// Only the platform's end-to-end test drives a browser.
 fn needs(arguments: &[String]) -> Vec<Need> {
-    let narrowed = selects_packages(arguments) && !cargos_own(arguments).any(|argument| argument.starts_with("--w"));
-    if narrowed && !cargos_own(arguments).any(|argument| argument.contains("ticketing")) {
-        vec![REDIS]
-    } else {
-        vec![REDIS, BROWSER, BROWSER_DRIVER]
-    }
+    let platform = !names_packages(arguments) || cargos_own(arguments).any(|argument| argument.contains("ticketing"));
+    if platform { vec![REDIS, BROWSER, BROWSER_DRIVER] } else { vec![REDIS] }
 }
 
 #[cfg(test)]
