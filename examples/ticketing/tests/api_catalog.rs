@@ -226,7 +226,9 @@ async fn the_document_browser_needs_no_network() {
     let app = TestApp::start().await;
     let page = app.get("//api/docs/").await;
     assert_eq!(page.status(), StatusCode::OK);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     let html = page.text().await.unwrap();
+    assert!(!policy.contains("unsafe"), "{policy}");
     assert!(!html.contains("https://") && !html.contains("http://"), "{html}");
     for file in ["swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js"] {
         assert_eq!(app.get(&format!("//api/docs/{file}")).await.status(), StatusCode::OK, "{file}");

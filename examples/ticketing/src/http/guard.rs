@@ -31,6 +31,11 @@ pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> axum::http::Re
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                                        form-action 'self'; frame-ancestors 'none'";
 
+/// The same for the document browser, whose logo carries one style element of its own.
+const DOCUMENTS_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                                form-action 'self'; frame-ancestors 'none'; \
+                                style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='";
+
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -48,6 +53,13 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     }
     // Answers are somebody's own unless the handler says otherwise.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// For the document browser.
+pub(super) async fn documents_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCUMENTS_POLICY));
     response
 }
 

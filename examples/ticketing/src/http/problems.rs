@@ -10,6 +10,8 @@ pub(super) async fn page() -> Html<String> {
     let mut html = String::from(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Problem codes</title>\n\
+         <link rel=\"icon\" href=\"/assets/favicon.svg\" type=\"image/svg+xml\">\n\
+         <link rel=\"stylesheet\" href=\"/assets/base.css\">\n\
          <link rel=\"stylesheet\" href=\"/assets/problems.css\">\n</head>\n<body>\n<main>\n<h1>Problem codes</h1>\n\
          <p>Refusals and failures are answered as <code>application/problem+json</code> (RFC 9457). Programs decide by \
          <code>code</code>; codes are never renamed.</p>\n<dl>\n",

@@ -51,11 +51,12 @@ pub fn openapi() -> Document {
 /// Everything that is served.
 pub fn router(app: App) -> Router {
     let (routes, document) = documented().split_for_parts();
+    let documents = Router::from(SwaggerUi::new("/api/docs").url("/api/openapi.json", document));
     let routes = routes
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
         .merge(pages::routes())
-        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document));
+        .merge(documents.layer(from_fn(guard::documents_policy)));
     surround(routes, &app.config.http).with_state(app)
 }
 
