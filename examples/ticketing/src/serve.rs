@@ -32,7 +32,7 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Sen
     app.tasks.spawn(housekeeping(app.clone()));
     app.tasks.spawn(warm(app.clone()));
     print(&welcome(&app.config, address, &accounts));
-    server.run(app).await?;
+    server.run(app).await;
     print("Stopped. · 已停止。\n");
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{TestApp, expect, expect_problem};
 use reqwest::{Method, StatusCode};
 use ticketing::problem::Code;
@@ -42,6 +44,42 @@ async fn every_answer_narrows_what_a_browser_may_do() {
         assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(header("x-content-type-options"), "nosniff");
     }
+}
+
+#[tokio::test]
+async fn whoever_never_finishes_a_request_is_hung_up_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let app = TestApp::start_with(|config| config.http.header_timeout = Duration::from_millis(200)).await;
+    let address = app.url.strip_prefix("http://").unwrap();
+    for head in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: here\r\nx-slow: "] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "{head:?} was waited for");
+    }
+}
+
+#[tokio::test]
+async fn a_request_in_progress_is_finished_before_the_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let app = TestApp::start().await;
+    let mut stream = tokio::net::TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = "POST /api/v1/auth/logout HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
+                content-length: 21\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Sent when the handler begins to read the body.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    app.app.stopping.cancel();
+    stream.write_all(br#"{"refresh_token":"x"}"#).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    app.stop().await;
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.http.request_timeout.is_zero() {
         return refuse("http.request-timeout", "must be longer than nothing");
     }
+    if config.http.header_timeout.is_zero() {
+        return refuse("http.header-timeout", "must be longer than nothing");
+    }
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");
     }

@@ -84,6 +84,9 @@ pub struct HttpConfig {
     /// A request that takes longer is answered with `timeout`. Event streams are exempt.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
+    /// A connection on which no complete head of a request arrives within this time is closed, an idle one too.
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
     /// Most bytes of a request body.
     pub body_limit: usize,
     /// How long requests in progress may take to finish after the signal to stop.
@@ -201,7 +204,12 @@ impl Default for DatabaseConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { request_timeout: Duration::from_secs(15), body_limit: 64 * 1024, drain: Duration::from_secs(10) }
+        Self {
+            request_timeout: Duration::from_secs(15),
+            header_timeout: Duration::from_secs(60),
+            body_limit: 64 * 1024,
+            drain: Duration::from_secs(10),
+        }
     }
 }
 

@@ -2,9 +2,14 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use axum::serve::ListenerExt;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
 
 use super::router;
 use crate::app::App;
@@ -59,37 +64,45 @@ impl Server {
     /// Serves until `app.stopping` is cancelled; then finishes the requests in progress and the background work, for at
     /// most the configured time each.
     ///
-    /// # Errors
-    ///
-    /// The listener failed.
-    ///
     /// # Cancel safety
     ///
     /// Dropping the future breaks off what is in progress; cancel `app.stopping` instead.
-    pub async fn run(self, app: App) -> io::Result<()> {
-        let drain = app.config.http.drain;
-        let listener = self.listener.tap_io(|stream| {
+    pub async fn run(self, app: App) {
+        let limits = app.config.http.clone();
+        let service = TowerToHyperService::new(router(app.clone()));
+        // One version of the protocol: telling two apart would wait for a first line without any deadline.
+        let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+        let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
+        while let Some(accepted) = app.stopping.run_until_cancelled(self.listener.accept()).await {
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles, most likely: those that are closed now will serve the next.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
             // Answers are written whole; waiting for more to send would only delay them.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY is not available");
             }
-        });
-        let stopping = app.stopping.clone();
-        let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(stopping.cancelled_owned());
-        let late = async {
-            app.stopping.cancelled().await;
-            tokio::time::sleep(drain).await;
-        };
-        let served = tokio::select! {
-            served = serving => served,
-            () = late => {
-                tracing::warn!(after = ?drain, "some requests did not finish in time and were broken off");
-                Ok(())
-            }
-        };
-        app.stopping.cancel();
-        finish(&app, drain).await;
-        served
+            let connection = protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+            let connection = graceful.watch(connection);
+            let cut = cut.clone();
+            tokio::spawn(async move {
+                if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+            tracing::warn!(after = ?limits.drain, "some requests did not finish in time and were broken off");
+            cut.cancel();
+        }
+        finish(&app, limits.drain).await;
     }
 }
 

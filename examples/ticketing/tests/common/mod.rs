@@ -33,7 +33,7 @@ pub struct TestApp {
     pub app: App,
     pub url: String,
     pub client: Client,
-    server: Option<JoinHandle<std::io::Result<()>>>,
+    server: Option<JoinHandle<()>>,
     folder: Option<TempDir>,
 }
 
@@ -76,7 +76,7 @@ impl TestApp {
     pub async fn stop(mut self) -> Option<TempDir> {
         self.app.stopping.cancel();
         if let Some(server) = self.server.take() {
-            server.await.unwrap().unwrap();
+            server.await.unwrap();
         }
         self.folder.take()
     }
