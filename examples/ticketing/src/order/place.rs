@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -23,6 +24,10 @@ use crate::{
 
 /// Most seats in one order.
 const MAX_SEATS: usize = 10;
+
+/// A hold this old is not made an order any more: the sweep, which frees holds without an order after
+/// [`ORPHAN`](crate::sweep::ORPHAN), must not come in between. The rest is for the commit.
+const LATEST: Duration = Duration::from_secs(15);
 
 /// How often a hold is taken again because the ledger was rebuilt between the hold and the order.
 const ATTEMPTS: usize = 3;
@@ -114,6 +119,7 @@ impl Orders {
         };
         let seats: Arc<[OrderSeat]> = seats.into();
         for _ in 0..ATTEMPTS {
+            let asked = Instant::now();
             let epoch = self.hold(&session, &request).await?;
             let now = Millis::now();
             let order = OrderRow {
@@ -126,7 +132,7 @@ impl Orders {
                 created_at: now,
                 expires_at: now.plus(session.hold),
             };
-            match self.write(order, Arc::clone(&seats), epoch, session.hold).await {
+            match self.write(order, Arc::clone(&seats), epoch, asked, session.hold).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
                     return Ok(Placed { order: id, replayed: false });
@@ -141,13 +147,9 @@ impl Orders {
                     return replay(&known, &fingerprint);
                 }
                 Ok(Inserted::EpochPassed) => self.inventory.invalidate(wish.session, epoch).await?,
-                Err(problem) => {
-                    if problem.code == Code::Busy {
-                        // Surely not written: do not keep the seats from others until the sweep finds them.
-                        self.inventory.release(wish.session, id).await?;
-                    }
-                    return Err(problem);
-                }
+                // The hold, if the order did not come to be, is left to the sweep: a request with the same key may be
+                // on its way with it.
+                Err(problem) => return Err(problem),
             }
         }
         Err(Problem::new(Code::OneMoment, "The seats of this session are being counted anew."))
@@ -179,6 +181,7 @@ impl Orders {
         order: OrderRow,
         seats: Arc<[OrderSeat]>,
         epoch: i64,
+        asked: Instant,
         hold: Duration,
     ) -> Result<Inserted, Problem> {
         // Before the order where the queue is not in the database: a message without an order does no harm, an order
@@ -189,6 +192,9 @@ impl Orders {
             .write
             .run::<_, Problem, _>(move |connection| {
                 Box::pin(async move {
+                    if asked.elapsed() > LATEST {
+                        return Err(Problem::new(Code::Busy, "The database was too slow for this order."));
+                    }
                     let inserted = storage::insert(connection, &order, &seats, epoch).await?;
                     if inserted == Inserted::New {
                         timeouts.arm_in(connection, order.id, hold).await?;

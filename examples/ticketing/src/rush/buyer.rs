@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rand::RngExt;
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     api::{Api, Failure},
@@ -23,8 +23,13 @@ pub(super) struct Buyer {
     pub(super) session: String,
     pub(super) api: Api,
     pub(super) stock: Arc<Stock>,
+    /// Orders in flight.
     pub(super) gate: Arc<Semaphore>,
+    /// Payments in flight: who has a seat does not stand in line with those who want one.
+    pub(super) till: Arc<Semaphore>,
     pub(super) abandon_percent: u32,
+    /// When the rush began.
+    pub(super) began: Instant,
 }
 
 /// What one buyer, or all of them, did.
@@ -39,6 +44,8 @@ pub(super) struct Tally {
     /// Latencies of `POST /orders`, by whether it was granted.
     pub(super) granted: Vec<Duration>,
     pub(super) denied: Vec<Duration>,
+    /// How long after the beginning each order was placed.
+    pub(super) placed_at: Vec<Duration>,
     paid: Vec<Paid>,
 }
 
@@ -71,6 +78,7 @@ impl Tally {
         }
         self.granted.extend(other.granted);
         self.denied.extend(other.denied);
+        self.placed_at.extend(other.placed_at);
         self.paid.extend(other.paid);
     }
 }
@@ -132,6 +140,7 @@ impl Buyer {
         let problem = match answer.result {
             Ok(body) => {
                 tally.granted.push(answer.took);
+                tally.placed_at.push(self.began.elapsed());
                 match body["id"].as_str() {
                     Some(id) => return Try::Placed(id.to_owned()),
                     None => "an order without an id".to_owned(),
@@ -153,7 +162,7 @@ impl Buyer {
     /// `false` when the time to pay was over.
     async fn pay(&self, order: &str) -> Result<bool, Failure> {
         let pay_url = {
-            let _permit = self.gate.acquire().await;
+            let _permit = self.till.acquire().await;
             match self.api.pay(&self.token, order).await {
                 Err(failure) if matches!(failure.code(), Some("order-expired" | "order-state")) => return Ok(false),
                 // An earlier attempt, whose answer was lost, went through.
@@ -161,7 +170,7 @@ impl Buyer {
                 pay_url => pay_url?,
             }
         };
-        let _permit = self.gate.acquire().await;
+        let _permit = self.till.acquire().await;
         self.api.approve(&pay_url).await?;
         loop {
             match self.api.state(&self.token, order).await?.as_str() {

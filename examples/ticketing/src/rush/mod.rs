@@ -43,7 +43,7 @@ pub struct RushArgs {
     /// How many servers to start. More than one needs a configuration with a shared ledger.
     #[arg(long, default_value_t = 1, conflicts_with = "url", value_parser = clap::value_parser!(u16).range(1..=16))]
     pub servers: u16,
-    /// Requests in flight at once.
+    /// Orders in flight at once, and as many payments.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub connections: u32,
     /// Of a hundred buyers who got a seat, this many do not pay.
@@ -110,6 +110,7 @@ async fn rush(args: &RushArgs, urls: &[String]) -> Result<Report, RushError> {
     let session = rehearsal.session_id;
     let stock = Arc::new(Stock::new(rehearsal.seats));
     let gate = Arc::new(Semaphore::new(args.connections as usize));
+    let till = Arc::new(Semaphore::new(args.connections as usize));
 
     progress.set_message("selling");
     let watching = tokio::spawn(stock::watch(api.clone(), session.clone(), Arc::clone(&stock), progress.clone()));
@@ -124,7 +125,9 @@ async fn rush(args: &RushArgs, urls: &[String]) -> Result<Report, RushError> {
                 api: api.clone(),
                 stock: Arc::clone(&stock),
                 gate: Arc::clone(&gate),
+                till: Arc::clone(&till),
                 abandon_percent: args.abandon,
+                began: started,
             }
             .shop(),
         );

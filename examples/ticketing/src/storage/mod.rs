@@ -21,7 +21,8 @@ pub struct Database {
     pub read: SqlitePool,
     /// For everything that changes something.
     pub write: Writer,
-    /// For the delay queue, which claims and settles messages in transactions of its own.
+    /// For the delay queue, which claims and settles messages in transactions of its own. It is the writer's one
+    /// connection: in a line for that connection nobody sleeps, as they would in SQLite's busy time-out.
     pub queue: SqlitePool,
 }
 
@@ -40,12 +41,11 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        migrate(&write).await?;
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
-        let queue = pool(2).connect_with(options.clone()).await?;
+        let write = pool(1).connect_with(options.clone()).await?;
+        migrate(&write).await?;
         let read = pool(4).connect_with(options).await?;
-        Ok(Self { read, write: Writer::start(write), queue })
+        Ok(Self { read, queue: write.clone(), write: Writer::start(write) })
     }
 }
 
