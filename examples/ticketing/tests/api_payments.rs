@@ -1,4 +1,5 @@
 //! Payments: through the mock provider as a buyer would, and through its signed notifications as an attacker would.
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -76,13 +76,13 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: cargo test --release -p ticketing --test inventory speed -- --ignored --nocapture"]
 async fn memory() {
     measure("memory", Memory::with_log(65_536).await.ledger()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: cargo test --release -p ticketing --test inventory speed -- --ignored --nocapture"]
 async fn redis() {
     measure("redis", Redis::with_log(65_536).await.ledger()).await;
 }
