@@ -30,8 +30,8 @@ pub fn rounds(effort: Effort) -> u32 {
 /// Dropping the future stops the tasks.
 pub async fn throughput<S, F, Fut>(tasks: usize, time: Duration, side: &S, operation: F) -> f64
 where
-    S: Clone + Send + 'static,
-    F: Fn(S, usize) -> Fut + Clone + Send + 'static,
+    S: Clone + Send + Sync + 'static,
+    F: Fn(S, usize) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send,
 {
     let mut running = JoinSet::new();
@@ -65,8 +65,8 @@ where
 /// Dropping the future stops the tasks.
 pub async fn drain<S, F, Fut>(tasks: usize, total: usize, side: &S, operation: F) -> f64
 where
-    S: Clone + Send + 'static,
-    F: Fn(S, usize) -> Fut + Clone + Send + 'static,
+    S: Clone + Send + Sync + 'static,
+    F: Fn(S, usize) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send,
 {
     let mut running = JoinSet::new();

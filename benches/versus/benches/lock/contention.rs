@@ -23,7 +23,7 @@ pub(crate) async fn contend<S, L, A, G>(
     release: impl Fn(S, L) -> G + Clone + Send + 'static,
 ) -> Contended
 where
-    S: Clone + Send + 'static,
+    S: Clone + Send + Sync + 'static,
     L: Send,
     A: Future<Output = L> + Send,
     G: Future<Output = ()> + Send,
