@@ -5,12 +5,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::OnceCell;
 
+use crate::redis_nodes::RedisNodes;
 use crate::redis_server::RedisServer;
 
 /// Environment variable that names a Redis server to use instead of starting one.
 pub const REDIS_URL_VARIABLE: &str = "NEBULA_TEST_REDIS_URL";
 
+/// Environment variable that names five independent Redis servers, separated by commas.
+pub const REDIS_NODES_VARIABLE: &str = "NEBULA_TEST_REDIS_NODES";
+
+/// How many independent servers tests share: the number that the Redlock algorithm is described with.
+const NODES: usize = 5;
+
 static REDIS: OnceCell<RedisServer> = OnceCell::const_new();
+static REDIS_NODES: OnceCell<RedisNodes> = OnceCell::const_new();
 
 /// URL of a Redis server that this process shares: the one that [`REDIS_URL_VARIABLE`] names, else one that is started
 /// at the first call and lives as long as the process.
@@ -24,10 +32,31 @@ static REDIS: OnceCell<RedisServer> = OnceCell::const_new();
 /// # Cancel safety
 /// Dropping the future is harmless; the next caller starts the server.
 pub async fn redis_url() -> String {
-    match std::env::var(REDIS_URL_VARIABLE) {
-        Ok(url) if !url.is_empty() => url,
-        _ => REDIS.get_or_init(RedisServer::start).await.url(),
+    match named(REDIS_URL_VARIABLE) {
+        Some(url) => url,
+        None => REDIS.get_or_init(RedisServer::start).await.url(),
     }
+}
+
+/// URLs of five independent Redis servers that this process shares, as [`redis_url`] does one: those that
+/// [`REDIS_NODES_VARIABLE`] names, else servers that are started at the first call and live as long as the process.
+///
+/// # Panics
+/// When they cannot be started, or the variable does not name five servers.
+///
+/// # Cancel safety
+/// Dropping the future is harmless; the next caller starts the servers.
+pub async fn redis_node_urls() -> Vec<String> {
+    let urls: Vec<String> = match named(REDIS_NODES_VARIABLE) {
+        Some(urls) => urls.split(',').map(str::to_owned).collect(),
+        None => REDIS_NODES.get_or_init(|| RedisNodes::start(NODES)).await.urls(),
+    };
+    assert_eq!(urls.len(), NODES, "{REDIS_NODES_VARIABLE} has to name {NODES} servers");
+    urls
+}
+
+fn named(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 /// A name that no other test uses, on this or an earlier run against the same server: `unique("lock")` gives something
@@ -59,5 +88,17 @@ mod tests {
         redis::cmd("SET").arg(&key).arg(1).exec_async(&mut connection).await.unwrap();
         let value: i32 = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
         assert_eq!(value, 1);
+    }
+
+    #[tokio::test]
+    async fn the_shared_nodes_are_five_servers() {
+        let urls = redis_node_urls().await;
+        let mut ids = std::collections::HashSet::new();
+        for url in urls {
+            let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+            let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.unwrap();
+            ids.insert(info.lines().find(|line| line.starts_with("run_id:")).unwrap().to_owned());
+        }
+        assert_eq!(ids.len(), 5);
     }
 }
