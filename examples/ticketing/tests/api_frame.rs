@@ -61,6 +61,25 @@ async fn whoever_never_finishes_a_request_is_hung_up_on() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn whoever_never_reads_an_answer_is_hung_up_on() {
+    use std::io::ErrorKind::WouldBlock;
+
+    use nebula_test_support::eventually;
+    use tokio::io::AsyncWriteExt;
+
+    let app = TestApp::start_with(|config| config.http.stall_timeout = Duration::from_millis(500)).await;
+    let mut stream = tokio::net::TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+    // More answers than the buffers of both ends can take; the server then waits for one who reads.
+    let requests = "GET /api/openapi.json HTTP/1.1\r\nhost: here\r\n\r\n".repeat(2_000);
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let stream = &stream;
+    // Nobody tells a client that does not read; it notices when it sends something.
+    let hung_up = move || async move { stream.try_write(b"x").is_err_and(|error| error.kind() != WouldBlock) };
+    eventually(Duration::from_secs(30), hung_up).await;
+}
+
 #[tokio::test]
 async fn a_request_in_progress_is_finished_before_the_end() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,6 +1,6 @@
 //! Reads the configuration from its sources.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use figment::{
     Figment,
@@ -88,6 +88,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.http.header_timeout.is_zero() {
         return refuse("http.header-timeout", "must be longer than nothing");
+    }
+    if config.http.stall_timeout < Duration::from_millis(1) {
+        return refuse("http.stall-timeout", "must be at least 1ms");
     }
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");

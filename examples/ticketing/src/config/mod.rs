@@ -87,6 +87,10 @@ pub struct HttpConfig {
     /// A connection on which no complete head of a request arrives within this time is closed, an idle one too.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
+    /// A connection whose other end takes nothing of what was sent for this long is closed. Event streams are sent
+    /// something every 15 s, so those of buyers who left without a word end, too. On Linux only.
+    #[serde(with = "duration")]
+    pub stall_timeout: Duration,
     /// Most bytes of a request body.
     pub body_limit: usize,
     /// How long requests in progress may take to finish after the signal to stop.
@@ -207,6 +211,7 @@ impl Default for HttpConfig {
         Self {
             request_timeout: Duration::from_secs(15),
             header_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
             body_limit: 64 * 1024,
             drain: Duration::from_secs(10),
         }

@@ -8,7 +8,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::router;
@@ -84,9 +84,8 @@ impl Server {
                     continue;
                 }
             };
-            // Answers are written whole; waiting for more to send would only delay them.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY is not available");
+            if let Err(error) = tune(&stream, limits.stall_timeout) {
+                tracing::debug!(%error, "a connection stays as the system made it");
             }
             let connection = protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
             let connection = graceful.watch(connection);
@@ -104,6 +103,17 @@ impl Server {
         }
         finish(&app, limits.drain).await;
     }
+}
+
+fn tune(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+    // Answers are written whole; waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    // Whoever stops reading, or is gone without a word, would otherwise keep an answer in memory for ever.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = stall_timeout;
+    Ok(())
 }
 
 async fn finish(app: &App, drain: Duration) {
