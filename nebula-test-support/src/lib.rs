@@ -9,6 +9,7 @@ mod proxy;
 mod redis_nodes;
 mod redis_server;
 mod shared;
+mod sql_server;
 mod user;
 mod versus;
 
@@ -19,5 +20,9 @@ pub use process::{Probe, ServerProcess, ServerSpec};
 pub use proxy::TcpProxy;
 pub use redis_nodes::RedisNodes;
 pub use redis_server::{RedisOptions, RedisServer};
-pub use shared::{REDIS_NODES_VARIABLE, REDIS_URL_VARIABLE, redis_node_urls, redis_url, unique};
+pub use shared::{
+    MARIADB_URL_VARIABLE, POSTGRES_URL_VARIABLE, REDIS_NODES_VARIABLE, REDIS_URL_VARIABLE, mariadb_database,
+    postgres_database, redis_node_urls, redis_url, unique,
+};
+pub use sql_server::{SqlEngine, SqlOptions, SqlServer};
 pub use versus::{Comparison, Effort, Latencies, Unit, Versus};

@@ -1,6 +1,6 @@
 //! A server as a child process that never outlives the test process.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -212,13 +212,15 @@ impl ServerProcess {
         self.exit.lock().is_none()
     }
 
-    /// Freezes the server with SIGSTOP: connections stay open, nobody answers.
+    /// Freezes the server and its child processes with SIGSTOP: connections stay open, nobody answers.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        self.signal_children(Signal::STOP);
     }
 
     /// Continues a frozen server with SIGCONT.
     pub fn cont(&self) {
+        self.signal_children(Signal::CONT);
         self.signal(Signal::CONT);
     }
 
@@ -229,6 +231,8 @@ impl ServerProcess {
 
     /// Kills the server with SIGKILL, and all that it started, and waits until they are gone. Its folder stays.
     pub fn kill(&mut self) {
+        self.signal(Signal::STOP);
+        self.signal_children(Signal::KILL);
         self.signal(Signal::KILL);
         self.reap();
     }
@@ -273,6 +277,16 @@ impl ServerProcess {
         }
     }
 
+    /// Signals what the server has started. To be called while the server is frozen, so that it starts and reaps nothing
+    /// meanwhile: some servers give their children process groups of their own.
+    fn signal_children(&self, signal: Signal) {
+        if self.is_running() {
+            for child in children(self.pid) {
+                let _ = rustix::process::kill_process(child, signal);
+            }
+        }
+    }
+
     fn reap(&mut self) {
         // First the server has to be gone; the end of the lifeline would make the watcher kill the reporting shell.
         if let Some(follower) = self.follower.take() {
@@ -310,7 +324,19 @@ fn open_log(folder: &Path) -> Result<File, StartError> {
     OpenOptions::new().create(true).append(true).open(&path).map_err(StartError::os(format!("open {}", path.display())))
 }
 
-fn find_program(name: &OsString) -> Result<PathBuf, StartError> {
+/// The child processes of a process, as the kernel lists them.
+fn children(of: Pid) -> Vec<Pid> {
+    let id = of.as_raw_nonzero();
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<i32>>())
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+pub(crate) fn find_program(name: impl AsRef<OsStr>) -> Result<PathBuf, StartError> {
+    let name = name.as_ref();
     let missing = || StartError::Missing { program: name.to_string_lossy().into_owned() };
     if Path::new(name).components().count() > 1 {
         return Path::new(name).is_file().then(|| PathBuf::from(name)).ok_or_else(missing);

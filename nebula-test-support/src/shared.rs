@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::redis_nodes::RedisNodes;
 use crate::redis_server::RedisServer;
+use crate::sql_server::{SqlEngine, SqlServer};
 
 /// Environment variable that names a Redis server to use instead of starting one.
 pub const REDIS_URL_VARIABLE: &str = "NEBULA_TEST_REDIS_URL";
@@ -17,8 +18,18 @@ pub const REDIS_NODES_VARIABLE: &str = "NEBULA_TEST_REDIS_NODES";
 /// How many independent servers tests share: the number that the Redlock algorithm is described with.
 const NODES: usize = 5;
 
+/// Environment variable that names a MariaDB server to use instead of starting one, for example
+/// `mysql://root@127.0.0.1:3306/mysql`. The user must be allowed to create databases.
+pub const MARIADB_URL_VARIABLE: &str = "NEBULA_TEST_MARIADB_URL";
+
+/// Environment variable that names a PostgreSQL server to use instead of starting one, for example
+/// `postgres://postgres@127.0.0.1:5432/postgres`. The user must be allowed to create databases.
+pub const POSTGRES_URL_VARIABLE: &str = "NEBULA_TEST_POSTGRES_URL";
+
 static REDIS: OnceCell<RedisServer> = OnceCell::const_new();
 static REDIS_NODES: OnceCell<RedisNodes> = OnceCell::const_new();
+static MARIADB: OnceCell<SqlServer> = OnceCell::const_new();
+static POSTGRES: OnceCell<SqlServer> = OnceCell::const_new();
 
 /// URL of a Redis server that this process shares: the one that [`REDIS_URL_VARIABLE`] names, else one that is started
 /// at the first call and lives as long as the process.
@@ -57,6 +68,43 @@ pub async fn redis_node_urls() -> Vec<String> {
 
 fn named(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+/// URL of a fresh, empty database on a MariaDB server that this process shares: the one that [`MARIADB_URL_VARIABLE`]
+/// names, else one that is started at the first call and lives as long as the process.
+///
+/// A test that kills or freezes starts its own [`SqlServer`].
+///
+/// # Panics
+/// When the server cannot be started or refuses.
+///
+/// # Cancel safety
+/// Dropping the future may leave an empty database behind.
+pub async fn mariadb_database() -> String {
+    fresh_database(SqlEngine::MariaDb, MARIADB_URL_VARIABLE, &MARIADB).await
+}
+
+/// URL of a fresh, empty database on a PostgreSQL server that this process shares: the one that
+/// [`POSTGRES_URL_VARIABLE`] names, else one that is started at the first call and lives as long as the process.
+///
+/// # Panics
+/// When the server cannot be started or refuses.
+///
+/// # Cancel safety
+/// Dropping the future may leave an empty database behind.
+pub async fn postgres_database() -> String {
+    fresh_database(SqlEngine::Postgres, POSTGRES_URL_VARIABLE, &POSTGRES).await
+}
+
+async fn fresh_database(engine: SqlEngine, variable: &str, shared: &OnceCell<SqlServer>) -> String {
+    match named(variable) {
+        Some(url) => {
+            let name = unique("test").replace('-', "_");
+            engine.create_database(&url, &name).await;
+            engine.sibling(&url, &name)
+        }
+        None => shared.get_or_init(|| SqlServer::start(engine)).await.create_database().await,
+    }
 }
 
 /// A name that no other test uses, on this or an earlier run against the same server: `unique("lock")` gives something

@@ -22,8 +22,12 @@ trap '' HUP INT TERM QUIT
     exec >/dev/null
     keep=no
     while read -r word <&3; do keep=$word; done
-    # The shell that waits goes first: it would kill us before we have tidied up.
-    kill -KILL $$ "$server" 2>/dev/null
+    # The shell that waits goes first: it would kill us before we have tidied up. The server stands still while its
+    # children are killed, which may have groups of their own.
+    kill -KILL $$ 2>/dev/null
+    kill -STOP "$server" 2>/dev/null
+    for child in $(cat /proc/"$server"/task/*/children 2>/dev/null); do kill -KILL "$child" 2>/dev/null; done
+    kill -KILL "$server" 2>/dev/null
     if [ "$keep" = no ] && [ -n "$scrap" ]; then
         rm -rf -- "$scrap"
     fi

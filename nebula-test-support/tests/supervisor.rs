@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,35 +24,49 @@ async fn gone(pid: u32) {
     eventually(LONG, || async { !runs(pid) }).await;
 }
 
-#[tokio::test]
-async fn a_server_dies_with_its_parent_even_on_sigkill() {
-    let mut parent =
-        Command::new(env!("CARGO_BIN_EXE_hold-redis")).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+/// A process that holds a server, the server's process id, and its folder.
+fn held(server: &str) -> (Child, u32, PathBuf) {
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_hold-server"));
+    let mut parent = holder.arg(server).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let (pid, folder) = line.trim().split_once(' ').unwrap();
-    let pid: u32 = pid.parse().unwrap();
-    assert!(runs(pid));
-    assert!(Path::new(folder).join("server.log").is_file());
+    (parent, pid.parse().unwrap(), folder.into())
+}
 
-    kill_process(Pid::from_child(&parent), Signal::KILL).unwrap();
-    parent.wait().unwrap();
+#[tokio::test]
+async fn a_server_dies_with_its_parent_even_on_sigkill() {
+    for server in ["redis", "mariadb", "postgres"] {
+        let (mut parent, pid, folder) = held(server);
+        assert!(runs(pid));
+        assert!(folder.join("server.log").is_file());
 
-    gone(pid).await;
-    eventually(LONG, || async { !Path::new(folder).exists() }).await;
+        kill_process(Pid::from_child(&parent), Signal::KILL).unwrap();
+        parent.wait().unwrap();
+
+        gone(pid).await;
+        eventually(LONG, || async { !folder.exists() }).await;
+    }
 }
 
 #[tokio::test]
 async fn a_frozen_server_dies_with_its_parent_too() {
-    let mut parent =
-        Command::new(env!("CARGO_BIN_EXE_hold-redis")).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let pid: u32 = line.split_whitespace().next().unwrap().parse().unwrap();
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::STOP).unwrap();
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    gone(pid).await;
+    for server in ["redis", "postgres"] {
+        let (mut parent, pid, _) = held(server);
+        // PostgreSQL's processes have groups of their own.
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let children: Vec<u32> = children.split_whitespace().map(|child| child.parse().unwrap()).collect();
+        assert_eq!(children.is_empty(), server == "redis", "{children:?}");
+        for pid in children.iter().chain([&pid]) {
+            kill_process(Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap(), Signal::STOP).unwrap();
+        }
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        gone(pid).await;
+        for child in children {
+            gone(child).await;
+        }
+    }
 }
 
 /// A server that starts a helper of its own and notes both process ids.

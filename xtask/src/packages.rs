@@ -19,6 +19,12 @@ pub(crate) struct Need {
 pub(crate) const REDIS: Need =
     Need { programs: &["redis-server"], debian: &["redis-server"], ubuntu: &["redis-server"] };
 
+/// The server's own program lies in a folder that is not on an ordinary user's PATH; this one comes with it.
+pub(crate) const MARIADB: Need =
+    Need { programs: &["mariadb-install-db"], debian: &["mariadb-server"], ubuntu: &["mariadb-server"] };
+
+pub(crate) const POSTGRES: Need = Need { programs: &["initdb"], debian: &["postgresql"], ubuntu: &["postgresql"] };
+
 /// With what it needs besides: its sandbox for users other than root, and a font.
 pub(crate) const BROWSER: Need = Need {
     programs: &["chromium", "chromium-browser", "google-chrome"],
@@ -31,7 +37,7 @@ pub(crate) const BROWSER_DRIVER: Need =
 
 /// Installs what is missing, and says what to type if that is not possible here.
 pub(crate) fn ensure(needs: &[Need]) -> Result {
-    let missing = missing(needs, on_path);
+    let missing = missing(needs, is_here);
     if missing.is_empty() {
         return Ok(());
     }
@@ -41,7 +47,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result {
         return Err(cannot(&missing, &packages, "there is no apt-get, or neither root nor sudo"));
     };
     execute(&mut install).map_err(|error| cannot(&missing, &packages, &error.to_string()))?;
-    let still_missing = self::missing(needs, on_path);
+    let still_missing = self::missing(needs, is_here);
     if still_missing.is_empty() {
         return Ok(());
     }
@@ -94,6 +100,16 @@ fn is_root() -> bool {
 
 fn is_ubuntu() -> bool {
     std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.lines().any(|line| line == "ID=ubuntu"))
+}
+
+fn is_here(program: &str) -> bool {
+    on_path(program) || of_postgres(program)
+}
+
+/// PostgreSQL keeps its programs in a folder for each version, where the tests find them as well.
+fn of_postgres(program: &str) -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.into_iter().any(|version| is_program(&version.path().join("bin").join(program)))
 }
 
 fn on_path(program: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::error::Result;
-use crate::packages::{self, BROWSER, BROWSER_DRIVER, Need, REDIS};
+use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, REDIS};
 use crate::servers::Servers;
 use crate::steps::{Steps, execute};
 use crate::{programs, workspace};
@@ -68,10 +68,21 @@ fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
     arguments.iter().map(String::as_str).take_while(|argument| *argument != "--")
 }
 
-/// Only the platform's end-to-end test drives a browser.
+/// The crates whose tests talk to SQL servers.
+const ON_SQL: [&str; 3] = ["nebula-delay-queue", "nebula-lock", "nebula-test-support"];
+
+/// Only some tests talk to SQL servers, and only the platform's end-to-end test drives a browser.
 fn needs(arguments: &[String]) -> Vec<Need> {
-    let platform = !names_packages(arguments) || cargos_own(arguments).any(|argument| argument.contains("ticketing"));
-    if platform { vec![REDIS, BROWSER, BROWSER_DRIVER] } else { vec![REDIS] }
+    let all = !names_packages(arguments);
+    let names = |package: &str| all || cargos_own(arguments).any(|argument| argument.contains(package));
+    let mut needs = vec![REDIS];
+    if ON_SQL.iter().any(|package| names(package)) {
+        needs.extend([MARIADB, POSTGRES]);
+    }
+    if names("ticketing") {
+        needs.extend([BROWSER, BROWSER_DRIVER]);
+    }
+    needs
 }
 
 #[cfg(test)]
@@ -105,11 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_needed_only_where_the_platform_is_tested() {
-        assert_eq!(needs(&[]).len(), 3);
-        assert_eq!(needs(&words("-p nebula-lock")).len(), 1);
-        assert_eq!(needs(&words("-p ticketing")).len(), 3);
-        assert_eq!(needs(&words("--workspace")).len(), 3);
-        assert_eq!(needs(&words("some_filter")).len(), 3);
+    fn what_is_needed_follows_from_the_packages() {
+        assert_eq!(needs(&[]).len(), 5);
+        assert_eq!(needs(&words("--workspace")).len(), 5);
+        assert_eq!(needs(&words("some_filter")).len(), 5);
+        assert_eq!(needs(&words("-p nebula-redis")).len(), 1);
+        assert_eq!(needs(&words("-p nebula-lock")).len(), 3, "SQL servers");
+        assert_eq!(needs(&words("-p ticketing")).len(), 3, "a browser");
     }
 }
