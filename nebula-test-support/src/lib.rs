@@ -6,6 +6,7 @@ mod eventually;
 mod port;
 mod process;
 mod proxy;
+mod rabbitmq;
 mod redis_nodes;
 mod redis_server;
 mod shared;
@@ -18,6 +19,7 @@ pub use eventually::{Attempt, eventually};
 pub use port::ReservedPort;
 pub use process::{Probe, ServerProcess, ServerSpec};
 pub use proxy::TcpProxy;
+pub use rabbitmq::{AMQP_URL_VARIABLE, RabbitMq, amqp_url};
 pub use redis_nodes::RedisNodes;
 pub use redis_server::{RedisOptions, RedisServer};
 pub use shared::{

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
-use crate::packages::{self, MARIADB, POSTGRES, REDIS};
+use crate::packages::{self, MARIADB, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
 use crate::steps::{Steps, execute};
 use crate::{checks, workspace};
@@ -38,8 +38,8 @@ pub(crate) fn ensure_cargo_tool(name: &str) -> Result {
 
 /// Runs the tests that cut connections and kill servers again and again.
 fn repeat_fault_tests() -> Result<String> {
-    packages::ensure(&[REDIS, MARIADB, POSTGRES])?;
-    let servers = Servers::start()?;
+    packages::ensure(&[REDIS, MARIADB, POSTGRES, RABBITMQ])?;
+    let servers = Servers::start()?.with_rabbitmq()?;
     let campaigns = campaigns();
     if campaigns.is_empty() {
         return Err(Error::new("no fault tests were found"));

@@ -13,6 +13,7 @@ mod deep;
 mod error;
 mod packages;
 mod programs;
+mod rabbitmq;
 mod servers;
 mod steps;
 mod testing;

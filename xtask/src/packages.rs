@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::steps::execute;
 
 /// A program that must be on the machine. Any one of `programs` will do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Need {
     programs: &'static [&'static str],
     debian: &'static [&'static str],
@@ -24,6 +24,9 @@ pub(crate) const MARIADB: Need =
     Need { programs: &["mariadb-install-db"], debian: &["mariadb-server"], ubuntu: &["mariadb-server"] };
 
 pub(crate) const POSTGRES: Need = Need { programs: &["initdb"], debian: &["postgresql"], ubuntu: &["postgresql"] };
+
+pub(crate) const RABBITMQ: Need =
+    Need { programs: &["rabbitmq-server"], debian: &["rabbitmq-server"], ubuntu: &["rabbitmq-server"] };
 
 /// With what it needs besides: its sandbox for users other than root, and a font.
 pub(crate) const BROWSER: Need = Need {

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
 use crate::packages;
+use crate::rabbitmq::RabbitMq;
 
 /// Where `nebula-test-support` looks for a server to share before it starts one of its own.
 const REDIS_VARIABLE: &str = "NEBULA_TEST_REDIS_URL";
+const AMQP_VARIABLE: &str = "NEBULA_TEST_AMQP_URL";
 
 /// `cargo xtask servers` tries this port first, so that a configuration file stays valid from one day to the next.
 const DEVELOPERS_REDIS_PORT: u16 = 16_379;
@@ -26,6 +28,7 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Servers {
     redis: Redis,
+    rabbitmq: Option<RabbitMq>,
 }
 
 impl Servers {
@@ -33,17 +36,24 @@ impl Servers {
     pub(crate) fn start() -> Result<Self> {
         // Another process may take the port between our looking and the server's binding it.
         let redis = Redis::start(free_port()?).or_else(|_| Redis::start(free_port()?))?;
-        Ok(Self { redis })
+        Ok(Self { redis, rabbitmq: None })
+    }
+
+    /// Adds a broker, which takes some seconds to start.
+    pub(crate) fn with_rabbitmq(mut self) -> Result<Self> {
+        self.rabbitmq = Some(RabbitMq::start().or_else(|_| RabbitMq::start())?);
+        Ok(self)
     }
 
     fn start_for_developers() -> Result<Self> {
         let redis = Redis::start(DEVELOPERS_REDIS_PORT).or_else(|_| Redis::start(free_port()?))?;
-        Ok(Self { redis })
+        Ok(Self { redis, rabbitmq: None })
     }
 
     /// What tells the tests where the servers are.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 1] {
-        [(REDIS_VARIABLE, self.redis.url.clone())]
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let broker = self.rabbitmq.iter().map(|broker| (AMQP_VARIABLE, broker.url().to_owned()));
+        broker.chain([(REDIS_VARIABLE, self.redis.url.clone())]).collect()
     }
 
     pub(crate) fn redis_url(&self) -> &str {
@@ -126,18 +136,18 @@ impl Redis {
 
 /// A server and the shell that ends it when our end of a pipe closes.
 #[derive(Debug)]
-struct Supervisor {
+pub(crate) struct Supervisor {
     shell: Child,
     directory: PathBuf,
 }
 
 impl Supervisor {
-    fn start(directory: PathBuf, program: &str, arguments: &[String]) -> Result<Self> {
+    pub(crate) fn start(directory: PathBuf, program: &str, arguments: &[String]) -> Result<Self> {
         let shell = shell(&directory, program, arguments).stdin(Stdio::piped()).spawn().context("starting `sh`")?;
         Ok(Self { shell, directory })
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 }
@@ -158,13 +168,13 @@ fn shell(directory: &Path, program: &str, arguments: &[String]) -> Command {
     shell
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     Ok(listener.local_addr().context("looking for a free port")?.port())
 }
 
 /// A new directory that only we can read.
-fn temporary_directory(purpose: &str) -> Result<PathBuf> {
+pub(crate) fn temporary_directory(purpose: &str) -> Result<PathBuf> {
     let parent = std::env::temp_dir();
     for number in 0..1_000 {
         let path = parent.join(format!("nebula-{purpose}-{}-{number}", std::process::id()));

@@ -7,3 +7,5 @@ server=$!
 while read -r ignored; do :; done
 kill -KILL "$server" 2>/dev/null
 rm -rf "$directory"
+# What the server started, and ourselves.
+kill -KILL 0

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::error::Result;
-use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, REDIS};
+use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
 use crate::steps::{Steps, execute};
 use crate::{programs, workspace};
@@ -16,8 +16,12 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 
 /// The steps of `test`, for a list that goes on after them.
 pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
-    packages::ensure(&needs(arguments))?;
-    let servers = Servers::start()?;
+    let needs = needs(arguments);
+    packages::ensure(&needs)?;
+    let mut servers = Servers::start()?;
+    if needs.contains(&RABBITMQ) {
+        servers = servers.with_rabbitmq()?;
+    }
     if arguments.is_empty() {
         // One selection of packages and features for all three commands: nothing is built twice. Examples come first,
         // so that the results of the tests are what stands last on the screen.
@@ -71,6 +75,9 @@ fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
 /// The crates whose tests talk to SQL servers.
 const ON_SQL: [&str; 3] = ["nebula-delay-queue", "nebula-lock", "nebula-test-support"];
 
+/// The crates whose tests talk to a RabbitMQ broker.
+const ON_RABBITMQ: [&str; 2] = ["nebula-delay-queue", "nebula-test-support"];
+
 /// Only some tests talk to SQL servers, and only the platform's end-to-end test drives a browser.
 fn needs(arguments: &[String]) -> Vec<Need> {
     let all = !names_packages(arguments);
@@ -78,6 +85,9 @@ fn needs(arguments: &[String]) -> Vec<Need> {
     let mut needs = vec![REDIS];
     if ON_SQL.iter().any(|package| names(package)) {
         needs.extend([MARIADB, POSTGRES]);
+    }
+    if ON_RABBITMQ.iter().any(|package| names(package)) {
+        needs.push(RABBITMQ);
     }
     if names("ticketing") {
         needs.extend([BROWSER, BROWSER_DRIVER]);
@@ -117,11 +127,12 @@ mod tests {
 
     #[test]
     fn what_is_needed_follows_from_the_packages() {
-        assert_eq!(needs(&[]).len(), 5);
-        assert_eq!(needs(&words("--workspace")).len(), 5);
-        assert_eq!(needs(&words("some_filter")).len(), 5);
+        assert_eq!(needs(&[]).len(), 6);
+        assert_eq!(needs(&words("--workspace")).len(), 6);
+        assert_eq!(needs(&words("some_filter")).len(), 6);
         assert_eq!(needs(&words("-p nebula-redis")).len(), 1);
         assert_eq!(needs(&words("-p nebula-lock")).len(), 3, "SQL servers");
+        assert_eq!(needs(&words("-p nebula-delay-queue")).len(), 4, "SQL servers and a broker");
         assert_eq!(needs(&words("-p ticketing")).len(), 3, "a browser");
     }
 }
