@@ -118,7 +118,8 @@ impl RabbitMq {
         let folder = tempfile::Builder::new().prefix("nebula-rabbitmq-").tempdir();
         let folder = folder.map_err(StartError::os("create a temporary folder"))?;
         let config = folder.path().join("rabbitmq.conf");
-        std::fs::write(&config, format!("{CONFIG}cluster_name = {}\n", ports.node())).map_err(StartError::os(format!("write {}", config.display())))?;
+        std::fs::write(&config, format!("{CONFIG}cluster_name = {}\n", ports.node()))
+            .map_err(StartError::os(format!("write {}", config.display())))?;
         let server = program("rabbitmq-server");
         // The port mapper stays in the foreground of the same process group, so that it dies together with the broker.
         let script = format!("epmd -port {} & exec \"$1\"", ports.mapper.number());
