@@ -1,0 +1,192 @@
+//! One run: clients at work, faults one after the other, and in the end the judgement.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nebula_lock::{LockManager, Shutdown};
+use nebula_test_support::TcpProxy;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::check::{Rules, judge};
+use super::client::{Kind, Orders};
+use super::clock::wall_ahead;
+use super::controls::Broken;
+use super::faults::{Fault, World};
+use super::fleet::{Fleet, Program};
+use super::report::Report;
+use super::site::{Site, Topology};
+use super::store::Store;
+
+type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// What is left of waiting callers ends after this, if they do not come back.
+const WAITERS_LIVE: Duration = Duration::from_secs(6);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) topology: Topology,
+    pub(crate) time: Duration,
+    pub(crate) seed: u64,
+    pub(crate) clients: usize,
+    pub(crate) tasks: usize,
+    pub(crate) keys: usize,
+    /// What clients ask for; each as often as it is named.
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) lease: Duration,
+    /// How long a lock may stay taken, beyond the lease of whoever had it, when everything works again. Generous:
+    /// machines are slow at times, and a client may be in the middle of a pause between two attempts to connect.
+    pub(crate) grace: Duration,
+    pub(crate) broken: Option<Broken>,
+    /// How to start this program as a client.
+    pub(crate) program: Program,
+}
+
+impl Plan {
+    pub(crate) fn new(topology: Topology, time: Duration, program: Program) -> Self {
+        let seed = rand::random();
+        let (lease, grace) = (Duration::from_secs(1), Duration::from_secs(20));
+        let kinds = topology.kinds();
+        Self { topology, time, seed, clients: 4, tasks: 6, keys: 4, kinds, lease, grace, broken: None, program }
+    }
+
+    /// Runs the campaign. It ends, whatever the locks do.
+    pub(crate) async fn run(self) -> Result<Report> {
+        // Clients that hang are killed, and so is everything else when this future is dropped.
+        let most = self.time + self.time + Duration::from_secs(180);
+        let topology = self.topology;
+        match timeout(most, self.campaign()).await {
+            Ok(report) => report,
+            Err(_) => Err(format!("the campaign on {} did not end within {most:?}", topology.name()).into()),
+        }
+    }
+
+    async fn campaign(self) -> Result<Report> {
+        let folder = tempfile::Builder::new().prefix("nebula-nemesis-").tempdir()?;
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        let store = Store::start().await?;
+        let site = Site::start(self.topology, self.clients).await?;
+        let mut store_links = Vec::new();
+        for _ in 0..self.clients {
+            store_links.push(TcpProxy::to(([127, 0, 0, 1], store.port()).into()).await?);
+        }
+        let orders = (0..self.clients).map(|client| self.orders(&site, client, &store_links[client])).collect();
+        let fleet = Fleet::start(self.program.clone(), folder.path(), orders).await?;
+        let mut world = World { site, fleet, store_links };
+        let mut report = Report::new(self.topology, self.seed);
+        let (begin, ahead) = (Instant::now(), wall_ahead());
+        self.recovered(&store, &mut report).await;
+        while begin.elapsed() < self.time && report.violations.is_empty() {
+            self.round(&mut world, &mut report, &mut rng).await?;
+            self.recovered(&store, &mut report).await;
+        }
+        let end = self.lease + self.grace * 2;
+        report.violations.extend(world.fleet.finish(end).await);
+        self.everything_is_free(&world.site, &mut report).await?;
+        let mut rules = Rules { excuses: world.site.excuses.clone(), ..Rules::default() };
+        rules.lease = u64::try_from(self.lease.as_nanos())?;
+        rules.drift = wall_ahead().abs_diff(ahead);
+        rules.wall_ahead = self.topology.tokens_tell_the_time().then_some(ahead);
+        let history = world.fleet.history()?;
+        report.conclude(&history, &judge(&history, &rules), &store.damage(), begin.elapsed());
+        if !report.violations.is_empty() {
+            report.evidence = Some(folder.keep());
+        }
+        Ok(report)
+    }
+
+    fn orders(&self, site: &Site, client: usize, store: &TcpProxy) -> Orders {
+        Orders {
+            client: 0,
+            seed: self.seed,
+            address: site.address(client),
+            store: store.port(),
+            journal: std::path::PathBuf::new(),
+            keys: (0..self.keys).map(key).collect(),
+            kinds: self.kinds.clone(),
+            tasks: self.tasks,
+            lease: self.lease,
+            wait: self.lease * 5,
+            broken: self.broken,
+        }
+    }
+
+    /// One or two faults at once, for a time between a fraction of the lease and more than the whole.
+    async fn round(&self, world: &mut World, report: &mut Report, rng: &mut StdRng) -> Result<()> {
+        let mut faults: Vec<Fault> = Vec::new();
+        for _ in 0..rng.random_range(1..=2) {
+            let fault = Fault::any(self.topology, self.clients, rng);
+            if faults.iter().all(|other| other.name() != fault.name()) {
+                faults.push(fault);
+            }
+        }
+        // What takes an instant happens while the servers can still be asked.
+        faults.sort_by_key(|fault| fault.lasts());
+        let length = if faults.iter().any(|fault| fault.lasts()) { rng.random_range(0.1..2.0) } else { 0.1 };
+        for fault in &faults {
+            world.strike(*fault).await?;
+            report.struck(*fault);
+        }
+        sleep(self.lease.mul_f64(length)).await;
+        for fault in faults.iter().rev() {
+            world.undo(*fault).await?;
+        }
+        Ok(())
+    }
+
+    /// Liveness: each lock passes to somebody within a lease, and some more, now that nothing is in the way.
+    async fn recovered(&self, store: &Store, report: &mut Report) {
+        let begin = Instant::now();
+        let before: BTreeMap<String, u64> =
+            (0..self.keys).map(|number| (key(number), store.opened(&key(number)))).collect();
+        while let Some((key, _)) = before.iter().find(|(key, opened)| store.opened(key) <= **opened) {
+            if begin.elapsed() > self.lease + self.grace {
+                let (after, faults) = (begin.elapsed(), report.last_faults());
+                report.violations.push(format!("nobody got {key} within {after:?} after {faults}"));
+                return;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        report.recovery(begin.elapsed());
+    }
+
+    /// Whatever the dead had ends with its lease, whoever waits gets in, and nothing is left on the servers.
+    async fn everything_is_free(&self, site: &Site, report: &mut Report) -> Result<()> {
+        let begin = Instant::now();
+        let patience = self.lease + WAITERS_LIVE + self.grace;
+        let locks = LockManager::new(site.direct().connect().await?);
+        for number in 0..self.keys {
+            for kind in [Kind::Exclusive, Kind::Fair, Kind::Write, Kind::Read] {
+                if !self.kinds.contains(&kind) {
+                    continue;
+                }
+                match locks.lock(key(number)).mode(kind.into()).wait(patience).await {
+                    Ok(guard) => drop(guard.release().await),
+                    Err(error) => report.violations.push(format!("not free after the end: {error}")),
+                }
+            }
+        }
+        if locks.shutdown(patience).await != Shutdown::Drained {
+            report.violations.push("the last manager did not drain".to_owned());
+        }
+        drop(locks);
+        loop {
+            let left = site.leftovers().await?;
+            if left.is_empty() {
+                break;
+            }
+            if begin.elapsed() > patience * 2 {
+                report.violations.push(format!("left behind: {}", left.join(", ")));
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        report.recovery(begin.elapsed().min(patience));
+        Ok(())
+    }
+}
+
+fn key(number: usize) -> String {
+    format!("account:{number}")
+}

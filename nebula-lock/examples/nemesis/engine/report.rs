@@ -1,0 +1,127 @@
+//! What a campaign found, for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::check::Verdict;
+use super::faults::Fault;
+use super::history::History;
+use super::site::Topology;
+use super::store::Damage;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) topology: Topology,
+    pub(crate) seed: u64,
+    pub(crate) took: Duration,
+    /// How often each kind of fault was brought about.
+    pub(crate) faults: BTreeMap<&'static str, u32>,
+    last: Vec<Fault>,
+    pub(crate) holds: usize,
+    /// Holds whose lease ended before the work.
+    pub(crate) lost: usize,
+    pub(crate) failures: BTreeMap<String, u64>,
+    pub(crate) outcomes: BTreeMap<String, u64>,
+    /// Two holders at once, and holds that ended under their holders, where a server had forgotten them.
+    pub(crate) overlaps: usize,
+    pub(crate) vanished: usize,
+    pub(crate) damage: Damage,
+    pub(crate) slowest_recovery: Duration,
+    pub(crate) noticed_late: Duration,
+    /// Where the histories of the clients are kept, if there is something to look into.
+    pub(crate) evidence: Option<PathBuf>,
+    /// Must be empty.
+    pub(crate) violations: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new(topology: Topology, seed: u64) -> Self {
+        Self {
+            topology,
+            seed,
+            took: Duration::ZERO,
+            faults: BTreeMap::new(),
+            last: Vec::new(),
+            holds: 0,
+            lost: 0,
+            failures: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            overlaps: 0,
+            vanished: 0,
+            damage: Damage::default(),
+            slowest_recovery: Duration::ZERO,
+            noticed_late: Duration::ZERO,
+            evidence: None,
+            violations: Vec::new(),
+        }
+    }
+
+    pub(crate) fn struck(&mut self, fault: Fault) {
+        *self.faults.entry(fault.name()).or_default() += 1;
+        self.last.push(fault);
+    }
+
+    /// The faults since the last recovery, for complaints.
+    pub(crate) fn last_faults(&self) -> String {
+        self.last.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    }
+
+    pub(crate) fn recovery(&mut self, took: Duration) {
+        self.slowest_recovery = self.slowest_recovery.max(took);
+        self.last.clear();
+    }
+
+    pub(crate) fn conclude(&mut self, history: &History, verdict: &Verdict, damage: &Damage, took: Duration) {
+        self.took = took;
+        self.holds = history.holds.len();
+        self.lost = history.holds.iter().filter(|hold| hold.noticed.is_some()).count();
+        self.failures = history.failures.clone().into_iter().collect();
+        self.outcomes = history.outcomes.clone().into_iter().collect();
+        self.overlaps = verdict.overlaps;
+        self.vanished = verdict.vanished;
+        self.noticed_late = Duration::from_nanos(verdict.noticed_late);
+        self.violations.extend(verdict.violations.iter().cloned());
+        self.violations.extend(damage.guarded.iter().cloned());
+        self.damage = damage.clone();
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: [(&str, String); 14] = [
+            ("acquisitions", self.holds.to_string()),
+            ("refused or failed requests", listed(&self.failures)),
+            ("releases", listed(&self.outcomes)),
+            ("faults", listed(&self.faults)),
+            ("leases that ended under their holders", self.lost.to_string()),
+            ("latest notice of that, pauses included", format!("{:.1?}", self.noticed_late)),
+            ("two holders at once, where servers forgot", self.overlaps.to_string()),
+            ("holds that vanished, where servers forgot", self.vanished.to_string()),
+            ("guarded register: writes", self.damage.writes.to_string()),
+            ("guarded register: stale writes refused", self.damage.refused.to_string()),
+            ("guarded register: stale writes accepted", self.damage.guarded.len().to_string()),
+            ("unguarded: updates lost, careful holders", self.damage.lost_by_careful.to_string()),
+            ("unguarded: updates lost, holders that never look", self.damage.lost_by_naive.to_string()),
+            ("slowest recovery", format!("{:.1?}", self.slowest_recovery)),
+        ];
+        writeln!(f, "{} for {:.1?}, seed {}", self.topology.name(), self.took, self.seed)?;
+        for (name, value) in rows {
+            writeln!(f, "  {name:<50} {value}")?;
+        }
+        writeln!(f, "  {:<50} {}", "violations", self.violations.len())?;
+        if let Some(folder) = &self.evidence {
+            writeln!(f, "  {:<50} {}", "histories kept in", folder.display())?;
+        }
+        for violation in self.violations.iter().take(20) {
+            writeln!(f, "    VIOLATION {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+fn listed<K: fmt::Display, V: fmt::Display>(counts: &BTreeMap<K, V>) -> String {
+    let parts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
