@@ -21,7 +21,12 @@ const ATTEMPTS: usize = 200;
 pub struct ReservedPort {
     number: u16,
     _claim: File,
+    /// Its claim ends with ours.
+    _bus: Option<Box<Self>>,
 }
+
+/// How far above its port a node of a Redis cluster talks to the others.
+const BUS: u16 = 10_000;
 
 impl ReservedPort {
     /// Claims a free port.
@@ -38,6 +43,19 @@ impl ReservedPort {
         Err(io::Error::new(io::ErrorKind::AddrInUse, format!("no free port found in {ATTEMPTS} attempts")))
     }
 
+    /// Claims a free port together with the one that a node of a Redis cluster opens besides.
+    pub(crate) fn pick_with_bus() -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let number = rand::rng().random_range(RANGE.start..RANGE.end - BUS);
+            if let Some(port) = Self::claim(number)?
+                && let Some(bus) = Self::claim(number + BUS)?
+            {
+                return Ok(Self { _bus: Some(Box::new(bus)), ..port });
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AddrInUse, format!("no free pair of ports found in {ATTEMPTS} attempts")))
+    }
+
     /// Claims this very port; `None` when somebody has it.
     ///
     /// # Errors
@@ -50,7 +68,7 @@ impl ReservedPort {
         if claim.try_lock().is_err() || TcpListener::bind(("127.0.0.1", number)).is_err() {
             return Ok(None);
         }
-        Ok(Some(Self { number, _claim: claim }))
+        Ok(Some(Self { number, _claim: claim, _bus: None }))
     }
 
     /// The port number.

@@ -9,6 +9,8 @@ use crate::error::StartError;
 use crate::port::ReservedPort;
 use crate::process::{Probe, ServerProcess, ServerSpec};
 
+const SENTINEL_FILE: &str = "sentinel.conf";
+
 /// What [`RedisServer`] can be started with.
 ///
 /// ```
@@ -25,6 +27,9 @@ pub struct RedisOptions {
     password: Option<String>,
     port: Option<u16>,
     args: Vec<String>,
+    cluster: bool,
+    /// The text of a configuration file, for a sentinel: it writes what it learns into that file.
+    sentinel: Option<String>,
 }
 
 impl RedisOptions {
@@ -53,6 +58,18 @@ impl RedisOptions {
     #[must_use]
     pub fn args<I: IntoIterator<Item = A>, A: Into<String>>(mut self, args: I) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// A node of a cluster, which knows no other node yet.
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self
+    }
+
+    /// A sentinel with these lines in its configuration.
+    pub(crate) fn sentinel(mut self, lines: impl Into<String>) -> Self {
+        self.sentinel = Some(lines.into());
         self
     }
 
@@ -93,10 +110,12 @@ impl RedisOptions {
             Some(number) => ReservedPort::claim(number)
                 .map_err(StartError::os("claim a port"))?
                 .ok_or_else(|| StartError::os(format!("claim port {number}"))(std::io::ErrorKind::AddrInUse.into()))?,
+            None if self.cluster => ReservedPort::pick_with_bus().map_err(StartError::os("claim a port"))?,
             None => ReservedPort::pick().map_err(StartError::os("claim a port"))?,
         };
         let folder = tempfile::Builder::new().prefix("nebula-redis-").tempdir();
         let folder = folder.map_err(StartError::os("create a temporary folder"))?;
+        self.write_configuration(folder.path()).map_err(StartError::os("write the configuration"))?;
         let spec = ServerSpec::new("redis-server", folder.path())
             .args(self.arguments(port.number()))
             .probe(probe(self.url(port.number())))
@@ -105,8 +124,23 @@ impl RedisOptions {
         Ok(RedisServer { process, options: self.clone(), port, folder })
     }
 
+    fn write_configuration(&self, folder: &Path) -> std::io::Result<()> {
+        match &self.sentinel {
+            Some(lines) => std::fs::write(folder.join(SENTINEL_FILE), lines),
+            None => Ok(()),
+        }
+    }
+
     fn arguments(&self, port: u16) -> Vec<String> {
         let port = port.to_string();
+        if self.sentinel.is_some() {
+            let mut args: Vec<String> =
+                [SENTINEL_FILE, "--sentinel", "--port", &port, "--bind", "127.0.0.1"].map(str::to_owned).to_vec();
+            if let Some(password) = &self.password {
+                args.extend(["--requirepass".to_owned(), password.clone()]);
+            }
+            return args;
+        }
         let append_only = if self.append_only { "yes" } else { "no" };
         let mut args: Vec<String> = [
             "--port",
@@ -123,7 +157,10 @@ impl RedisOptions {
         .map(str::to_owned)
         .to_vec();
         if let Some(password) = &self.password {
-            args.extend(["--requirepass".to_owned(), password.clone()]);
+            args.extend(["--requirepass".to_owned(), password.clone(), "--masterauth".to_owned(), password.clone()]);
+        }
+        if self.cluster {
+            args.extend(["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"].map(str::to_owned));
         }
         args.extend(self.args.iter().cloned());
         args
@@ -242,6 +279,9 @@ impl RedisServer {
             let path = entry.path();
             let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             assert!(gone.is_ok(), "cannot delete {}: {gone:?}", path.display());
+        }
+        if let Err(error) = self.options.write_configuration(self.folder.path()) {
+            panic!("cannot write the configuration: {error}");
         }
         self.restart().await;
     }

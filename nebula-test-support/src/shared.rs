@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::OnceCell;
 
+use crate::redis_cluster::RedisCluster;
 use crate::redis_nodes::RedisNodes;
+use crate::redis_sentinel::RedisSentinel;
 use crate::redis_server::RedisServer;
 use crate::sql_server::{SqlEngine, SqlServer};
 
@@ -14,6 +16,12 @@ pub const REDIS_URL_VARIABLE: &str = "NEBULA_TEST_REDIS_URL";
 
 /// Environment variable that names five independent Redis servers, separated by commas.
 pub const REDIS_NODES_VARIABLE: &str = "NEBULA_TEST_REDIS_NODES";
+
+/// Environment variable that names nodes of a Redis cluster, separated by commas.
+pub const REDIS_CLUSTER_VARIABLE: &str = "NEBULA_TEST_REDIS_CLUSTER";
+
+/// Environment variable that names a group of servers and its sentinels: `main@127.0.0.1:26379,127.0.0.1:26380`.
+pub const REDIS_SENTINELS_VARIABLE: &str = "NEBULA_TEST_REDIS_SENTINELS";
 
 /// How many independent servers tests share: the number that the Redlock algorithm is described with.
 const NODES: usize = 5;
@@ -30,6 +38,8 @@ static REDIS: OnceCell<RedisServer> = OnceCell::const_new();
 static REDIS_NODES: OnceCell<RedisNodes> = OnceCell::const_new();
 static MARIADB: OnceCell<SqlServer> = OnceCell::const_new();
 static POSTGRES: OnceCell<SqlServer> = OnceCell::const_new();
+static REDIS_CLUSTER: OnceCell<RedisCluster> = OnceCell::const_new();
+static REDIS_SENTINEL: OnceCell<RedisSentinel> = OnceCell::const_new();
 
 /// URL of a Redis server that this process shares: the one that [`REDIS_URL_VARIABLE`] names, else one that is started
 /// at the first call and lives as long as the process.
@@ -64,6 +74,39 @@ pub async fn redis_node_urls() -> Vec<String> {
     };
     assert_eq!(urls.len(), NODES, "{REDIS_NODES_VARIABLE} has to name {NODES} servers");
     urls
+}
+
+/// URLs of nodes of a Redis cluster that this process shares, as [`redis_url`] does one server.
+///
+/// # Panics
+/// When it cannot be started.
+///
+/// # Cancel safety
+/// Dropping the future is harmless; the next caller starts the cluster.
+pub async fn redis_cluster_urls() -> Vec<String> {
+    match named(REDIS_CLUSTER_VARIABLE) {
+        Some(urls) => urls.split(',').map(str::to_owned).collect(),
+        None => REDIS_CLUSTER.get_or_init(RedisCluster::start).await.urls(),
+    }
+}
+
+/// The name of a group of servers and the `host:port` of its sentinels, which this process shares as [`redis_url`]
+/// does one server.
+///
+/// # Panics
+/// When they cannot be started, or the variable has no `@`.
+///
+/// # Cancel safety
+/// Dropping the future is harmless; the next caller starts the servers.
+pub async fn redis_sentinels() -> (String, Vec<String>) {
+    if let Some(text) = named(REDIS_SENTINELS_VARIABLE) {
+        let Some((name, addresses)) = text.split_once('@') else {
+            panic!("{REDIS_SENTINELS_VARIABLE} has to be name@host:port,host:port");
+        };
+        return (name.to_owned(), addresses.split(',').map(str::to_owned).collect());
+    }
+    let redis = REDIS_SENTINEL.get_or_init(RedisSentinel::start).await;
+    (redis.name().to_owned(), redis.addresses())
 }
 
 fn named(variable: &str) -> Option<String> {
