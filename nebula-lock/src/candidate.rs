@@ -1,16 +1,17 @@
 //! The way to a lock: attempts, waiting, and clean-up when the caller goes away.
 //!
-//! All of it runs in a task of its own, which turns into the keeper of the hold. The caller only waits for the answer,
-//! so dropping its future never drops a command half-way: the task sees the reply and gives the lock back.
+//! All of it runs in the caller's task as long as there is a caller. Dropping its future never drops a command half-way:
+//! the rest runs in a task of its own then, which sees the reply and gives the lock back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument, debug, debug_span};
 
+use crate::background::{Unstoppable, is_orphaned, orphaned};
 use crate::backoff::{Backoff, jittered};
 use crate::cleanup::sweep;
 use crate::core::Core;
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::gate::Ticket;
 use crate::guard::LockGuard;
-use crate::hold::{Hold, Keeper};
+use crate::hold::Hold;
 use crate::lock::{Attempt, Busy, Claim, Mode, Watch};
 use crate::options::Terms;
 use crate::telemetry::{self, Ending};
@@ -30,8 +31,6 @@ const POLLS_PER_WATCH: u32 = 10;
 /// Longer than backends believe in a waiter that is not heard of.
 const WAITERS_LIVE: Duration = Duration::from_secs(5);
 
-type Reply = oneshot::Sender<Result<Option<LockGuard>>>;
-
 /// Takes the lock of `claim`; `None`: it was not free in time.
 pub(crate) async fn obtain(core: Arc<Core>, claim: Claim, terms: Terms) -> Result<Option<LockGuard>> {
     if core.closing.is_cancelled() {
@@ -39,13 +38,11 @@ pub(crate) async fn obtain(core: Arc<Core>, claim: Claim, terms: Terms) -> Resul
     }
     let runtime = Handle::try_current()
         .map_err(|error| Error::new(ErrorKind::ConfigInvalid, "locks need a Tokio runtime").with_source(error))?;
-    let (reply, answer) = oneshot::channel();
     let span = debug_span!("lock", key = %claim.key());
-    let tasks = core.tasks.clone();
+    let tracked = core.tasks.token();
     let candidate =
-        Candidate { core, claim, terms, unknown_since: None, queued: false, contended: false, ticket: None };
-    tasks.spawn_on(candidate.run(reply).instrument(span), &runtime);
-    answer.await.unwrap_or_else(|_| Err(shut_down("the runtime is going down")))
+        Candidate { core, claim, terms, tracked, unknown_since: None, queued: false, contended: false, ticket: None };
+    Unstoppable::new(runtime.clone(), candidate.run(runtime).instrument(span)).await
 }
 
 fn shut_down(context: &'static str) -> Error {
@@ -56,6 +53,8 @@ struct Candidate {
     core: Arc<Core>,
     claim: Claim,
     terms: Terms,
+    /// A shutdown waits for it.
+    tracked: TaskTrackerToken,
     /// When the last command was sent whose outcome nobody knows.
     unknown_since: Option<Instant>,
     /// The backend may know that this claim waits.
@@ -75,86 +74,109 @@ pub(crate) struct Grant {
     pub(crate) unknown_since: Option<Instant>,
 }
 
+/// What came of one attempt.
+enum Outcome {
+    Granted(Grant),
+    Busy(Busy),
+    Failed(Error),
+}
+
 impl Candidate {
-    async fn run(mut self, mut reply: Reply) {
+    async fn run(mut self, runtime: Handle) -> Result<Option<LockGuard>> {
         let start = Instant::now();
         let waiting = self.core.waiting.enter();
-        let outcome = self.compete(start, &mut reply).await;
+        let outcome = self.compete(start).await;
         drop(waiting);
         let ending = match &outcome {
             Ok(Some(_)) => Ending::Acquired,
-            _ if reply.is_closed() => Ending::Abandoned,
+            _ if is_orphaned() => Ending::Abandoned,
             Ok(None) => Ending::Busy,
             Err(_) => Ending::Failed,
         };
         telemetry::acquisition(ending, start.elapsed());
         match outcome {
+            // If the caller has gone, the guard is dropped, and so the lock released.
             Ok(Some(grant)) => {
-                let hold = Hold::new(self.core, self.claim, self.terms, self.ticket, &grant);
-                let (guard, keeper): (LockGuard, Keeper) = hold.start();
-                // A caller that has gone gets nothing: the guard comes back, is dropped, and the keeper releases.
-                drop(reply.send(Ok(Some(guard))));
-                keeper.run().await;
+                let hold = Hold::new(self.core, self.claim, self.terms, self.ticket, self.tracked, &grant);
+                Ok(Some(hold.rest(&runtime)))
             }
             Ok(None) => {
-                drop(reply.send(Ok(None)));
-                self.clean_up().await;
+                self.clean_up();
+                Ok(None)
             }
             Err(error) => {
-                drop(reply.send(Err(error.with_key(self.claim.key()))));
-                self.clean_up().await;
+                let error = error.with_key(self.claim.key());
+                self.clean_up();
+                Err(error)
             }
         }
     }
 
-    async fn compete(&mut self, start: Instant, reply: &mut Reply) -> Result<Option<Grant>> {
+    async fn compete(&mut self, start: Instant) -> Result<Option<Grant>> {
+        let Some(wait) = self.terms.wait else {
+            return match self.attempt().await {
+                Outcome::Granted(grant) => Ok(Some(grant)),
+                Outcome::Busy(_) => Ok(None),
+                Outcome::Failed(error) => Err(error),
+            };
+        };
+        let first = if self.has_turn() { Some(self.attempt().await) } else { None };
+        match first {
+            Some(Outcome::Granted(grant)) => Ok(Some(grant)),
+            // Most need not wait, so this is kept out of what is allocated for everybody.
+            first => Box::pin(self.wait(start + wait, first)).await,
+        }
+    }
+
+    /// Waits until `deadline`: at first for its turn, unless it had one and this is what came of it.
+    async fn wait(&mut self, deadline: Instant, first: Option<Outcome>) -> Result<Option<Grant>> {
         let core = Arc::clone(&self.core);
-        let deadline = self.terms.wait.map(|wait| start + wait);
         let mut backoff = Backoff::new(self.terms.retry_interval, Duration::from_secs(1));
         let mut watch: Option<Watch> = None;
-        if let Some(deadline) = deadline
-            && !self.has_turn()
-        {
-            tokio::select! {
-                biased;
-                () = reply.closed() => return Ok(None),
-                () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
-                () = pass(&mut self.ticket) => {}
-                () = sleep_until(deadline) => return Ok(None),
+        let mut outcome = match first {
+            Some(outcome) => outcome,
+            None => {
+                tokio::select! {
+                    biased;
+                    () = orphaned() => return Ok(None),
+                    () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
+                    () = pass(&mut self.ticket) => {}
+                    () = sleep_until(deadline) => return Ok(None),
+                }
+                self.attempt().await
             }
-        }
+        };
         loop {
-            let (pause, failure) = match (self.attempt().await, deadline) {
-                (Ok(Ok(grant)), _) => return Ok(Some(grant)),
-                (Ok(Err(_)), None) => return Ok(None),
-                (Ok(Err(busy)), Some(_)) => match &watch {
+            let (pause, failure) = match outcome {
+                Outcome::Granted(grant) => return Ok(Some(grant)),
+                Outcome::Busy(busy) => match &watch {
                     None => {
                         self.note_contention();
                         watch = Some(self.open_watch().await);
                         // Whatever happened before the watch was open is seen by looking again.
+                        outcome = self.attempt().await;
                         continue;
                     }
                     Some(watch) => (self.pause(&busy, watch), None),
                 },
-                (Err(error), Some(_)) if error.is_retryable() => {
+                Outcome::Failed(error) if error.is_retryable() => {
                     debug!(key = %self.claim.key(), %error, "the attempt failed; trying again");
                     (backoff.pause(), Some(error))
                 }
-                (Err(error), _) => return Err(error),
+                Outcome::Failed(error) => return Err(error),
             };
-            let again = Instant::now() + pause;
-            let again = deadline.map_or(again, |deadline| again.min(deadline));
             tokio::select! {
                 biased;
-                () = reply.closed() => return Ok(None),
+                () = orphaned() => return Ok(None),
                 () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
                 () = hint(&mut watch) => {}
-                () = sleep_until(again) => {
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                () = sleep_until(deadline.min(Instant::now() + pause)) => {
+                    if Instant::now() >= deadline {
                         return failure.map_or(Ok(None), Err);
                     }
                 }
             }
+            outcome = self.attempt().await;
         }
     }
 
@@ -180,37 +202,37 @@ impl Candidate {
         }
     }
 
-    /// One attempt: granted, busy, or nobody knows.
-    async fn attempt(&mut self) -> Result<Result<Grant, Busy>> {
+    async fn attempt(&mut self) -> Outcome {
         let sent = Instant::now();
         let limit = self.terms.command_timeout.min(self.terms.lease);
         let attempt = timeout(limit, self.core.backend.try_acquire(&self.claim, self.terms.lease)).await;
-        match attempt {
+        let error = match attempt {
             Ok(Ok(Attempt::Busy(busy))) => {
                 self.queued = matches!(self.claim.mode(), Mode::Fair | Mode::Write);
-                Ok(Err(busy))
+                return Outcome::Busy(busy);
             }
             Ok(Ok(Attempt::Acquired(fence))) => {
                 let until = valid_until(sent, self.terms.lease);
                 if until > Instant::now() {
-                    return Ok(Ok(Grant { fence, sent, until, unknown_since: self.unknown_since }));
+                    return Outcome::Granted(Grant { fence, sent, until, unknown_since: self.unknown_since });
                 }
                 self.unknown_since = Some(sent);
-                Err(Error::new(ErrorKind::InvalidLease, "the lease was used up before the reply arrived"))
+                Error::new(ErrorKind::InvalidLease, "the lease was used up before the reply arrived")
             }
             Ok(Err(error)) => {
                 if error.kind() == ErrorKind::OutcomeUnknown {
                     self.unknown_since = Some(sent);
                 }
-                Err(error)
+                error
             }
             Err(_) => {
                 self.unknown_since = Some(sent);
                 let whole = if limit == self.terms.lease { ", the whole lease" } else { "" };
                 let context = format!("no reply within {}{whole}", humantime::format_duration(limit));
-                Err(Error::new(ErrorKind::OutcomeUnknown, context))
+                Error::new(ErrorKind::OutcomeUnknown, context)
             }
-        }
+        };
+        Outcome::Failed(error)
     }
 
     async fn open_watch(&self) -> Watch {
@@ -229,12 +251,15 @@ impl Candidate {
         busy.retry_after().map_or(poll, |rest| poll.min(rest + Duration::from_millis(1)))
     }
 
-    async fn clean_up(mut self) {
-        // Whoever queues behind within the process need not wait for this.
-        self.ticket = None;
-        let until = self.unknown_since.map_or_else(|| Instant::now() + WAITERS_LIVE, |sent| sent + self.terms.lease);
-        if self.queued || self.unknown_since.is_some() {
-            sweep(&self.core, &self.claim, until, self.unknown_since.is_some(), self.terms.command_timeout).await;
+    /// Takes back, in the background, what the attempts may have left on the backend.
+    fn clean_up(self) {
+        let Self { core, claim, terms, tracked, unknown_since, queued, .. } = self;
+        let until = unknown_since.map_or_else(|| Instant::now() + WAITERS_LIVE, |sent| sent + terms.lease);
+        if queued || unknown_since.is_some() {
+            tokio::spawn(async move {
+                sweep(&core, &claim, until, unknown_since.is_some(), terms.command_timeout).await;
+                drop(tracked);
+            });
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alarm::Alarm;
 use crate::gate::Gates;
 use crate::lock::DistributedLock;
 use crate::reentrant::Owned;
@@ -13,7 +16,7 @@ use crate::reentrant::Owned;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) backend: Arc<dyn DistributedLock>,
-    /// Every task that has, or may have, something on the backend.
+    /// Everybody who has, or may have, something on the backend.
     pub(crate) tasks: TaskTracker,
     /// No new locks.
     pub(crate) closing: CancellationToken,
@@ -24,6 +27,10 @@ pub(crate) struct Core {
     pub(crate) owned: Owned,
     pub(crate) held: Gauge,
     pub(crate) waiting: Gauge,
+    /// One for each runtime on which locks were taken.
+    alarms: Mutex<Vec<Arc<Alarm>>>,
+    /// Ends the alarms.
+    over: CancellationToken,
 }
 
 impl Core {
@@ -37,7 +44,27 @@ impl Core {
             owned: Owned::default(),
             held: Gauge::default(),
             waiting: Gauge::default(),
+            alarms: Mutex::default(),
+            over: CancellationToken::new(),
         })
+    }
+
+    /// The alarm of this runtime.
+    pub(crate) fn alarm(&self, runtime: &Handle) -> Arc<Alarm> {
+        let mut alarms = self.alarms.lock();
+        if let Some(alarm) = alarms.iter().find(|alarm| alarm.runtime.id() == runtime.id()) {
+            return Arc::clone(alarm);
+        }
+        alarms.retain(|alarm| !alarm.has_ended());
+        let alarm = Alarm::start(runtime.clone(), self.over.clone(), self.forced.clone());
+        alarms.push(Arc::clone(&alarm));
+        alarm
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.over.cancel();
     }
 }
 

@@ -6,15 +6,14 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::fence::Fence;
-use crate::hold::Order;
 use crate::key::LockKey;
 use crate::lock::{Claim, Mode};
 use crate::lost::{LossReason, Lost};
+use crate::post::Post;
 use crate::reentrant::OwnedEntry;
 use crate::validity::Validity;
 
@@ -32,8 +31,7 @@ pub(crate) struct Hand {
     fence: Fence,
     renewed: bool,
     validity: Arc<Validity>,
-    /// Closing this channel without an order is the order of a dropped guard.
-    order: oneshot::Sender<Order>,
+    post: Arc<Post>,
     /// Where the owner finds this hold again.
     entry: OnceLock<OwnedEntry>,
 }
@@ -52,14 +50,8 @@ pub enum Release {
 }
 
 impl LockGuard {
-    pub(crate) fn new(
-        claim: Claim,
-        fence: Fence,
-        renewed: bool,
-        validity: Arc<Validity>,
-        order: oneshot::Sender<Order>,
-    ) -> Self {
-        Self { hand: Arc::new(Hand { claim, fence, renewed, validity, order, entry: OnceLock::new() }) }
+    pub(crate) fn new(claim: Claim, fence: Fence, renewed: bool, validity: Arc<Validity>, post: Arc<Post>) -> Self {
+        Self { hand: Arc::new(Hand { claim, fence, renewed, validity, post, entry: OnceLock::new() }) }
     }
 
     pub(crate) const fn of(hand: Arc<Hand>) -> Self {
@@ -190,11 +182,10 @@ impl LockGuard {
             let error = Error::new(ErrorKind::Unsupported, "other guards of the same hold still rely on it");
             error.with_key(hand.claim.key())
         })?;
-        let (order, outcome) = oneshot::channel();
-        if hand.order.send(Order::Downgrade(order)).is_err() {
-            return Err(lost.into());
+        match hand.post.downgrade() {
+            Some(outcome) => outcome.await.unwrap_or_else(|_| Err(lost.into())),
+            None => Err(lost.into()),
         }
-        outcome.await.unwrap_or_else(|_| Err(lost.into()))
     }
 
     /// Stops the renewal, releases the lock and tells how that went.
@@ -208,14 +199,16 @@ impl LockGuard {
         let Some(hand) = Arc::into_inner(self.hand) else {
             return if validity.loss().is_some() { Release::AlreadyLost } else { Release::StillHeld };
         };
-        let lost = validity.loss().is_some();
-        let (order, outcome) = oneshot::channel();
-        let keeper_left = hand.order.send(Order::Release(order)).is_err();
-        if lost || (keeper_left && validity.loss().is_some()) {
-            return Release::AlreadyLost;
-        }
-        // A keeper that left for no such reason went down with its runtime.
-        outcome.await.unwrap_or(Release::Unknown)
+        let outcome = hand.post.release(validity.loss().is_some()).await;
+        // A keeper leaves when the lock is lost. One that left for no such reason went down with its runtime.
+        let unheard = if validity.loss().is_some() { Release::AlreadyLost } else { Release::Unknown };
+        outcome.unwrap_or(unheard)
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.post.let_go();
     }
 }
 

@@ -1,14 +1,17 @@
-//! The keeper of one hold: a task that renews the lease, notices its loss and releases it.
+//! One hold, and its keeper: a task that renews the lease, notices its loss and releases it.
 //!
-//! Nobody else sends commands for the hold, so a renewal can neither outlive a release nor overtake it.
+//! Whoever has the [`Hold`] is the only one that sends commands for it, so a renewal can neither outlive a release nor
+//! overtake it. That is the guard at first, and a keeper from the time on at which there is something to do.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::warn;
 
 use crate::backoff::Backoff;
@@ -22,18 +25,11 @@ use crate::guard::{LockGuard, Release};
 use crate::lock::{Attempt, Claim, Mode};
 use crate::lost::{LossReason, Lost};
 use crate::options::Terms;
+use crate::post::{Order, Post};
 use crate::telemetry;
 use crate::validity::{Validity, valid_until};
 
-/// What a guard wants; the outcome goes back through the channel. A guard that is dropped gives no order: it closes the
-/// channel to its keeper, which then releases.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Release(oneshot::Sender<Release>),
-    Downgrade(oneshot::Sender<Result<LockGuard>>),
-}
-
-/// A lock that has just been obtained.
+/// A lock that was obtained.
 #[derive(Debug)]
 pub(crate) struct Hold {
     core: Arc<Core>,
@@ -49,34 +45,47 @@ pub(crate) struct Hold {
     echo: Option<Instant>,
     ticket: Option<Ticket>,
     counted: Option<Counted>,
+    /// A shutdown waits for it.
+    tracked: TaskTrackerToken,
 }
 
 impl Hold {
-    pub(crate) fn new(core: Arc<Core>, claim: Claim, terms: Terms, ticket: Option<Ticket>, grant: &Grant) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        claim: Claim,
+        terms: Terms,
+        ticket: Option<Ticket>,
+        tracked: TaskTrackerToken,
+        grant: &Grant,
+    ) -> Self {
         let (fence, sent) = (grant.fence, grant.sent);
         let end = terms.max_hold.map(|most| sent + most);
         let until = end.map_or(grant.until, |end| grant.until.min(end));
         let validity = Arc::new(Validity::new(sent, until));
         let echo = grant.unknown_since.map(|sent| sent + terms.lease);
         let counted = Some(core.held.enter());
-        Self { core, claim, terms, fence, sent, end, validity, echo, ticket, counted }
+        Self { core, claim, terms, fence, sent, end, validity, echo, ticket, counted, tracked }
     }
 
-    pub(crate) fn start(self) -> (LockGuard, Keeper) {
-        let (guard, orders) = self.guard();
-        (guard, Keeper { hold: self, orders })
+    /// The guard of a hold that needs no keeper yet.
+    pub(crate) fn rest(self, runtime: &Handle) -> LockGuard {
+        let (claim, fence, renewed) = (self.claim.clone(), self.fence, self.terms.renewal.is_some());
+        let validity = Arc::clone(&self.validity);
+        let alarm = self.core.alarm(runtime);
+        LockGuard::new(claim, fence, renewed, validity, Post::resting(self, alarm))
     }
 
+    /// A guard of a hold that has a keeper.
     fn guard(&self) -> (LockGuard, oneshot::Receiver<Order>) {
-        let (order, orders) = oneshot::channel();
-        let guard = LockGuard::new(
-            self.claim.clone(),
-            self.fence,
-            self.terms.renewal.is_some(),
-            Arc::clone(&self.validity),
-            order,
-        );
-        (guard, orders)
+        let (post, orders) = Post::kept();
+        let (claim, renewed) = (self.claim.clone(), self.terms.renewal.is_some());
+        (LockGuard::new(claim, self.fence, renewed, Arc::clone(&self.validity), post), orders)
+    }
+
+    /// When there is something to do for it, unless it is released before.
+    pub(crate) fn due(&self) -> Instant {
+        let until = self.validity.until();
+        self.renewal_time(self.sent, self.terms.lease).map_or(until, |renewal| renewal.min(until))
     }
 
     /// When to renew what was granted by a command sent at `sent`.
@@ -109,7 +118,8 @@ impl Hold {
         warn!(key = %self.claim.key(), fence = %self.fence, reason = reason.label(), ?held, "lock lost");
     }
 
-    async fn release(mut self, order: Option<oneshot::Sender<Release>>) {
+    /// Gives the lock back. If the backend does not answer, tries on in the background.
+    pub(crate) async fn release(mut self) -> Release {
         let reply = timeout(self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
         let outcome = match reply {
             Ok(Ok(true)) => Release::Released,
@@ -127,14 +137,14 @@ impl Hold {
         // No longer held when the caller hears of it; the next one of this process may try.
         self.counted = None;
         self.ticket = None;
-        if let Some(order) = order {
-            // The caller may have stopped waiting; the lock is released all the same.
-            let _ = order.send(outcome);
-        }
         let until = if outcome == Release::Unknown { Some(self.validity.until()) } else { self.echo };
         if let Some(until) = until {
-            sweep(&self.core, &self.claim, until, true, self.terms.command_timeout).await;
+            tokio::spawn(async move {
+                sweep(&self.core, &self.claim, until, true, self.terms.command_timeout).await;
+                drop(self.tracked);
+            });
         }
+        outcome
     }
 }
 
@@ -166,6 +176,10 @@ struct Course {
 }
 
 impl Keeper {
+    pub(crate) const fn new(hold: Hold, orders: oneshot::Receiver<Order>) -> Self {
+        Self { hold, orders }
+    }
+
     /// Keeps the hold until it is released or lost.
     pub(crate) async fn run(self) {
         let Self { mut hold, mut orders } = self;
@@ -189,8 +203,15 @@ impl Keeper {
                         return hold.give_up().await;
                     }
                 },
-                Some(Order::Release(reply)) => return hold.release(Some(reply)).await,
-                None => return hold.release(None).await,
+                Some(Order::Release(reply)) => {
+                    // The caller may have stopped waiting; the lock is released all the same.
+                    let _ = reply.send(hold.release().await);
+                    return;
+                }
+                None => {
+                    hold.release().await;
+                    return;
+                }
             }
         }
     }
@@ -278,7 +299,8 @@ impl Hold {
     async fn give_up(self) {
         let (core, reader) = (Arc::clone(&self.core), self.claim.clone().with_mode(Mode::Read));
         let (until, command_timeout) = (self.validity.until(), self.terms.command_timeout);
-        self.release(None).await;
+        let _tracked = self.tracked.clone();
+        self.release().await;
         sweep(&core, &reader, until, true, command_timeout).await;
     }
 

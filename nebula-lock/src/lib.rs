@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acquire;
+mod alarm;
+mod background;
 mod backoff;
 mod candidate;
 mod cleanup;
@@ -22,6 +24,7 @@ mod memory;
 mod multi;
 mod options;
 mod owner;
+mod post;
 #[cfg(feature = "redis")]
 mod redis;
 mod reentrant;

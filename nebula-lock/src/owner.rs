@@ -36,6 +36,17 @@ impl Owner {
     pub fn random() -> Self {
         Self(rand::random())
     }
+
+    /// The 32 digits.
+    pub(crate) fn digits(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        let mut rest = self.0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b"0123456789abcdef"[(rest & 15) as usize];
+            rest >>= 4;
+        }
+        digits
+    }
 }
 
 impl fmt::Display for Owner {
@@ -71,6 +82,7 @@ mod tests {
     fn text_form_round_trips() {
         let owner = Owner::random();
         assert_eq!(owner.to_string().parse::<Owner>().unwrap(), owner);
+        assert_eq!(owner.to_string().as_bytes(), owner.digits());
         assert_eq!(Owner(1).to_string().parse::<Owner>().unwrap(), Owner(1));
         for bad in ["", "1", "+0000000000000000000000000000000", "zz"] {
             assert!(bad.parse::<Owner>().is_err(), "{bad}");

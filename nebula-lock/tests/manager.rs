@@ -155,10 +155,25 @@ async fn shutdown_does_not_wait_for_ever() {
 }
 
 #[test]
-fn a_release_after_the_end_of_the_runtime_is_unknown() {
-    let locks = LockManager::new(MemoryLock::new());
+fn a_lock_can_be_released_after_the_end_of_its_runtime() {
+    let backend = MemoryLock::new();
+    let locks = LockManager::new(backend.clone());
     let first = tokio::runtime::Runtime::new().unwrap();
     let guard = first.block_on(locks.lock("key").into_future()).unwrap();
+    drop(first);
+    let second = tokio::runtime::Runtime::new().unwrap();
+    assert_eq!(second.block_on(guard.release()), Release::Released);
+    assert_eq!(backend.held(), 0);
+    assert_eq!(second.block_on(async { locks.lock("key").await.unwrap().release().await }), Release::Released);
+}
+
+#[test]
+fn a_hold_whose_keeper_went_down_with_its_runtime_has_an_unknown_end() {
+    let locks = LockManager::new(MemoryLock::new());
+    let first = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let guard = first.block_on(locks.lock("key").into_future()).unwrap();
+    // The first renewal has taken place, so there is a keeper.
+    first.block_on(async { sleep(11 * SECOND).await });
     drop(first);
     let second = tokio::runtime::Runtime::new().unwrap();
     assert_eq!(second.block_on(guard.release()), Release::Unknown);
@@ -189,7 +204,11 @@ async fn of_one_process_one_caller_contends() {
         let tasks: Vec<_> = (0..100)
             .map(|_| {
                 let request = locks.lock("key").wait(100 * SECOND).into_future();
-                tokio::spawn(async { request.await.unwrap().release().await })
+                tokio::spawn(async {
+                    let guard = request.await.unwrap();
+                    tokio::task::yield_now().await;
+                    guard.release().await
+                })
             })
             .collect();
         for task in tasks {

@@ -38,6 +38,17 @@ async fn another_type_under_the_key() {
 }
 
 #[tokio::test]
+async fn another_type_under_the_fence_counter() {
+    let server = RedisServer::start().await;
+    let locks = manager(&server).await;
+    command(&server, &["HSET", "nebula:lock:1:fence:{ec}", "a", "b"]).await;
+    assert_eq!(refusal(&locks).await.0, ErrorKind::WrongType);
+    assert_eq!(locks.inspect("key").await.unwrap(), None, "no lock without a token stays behind");
+    command(&server, &["DEL", "nebula:lock:1:fence:{ec}"]).await;
+    assert!(locks.try_lock("key").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_read_only_replica() {
     let (master, replica) = (RedisServer::start().await, RedisServer::start().await);
     command(&replica, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;

@@ -59,6 +59,42 @@ impl Script {
     pub fn arg(&self, arg: impl ToRedisArgs) -> ScriptCall<'_> {
         self.call().arg(arg)
     }
+
+    /// Executes the script with these keys and arguments: what a [`ScriptCall`] does, without collecting them first. For
+    /// scripts that are called very often.
+    ///
+    /// # Errors
+    /// As [`ScriptCall::invoke`].
+    ///
+    /// # Cancel safety
+    /// As [`ScriptCall::invoke`].
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        connection: &mut (impl ConnectionLike + Send),
+    ) -> Result<T> {
+        let command = |verb: &'static str, script: &str| {
+            let size: usize = keys.iter().chain(args).map(|part| part.len()).sum();
+            let mut command = Cmd::with_capacity(keys.len() + args.len() + 3, size + verb.len() + script.len() + 4);
+            command.arg(verb).arg(script).arg(keys.len());
+            for part in keys.iter().chain(args) {
+                command.arg(part);
+            }
+            command
+        };
+        let mut result = command("EVALSHA", &self.hash).query_async(connection).await;
+        if let Err(error) = &result
+            && classify(error) == ErrorKind::NoScript
+        {
+            result = command("EVAL", self.source).query_async(connection).await;
+        }
+        result.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: redis::RedisError) -> Error {
+        Error::from_redis(error, format!("script {:?} failed", self.name))
+    }
 }
 
 /// A script with its keys and arguments.
@@ -97,7 +133,7 @@ impl ScriptCall<'_> {
         {
             result = self.command("EVAL", self.script.source).query_async(connection).await;
         }
-        result.map_err(|error| Error::from_redis(error, format!("script {:?} failed", self.script.name)))
+        result.map_err(|error| self.script.failed(error))
     }
 
     fn command(&self, verb: &str, script: &str) -> Cmd {

@@ -20,6 +20,9 @@ async fn keys_and_arguments_arrive_in_order() {
     let (a, b) = (unique("a"), unique("b"));
     let echo: Vec<String> = script.key(&a).arg("x").key(&b).arg(&["y", "z"]).invoke(&mut connection).await.unwrap();
     assert_eq!(echo, [a.as_str(), b.as_str(), "x", "y", "z"]);
+    let again: Vec<String> =
+        script.run(&[a.as_bytes(), b.as_bytes()], &[b"x", b"y", b"z"], &mut connection).await.unwrap();
+    assert_eq!(again, echo);
     let none: Option<i64> = Script::new("nil", "return nil").call().invoke(&mut connection).await.unwrap();
     assert_eq!(none, None);
 }
@@ -36,6 +39,8 @@ async fn a_flushed_script_is_sent_again() {
         assert_eq!(known, [true], "the next call goes by hash");
         redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.unwrap();
     }
+    let value: i64 = ADD.run(&[b"a", b"b"], &[b"1", b"2"], &mut connection).await.unwrap();
+    assert_eq!(value, 8);
 }
 
 #[tokio::test]

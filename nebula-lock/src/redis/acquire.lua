@@ -1,30 +1,39 @@
 -- Takes a free lock, or starts the lease of the own hold anew.
--- KEYS: the lock, the fence counter. ARGV: owner, lease in milliseconds.
+-- KEYS: the lock, the fence counter. ARGV: owner and ':', lease in milliseconds.
 -- A lock is a text: 32 digits of the owner, ':', the fence token, and 'w' once somebody has found it held.
--- Returns {1, token}, or {0, milliseconds until the holder's lease ends}.
-local value = redis.call('GET', KEYS[1])
-if value then
-  if string.sub(value, 33, 33) ~= ':' then
-    return redis.error_reply('WRONGTYPE the key does not hold a lock')
-  end
-  if string.sub(value, 1, 32) == ARGV[1] then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    return {1, tonumber(string.match(value, '^%d+', 34))}
-  end
-  if string.sub(value, -1) ~= 'w' then
-    redis.call('APPEND', KEYS[1], 'w')
-  end
-  return {0, redis.call('PTTL', KEYS[1])}
-end
+-- Returns the token as text, or as a number the milliseconds until the holder's lease ends.
+local call = redis.call
+local lock, owner = KEYS[1], ARGV[1]
 -- The clock makes tokens greater than any that an emptied server has forgotten; the counter, than any that it gave
--- out before the clock was set back.
-local time = redis.call('TIME')
-local token = time[1] * 1000000 + time[2]
-local last = tonumber(redis.call('GET', KEYS[2]) or 0) or 0
-if token <= last then
-  token = last + 1
+-- out before the clock was set back. Tokens are put together as text, which is faster than as numbers.
+local time = call('TIME')
+local token = time[2]
+if #token < 6 then
+  token = string.rep('0', 6 - #token) .. token
 end
-local text = string.format('%.0f', token)
-redis.call('SET', KEYS[2], text)
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. text, 'PX', ARGV[2])
-return {1, token}
+token = time[1] .. token
+if call('SET', lock, owner .. token, 'NX', 'PX', ARGV[2]) then
+  local last = redis.pcall('SET', KEYS[2], token, 'GET')
+  if type(last) == 'table' then
+    call('DEL', lock)
+    return last
+  end
+  if last and (last >= token or #last ~= #token) and tonumber(last) >= tonumber(token) then
+    token = string.format('%.0f', last + 1)
+    call('SET', KEYS[2], token)
+    call('SET', lock, owner .. token, 'PX', ARGV[2])
+  end
+  return token
+end
+local value = call('GET', lock)
+if string.sub(value, 33, 33) ~= ':' then
+  return redis.error_reply('WRONGTYPE the key does not hold a lock')
+end
+if string.sub(value, 1, 33) == owner then
+  call('PEXPIRE', lock, ARGV[2])
+  return string.match(value, '^%d+', 34)
+end
+if string.sub(value, -1) ~= 'w' then
+  call('APPEND', lock, 'w')
+end
+return call('PTTL', lock)

@@ -3,7 +3,7 @@
 use crate::key::LockKey;
 
 /// Version of the stored form; other versions live beside it without seeing each other's locks.
-const VERSION: u8 = 1;
+const VERSION: &str = "1";
 
 /// Locks are spread over this many hash tags, each with one fence counter. A counter of its own for every lock would
 /// either stay for ever or, deleted, lose its protection against a clock that is set back.
@@ -11,30 +11,58 @@ const BUCKETS: u64 = 1024;
 
 /// The names that belong to one lock. They share a hash tag, so that they live on one node of a cluster.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct Keys<'a> {
     /// The lock itself, and the channel on which its release is announced.
     pub(super) lock: String,
-    namespace: String,
-    bucket: String,
+    namespace: &'a str,
+    bucket: u64,
 }
 
-impl Keys {
-    pub(super) fn new(namespace: &str, key: &LockKey) -> Self {
-        let namespace = format!("{namespace}:{VERSION}");
-        let bucket = format!("{{{:x}}}", fnv1a(key.as_str().as_bytes()) % BUCKETS);
-        Self { lock: format!("{namespace}:{bucket}:{key}"), namespace, bucket }
+impl<'a> Keys<'a> {
+    pub(super) fn new(namespace: &'a str, key: &LockKey) -> Self {
+        let bucket = fnv1a(key.as_str().as_bytes()) % BUCKETS;
+        let lock = name(namespace, "", bucket, key.as_str());
+        Self { lock, namespace, bucket }
     }
 
     pub(super) fn fence(&self) -> String {
-        format!("{}:fence:{}", self.namespace, self.bucket)
+        // Without a key after it, and therefore without the colon.
+        let mut fence = name(self.namespace, "fence:", self.bucket, "");
+        fence.pop();
+        fence
     }
 
     /// A structure beside the lock: `queue`, `alive`, `readers`, `tokens` or `writers`. It stands before the key, since
     /// a key may end in anything.
     pub(super) fn part(&self, part: &str) -> String {
-        let key = &self.lock[self.namespace.len()..];
-        format!("{}:{part}{key}", self.namespace)
+        let key = &self.lock[self.namespace.len() + VERSION.len() + 1..];
+        format!("{}:{VERSION}:{part}{key}", self.namespace)
     }
+}
+
+/// `namespace:version:kind{bucket}:key`. Names are made for every command, so formatting is done by hand.
+fn name(namespace: &str, kind: &str, bucket: u64, key: &str) -> String {
+    let mut name = String::with_capacity(namespace.len() + VERSION.len() + kind.len() + key.len() + 8);
+    name.push_str(namespace);
+    name.push(':');
+    name.push_str(VERSION);
+    name.push(':');
+    name.push_str(kind);
+    name.push('{');
+    let mut shift = 8;
+    while shift > 0 && bucket >> shift == 0 {
+        shift -= 4;
+    }
+    loop {
+        name.push(char::from(b"0123456789abcdef"[(bucket >> shift & 15) as usize]));
+        if shift == 0 {
+            break;
+        }
+        shift -= 4;
+    }
+    name.push_str("}:");
+    name.push_str(key);
+    name
 }
 
 /// What the names of locks, and of nothing else of ours, match.
@@ -69,5 +97,8 @@ mod tests {
         assert_eq!(key_of("nebula:lock", &keys.fence()), None);
         assert_eq!(pattern("a*b"), "a\\*b:1:{*");
         assert_eq!(keys.part("queue"), "nebula:lock:1:queue:{385}:seat:1");
+        for bucket in 0..BUCKETS {
+            assert_eq!(name("a", "", bucket, "k"), format!("a:1:{{{bucket:x}}}:k"));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The Redis backend.
 
 mod error;
+mod exclusive;
 mod keys;
 mod scripts;
 
@@ -20,8 +21,7 @@ use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
 pub(crate) use error::unanswered;
 use keys::Keys;
 use scripts::{
-    ACQUIRE, FAIR_ACQUIRE, FAIR_RELEASE, INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RELEASE, RENEW,
-    WRITE_ACQUIRE, WRITE_RELEASE,
+    FAIR_ACQUIRE, FAIR_RELEASE, INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RENEW, WRITE_ACQUIRE, WRITE_RELEASE,
 };
 
 /// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
@@ -71,7 +71,7 @@ impl<C> RedisLock<C> {
         self
     }
 
-    fn keys(&self, key: &LockKey) -> Keys {
+    fn keys(&self, key: &LockKey) -> Keys<'_> {
         Keys::new(&self.namespace, key)
     }
 }
@@ -141,7 +141,7 @@ where
     async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
-            Mode::Exclusive => ACQUIRE.key(&keys.lock).key(keys.fence()),
+            Mode::Exclusive => return self.acquire(claim, lease).await,
             Mode::Fair => {
                 FAIR_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("queue")).key(keys.part("alive"))
             }
@@ -167,17 +167,20 @@ where
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
-            Mode::Exclusive | Mode::Fair | Mode::Write => RENEW.key(&keys.lock),
-            Mode::Read => READ_RENEW.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens")),
+            Mode::Exclusive | Mode::Fair | Mode::Write => RENEW.key(&keys.lock).arg(format!("{}:", claim.owner())),
+            Mode::Read => {
+                let call = READ_RENEW.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens"));
+                call.arg(claim.owner().to_string())
+            }
         };
-        let call = call.arg(claim.owner().to_string()).arg(millis(lease));
+        let call = call.arg(millis(lease));
         Ok(call.invoke(&mut self.connection.clone()).await?)
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
-            Mode::Exclusive => RELEASE.key(&keys.lock),
+            Mode::Exclusive => return self.give_back(claim).await,
             Mode::Fair => FAIR_RELEASE.key(&keys.lock).key(keys.part("queue")).key(keys.part("alive")),
             Mode::Read => READ_RELEASE.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens")),
             Mode::Write => WRITE_RELEASE.key(&keys.lock).key(keys.part("writers")),

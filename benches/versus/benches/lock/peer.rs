@@ -15,8 +15,3 @@ pub(crate) fn patient(url: &str) -> LockManager {
     manager.set_retry(1_000_000, Duration::from_millis(200));
     manager
 }
-
-pub(crate) async fn pair(manager: &LockManager, key: &str) {
-    let lock = manager.lock(key, Duration::from_secs(30)).await.unwrap();
-    manager.unlock(&lock).await;
-}
