@@ -15,6 +15,7 @@ mod fence;
 mod fence_guard;
 mod gate;
 mod guard;
+mod hash;
 mod hold;
 mod key;
 mod lock;
@@ -27,6 +28,7 @@ mod owner;
 mod post;
 #[cfg(feature = "redis")]
 mod redis;
+mod redlock;
 mod reentrant;
 mod registry;
 mod segmented;
@@ -61,6 +63,7 @@ pub use crate::owner::Owner;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisLock;
+pub use crate::redlock::{QuorumNode, Redlock};
 pub use crate::segmented::{Allocation, SegmentGuard, SegmentedLock};
 /// The Redis plumbing, with connections that repair themselves.
 #[cfg(feature = "redis")]

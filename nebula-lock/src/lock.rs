@@ -50,7 +50,8 @@ pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if the claim may hold nevertheless.
+    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if the claim may hold nevertheless;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for fair claims, if the backend has no order of arrival.
     async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt>;
 
     /// Starts the lease of a hold anew. `false`: the claim does not hold.

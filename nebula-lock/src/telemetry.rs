@@ -52,3 +52,7 @@ pub(crate) fn released(outcome: Release, held: Duration) {
     counter!("nebula_lock_releases_total", "outcome" => outcome).increment(1);
     histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
 }
+
+pub(crate) fn node_failed(number: usize) {
+    counter!("nebula_lock_node_failures_total", "node" => number.to_string()).increment(1);
+}

@@ -38,14 +38,11 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::key::LockKey;
-use crate::lock::{Claim, DistributedLock};
+use crate::lock::{Claim, DistributedLock, Mode};
 use crate::owner::Owner;
 
 /// A lease that does not end during a test.
 const LONG: Duration = Duration::from_secs(600);
-
-/// A lease that ends soon.
-const SHORT: Duration = Duration::from_millis(60);
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,6 +51,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
     /// The backend.
     type Lock: DistributedLock + Clone;
+
+    /// What the backend offers. It has to refuse everything else with
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported). Only [`Mode::Fair`] may be left out.
+    const MODES: &'static [Mode] = &[Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
+
+    /// A lease that ends soon. A backend that refuses leases which are used up by slow replies needs a longer one.
+    const SHORT: Duration = Duration::from_millis(60);
 
     /// Starts, or connects to, a backend in which no lock is held and which no other test uses.
     fn start() -> impl Future<Output = Self> + Send;

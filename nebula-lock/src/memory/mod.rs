@@ -1,5 +1,6 @@
 //! The embedded backend.
 
+mod quorum;
 mod slot;
 
 use std::collections::{BTreeSet, HashMap};

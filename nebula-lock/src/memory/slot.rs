@@ -99,6 +99,12 @@ impl Slot {
         Some(self.holds.swap_remove(place).end)
     }
 
+    /// Changes the token of a hold, if there is one.
+    pub(super) fn settle(&mut self, owner: &Owner, fence: Fence) -> bool {
+        let hold = self.holds.iter_mut().find(|hold| hold.owner == *owner);
+        hold.map(|hold| hold.fence = fence).is_some()
+    }
+
     pub(super) fn stop_waiting(&mut self, owner: &Owner) -> bool {
         let before = self.len();
         self.queue.retain(|waiter| waiter.owner != *owner);

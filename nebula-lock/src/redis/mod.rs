@@ -3,6 +3,7 @@
 mod error;
 mod exclusive;
 mod keys;
+mod quorum;
 mod scripts;
 
 use std::fmt;
@@ -154,14 +155,7 @@ where
             Mode::Write => WRITE_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("writers")),
         };
         let call = call.arg(claim.owner().to_string()).arg(millis(lease)).arg(millis(HEARTBEAT));
-        let (acquired, number): (bool, i64) = call.invoke(&mut self.connection.clone()).await?;
-        // A lock without a lease is none of ours; nobody knows when it ends.
-        let number = u64::try_from(number).ok();
-        Ok(match (acquired, number) {
-            (true, number) => Attempt::Acquired(Fence::new(number.ok_or_else(|| nonsense("a negative fence token"))?)),
-            (false, Some(rest)) => Attempt::Busy(Busy::new().with_retry_after(Duration::from_millis(rest))),
-            (false, None) => Attempt::Busy(Busy::new()),
-        })
+        attempt(call.invoke(&mut self.connection.clone()).await?)
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
@@ -230,6 +224,17 @@ async fn next_hint(subscription: &mut Subscription, name: Option<&str>) -> Optio
             _ => return Some(()),
         }
     }
+}
+
+/// What a script that acquires has returned.
+fn attempt((acquired, number): (bool, i64)) -> Result<Attempt> {
+    // A lock without a lease is none of ours; nobody knows when it ends.
+    let number = u64::try_from(number).ok();
+    Ok(match (acquired, number) {
+        (true, number) => Attempt::Acquired(Fence::new(number.ok_or_else(|| nonsense("a negative fence token"))?)),
+        (false, Some(rest)) => Attempt::Busy(Busy::new().with_retry_after(Duration::from_millis(rest))),
+        (false, None) => Attempt::Busy(Busy::new()),
+    })
 }
 
 /// Whole milliseconds, rounded down so that the server never believes in a hold longer than was asked for.

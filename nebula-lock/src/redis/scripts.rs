@@ -13,6 +13,8 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "lock-acquire": "acquire.lua";
+    ACQUIRE_AT = "lock-acquire-at": "acquire_at.lua";
+    SETTLE = "lock-settle": "prelude.lua" "settle.lua";
     RENEW = "lock-renew": "renew.lua";
     RELEASE = "lock-release": "release.lua";
     FAIR_ACQUIRE = "lock-fair-acquire": "prelude.lua" "fair_acquire.lua";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{Fixture, LONG, PATIENCE, SHORT, claim, eventually};
+use super::{Fixture, LONG, PATIENCE, claim, eventually};
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::lock::{Attempt, Claim, DistributedLock};
@@ -75,7 +75,7 @@ pub async fn same_owner_keeps_its_hold<F: Fixture>() -> Result<()> {
 pub async fn lease_expires<F: Fixture>() -> Result<()> {
     let fixture = F::start().await;
     let lock = fixture.lock();
-    assert!(acquire(&lock, &claim("key"), SHORT).await?.is_some());
+    assert!(acquire(&lock, &claim("key"), F::SHORT).await?.is_some());
     let next = claim("key");
     let got = eventually("the key is free", async || acquire(&lock, &next, LONG).await.transpose()).await;
     got.map(drop)
@@ -100,7 +100,7 @@ pub async fn renew_never_resurrects<F: Fixture>() -> Result<()> {
     let lock = fixture.lock();
     let holder = claim("key");
     assert!(!lock.renew(&holder, LONG).await?, "a free key");
-    assert!(acquire(&lock, &holder, SHORT).await?.is_some());
+    assert!(acquire(&lock, &holder, F::SHORT).await?.is_some());
     free(&lock, &holder).await;
     assert!(!lock.renew(&holder, LONG).await?, "an expired hold");
     assert_eq!(lock.inspect(holder.key()).await?, None);
@@ -128,7 +128,7 @@ pub async fn release_of_others_is_refused<F: Fixture>() -> Result<()> {
     let lock = fixture.lock();
     let (late, holder) = (claim("key"), claim("key"));
     assert!(!lock.release(&late).await?, "a free key");
-    assert!(acquire(&lock, &late, SHORT).await?.is_some());
+    assert!(acquire(&lock, &late, F::SHORT).await?.is_some());
     free(&lock, &late).await;
     assert!(acquire(&lock, &holder, LONG).await?.is_some());
     assert!(!lock.release(&late).await?, "the lock has passed on");
@@ -143,7 +143,7 @@ pub async fn fences_increase<F: Fixture>() -> Result<()> {
     let mut last = None;
     for round in 0..40 {
         let holder = claim("key");
-        let lease = if round % 10 == 0 { SHORT } else { LONG };
+        let lease = if round % 10 == 0 { F::SHORT } else { LONG };
         let fence = eventually("the key is free", async || acquire(&lock, &holder, lease).await.transpose()).await?;
         assert!(Some(fence) > last, "{fence:?} after {last:?}");
         last = Some(fence);
@@ -194,11 +194,11 @@ pub async fn nothing_is_left<F: Fixture>() -> Result<()> {
     let lock = fixture.lock();
     for number in 0..50 {
         let holder = claim(&format!("key:{number}"));
-        let lease = if number % 2 == 0 { LONG } else { SHORT };
+        let lease = if number % 2 == 0 { LONG } else { F::SHORT };
         assert!(acquire(&lock, &holder, lease).await?.is_some());
         let rival = Claim::new(holder.key().clone(), Owner::random());
         // A rival that comes late may find the short lease ended; then it is the one to clean up.
-        let _ = acquire(&lock, &rival, SHORT).await?;
+        let _ = acquire(&lock, &rival, F::SHORT).await?;
         drop(lock.watch(&rival).await?);
         if lease == LONG {
             assert!(lock.release(&holder).await?);

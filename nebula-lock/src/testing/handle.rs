@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::{Fixture, LONG, PATIENCE, SHORT, claim, eventually};
+use super::{Fixture, LONG, PATIENCE, claim, eventually};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Release;
 use crate::lock::DistributedLock;
@@ -38,7 +38,7 @@ pub async fn release_tells_the_outcome<F: Fixture>() -> Result<()> {
     let (here, there) = (manager(&fixture), manager(&fixture));
     let guard = here.lock("key").await?;
     assert!(there.try_lock("key").await?.is_none());
-    let error = there.lock("key").wait(SHORT).await.err();
+    let error = there.lock("key").wait(F::SHORT).await.err();
     assert_eq!(error.as_ref().map(Error::kind), Some(ErrorKind::WaitTimeout));
     assert_eq!(error.as_ref().and_then(Error::key), Some("key"));
     assert_eq!(guard.release().await, Release::Released);
@@ -79,7 +79,7 @@ pub async fn waiting_callers_get_it_in_turn<F: Fixture>() -> Result<()> {
 pub async fn expired_lock_passes_to_a_waiting_caller<F: Fixture>() -> Result<()> {
     let fixture = F::start().await;
     // Holders that are never heard of again.
-    fixture.lock().try_acquire(&claim("key"), SHORT).await?;
+    fixture.lock().try_acquire(&claim("key"), F::SHORT).await?;
     let guard = manager(&fixture).lock("key").await?;
     assert_eq!(guard.release().await, Release::Released);
     Ok(())

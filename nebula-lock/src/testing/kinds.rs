@@ -8,14 +8,12 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::{Fixture, LONG, PATIENCE, SHORT, claim, eventually};
-use crate::error::{Error, Result};
+use super::{Fixture, LONG, PATIENCE, claim, eventually};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::guard::Release;
 use crate::lock::{Attempt, Claim, DistributedLock, Mode};
 use crate::manager::{LockManager, Shutdown};
-
-const KINDS: [Mode; 4] = [Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
 
 fn of(mode: Mode) -> Claim {
     claim("key").with_mode(mode)
@@ -28,13 +26,25 @@ async fn acquire(lock: &impl DistributedLock, claim: &Claim, lease: Duration) ->
     })
 }
 
+/// Asks for what the backend does not offer: that is an error, and neither a lock nor a refusal.
+async fn is_refused<F: Fixture>(mode: Mode) -> Result<()> {
+    let fixture = F::start().await;
+    let refused = fixture.lock().try_acquire(&of(mode), LONG).await;
+    assert_eq!(refused.as_ref().err().map(Error::kind), Some(ErrorKind::Unsupported), "{refused:?}");
+    assert_eq!(fixture.stored().await, 0);
+    let refused = LockManager::new(fixture.lock()).lock("key").mode(mode).await;
+    assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::Unsupported));
+    assert_eq!(fixture.stored().await, 0);
+    Ok(())
+}
+
 /// Whatever the modes, claims of one key exclude each other, except for readers.
 pub async fn kinds_exclude_each_other<F: Fixture>() -> Result<()> {
     let fixture = F::start().await;
     let lock = fixture.lock();
     let mut last = None;
-    for first in KINDS {
-        for second in KINDS {
+    for &first in F::MODES {
+        for &second in F::MODES {
             let (holder, rival) = (of(first), of(second));
             let fence = acquire(&lock, &holder, LONG).await?;
             assert!(fence > last, "{first:?}: {fence:?} after {last:?}");
@@ -57,6 +67,9 @@ pub async fn kinds_exclude_each_other<F: Fixture>() -> Result<()> {
 
 /// Of fair claims that wait, only the one that came first can acquire.
 pub async fn fair_claims_get_it_in_order<F: Fixture>() -> Result<()> {
+    if !F::MODES.contains(&Mode::Fair) {
+        return is_refused::<F>(Mode::Fair).await;
+    }
     let fixture = F::start().await;
     let lock = fixture.lock();
     let mut holder = of(Mode::Fair);
@@ -70,7 +83,7 @@ pub async fn fair_claims_get_it_in_order<F: Fixture>() -> Result<()> {
         for later in &queue[place + 1..] {
             assert_eq!(acquire(&lock, later, LONG).await?, None, "it is the turn of another");
         }
-        assert_eq!(acquire(&lock, &of(Mode::Fair), SHORT).await?, None, "nor does a newcomer get it");
+        assert_eq!(acquire(&lock, &of(Mode::Fair), F::SHORT).await?, None, "nor does a newcomer get it");
         assert!(acquire(&lock, next, LONG).await?.is_some(), "the turn of number {place}");
         holder = next.clone();
     }
@@ -82,29 +95,36 @@ pub async fn fair_claims_get_it_in_order<F: Fixture>() -> Result<()> {
 pub async fn dead_waiters_are_passed_over<F: Fixture>() -> Result<()> {
     let fixture = F::start().await;
     let lock = fixture.lock();
-    let (holder, left, last) = (of(Mode::Fair), of(Mode::Fair), of(Mode::Fair));
-    assert!(acquire(&lock, &holder, LONG).await?.is_some());
-    // Several, so that their times of grace would add up if they were passed over one by one.
-    for _ in 0..5 {
-        assert_eq!(acquire(&lock, &of(Mode::Fair), LONG).await?, None);
+    if F::MODES.contains(&Mode::Fair) {
+        dead_fair_claims_are_passed_over(&lock).await?;
     }
-    assert_eq!(acquire(&lock, &left, LONG).await?, None);
-    assert!(!lock.release(&left).await?, "it only waited");
-    assert!(lock.release(&holder).await?);
-    eventually("the dead are passed over", async || acquire(&lock, &last, LONG).await.transpose()).await?;
-    assert!(lock.release(&last).await?);
 
     let (reader, writer) = (of(Mode::Read), of(Mode::Write));
     assert!(acquire(&lock, &reader, LONG).await?.is_some());
     assert_eq!(acquire(&lock, &writer, LONG).await?, None);
     assert_eq!(acquire(&lock, &of(Mode::Read), LONG).await?, None);
     assert!(!lock.release(&writer).await?, "it only waited");
-    assert!(acquire(&lock, &of(Mode::Read), SHORT).await?.is_some(), "the writer stands aside");
+    assert!(acquire(&lock, &of(Mode::Read), F::SHORT).await?.is_some(), "the writer stands aside");
     assert_eq!(acquire(&lock, &of(Mode::Write), LONG).await?, None, "a writer that is never heard of again");
     let late = of(Mode::Read);
     eventually("readers get in again", async || acquire(&lock, &late, LONG).await.transpose()).await?;
     assert!(lock.release(&late).await? && lock.release(&reader).await?);
     eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    Ok(())
+}
+
+async fn dead_fair_claims_are_passed_over(lock: &impl DistributedLock) -> Result<()> {
+    let (holder, left, last) = (of(Mode::Fair), of(Mode::Fair), of(Mode::Fair));
+    assert!(acquire(lock, &holder, LONG).await?.is_some());
+    // Several, so that their times of grace would add up if they were passed over one by one.
+    for _ in 0..5 {
+        assert_eq!(acquire(lock, &of(Mode::Fair), LONG).await?, None);
+    }
+    assert_eq!(acquire(lock, &left, LONG).await?, None);
+    assert!(!lock.release(&left).await?, "it only waited");
+    assert!(lock.release(&holder).await?);
+    eventually("the dead are passed over", async || acquire(lock, &last, LONG).await.transpose()).await?;
+    assert!(lock.release(&last).await?);
     Ok(())
 }
 
@@ -114,7 +134,7 @@ pub async fn readers_share<F: Fixture>() -> Result<()> {
     let lock = fixture.lock();
     let (brief, long) = (of(Mode::Read), of(Mode::Read));
     let first = acquire(&lock, &long, LONG).await?;
-    let second = acquire(&lock, &brief, SHORT).await?;
+    let second = acquire(&lock, &brief, F::SHORT).await?;
     assert!(first.is_some() && second > first, "each has a fence of its own");
     assert_eq!(acquire(&lock, &long, LONG).await?, first, "which it keeps");
     eventually("the brief lease ends", async || {
@@ -218,6 +238,9 @@ pub async fn readers_and_writers_at_work<F: Fixture>() -> Result<()> {
 
 /// Callers of two managers get a fair lock in the order in which they came, also when one of them goes away.
 pub async fn fair_turns_at_work<F: Fixture>() -> Result<()> {
+    if !F::MODES.contains(&Mode::Fair) {
+        return is_refused::<F>(Mode::Fair).await;
+    }
     let fixture = F::start().await;
     let managers = [0, 1].map(|_| LockManager::new(fixture.lock()).with_wait(PATIENCE));
     let guard = managers[0].lock("key").fair().await?;
