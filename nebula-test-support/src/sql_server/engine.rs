@@ -53,7 +53,8 @@ impl SqlEngine {
         let mut command = match self {
             Self::MariaDb => {
                 let mut command = Command::new(find_program("mariadb-install-db")?);
-                command.arg("--no-defaults").arg(option("--datadir=", &data)).args([
+                // A private TMPDIR: a server deletes what looks like its temporary tables when it starts.
+                command.arg("--no-defaults").arg(option("--datadir=", &data)).env("TMPDIR", folder).args([
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     "--skip-name-resolve",
@@ -97,6 +98,7 @@ impl SqlEngine {
                 ServerSpec::new(find_program("mariadbd")?, folder)
                     .args(["--no-defaults".into(), option("--datadir=", &data)])
                     .args([option("--pid-file=", &pid_file), option("--socket=", &folder.join("socket"))])
+                    .args([option("--tmpdir=", folder)])
                     .args([format!("--port={port}"), "--bind-address=127.0.0.1".to_owned()])
                     .args(["--skip-name-resolve", "--skip-log-bin", "--character-set-server=utf8mb4"])
                     .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--max-connections=500"])
