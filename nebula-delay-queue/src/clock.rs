@@ -70,6 +70,11 @@ pub(crate) fn duration_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
+/// A lease in whole milliseconds, to be added to a time that was rounded down: one more, so that none ends early.
+pub(crate) fn lease_ms(lease: Duration) -> u64 {
+    duration_ms(lease).saturating_add(1)
+}
+
 pub(crate) fn from_ms(ms: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(ms)
 }

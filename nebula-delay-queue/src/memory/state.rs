@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Bury, Cancel, Claimed, DeadLetter, DeadReason, Delivery, LeaseToken, MessageId, Priority, QueueStats, RawMessage,
     Receipt, Replay, Reschedule, Retry, SendOutcome, Settled,
-    clock::{duration_ms, from_ms},
+    clock::{from_ms, lease_ms},
 };
 
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ impl State {
                 Delivery::new(entry.message.clone(), token, entry.attempts, from_ms(entry.due_ms))
                     .with_lateness(late, overdue),
             );
-            self.move_to(&id, now.saturating_add(duration_ms(lease)));
+            self.move_to(&id, now.saturating_add(lease_ms(lease)));
         }
         let next_due = self.head().map(|at| Duration::from_millis(at.saturating_sub(now)));
         Claimed::new(deliveries, next_due)
@@ -133,7 +133,7 @@ impl State {
         if self.held(receipt).is_none() {
             return Settled::Stale;
         }
-        self.move_to(&receipt.id, now.saturating_add(duration_ms(lease)));
+        self.move_to(&receipt.id, now.saturating_add(lease_ms(lease)));
         Settled::Done
     }
 

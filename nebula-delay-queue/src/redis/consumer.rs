@@ -11,7 +11,7 @@ use super::{BATCH, RedisDelayQueue, blob, keys::Keys, protocol, scripts};
 use crate::{
     Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, LeaseToken, MessageId,
     Priority, QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
-    clock::{duration_ms, from_ms},
+    clock::{duration_ms, from_ms, lease_ms},
     error::chain,
 };
 
@@ -24,7 +24,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         let Keys { msg, run, lease: leases, due, .. } = &self.keys(queue);
         let token = LeaseToken::random();
         let call = scripts::CLAIM.key(&[msg, run, leases, &due[0], &due[1], &due[2]]);
-        let call = call.arg(max.min(BATCH)).arg(duration_ms(lease)).arg(token.to_string());
+        let call = call.arg(max.min(BATCH)).arg(lease_ms(lease)).arg(token.to_string());
         let (now, next, rows): (u64, i64, Vec<ClaimedRow>) = self.invoke("claiming messages", call).await?;
         let mut deliveries = Vec::with_capacity(rows.len());
         let mut corrupt = Vec::new();
@@ -87,7 +87,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         let keys = self.keys(queue);
         let mut results = Vec::with_capacity(receipts.len());
         for batch in receipts.chunks(BATCH) {
-            let call = scripts::EXTEND.key(&[&keys.run, &keys.lease]).arg(duration_ms(lease));
+            let call = scripts::EXTEND.key(&[&keys.run, &keys.lease]).arg(lease_ms(lease));
             let settled: Vec<u8> = self.invoke("extending leases", with_receipts(call, batch)).await?;
             results.extend(settled.into_iter().map(settled_from));
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, LeaseToken, MessageId, QueueName, QueueStats,
     Receipt, Replay, Result, Retry, Schedule, Settled, Wakeups,
-    clock::{duration_ms, from_ms},
+    clock::{from_ms, lease_ms},
     error::chain,
 };
 
@@ -100,7 +100,7 @@ impl DelayQueueConsumer for SqlDelayQueue {
     }
 
     async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
-        let end = self.now_ms().saturating_add(as_i64(duration_ms(lease)));
+        let end = self.now_ms().saturating_add(as_i64(lease_ms(lease)));
         let rows = receipts.iter().map(|receipt| (receipt, (&receipt.id, receipt.token.to_string())));
         self.settle("extending leases", include_str!("sqlite/extend.sql"), queue, rows, Some(end)).await
     }
@@ -180,7 +180,7 @@ impl SqlDelayQueue {
             .bind(queue.as_str())
             .bind(now)
             .bind(i64::try_from(max).unwrap_or(i64::MAX))
-            .bind(now.saturating_add(as_i64(duration_ms(lease))))
+            .bind(now.saturating_add(as_i64(lease_ms(lease))))
             .bind(token.to_string())
             .fetch_all(connection)
             .await
