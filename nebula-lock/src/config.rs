@@ -11,13 +11,14 @@ use crate::lock::DistributedLock;
 use crate::manager::LockManager;
 use crate::memory::MemoryLock;
 use crate::options::Options;
+use crate::redlock::RedlockSection;
 
 /// The section `nebula.lock` of an application's configuration. Unknown keys are refused; durations are text such as
 /// `"30s"` or integers in milliseconds.
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `provider` | `redis` if `redis.enabled`, else `memory` | where the locks live: `memory` or `redis` |
+/// | `provider` | see [`LockConfig::provider`] | where the locks live: `memory`, `redis` or `redlock` |
 /// | `prefix` | empty | put before every key |
 /// | `default-lease-time` | 30 s | first lease of a lock for which the call names none |
 /// | `watch-dog-timeout` | 30 s | lease that renewals ask for, every third of it |
@@ -28,6 +29,10 @@ use crate::options::Options;
 /// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
+/// | `redlock.nodes` | none | URLs of independent servers, three or more: chooses `redlock` if `provider` does not say |
+/// | `redlock.username`, `redlock.password` | none | for all nodes; win over those in the URLs |
+/// | `redlock.node-timeout` | 200 ms | how long to wait for the reply of one node |
+/// | `redlock.min-validity` | 0 | what has to be left of a lease when a lock is handed out |
 ///
 /// The five times may also stand under `redis`, where they win.
 ///
@@ -57,6 +62,7 @@ pub struct LockConfig {
     #[serde(deserialize_with = "duration::optional")]
     max_hold_time: Option<Duration>,
     redis: RedisSection,
+    redlock: RedlockSection,
 }
 
 /// Where locks live.
@@ -68,6 +74,8 @@ pub enum Provider {
     Memory,
     /// On a Redis server (feature `redis`).
     Redis,
+    /// On a majority of several independent Redis servers (feature `redis`): [`Redlock`](crate::Redlock).
+    Redlock,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -105,18 +113,32 @@ impl LockConfig {
         Self { provider: Some(Provider::Redis), redis, ..Self::default() }
     }
 
-    /// Where the locks will live.
+    /// Locks on a majority of the independent Redis servers at `urls`, with the defaults.
+    #[must_use]
+    pub fn redlock<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Self {
+        let nodes = urls.into_iter().map(|url| SecretString::from(url.into())).collect();
+        let redlock = RedlockSection { nodes, ..RedlockSection::default() };
+        Self { provider: Some(Provider::Redlock), redlock, ..Self::default() }
+    }
+
+    /// Where the locks will live: where `provider` says; else on Redis if `redis.enabled`; else on a quorum if
+    /// `redlock.nodes` names one; else in memory.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ConfigInvalid`] if `provider` and `redis.enabled` contradict each other.
+    /// [`ErrorKind::ConfigInvalid`] if the settings contradict each other.
     pub fn provider(&self) -> Result<Provider> {
         match (self.provider, self.redis.enabled) {
             (Some(Provider::Redis), Some(false)) => {
                 Err(Error::new(ErrorKind::ConfigInvalid, "`provider` is `redis`, but `redis.enabled` is `false`"))
             }
             (Some(provider), _) => Ok(provider),
+            (None, Some(true)) if !self.redlock.nodes.is_empty() => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "`redis.enabled` is `true` and `redlock.nodes` names servers: let `provider` choose",
+            )),
             (None, Some(true)) => Ok(Provider::Redis),
+            (None, _) if !self.redlock.nodes.is_empty() => Ok(Provider::Redlock),
             (None, _) => Ok(Provider::Memory),
         }
     }
@@ -136,10 +158,12 @@ impl LockConfig {
             Provider::Memory => self.connect_with(MemoryLock::new()),
             #[cfg(feature = "redis")]
             Provider::Redis => self.connect_with(self.redis.backend().await?),
+            #[cfg(feature = "redis")]
+            Provider::Redlock => self.connect_with(self.redlock.backend().await?),
             #[cfg(not(feature = "redis"))]
-            Provider::Redis => Err(Error::new(
+            Provider::Redis | Provider::Redlock => Err(Error::new(
                 ErrorKind::ConfigInvalid,
-                "provider `redis` needs the feature `redis` of nebula-lock; compiled in: memory",
+                "the providers `redis` and `redlock` need the feature `redis` of nebula-lock; compiled in: memory",
             )),
         }
     }

@@ -38,6 +38,7 @@ impl Owner {
     }
 
     /// The 32 digits.
+    #[cfg(feature = "redis")]
     pub(crate) fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
         let mut rest = self.0;

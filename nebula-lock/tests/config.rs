@@ -6,7 +6,7 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Format, Yaml};
 use nebula_lock::{ErrorKind, LockConfig, MemoryLock, Provider};
-use nebula_test_support::{redis_url, unique};
+use nebula_test_support::{RedisNodes, redis_node_urls, redis_url, unique};
 
 fn read(yaml: &str) -> Result<LockConfig, String> {
     Figment::new().merge(Yaml::string(yaml)).extract_inner("nebula.lock").map_err(|error| error.to_string())
@@ -43,6 +43,49 @@ async fn redis_is_reached_by_configuration_alone() {
     let guard = here.lock("key").await.unwrap();
     assert!(there.try_lock("key").await.unwrap().is_none());
     assert_eq!(guard.key().as_str(), format!("{prefix}:key"));
+}
+
+#[tokio::test]
+async fn a_quorum_is_reached_by_configuration_alone() {
+    let (urls, prefix) = (redis_node_urls().await.join("', '"), unique("config"));
+    let nodes = format!("redlock: {{nodes: ['{urls}'], node-timeout: 10s}}");
+    let config = read(&format!("nebula: {{lock: {{prefix: '{prefix}:', {nodes}}}}}")).unwrap();
+    assert_eq!(config.provider().unwrap(), Provider::Redlock, "the nodes say so");
+    let (here, there) = (config.connect().await.unwrap(), config.connect().await.unwrap());
+    let guard = here.lock("key").await.unwrap();
+    assert!(there.try_lock("key").await.unwrap().is_none());
+    guard.release().await;
+    assert!(there.try_lock("key").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_quorum_starts_with_a_majority_of_its_nodes() {
+    let mut nodes = RedisNodes::start(3).await;
+    let config = LockConfig::redlock(nodes.urls());
+    nodes[1].kill();
+    let locks = config.connect().await.unwrap();
+    assert!(locks.try_lock_for("key", Duration::from_secs(60)).await.unwrap().is_some());
+    nodes[2].kill();
+    let error = config.connect().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+    assert!(error.to_string().contains("2 of 3 nodes failed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_quorum_that_is_none_is_refused() {
+    let (one, two, three) = ("redis://u:s3cret@a/", "redis://b", "redis://c");
+    for nodes in [vec![], vec![one, two], vec![one, two, "redis://b/"]] {
+        let error = LockConfig::redlock(nodes).connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+    }
+    let config = LockConfig::redlock([one, two, three]);
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let both = read("nebula: {lock: {redis: {enabled: true}, redlock: {nodes: [a, b, c]}}}").unwrap();
+    assert_eq!(both.provider().unwrap_err().kind(), ErrorKind::ConfigInvalid);
+    assert!(read("nebula: {lock: {redlock: {servers: []}}}").unwrap_err().contains("unknown field"));
+    let zero = read("nebula: {lock: {redlock: {nodes: ['redis://a', 'redis://b', 'redis://c'], node-timeout: 0}}}");
+    assert_eq!(zero.unwrap().connect().await.unwrap_err().kind(), ErrorKind::ConfigInvalid);
 }
 
 #[test]

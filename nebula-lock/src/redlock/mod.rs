@@ -1,6 +1,7 @@
 //! A quorum of independent nodes.
 
 mod acquire;
+mod config;
 mod gather;
 mod keep;
 mod look;
@@ -19,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::fnv1a;
 use crate::key::LockKey;
 use crate::lock::{Attempt, Claim, DistributedLock, Holder, Mode, Watch};
+pub(crate) use config::RedlockSection;
 pub use node::QuorumNode;
 
 use node::Node;
@@ -27,6 +29,9 @@ use sweep::Sweeps;
 /// As many keys share one first node as share one fence counter on a Redis node, so that a token proposed by the first
 /// node is nearly always greater than what the others have seen.
 const BUCKETS: u64 = 1024;
+
+/// How long to wait for one node, unless something else is set.
+const NODE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Locks on a majority of several independent nodes: the Redlock algorithm (Antirez, 2014), with fence tokens.
 ///
@@ -97,7 +102,7 @@ impl Redlock {
         }
         Ok(Self {
             nodes,
-            node_timeout: Duration::from_millis(200),
+            node_timeout: NODE_TIMEOUT,
             min_validity: Duration::ZERO,
             sweeps: Arc::default(),
             longest: Arc::default(),
@@ -155,19 +160,22 @@ impl Redlock {
 
     /// The failure of a majority, which `errors` say more about.
     fn broken(&self, what: &'static str, errors: Vec<Error>) -> Error {
-        let count = errors.len();
+        failed(what, errors, self.nodes.len())
+    }
+}
+
+/// What the failure of a majority of `total` nodes amounts to.
+fn failed(what: &'static str, errors: Vec<Error>, total: usize) -> Error {
+    let kind = match errors.first().map(Error::kind) {
         // What every node says, the quorum says as well: bad credentials, or no memory.
-        let kind = match errors.first().map(Error::kind) {
-            Some(kind) if errors.iter().all(|error| error.kind() == kind) => kind,
-            _ if errors.iter().any(|error| error.kind() == ErrorKind::OutcomeUnknown) => ErrorKind::OutcomeUnknown,
-            _ => ErrorKind::Unavailable,
-        };
-        let context = format!("{what}: {count} of {} nodes failed", self.nodes.len());
-        let error = Error::new(kind, context);
-        match errors.into_iter().next() {
-            Some(first) => error.with_source(first),
-            None => error,
-        }
+        Some(kind) if errors.iter().all(|error| error.kind() == kind) => kind,
+        _ if errors.iter().any(|error| error.kind() == ErrorKind::OutcomeUnknown) => ErrorKind::OutcomeUnknown,
+        _ => ErrorKind::Unavailable,
+    };
+    let error = Error::new(kind, format!("{what}: {} of {total} nodes failed", errors.len()));
+    match errors.into_iter().next() {
+        Some(first) => error.with_source(first),
+        None => error,
     }
 }
 
