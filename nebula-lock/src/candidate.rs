@@ -124,13 +124,14 @@ impl Candidate {
         match first {
             Some(Outcome::Granted(grant)) => Ok(Some(grant)),
             // Most need not wait, so this is kept out of what is allocated for everybody.
-            first => Box::pin(self.wait(start + wait, first)).await,
+            first => Box::pin(self.wait(start, wait, first)).await,
         }
     }
 
-    /// Waits until `deadline`: at first for its turn, unless it had one and this is what came of it.
-    async fn wait(&mut self, deadline: Instant, first: Option<Outcome>) -> Result<Option<Grant>> {
+    /// Waits for up to `patience`: at first for its turn, unless it had one and this is what came of it.
+    async fn wait(&mut self, start: Instant, patience: Duration, first: Option<Outcome>) -> Result<Option<Grant>> {
         let core = Arc::clone(&self.core);
+        let deadline = start + patience;
         let mut backoff = Backoff::new(self.terms.retry_interval, Duration::from_secs(1));
         let mut watch: Option<Watch> = None;
         let mut outcome = match first {
@@ -141,7 +142,7 @@ impl Candidate {
                     () = orphaned() => return Ok(None),
                     () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
                     () = pass(&mut self.ticket) => {}
-                    () = sleep_until(deadline) => return Ok(None),
+                    () = sleep_until(deadline) => return self.never_had_a_turn(start).await,
                 }
                 self.attempt().await
             }
@@ -195,6 +196,14 @@ impl Candidate {
         turn
     }
 
+    /// The answer of those that were ahead, for want of one of its own.
+    async fn never_had_a_turn(&self, start: Instant) -> Result<Option<Grant>> {
+        match &self.ticket {
+            Some(ticket) => ticket.outage(start, self.terms.command_timeout).await.map_or(Ok(None), Err),
+            None => Ok(None),
+        }
+    }
+
     fn note_contention(&mut self) {
         if !std::mem::replace(&mut self.contended, true) {
             telemetry::contended();
@@ -203,6 +212,17 @@ impl Candidate {
     }
 
     async fn attempt(&mut self) -> Outcome {
+        if let Some(ticket) = &self.ticket {
+            ticket.asks();
+        }
+        let outcome = self.ask().await;
+        if let Some(ticket) = &self.ticket {
+            ticket.heard(if let Outcome::Failed(error) = &outcome { Some(error) } else { None });
+        }
+        outcome
+    }
+
+    async fn ask(&mut self) -> Outcome {
         let sent = Instant::now();
         let limit = self.terms.command_timeout.min(self.terms.lease);
         let attempt = timeout(limit, self.core.backend.try_acquire(&self.claim, self.terms.lease)).await;

@@ -41,7 +41,12 @@ pub(crate) async fn reenter(
     let Some(place) = entry.value().map(Arc::clone) else { return Ok(None) };
     // Another task of the owner may be waiting for the same lock.
     let patience = terms.wait.unwrap_or(terms.command_timeout);
-    let Ok(mut place) = timeout(patience, place.lock_owned()).await else { return Ok(None) };
+    let Ok(mut place) = timeout(patience, place.lock_owned()).await else {
+        // Whether it got an answer is not known here, so one has to be asked for: an outage is no refusal.
+        let asked = timeout(terms.command_timeout, core.backend.inspect(claim.key())).await;
+        let asked = asked.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "no reply from the backend")));
+        return asked.map(|_| None).map_err(|error| error.with_key(claim.key()));
+    };
     if let Some(hand) = place.upgrade().filter(|hand| !hand.is_lost()) {
         return admit(&hand, &claim, lease).map(|()| Some(LockGuard::of(hand)));
     }

@@ -7,7 +7,8 @@ use std::future::IntoFuture;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use nebula_lock::{Error, ErrorKind, LockKey, LockManager, LossReason, MemoryLock, Release, Shutdown};
+use futures_util::future::join_all;
+use nebula_lock::{Error, ErrorKind, LockKey, LockManager, LossReason, MemoryLock, Owner, Release, Shutdown};
 use support::{Faulty, Mood};
 use tokio::time::{Instant, sleep};
 
@@ -58,6 +59,33 @@ async fn an_outage_is_no_refusal() {
     backend.becomes(Mood::Deaf);
     assert_eq!(kind(locks.try_lock("key").await), Some(ErrorKind::OutcomeUnknown));
     assert_eq!(kind(locks.health().await), Some(ErrorKind::Unavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_no_refusal_for_those_who_wait_behind_others_either() {
+    for mood in [Mood::Refuses(ErrorKind::Unavailable), Mood::Refuses(ErrorKind::ReadOnly), Mood::Deaf, Mood::Mute] {
+        let backend = Faulty::default();
+        let locks = LockManager::new(backend.clone());
+        backend.becomes(mood);
+        let owner = Owner::random();
+        let start = Instant::now();
+        let patient: Vec<_> = (1..=5).map(|wait| locks.try_lock_for("key", wait * SECOND).into_future()).collect();
+        let brief: Vec<_> = (1..=3).map(|_| locks.try_lock_for("key", SECOND / 100).into_future()).collect();
+        let owned: Vec<_> = (1..=3).map(|_| locks.try_lock_for("owned", SECOND).owner(owner).into_future()).collect();
+        for outcome in join_all(patient.into_iter().chain(brief).chain(owned)).await {
+            let error = outcome.expect_err("nobody said that it is held");
+            assert!(!matches!(error.kind(), ErrorKind::WaitTimeout), "{mood:?}: {error}");
+            assert!(error.is_retryable(), "{mood:?}: {error}");
+        }
+        assert!(start.elapsed() <= 8 * SECOND + SECOND / 100, "the wait and one command: {:?}", start.elapsed());
+        // Then those that are held by another caller of the process are refused, as before.
+        backend.becomes(Mood::Fine);
+        sleep(10 * SECOND).await;
+        let guard = locks.lock("key").await.unwrap();
+        backend.becomes(mood);
+        assert_eq!(locks.try_lock_for("key", SECOND).await.unwrap().map(drop), None, "{mood:?}: it is held");
+        drop(guard);
+    }
 }
 
 #[tokio::test(start_paused = true)]

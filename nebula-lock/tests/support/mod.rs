@@ -93,7 +93,7 @@ impl DistributedLock for Faulty {
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
-        self.inner.inspect(key).await
+        self.act("inspect", self.inner.inspect(key)).await
     }
 
     async fn ping(&self) -> Result<()> {
