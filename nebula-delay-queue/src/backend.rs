@@ -9,6 +9,26 @@ use crate::{
     RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled, Wakeups,
 };
 
+/// What a backend can do beyond delivering, retrying and burying, which all can.
+///
+/// What it cannot is refused with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported); asking first is for those
+/// who choose another way then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It finds messages by their id: `cancel`, `reschedule`, and duplicates that are known when they are sent. Without
+    /// it every send is `Accepted`, and duplicates are sorted out when they take effect.
+    pub finds_by_id: bool,
+    /// `stats` counts the delayed messages, which are zero otherwise.
+    pub counts_delayed: bool,
+    /// A claim tells when the next message is due, rather than a hint when it is.
+    pub knows_next_due: bool,
+}
+
+impl Capabilities {
+    /// Everything.
+    pub const FULL: Self = Self { finds_by_id: true, counts_delayed: true, knows_next_due: true };
+}
+
 /// Both halves in one: what a [`DelayQueue`](crate::DelayQueue) is made of. Implemented for whatever implements both.
 pub trait DelayQueueBackend: DelayQueueProducer + DelayQueueConsumer {}
 
@@ -31,6 +51,10 @@ impl<B: DelayQueueProducer + ?Sized> DelayQueueProducer for Arc<B> {
 
     async fn reschedule(&self, queue: &QueueName, id: &MessageId, schedule: Schedule) -> Result<Reschedule> {
         (**self).reschedule(queue, id, schedule).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
     }
 
     async fn ping(&self) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `provider` | the one section with `enabled: true`, else `memory` | where the messages live: `memory`, `sqlite` or `redis`; `rabbitmq` is understood, but not available yet |
+/// | `provider` | the one section with `enabled: true`, else `memory` | where the messages live: `memory`, `sqlite`, `redis` or `rabbitmq` |
 /// | `queue-prefix` | none | put before every queue name, with a dot |
 /// | `retry-times` | 3 | retries of a failed message |
 /// | `retry-interval` | 60 s | pause before each |
@@ -26,7 +26,12 @@ use crate::{
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
 /// | `redis.key-prefix` | `nebula-delay:1` | what all keys begin with |
-/// | `rabbitmq.dead-letter-exchange` | none | understood, not used yet |
+/// | `rabbitmq.url` | `amqp://guest:guest@127.0.0.1:5672/%2f` | the broker and the virtual host |
+/// | `rabbitmq.username`, `rabbitmq.password` | none | win over those in the URL |
+/// | `rabbitmq.timeout` | 10 s | how long an operation may take, waiting for the broker included |
+/// | `rabbitmq.prefix` | `nebula-delay.1` | what all exchanges and queues begin with |
+/// | `rabbitmq.dead-letter-exchange` | `<prefix>.dead` | the direct exchange that dead letters go through |
+/// | `rabbitmq.lanes` | none | delays (in the forms above) that get a queue of their own, at most 16 |
 ///
 /// `queue-prefix`, `retry-times` and `retry-interval` may also stand under `rabbitmq`, where they win.
 ///
@@ -64,7 +69,7 @@ pub enum Provider {
     Sqlite,
     /// On a Redis server (feature `redis`).
     Redis,
-    /// On a RabbitMQ broker. Understood, but not available yet.
+    /// On a RabbitMQ broker (feature `rabbitmq`).
     #[serde(rename = "rabbitmq")]
     RabbitMq,
 }
@@ -80,13 +85,19 @@ impl Provider {
     }
 
     /// What is compiled in.
-    const fn available() -> &'static str {
-        match (cfg!(feature = "sqlite"), cfg!(feature = "redis")) {
-            (false, false) => "memory",
-            (true, false) => "memory, sqlite",
-            (false, true) => "memory, redis",
-            (true, true) => "memory, sqlite, redis",
+    #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "rabbitmq")))]
+    fn available() -> String {
+        let mut names = vec!["memory"];
+        for (compiled_in, name) in [
+            (cfg!(feature = "sqlite"), "sqlite"),
+            (cfg!(feature = "redis"), "redis"),
+            (cfg!(feature = "rabbitmq"), "rabbitmq"),
+        ] {
+            if compiled_in {
+                names.push(name);
+            }
         }
+        names.join(", ")
     }
 }
 
@@ -108,6 +119,12 @@ impl DelayQueueConfig {
     #[must_use]
     pub fn redis(url: impl Into<String>) -> Self {
         Self { provider: Some(Provider::Redis), redis: RedisSection::at(url.into()), ..Self::default() }
+    }
+
+    /// Queues on the RabbitMQ broker at an AMQP URI, with the defaults.
+    #[must_use]
+    pub fn rabbitmq(url: impl Into<String>) -> Self {
+        Self { provider: Some(Provider::RabbitMq), rabbitmq: RabbitSection::at(url.into()), ..Self::default() }
     }
 
     /// Where the messages will live.
@@ -157,11 +174,9 @@ impl DelayQueueConfig {
             Provider::Sqlite => Ok(self.connect_with(self.sqlite.backend().await?)),
             #[cfg(feature = "redis")]
             Provider::Redis => Ok(self.connect_with(self.redis.backend().await?)),
-            Provider::RabbitMq => Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                format!("provider `rabbitmq` is not available yet; compiled in: {}", Provider::available()),
-            )),
-            #[cfg(not(all(feature = "sqlite", feature = "redis")))]
+            #[cfg(feature = "rabbitmq")]
+            Provider::RabbitMq => Ok(self.connect_with(self.rabbitmq.backend().await?)),
+            #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "rabbitmq")))]
             missing => Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 format!(

@@ -10,7 +10,7 @@ mod config;
 mod consumer;
 mod dead;
 mod duration;
-#[cfg(any(feature = "sqlite", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "rabbitmq"))]
 mod envelope;
 mod error;
 mod listener;
@@ -19,6 +19,8 @@ mod message;
 mod name;
 mod producer;
 mod queue;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 mod raw;
 #[cfg(feature = "redis")]
 mod redis;
@@ -33,7 +35,7 @@ mod wakeup;
 mod worker;
 
 pub use self::{
-    backend::DelayQueueBackend,
+    backend::{Capabilities, DelayQueueBackend},
     clock::{Clock, SystemClock, TokioClock},
     config::{DelayQueueConfig, Provider},
     consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, Receipt, Retry, Settled},
@@ -58,6 +60,14 @@ pub use self::sql::SqlDelayQueue;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use sqlx;
+
+#[cfg(feature = "rabbitmq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
+pub use self::rabbitmq::{RabbitDelayQueue, RabbitOptions};
+/// The broker's driver, so that applications use the same one.
+#[cfg(feature = "rabbitmq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
+pub use lapin;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{MessageId, QueueName, RawMessage, Result, Schedule};
+use crate::{Capabilities, MessageId, QueueName, RawMessage, Result, Schedule};
 
 /// What became of a message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,11 @@ pub trait DelayQueueProducer: fmt::Debug + Send + Sync + 'static {
     ///
     /// Dropping the future leaves open whether the message was moved. Rescheduling again is safe.
     async fn reschedule(&self, queue: &QueueName, id: &MessageId, schedule: Schedule) -> Result<Reschedule>;
+
+    /// What this backend can do. Everything by default.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::FULL
+    }
 
     /// Asks the backend for a sign of life.
     ///

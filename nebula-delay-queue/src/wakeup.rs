@@ -84,6 +84,12 @@ impl WakeupHub {
         }
     }
 
+    /// Whether anybody listens to hints about a queue.
+    #[must_use]
+    pub fn has_subscribers(&self, queue: &QueueName) -> bool {
+        self.0.lock().get(queue).is_some_and(|slot| slot.hint.receiver_count() > 0)
+    }
+
     /// Wakes all sleepers, for example after a connection was lost and hints with it.
     pub fn notify_all(&self) {
         for slot in self.0.lock().values() {

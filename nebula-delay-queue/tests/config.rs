@@ -1,6 +1,8 @@
 //! The section `nebula.delay-queue`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::time::Duration;
+
 use figment::{
     Figment,
     providers::{Format, Yaml},
@@ -8,7 +10,7 @@ use figment::{
 use nebula_delay_queue::{
     DelayMessage, DelayQueueConfig, ErrorKind, MemoryDelayQueue, Provider, Received, SendOutcome,
 };
-use nebula_test_support::{redis_url, unique};
+use nebula_test_support::{amqp_url, redis_url, unique};
 
 fn read(yaml: &str) -> Result<DelayQueueConfig, String> {
     Figment::new().merge(Yaml::string(yaml)).extract_inner("nebula.delay-queue").map_err(|error| error.to_string())
@@ -29,11 +31,6 @@ nebula:
 async fn the_first_plans_sample_loads_unchanged() {
     let config = read(SEED).unwrap();
     assert_eq!(config.provider().unwrap(), Provider::RabbitMq);
-    let error = config.connect().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
-    let text = error.to_string();
-    assert!(text.contains("`rabbitmq` is not available yet; compiled in: memory, sqlite, redis"), "{text}");
-
     // Its settings hold for any backend.
     let queue = config.connect_with(MemoryDelayQueue::new());
     assert_eq!(queue.name("order.timeout").unwrap().as_str(), "delay.queue.order.timeout");
@@ -64,6 +61,31 @@ async fn redis_is_reached_by_configuration_alone() {
     let message = DelayMessage::new("hello");
     assert!(here.send("q", &message).await.unwrap().is_accepted());
     assert_eq!(there.send("q", &message).await.unwrap(), SendOutcome::Duplicate(message.id().clone()));
+}
+
+#[tokio::test]
+async fn rabbitmq_is_reached_by_configuration_alone() {
+    let (url, prefix) = (amqp_url().await, unique("config"));
+    let settings = "prefix: nebula-config, timeout: 20s, lanes: [900000, 1h], dead-letter-exchange: dlx.exchange";
+    let yaml = format!(
+        "nebula: {{delay-queue: {{queue-prefix: '{prefix}', rabbitmq: {{enabled: true, url: '{url}', {settings}}}}}}}"
+    );
+    let config = read(&yaml).unwrap();
+    let (here, there) = (config.connect().await.unwrap(), config.connect().await.unwrap());
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |text: Received<String>| {
+        told.send(text.into_body()).unwrap();
+        async {}
+    };
+    let _worker = there.worker("q").unwrap().handle(handler).start().unwrap();
+    let lane = DelayMessage::builder().body("lane").delay(Duration::from_secs(900)).build().unwrap();
+    here.send_batch("q", [&lane, &DelayMessage::new("hello")]).await.unwrap();
+    assert_eq!(hears.recv().await.unwrap(), "hello");
+    let wrong = read(&yaml.replace("timeout", "username: nobody, password: hidden, timeout")).unwrap();
+    assert!(!format!("{wrong:?}").contains("hidden"));
+    let error = wrong.connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    assert!(!format!("{error:?}").contains("hidden"));
 }
 
 #[tokio::test]
@@ -101,6 +123,7 @@ fn contradictions_are_refused() {
     assert_eq!(provider("{}").unwrap(), Provider::Memory);
     assert_eq!(provider("{redis: {enabled: true}}").unwrap(), Provider::Redis);
     assert_eq!(provider("{provider: memory, redis: {enabled: true}}").unwrap(), Provider::Memory);
+    assert_eq!(provider("{rabbitmq: {enabled: true}}").unwrap(), Provider::RabbitMq);
     for contradiction in
         ["{provider: redis, redis: {enabled: false}}", "{redis: {enabled: true}, sqlite: {enabled: true}}"]
     {

@@ -36,13 +36,54 @@ impl RedisSection {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(not(feature = "rabbitmq"), allow(dead_code, reason = "understood, whatever is compiled in"))]
 pub(super) struct RabbitSection {
     pub(super) enabled: Option<bool>,
+    url: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    #[serde(deserialize_with = "duration::optional")]
+    timeout: Option<Duration>,
+    prefix: Option<String>,
+    #[serde(deserialize_with = "duration::list")]
+    lanes: Vec<Duration>,
     pub(super) queue_prefix: Option<QueueName>,
     dead_letter_exchange: Option<String>,
     pub(super) retry_times: Option<u32>,
     #[serde(deserialize_with = "duration::optional")]
     pub(super) retry_interval: Option<Duration>,
+}
+
+impl RabbitSection {
+    pub(super) fn at(url: String) -> Self {
+        Self { url: Some(SecretString::from(url)), ..Self::default() }
+    }
+}
+
+#[cfg(feature = "rabbitmq")]
+impl RabbitSection {
+    pub(super) async fn backend(&self) -> crate::Result<crate::RabbitDelayQueue> {
+        use secrecy::ExposeSecret;
+
+        let url = self.url.as_ref().map_or("amqp://guest:guest@127.0.0.1:5672/%2f", |url| url.expose_secret());
+        let mut options = crate::RabbitDelayQueue::options(url).credentials(
+            self.username.clone(),
+            self.password.as_ref().map(|password| password.expose_secret().to_owned()),
+        );
+        if let Some(timeout) = self.timeout {
+            options = options.timeout(timeout);
+        }
+        if let Some(prefix) = &self.prefix {
+            options = options.prefix(prefix);
+        }
+        if let Some(exchange) = &self.dead_letter_exchange {
+            options = options.dead_letter_exchange(exchange);
+        }
+        for lane in &self.lanes {
+            options = options.lane(*lane);
+        }
+        options.connect().await
+    }
 }
 
 #[cfg(feature = "sqlite")]

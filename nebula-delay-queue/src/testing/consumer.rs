@@ -258,11 +258,19 @@ pub async fn next_due_tells_how_long_to_sleep<F: Fixture>() {
     let (backend, queue) = (fixture.backend(), queue("next"));
     assert_eq!(backend.claim(&queue, 1, LONG).await.unwrap().next_due, None);
     backend.enqueue(&queue, after("later", Duration::from_secs(3600))).await.unwrap();
-    let next = backend.claim(&queue, 1, LONG).await.unwrap().next_due.unwrap();
+    let next = backend.claim(&queue, 1, LONG).await.unwrap().next_due;
+    // What a backend does not know, it does not make up; a hint comes when the message is due.
+    let next = next.unwrap_or_else(|| {
+        assert!(!backend.capabilities().knows_next_due);
+        Duration::from_secs(3600)
+    });
     assert!(next < Duration::from_secs(3601) && next > Duration::from_secs(3000), "{next:?}");
     backend.enqueue_batch(&queue, vec![message("a"), message("b")]).await.unwrap();
     let claimed = backend.claim(&queue, 1, LONG).await.unwrap();
-    assert_eq!((claimed.deliveries.len(), claimed.next_due), (1, Some(Duration::ZERO)), "another is due");
+    assert_eq!(claimed.deliveries.len(), 1);
+    if backend.capabilities().knows_next_due {
+        assert_eq!(claimed.next_due, Some(Duration::ZERO), "another is due");
+    }
     let claimed = backend.claim(&queue, 1, Duration::from_secs(60)).await.unwrap();
     assert_eq!(claimed.deliveries.len(), 1);
     let next = claimed.next_due.unwrap();
@@ -289,7 +297,8 @@ pub async fn statistics_count_every_state<F: Fixture>() {
     backend.enqueue_batch(&queue, vec![after("later", LONG), message("due")]).await.unwrap();
     sleep(Duration::from_millis(20)).await;
     let stats = backend.stats(&queue).await.unwrap();
-    assert_eq!((stats.backlog, stats.delayed, stats.leased, stats.dead), (2, 2, 1, 1));
+    let delayed = if backend.capabilities().counts_delayed { 2 } else { 0 };
+    assert_eq!((stats.backlog, stats.delayed, stats.leased, stats.dead), (2, delayed, 1, 1));
     assert!(stats.oldest_lateness >= Duration::from_millis(10), "{:?}", stats.oldest_lateness);
 }
 

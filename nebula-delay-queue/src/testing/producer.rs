@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Fixture, LONG, SHORT, after, claim_one, claim_some, id, ids, message, queue};
 use crate::{
-    Bury, Cancel, DeadReason, DelayQueueConsumer, DelayQueueProducer, ErrorKind, MAX_BODY_BYTES, MAX_DELAY, Priority,
-    RawMessage, Reschedule, Retry, RetryPolicy, Schedule, SendOutcome, Settled,
+    Bury, Cancel, DeadReason, DelayQueueBackend, DelayQueueConsumer, DelayQueueProducer, ErrorKind, MAX_BODY_BYTES,
+    MAX_DELAY, Priority, QueueName, RawMessage, Reschedule, Retry, RetryPolicy, Schedule, SendOutcome, Settled,
 };
 
 pub async fn ping_answers<F: Fixture>() {
@@ -71,6 +71,18 @@ pub async fn past_due_times_are_due_now<F: Fixture>() {
 pub async fn duplicates_change_nothing<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("twice"));
+    if !backend.capabilities().finds_by_id {
+        // Nothing is lost or overwritten: both come, and share the id that sorts them out.
+        for _ in 0..2 {
+            assert!(backend.enqueue(&queue, message("a")).await.unwrap().is_accepted());
+        }
+        for _ in 0..2 {
+            let delivery = claim_one(&backend, &queue, LONG).await;
+            assert_eq!((delivery.message.id.as_str(), delivery.attempt), ("a", 1));
+            assert_eq!(backend.ack(&queue, &[delivery.receipt()]).await.unwrap(), [Settled::Done]);
+        }
+        return;
+    }
     let duplicate = SendOutcome::Duplicate(id("a"));
     let mut other = message("a");
     other.body = "\"other\"".into();
@@ -105,9 +117,10 @@ pub async fn an_id_is_free_again_at_the_end<F: Fixture>() {
     assert_eq!(backend.ack(&queue, &[receipt]).await.unwrap(), [Settled::Done]);
 
     assert!(send().await.unwrap().is_accepted(), "after the acknowledgement");
-    assert_eq!(backend.cancel(&queue, &id("a")).await.unwrap(), Cancel::Cancelled);
-
-    assert!(send().await.unwrap().is_accepted(), "after the cancellation");
+    if backend.capabilities().finds_by_id {
+        assert_eq!(backend.cancel(&queue, &id("a")).await.unwrap(), Cancel::Cancelled);
+        assert!(send().await.unwrap().is_accepted(), "after the cancellation");
+    }
     let receipt = claim_one(&backend, &queue, LONG).await.receipt();
     let bury = Bury { receipt, reason: DeadReason::Undecodable, error: None };
     assert_eq!(backend.bury(&queue, &[bury]).await.unwrap(), [Settled::Done]);
@@ -125,7 +138,9 @@ pub async fn queues_are_independent<F: Fixture>() {
     for queue in [&one, &two] {
         assert!(backend.enqueue(queue, message("a")).await.unwrap().is_accepted());
     }
-    assert_eq!(backend.cancel(&one, &id("a")).await.unwrap(), Cancel::Cancelled);
+    let receipt = claim_one(&backend, &one, LONG).await.receipt();
+    assert_eq!(backend.ack(&two, std::slice::from_ref(&receipt)).await.unwrap(), [Settled::Stale]);
+    assert_eq!(backend.ack(&one, &[receipt]).await.unwrap(), [Settled::Done]);
     assert_eq!(ids(&backend.claim(&one, 10, LONG).await.unwrap()), [""; 0]);
     assert_eq!(ids(&backend.claim(&two, 10, LONG).await.unwrap()), ["a"]);
 }
@@ -133,18 +148,25 @@ pub async fn queues_are_independent<F: Fixture>() {
 pub async fn batches_answer_in_order<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("batch"));
-    assert!(backend.enqueue(&queue, message("7")).await.unwrap().is_accepted());
+    let finds_by_id = backend.capabilities().finds_by_id;
+    if finds_by_id {
+        assert!(backend.enqueue(&queue, message("7")).await.unwrap().is_accepted());
+    }
     // More than backends put into one request, with an id that is there already and one that comes twice.
     let mut batch: Vec<_> = (0..1200).map(|number| message(&number.to_string())).collect();
-    batch.push(message("9"));
+    if finds_by_id {
+        batch.push(message("9"));
+    }
     let outcomes = backend.enqueue_batch(&queue, batch.clone()).await.unwrap();
     assert_eq!(outcomes.len(), batch.len());
     for (number, (outcome, message)) in outcomes.iter().zip(&batch).enumerate() {
         assert_eq!(outcome.id(), &message.id);
-        assert_eq!(outcome.is_accepted(), number != 7 && number != 1200, "{outcome:?} at {number}");
+        assert_eq!(outcome.is_accepted(), !finds_by_id || number != 7 && number != 1200, "{outcome:?} at {number}");
     }
-    let again = backend.enqueue_batch(&queue, batch).await.unwrap();
-    assert!(again.iter().all(|outcome| !outcome.is_accepted()));
+    if finds_by_id {
+        let again = backend.enqueue_batch(&queue, batch).await.unwrap();
+        assert!(again.iter().all(|outcome| !outcome.is_accepted()));
+    }
     let mut seen = std::collections::HashSet::new();
     while seen.len() < 1200 {
         for delivery in claim_some(&backend, &queue, 500, LONG).await {
@@ -154,9 +176,23 @@ pub async fn batches_answer_in_order<F: Fixture>() {
     assert_eq!(ids(&backend.claim(&queue, 10, LONG).await.unwrap()), [""; 0]);
 }
 
+/// What a backend must do that cannot find messages by their id: say so, and leave the message as it is.
+async fn refuses_what_takes_an_id(backend: &impl DelayQueueBackend, queue: &QueueName) {
+    let _ = backend.enqueue(queue, message("a")).await.unwrap();
+    assert_eq!(backend.cancel(queue, &id("a")).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    let error = backend.reschedule(queue, &id("a"), Schedule::NOW).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let error = backend.reschedule(queue, &id("a"), Schedule::After(MAX_DELAY * 2)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidMessage);
+    assert_eq!(claim_one(backend, queue, LONG).await.message.id, id("a"));
+}
+
 pub async fn cancelled_messages_never_come<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("cancel"));
+    if !backend.capabilities().finds_by_id {
+        return refuses_what_takes_an_id(&backend, &queue).await;
+    }
     for message in [after("later", LONG), message("now"), message("retried"), message("other")] {
         backend.enqueue(&queue, message).await.unwrap();
     }
@@ -178,6 +214,9 @@ pub async fn cancelled_messages_never_come<F: Fixture>() {
 pub async fn claimed_messages_cannot_be_cancelled<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("held"));
+    if !backend.capabilities().finds_by_id {
+        return refuses_what_takes_an_id(&backend, &queue).await;
+    }
     backend.enqueue(&queue, message("a")).await.unwrap();
     let receipt = claim_one(&backend, &queue, LONG).await.receipt();
     assert_eq!(backend.cancel(&queue, &id("a")).await.unwrap(), Cancel::NotFound);
@@ -191,6 +230,9 @@ pub async fn claimed_messages_cannot_be_cancelled<F: Fixture>() {
 pub async fn rescheduling_moves_both_ways<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("move"));
+    if !backend.capabilities().finds_by_id {
+        return refuses_what_takes_an_id(&backend, &queue).await;
+    }
     let mut earlier = after("earlier", LONG).with_priority(Priority::Low);
     earlier.headers.insert("kept".into(), "yes".into());
     backend.enqueue_batch(&queue, vec![earlier, message("later")]).await.unwrap();

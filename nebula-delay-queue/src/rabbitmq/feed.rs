@@ -1,0 +1,381 @@
+//! Keeps one queue's messages coming: consumers that are there again after every loss, as many messages ahead as are
+//! asked for, and none when nobody asks.
+
+use std::{
+    future::ready,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use lapin::{
+    Acker, BasicProperties, Channel, Consumer, ConsumerDelegate,
+    message::DeliveryResult,
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    error::amqp_error,
+    inbox::{Entry, Inbox},
+    link::Link,
+    names::short,
+    publisher::{Publisher, Way},
+    topology::DELIVERY_LIMIT,
+    wire::{Copy, Death, salvage},
+};
+use crate::{DeadReason, Delivery, Error, ErrorKind, Priority, QueueName, Result, WakeupHub, error::chain};
+
+/// A queue that nobody has asked for this long gets no more messages, and those that wait here go back.
+const PATIENCE: Duration = Duration::from_secs(3);
+const TICK: Duration = Duration::from_millis(250);
+const FEWEST_AHEAD: u32 = 16;
+const MOST_AHEAD: u32 = 32_768;
+/// How long a claim waits for the consumers to be there.
+const CLAIM_WAIT: Duration = Duration::from_secs(2);
+/// A claim that got something asks the broker for more at most this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+#[derive(Debug)]
+pub(super) struct Feed {
+    queue: QueueName,
+    publisher: Arc<Publisher>,
+    hub: WakeupHub,
+    runtime: Handle,
+    pub(super) inbox: Mutex<Inbox>,
+    /// How many messages the broker may push ahead of their acknowledgement.
+    ahead: AtomicU32,
+    asked: Mutex<Instant>,
+    looked: Mutex<Option<Instant>>,
+    parked: AtomicBool,
+    /// The channel of the consumers, while it is there.
+    channel: watch::Sender<Option<Channel>>,
+    /// Something has changed about what is wanted.
+    wanted: Notify,
+    lost: Notify,
+    origin: Instant,
+}
+
+impl Feed {
+    pub(super) fn new(queue: QueueName, publisher: Arc<Publisher>, hub: WakeupHub) -> Arc<Self> {
+        Arc::new(Self {
+            queue,
+            publisher,
+            hub,
+            runtime: Handle::current(),
+            inbox: Mutex::default(),
+            ahead: AtomicU32::new(0),
+            asked: Mutex::new(Instant::now()),
+            looked: Mutex::default(),
+            parked: AtomicBool::new(false),
+            channel: watch::Sender::new(None),
+            wanted: Notify::new(),
+            lost: Notify::new(),
+            origin: Instant::now(),
+        })
+    }
+
+    pub(super) async fn claim(&self, max: usize, lease: Duration) -> Result<(Vec<Delivery>, Option<Duration>)> {
+        *self.asked.lock() = Instant::now();
+        self.expect(max);
+        let channel = self.live().await?;
+        if self.should_look(max) {
+            // What the broker has pushed meanwhile is here once it has answered.
+            self.look(&channel, max).await?;
+        }
+        let now = Instant::now();
+        let mut inbox = self.inbox.lock();
+        let (deliveries, suspects) = inbox.claim(max, lease, now, self.publisher.clock.now());
+        let head = inbox.head(now);
+        self.hub.observe(&self.queue, head.map(|head| self.in_ms(head)));
+        drop(inbox);
+        for mut suspect in suspects {
+            suspect.copy.attempts = suspect.copy.attempts.saturating_add(1);
+            suspect.copy.charged = true;
+            self.pass_on(suspect, Way::Delay(0));
+        }
+        Ok((deliveries, head.map(|head| head.duration_since(now))))
+    }
+
+    /// Wakes sleeping workers for what can be claimed at a time.
+    pub(super) fn offer(&self, at: Instant) {
+        self.hub.offer(&self.queue, self.in_ms(at));
+    }
+
+    fn in_ms(&self, time: Instant) -> u64 {
+        u64::try_from(time.duration_since(self.origin).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Adapts how many messages are pushed ahead: those in work, and about as many again.
+    fn expect(&self, max: usize) {
+        let needed = (self.inbox.lock().leased() + max).saturating_mul(2);
+        let needed = u32::try_from(needed).unwrap_or(MOST_AHEAD).clamp(FEWEST_AHEAD, MOST_AHEAD).next_power_of_two();
+        let before = self.ahead.fetch_max(needed, Ordering::Relaxed);
+        if needed > before || self.parked.load(Ordering::Relaxed) {
+            self.wanted.notify_one();
+        }
+    }
+
+    async fn live(&self) -> Result<Channel> {
+        let mut channel = self.channel.subscribe();
+        let there = channel.wait_for(Option::is_some);
+        match timeout(CLAIM_WAIT, there).await {
+            Ok(Ok(channel)) => {
+                channel.clone().ok_or_else(|| Error::new(ErrorKind::Unavailable, "not connected to the broker"))
+            }
+            _ => Err(Error::new(ErrorKind::Unavailable, "not connected to the broker")),
+        }
+    }
+
+    fn should_look(&self, max: usize) -> bool {
+        let here = self.inbox.lock().claimable();
+        let mut looked = self.looked.lock();
+        if max > 0 && (here >= max || here > 0 && looked.is_some_and(|time| time.elapsed() < LOOK_AGAIN)) {
+            return false;
+        }
+        *looked = Some(Instant::now());
+        true
+    }
+
+    /// Asks each ready queue for a message. If there is none, all that was confirmed before has been pushed to somebody;
+    /// one more exchange on the channel makes sure that what was pushed to us has been taken in.
+    async fn look(&self, channel: &Channel, max: usize) -> Result<()> {
+        let deadline = Instant::now() + self.publisher.timeout;
+        let work = async {
+            loop {
+                let got = futures_util::future::try_join_all(Priority::ALL.map(|priority| async move {
+                    let queue = short(self.publisher.names.ready(&self.queue, priority))?;
+                    let got = channel.basic_get(queue, BasicGetOptions::default()).await;
+                    got.map_err(amqp_error("asking for messages"))
+                }))
+                .await?;
+                let more = got.iter().any(Option::is_some);
+                for message in got.into_iter().flatten() {
+                    let message = message.delivery;
+                    self.arrive(&message.properties, message.data, message.acker);
+                }
+                if !more || self.inbox.lock().claimable() >= max {
+                    break;
+                }
+            }
+            self.qos(channel).await
+        };
+        match timeout_at(deadline, work).await {
+            Ok(Ok(())) => Ok(()),
+            other => {
+                self.lost.notify_one();
+                other.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "asking for messages")))
+            }
+        }
+    }
+
+    async fn qos(&self, channel: &Channel) -> Result<()> {
+        let ahead = u16::try_from(self.ahead.load(Ordering::Relaxed).max(FEWEST_AHEAD)).unwrap_or(u16::MAX);
+        channel.basic_qos(ahead, BasicQosOptions::default()).await.map_err(amqp_error("setting the prefetch"))
+    }
+
+    /// Takes a message in. Called by the driver, in the order in which messages come.
+    fn arrive(&self, properties: &BasicProperties, body: Vec<u8>, acker: Acker) {
+        let body = Bytes::from(body);
+        match Copy::parse(properties, body.clone()) {
+            Ok(copy) if copy.rest_ms > 0 => {
+                let delay = copy.rest_ms;
+                self.pass_on(Entry { copy, acker }, Way::Delay(delay));
+            }
+            // Others died while it waited beside them.
+            Ok(copy) if copy.returned >= DELIVERY_LIMIT / 2 => {
+                let delay = copy.hold_ms;
+                self.pass_on(Entry { copy, acker }, Way::Delay(delay));
+            }
+            Ok(copy) => {
+                let at = self.inbox.lock().arrive(Entry { copy, acker }, Instant::now());
+                self.offer(at);
+            }
+            Err(error) => {
+                let error = chain(&*error);
+                tracing::error!(queue = %self.queue, error, "a message from the broker is not understood");
+                let now = self.publisher.clock.now();
+                let mut copy = Copy::first(salvage(properties, body), now);
+                copy.last_error = Some(error);
+                copy.death = Some(Death { reason: DeadReason::Undecodable, died: now });
+                self.pass_on(Entry { copy, acker }, Way::Dead);
+            }
+        }
+    }
+
+    /// Publishes a message anew and then acknowledges what it came in. If that fails, the broker delivers it again.
+    fn pass_on(&self, entry: Entry, way: Way) {
+        let (publisher, queue) = (Arc::clone(&self.publisher), self.queue.clone());
+        self.runtime.spawn(async move {
+            let published = publisher.publish(&queue, vec![(entry.copy, way)]).await;
+            match published {
+                Ok(()) => {
+                    let _ = entry.acker.ack(BasicAckOptions::default()).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%queue, error = chain(&error), "could not pass a message on");
+                    let requeue = lapin::options::BasicNackOptions { requeue: true, multiple: false };
+                    sleep(TICK).await;
+                    let _ = entry.acker.nack(requeue).await;
+                }
+            }
+        });
+    }
+
+    /// Runs until dropped.
+    pub(super) async fn run(self: Arc<Self>, link: Link) {
+        let mut pause = TICK;
+        loop {
+            match self.consume(&link).await {
+                Ok(()) => pause = TICK,
+                Err(error) => {
+                    tracing::warn!(queue = %self.queue, error = chain(&error), "could not consume");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Consumes until the channel is lost.
+    async fn consume(self: &Arc<Self>, link: &Link) -> Result<()> {
+        let deadline = Instant::now() + self.publisher.timeout;
+        let session = link.session(deadline).await?;
+        self.publisher.ensure(&self.queue, deadline).await?;
+        let channel = session.connection.create_channel().await.map_err(amqp_error("opening a channel"))?;
+        let mut consumers = self.subscribe(&channel).await?;
+        let mut ahead = self.ahead.load(Ordering::Relaxed);
+        self.channel.send_replace(Some(channel.clone()));
+        // Workers that slept through it had better look.
+        self.hub.notify(&self.queue);
+        let result = loop {
+            tokio::select! {
+                () = self.lost.notified() => break Ok(()),
+                () = session.ended() => break Ok(()),
+                () = self.wanted.notified() => {}
+                () = sleep(TICK) => {}
+            }
+            consumers.iter_mut().for_each(|subscription| self.collect(subscription));
+            if !channel.status().connected() {
+                break Ok(());
+            }
+            let idle = self.asked.lock().elapsed() > PATIENCE;
+            let hogging = self.inbox.lock().unleased() > 0 || !self.hub.has_subscribers(&self.queue);
+            if idle && hogging && !consumers.is_empty() {
+                self.parked.store(true, Ordering::Relaxed);
+                if let Err(error) = self.unsubscribe(&channel, std::mem::take(&mut consumers)).await {
+                    break Err(error);
+                }
+            }
+            if self.parked.load(Ordering::Relaxed) {
+                if idle {
+                    self.give_back();
+                    continue;
+                }
+                self.parked.store(false, Ordering::Relaxed);
+            }
+            let wanted = self.ahead.load(Ordering::Relaxed);
+            if consumers.is_empty() || wanted > ahead {
+                ahead = wanted;
+                let renewed = async {
+                    self.unsubscribe(&channel, std::mem::take(&mut consumers)).await?;
+                    self.subscribe(&channel).await
+                };
+                match renewed.await {
+                    Ok(renewed) => consumers = renewed,
+                    Err(error) => break Err(error),
+                }
+            }
+        };
+        self.channel.send_replace(None);
+        self.inbox.lock().clear();
+        // Gives everything back that the broker still counts as ours.
+        let _ = timeout(Duration::from_secs(1), channel.close(200, "done".into())).await;
+        result
+    }
+
+    async fn subscribe(self: &Arc<Self>, channel: &Channel) -> Result<Vec<Subscription>> {
+        self.qos(channel).await?;
+        let mut consumers = Vec::new();
+        for priority in Priority::ALL {
+            let queue = short(self.publisher.names.ready(&self.queue, priority))?;
+            let options = BasicConsumeOptions::default();
+            let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
+            let consumer = consumer.map_err(amqp_error("consuming"))?;
+            let retired = Arc::new(AtomicBool::new(false));
+            consumer.set_delegate(Delegate { feed: Arc::downgrade(self), retired: Arc::clone(&retired) });
+            let mut subscription = Subscription { consumer, retired };
+            self.collect(&mut subscription);
+            consumers.push(subscription);
+        }
+        Ok(consumers)
+    }
+
+    async fn unsubscribe(&self, channel: &Channel, consumers: Vec<Subscription>) -> Result<()> {
+        for mut subscription in consumers {
+            subscription.retired.store(true, Ordering::Relaxed);
+            let cancel = channel.basic_cancel(subscription.consumer.tag(), BasicCancelOptions::default());
+            cancel.await.map_err(amqp_error("cancelling a consumer"))?;
+            self.collect(&mut subscription);
+        }
+        Ok(())
+    }
+
+    /// Takes in what came in the moment before the driver knew the delegate, and lies where nobody looks.
+    fn collect(&self, subscription: &mut Subscription) {
+        while let Some(Some(Ok(message))) = subscription.consumer.next().now_or_never() {
+            self.arrive(&message.properties, message.data, message.acker);
+        }
+    }
+
+    /// Returns to the broker what nobody here asks for, at the end of the queue and without an attempt counted.
+    fn give_back(&self) {
+        let entries = self.inbox.lock().give_up(Instant::now(), self.publisher.clock.now());
+        for entry in entries {
+            self.pass_on(entry, Way::Delay(0));
+        }
+    }
+}
+
+struct Subscription {
+    consumer: Consumer,
+    retired: Arc<AtomicBool>,
+}
+
+/// Takes messages in as the driver reads them, so that they are here before the answer to any later question is.
+struct Delegate {
+    feed: std::sync::Weak<Feed>,
+    /// We have cancelled it. What is on its way comes nevertheless.
+    retired: Arc<AtomicBool>,
+}
+
+impl ConsumerDelegate for Delegate {
+    fn on_new_delivery(&self, delivery: DeliveryResult) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        if let Some(feed) = self.feed.upgrade() {
+            match delivery {
+                Ok(Some(message)) => feed.arrive(&message.properties, message.data, message.acker),
+                Ok(None) if self.retired.load(Ordering::Relaxed) => {}
+                Ok(None) => {
+                    tracing::warn!(queue = %feed.queue, "the broker cancelled a consumer");
+                    feed.lost.notify_one();
+                }
+                Err(error) => {
+                    tracing::warn!(queue = %feed.queue, %error, "a consumer is lost");
+                    feed.lost.notify_one();
+                }
+            }
+        }
+        Box::pin(ready(()))
+    }
+}

@@ -1,0 +1,189 @@
+//! What the broker has pushed of one queue, and the leases on it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, SystemTime},
+};
+
+use lapin::Acker;
+use tokio::time::Instant;
+
+use super::wire::Copy;
+use crate::{
+    Delivery, LeaseToken, Receipt,
+    clock::{floor_ms, from_ms},
+};
+
+/// A copy in this process's hands, not acknowledged to the broker.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) copy: Copy,
+    pub(super) acker: Acker,
+}
+
+#[derive(Debug)]
+struct Leased {
+    entry: Entry,
+    until: Instant,
+}
+
+/// Everything about one queue that this process holds. When the channel is lost, the broker gives it all to somebody
+/// else, so that nothing of it means anything any more.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// Claimable, by priority, due time, and order of arrival.
+    ready: BTreeMap<(u8, u64, u64), Entry>,
+    /// Waits for the rest of its delay.
+    holding: BTreeMap<(Instant, u64), Entry>,
+    leases: HashMap<u128, Leased>,
+    ends: BTreeSet<(Instant, u128)>,
+    sequence: u64,
+}
+
+impl Inbox {
+    /// Takes in what arrived; returns from when it can be claimed.
+    pub(super) fn arrive(&mut self, entry: Entry, now: Instant) -> Instant {
+        let until = now + Duration::from_millis(entry.copy.hold_ms);
+        if until > now {
+            let sequence = self.next();
+            self.holding.insert((until, sequence), entry);
+        } else {
+            self.make_ready(entry);
+        }
+        until
+    }
+
+    /// Leases up to `max` messages. Also returns those whose next attempt must be written down before it begins: they
+    /// were in the hands of somebody who vanished, perhaps because of them.
+    pub(super) fn claim(
+        &mut self,
+        max: usize,
+        lease: Duration,
+        now: Instant,
+        wall: SystemTime,
+    ) -> (Vec<Delivery>, Vec<Entry>) {
+        self.settle_time(now, wall);
+        let wall = floor_ms(wall);
+        let mut suspects = Vec::new();
+        let mut deliveries = Vec::with_capacity(max.min(self.ready.len()));
+        while deliveries.len() < max
+            && let Some((_, mut entry)) = self.ready.pop_first()
+        {
+            if entry.copy.returned > 0 {
+                suspects.push(entry);
+                continue;
+            }
+            let token = LeaseToken::random();
+            if !std::mem::take(&mut entry.copy.charged) {
+                entry.copy.attempts = entry.copy.attempts.saturating_add(1);
+            }
+            let late = |ms: u64| Duration::from_millis(wall.saturating_sub(ms));
+            let delivery =
+                Delivery::new(entry.copy.message.clone(), token, entry.copy.attempts, from_ms(entry.copy.due_ms));
+            deliveries.push(delivery.with_lateness(late(entry.copy.at_ms), late(entry.copy.due_ms)));
+            let until = now + lease;
+            self.ends.insert((until, token.as_u128()));
+            self.leases.insert(token.as_u128(), Leased { entry, until });
+        }
+        (deliveries, suspects)
+    }
+
+    /// From when something can be claimed.
+    pub(super) fn head(&self, now: Instant) -> Option<Instant> {
+        if !self.ready.is_empty() {
+            return Some(now);
+        }
+        let held = self.holding.keys().next().map(|(until, _)| *until);
+        held.into_iter().chain(self.ends.first().map(|(until, _)| *until)).min()
+    }
+
+    /// What is leased to this receipt. The lease is kept from ending for `grace`, so that a settlement is not overtaken.
+    pub(super) fn held(&mut self, receipt: &Receipt, now: Instant, grace: Duration) -> Option<Entry> {
+        let until = self.leases.get(&receipt.token.as_u128())?.until.max(now + grace);
+        self.extend(receipt, until).then(|| self.leases[&receipt.token.as_u128()].entry.clone())
+    }
+
+    /// Ends a lease; returns what was leased.
+    pub(super) fn take(&mut self, receipt: &Receipt) -> Option<Entry> {
+        let token = receipt.token.as_u128();
+        if self.leases.get(&token)?.entry.copy.message.id != receipt.id {
+            return None;
+        }
+        let leased = self.leases.remove(&token)?;
+        self.ends.remove(&(leased.until, token));
+        Some(leased.entry)
+    }
+
+    pub(super) fn extend(&mut self, receipt: &Receipt, until: Instant) -> bool {
+        let token = receipt.token.as_u128();
+        match self.leases.get_mut(&token) {
+            Some(leased) if leased.entry.copy.message.id == receipt.id => {
+                self.ends.remove(&(leased.until, token));
+                leased.until = until;
+                self.ends.insert((until, token));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes out all that nobody has a lease on.
+    pub(super) fn give_up(&mut self, now: Instant, wall: SystemTime) -> Vec<Entry> {
+        self.settle_time(now, wall);
+        let ready = std::mem::take(&mut self.ready).into_values();
+        ready.chain(std::mem::take(&mut self.holding).into_values()).collect()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { sequence: self.sequence, ..Self::default() };
+    }
+
+    pub(super) fn unleased(&self) -> usize {
+        self.ready.len() + self.holding.len()
+    }
+
+    pub(super) fn claimable(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many are claimable, still held back, and leased, and since when (by the wall clock) the oldest is claimable.
+    pub(super) fn counts(&mut self, now: Instant, wall: SystemTime) -> (u64, u64, u64, Option<u64>) {
+        self.settle_time(now, wall);
+        let oldest = self.ready.values().map(|entry| entry.copy.at_ms).min();
+        (self.ready.len() as u64, self.holding.len() as u64, self.leases.len() as u64, oldest)
+    }
+
+    pub(super) fn leased(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Moves to the claimable what has waited long enough, and what was leased to somebody who has not been heard of.
+    fn settle_time(&mut self, now: Instant, wall: SystemTime) {
+        while let Some(first) = self.holding.first_entry()
+            && first.key().0 <= now
+        {
+            let entry = first.remove();
+            self.make_ready(entry);
+        }
+        while let Some((until, token)) = self.ends.first().copied()
+            && until <= now
+        {
+            self.ends.pop_first();
+            if let Some(mut leased) = self.leases.remove(&token) {
+                let ago = u64::try_from(now.duration_since(until).as_millis()).unwrap_or(u64::MAX);
+                leased.entry.copy.at_ms = floor_ms(wall).saturating_sub(ago);
+                self.make_ready(leased.entry);
+            }
+        }
+    }
+
+    fn make_ready(&mut self, entry: Entry) {
+        let sequence = self.next();
+        self.ready.insert((entry.copy.message.priority.rank(), entry.copy.at_ms, sequence), entry);
+    }
+
+    fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+}

@@ -1,0 +1,118 @@
+//! Which way a delay takes through the ladder. Nothing here talks to a broker.
+//!
+//! A delay is cut into whole units, and these into hexadecimal digits: one step of waiting per digit that is not zero, in
+//! a queue whose messages all live for the same time, so that the first to arrive is the first to leave. What the
+//! units leave over is waited for at the end, in the consumer. The idea of routing by digits is that of NServiceBus's
+//! delivery infrastructure; radix 16 halves the steps, and rounding down keeps the steps' own cost out of the delay.
+
+/// What one unit lasts.
+pub(super) const UNIT_MS: u64 = 16;
+/// The values of a digit.
+pub(super) const RADIX: u64 = 16;
+/// The digits: 16⁷ units are almost 50 days.
+pub(super) const LEVELS: usize = 7;
+
+const MOST_UNITS: u64 = RADIX.pow(LEVELS as u32) - 1;
+
+/// A way through the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    /// The first step's level, or `None` if there is nothing to climb.
+    pub(super) top: Option<usize>,
+    digits: [u8; LEVELS],
+    /// What the consumer has still to wait for.
+    pub(super) hold_ms: u64,
+    /// What is left for another round, because the ladder is not that high.
+    pub(super) rest_ms: u64,
+}
+
+impl Route {
+    pub(super) fn of(delay_ms: u64) -> Self {
+        let units = (delay_ms / UNIT_MS).min(MOST_UNITS);
+        let mut digits = [0; LEVELS];
+        let mut left = units;
+        for digit in &mut digits {
+            *digit = u8::try_from(left % RADIX).unwrap_or_default();
+            left /= RADIX;
+        }
+        let steps = digits.iter().filter(|digit| **digit > 0).count() as u64;
+        let over = delay_ms - units * UNIT_MS;
+        let (hold_ms, rest_ms) = if units == MOST_UNITS && over >= UNIT_MS { (0, over) } else { (over, 0) };
+        Self {
+            top: digits.iter().rposition(|digit| *digit > 0),
+            digits,
+            // The broker counts in whole milliseconds, so that each step may end up to one early.
+            hold_ms: if delay_ms == 0 { 0 } else { hold_ms + steps },
+            rest_ms,
+        }
+    }
+
+    /// The routing key: the digits, the highest first, then the destination.
+    pub(super) fn key(&self, destination: &str) -> String {
+        let mut key = String::with_capacity(LEVELS * 3 + destination.len());
+        for digit in self.digits.iter().rev() {
+            key.push_str(&digit.to_string());
+            key.push('.');
+        }
+        key + destination
+    }
+}
+
+/// How long messages stay in the queue of a digit.
+pub(super) fn ttl_ms(level: usize, digit: u64) -> u64 {
+    digit * RADIX.pow(u32::try_from(level).unwrap_or_default()) * UNIT_MS
+}
+
+/// Binds what has a certain digit at a certain level.
+pub(super) fn pattern(level: usize, digit: u64) -> String {
+    format!("{}{digit}.#", "*.".repeat(LEVELS - 1 - level))
+}
+
+/// Binds what has climbed all steps to its destination.
+pub(super) fn arrival(destination: &str) -> String {
+    "*.".repeat(LEVELS) + destination
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn short_delays_do_not_climb() {
+        assert_eq!(Route::of(0), Route { top: None, digits: [0; LEVELS], hold_ms: 0, rest_ms: 0 });
+        let almost_a_unit = Route::of(15);
+        assert_eq!((almost_a_unit.top, almost_a_unit.hold_ms), (None, 15));
+        assert_eq!((Route::of(16).top, Route::of(16).hold_ms), (Some(0), 1));
+        assert_eq!(Route::of(256).top, Some(1));
+    }
+
+    #[test]
+    fn keys_and_patterns_fit_together() {
+        let route = Route::of(15 * 60 * 1000);
+        assert_eq!(route.key("1.order.timeout"), "0.0.0.13.11.11.10.1.order.timeout");
+        assert_eq!(pattern(3, 13), "*.*.*.13.#");
+        assert_eq!(pattern(6, 1), "1.#");
+        assert_eq!(arrival("1.order.timeout"), "*.*.*.*.*.*.*.1.order.timeout");
+    }
+
+    #[test]
+    fn the_longest_stay_fits_the_brokers_limit() {
+        assert!(ttl_ms(LEVELS - 1, RADIX - 1) <= u64::from(u32::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn the_steps_and_the_hold_make_up_the_delay(delay in 0u64..=365 * 24 * 3600 * 1000) {
+            let route = Route::of(delay);
+            let steps = route.digits.iter().enumerate().map(|(level, digit)| ttl_ms(level, u64::from(*digit)));
+            let climbed: u64 = steps.sum();
+            let compensation = route.digits.iter().filter(|digit| **digit > 0).count() as u64;
+            prop_assert!(climbed + route.hold_ms + route.rest_ms >= delay);
+            prop_assert!(climbed + route.hold_ms + route.rest_ms <= delay + compensation);
+            prop_assert!(route.hold_ms < UNIT_MS + LEVELS as u64);
+            prop_assert_eq!(route.top, route.digits.iter().rposition(|digit| *digit > 0));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Publishing: declared before the first use, mandatory, confirmed, and never beyond the deadline.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use lapin::{
+    Channel, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::ShortString,
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    error::amqp_error,
+    ladder::Route,
+    link::{Link, Session},
+    names::{Names, destination, short},
+    topology,
+    wire::Copy,
+};
+use crate::{Clock, Error, ErrorKind, QueueName, Result};
+
+/// As many messages as are published before the first confirm is awaited.
+const WINDOW: usize = 1000;
+
+/// Where a copy goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// To its queue, after this delay in milliseconds.
+    Delay(u64),
+    /// To the dead letters of its queue.
+    Dead,
+}
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    link: Link,
+    pub(super) names: Names,
+    lanes: Vec<u64>,
+    pub(super) timeout: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    outlet: Mutex<Option<Arc<Outlet>>>,
+}
+
+/// A channel in confirm mode, and what was declared since its connection was made.
+#[derive(Debug)]
+struct Outlet {
+    session: Arc<Session>,
+    channel: Channel,
+    declared: Mutex<Declared>,
+    /// Names as the driver wants them, because making them afresh for every message costs.
+    ready: parking_lot::RwLock<HashMap<(QueueName, u8), ShortString>>,
+}
+
+#[derive(Debug, Default)]
+struct Declared {
+    levels: usize,
+    lanes: HashSet<u64>,
+    queues: HashSet<QueueName>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link, names: Names, lanes: Vec<u64>, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { link, names, lanes, timeout, clock, outlet: Mutex::default() }
+    }
+
+    /// Publishes copies of one queue and waits until the broker has them all.
+    pub(super) async fn publish(&self, queue: &QueueName, copies: Vec<(Copy, Way)>) -> Result<()> {
+        let deadline = Instant::now() + self.timeout;
+        let mut copies = copies;
+        while !copies.is_empty() {
+            let later = copies.split_off(copies.len().min(WINDOW));
+            // What went nowhere is tried once more, because somebody may have deleted the queue.
+            let lost = self.attempt(queue, copies, deadline, false).await?;
+            if !lost.is_empty() {
+                self.forget(queue).await;
+                self.attempt(queue, lost, deadline, true).await?;
+            }
+            copies = later;
+        }
+        Ok(())
+    }
+
+    /// Returns what could not be routed, unless that is an error.
+    async fn attempt(
+        &self,
+        queue: &QueueName,
+        mut copies: Vec<(Copy, Way)>,
+        deadline: Instant,
+        last: bool,
+    ) -> Result<Vec<(Copy, Way)>> {
+        let outlet = self.outlet(deadline).await?;
+        self.within(&outlet, deadline, self.declare(&outlet, queue, &copies)).await?;
+        self.unblocked(&outlet, deadline).await?;
+        let mut confirms = Vec::with_capacity(copies.len());
+        for (copy, way) in &mut copies {
+            let (exchange, key) = self.address(&outlet, queue, copy, *way)?;
+            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+            let properties = copy.properties()?;
+            let sent = outlet.channel.basic_publish(exchange, key, options, &copy.message.body, properties);
+            confirms.push(
+                self.within(&outlet, deadline, async { sent.await.map_err(amqp_error("publishing a message")) })
+                    .await?,
+            );
+        }
+        let mut lost = Vec::new();
+        for (confirm, copy) in confirms.into_iter().zip(copies) {
+            let confirmed = async { confirm.await.map_err(amqp_error("waiting for the broker's confirmation")) };
+            match self.within(&outlet, deadline, confirmed).await? {
+                Confirmation::Ack(None) => {}
+                Confirmation::Ack(Some(_)) if !last => lost.push(copy),
+                Confirmation::Ack(Some(_)) => {
+                    return Err(Error::new(ErrorKind::Unavailable, format!("no queue takes messages of {queue}")));
+                }
+                Confirmation::Nack(_) | Confirmation::NotRequested => {
+                    return Err(Error::new(ErrorKind::Unavailable, "the broker refused a message"));
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Makes sure that a queue is there.
+    pub(super) async fn ensure(&self, queue: &QueueName, deadline: Instant) -> Result<()> {
+        let outlet = self.outlet(deadline).await?;
+        self.within(&outlet, deadline, self.declare(&outlet, queue, &[])).await
+    }
+
+    /// A channel of its own for something that may fail without disturbing others.
+    pub(super) async fn side_channel(&self, deadline: Instant) -> Result<Channel> {
+        let session = self.link.session(deadline).await?;
+        session.connection.create_channel().await.map_err(amqp_error("opening a channel"))
+    }
+
+    async fn outlet(&self, deadline: Instant) -> Result<Arc<Outlet>> {
+        let Ok(mut current) = timeout_at(deadline, self.outlet.lock()).await else {
+            return Err(Error::new(ErrorKind::Timeout, "waiting for a channel"));
+        };
+        if let Some(outlet) = &*current
+            && outlet.session.is_usable()
+            && outlet.channel.status().connected()
+        {
+            return Ok(Arc::clone(outlet));
+        }
+        let session = self.link.session(deadline).await?;
+        let open = async {
+            let channel = session.connection.create_channel().await.map_err(amqp_error("opening a channel"))?;
+            let confirm = channel.confirm_select(ConfirmSelectOptions::default());
+            confirm.await.map_err(amqp_error("asking for confirmations"))?;
+            topology::base(&channel, &self.names).await?;
+            Ok::<_, Error>(channel)
+        };
+        let channel = match timeout_at(deadline, open).await {
+            Ok(channel) => channel?,
+            Err(_) => {
+                session.give_up();
+                return Err(Error::new(ErrorKind::Timeout, "opening a channel"));
+            }
+        };
+        let outlet = Arc::new(Outlet { session, channel, declared: Mutex::default(), ready: Default::default() });
+        *current = Some(Arc::clone(&outlet));
+        Ok(outlet)
+    }
+
+    async fn declare(&self, outlet: &Outlet, queue: &QueueName, copies: &[(Copy, Way)]) -> Result<()> {
+        let mut top = 0;
+        let mut lanes = Vec::new();
+        for (_, way) in copies {
+            if let Way::Delay(delay) = way {
+                if self.lanes.contains(delay) {
+                    lanes.push(*delay);
+                } else {
+                    top = top.max(Route::of(*delay).top.map_or(0, |level| level + 1));
+                }
+            }
+        }
+        let mut declared = outlet.declared.lock().await;
+        while declared.levels < top {
+            topology::level(&outlet.channel, &self.names, declared.levels).await?;
+            declared.levels += 1;
+        }
+        for lane in lanes {
+            if !declared.lanes.contains(&lane) {
+                topology::lane(&outlet.channel, &self.names, lane).await?;
+                declared.lanes.insert(lane);
+            }
+        }
+        if !declared.queues.contains(queue) {
+            topology::ready(&outlet.channel, &self.names, queue).await?;
+            declared.queues.insert(queue.clone());
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, queue: &QueueName) {
+        if let Some(outlet) = &*self.outlet.lock().await {
+            outlet.declared.lock().await.queues.remove(queue);
+        }
+    }
+
+    /// Notes in the copy what its way leaves to the consumer, and says where to publish it.
+    fn address(
+        &self,
+        outlet: &Outlet,
+        queue: &QueueName,
+        copy: &mut Copy,
+        way: Way,
+    ) -> Result<(ShortString, ShortString)> {
+        let priority = copy.message.priority;
+        match way {
+            Way::Dead => Ok((short(self.names.dead_exchange())?, short(queue.as_str())?)),
+            Way::Delay(delay) if self.lanes.contains(&delay) => {
+                (copy.hold_ms, copy.rest_ms) = (1, 0);
+                Ok((short(self.names.lane(delay))?, short(Names::lane_key(&destination(queue, priority)))?))
+            }
+            Way::Delay(delay) => {
+                let route = Route::of(delay);
+                (copy.hold_ms, copy.rest_ms) = (route.hold_ms, route.rest_ms);
+                match route.top {
+                    Some(top) => Ok((short(self.names.level(top))?, short(route.key(&destination(queue, priority)))?)),
+                    None => Ok((ShortString::default(), self.ready_name(outlet, queue, priority)?)),
+                }
+            }
+        }
+    }
+
+    fn ready_name(&self, outlet: &Outlet, queue: &QueueName, priority: crate::Priority) -> Result<ShortString> {
+        let key = (queue.clone(), priority.rank());
+        if let Some(name) = outlet.ready.read().get(&key) {
+            return Ok(name.clone());
+        }
+        let name = short(self.names.ready(queue, priority))?;
+        outlet.ready.write().insert(key, name.clone());
+        Ok(name)
+    }
+
+    /// Waits while the broker lets nobody publish.
+    async fn unblocked(&self, outlet: &Outlet, deadline: Instant) -> Result<()> {
+        while outlet.session.connection.status().blocked() {
+            if Instant::now() >= deadline {
+                return Err(blocked());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn within<T>(
+        &self,
+        outlet: &Outlet,
+        deadline: Instant,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match timeout_at(deadline, work).await {
+            Ok(result) => result,
+            Err(_) if outlet.session.connection.status().blocked() => Err(blocked()),
+            Err(_) => {
+                // Nothing has come back for so long: the connection is probably dead without knowing it.
+                outlet.session.give_up();
+                Err(Error::new(ErrorKind::Timeout, format!("the broker did not answer within {:?}", self.timeout)))
+            }
+        }
+    }
+}
+
+fn blocked() -> Error {
+    Error::new(ErrorKind::Unavailable, "the broker lets nobody publish: it has raised a memory or disk alarm")
+}
