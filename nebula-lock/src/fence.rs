@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// A lease can end while its holder is paused and does not know. The resource that the lock protects is safe
 /// nevertheless if it remembers the greatest token it has seen and refuses writes with a smaller one, as
-/// [`FenceGuard`](crate::FenceGuard) does.
+/// [`FenceGuard`](crate::FenceGuard) does in memory and [`FenceSql`](crate::FenceSql) in a database.
 ///
 /// The idea is Martin Kleppmann's ("How to do distributed locking", 2016). Tokens are microseconds of the backend's
 /// clock, or the successor of the last token where that is greater. They fit into a signed 64-bit column.
@@ -24,6 +24,12 @@ impl Fence {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// The number as SQL databases store it, for which it is small enough for the next 290,000 years.
+    #[must_use]
+    pub const fn to_i64(self) -> i64 {
+        if self.0 > i64::MAX as u64 { i64::MAX } else { self.0.cast_signed() }
     }
 }
 

@@ -22,11 +22,7 @@ use crate::fence::Fence;
 /// # Ok::<_, nebula_lock::StaleFence>(())
 /// ```
 ///
-/// In SQL the same takes a column and a condition; no row changed means that the token is stale:
-///
-/// ```sql
-/// UPDATE account SET balance = balance - 10, fence = :token WHERE id = :id AND fence <= :token
-/// ```
+/// For SQL databases, see [`FenceSql`](crate::FenceSql).
 #[derive(Debug, Default)]
 pub struct FenceGuard<T> {
     state: Mutex<State<T>>,
