@@ -1,14 +1,17 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::connection::Connection;
+use crate::cluster::Cluster;
+use crate::connection::{Connection, Way};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Backoff, Dialer, Keeper};
+use crate::link::{Backoff, Dialer, Keeper, Target};
 use crate::pinned::{PinnedConnection, PinnedManager};
 use crate::subscriber::Subscriber;
+use crate::topology::{ClusterConfig, SentinelConfig};
 
 /// Where the server is and how patient we are with it.
 ///
@@ -29,10 +32,12 @@ use crate::subscriber::Subscriber;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RedisConfig {
-    pub(crate) url: SecretString,
+    pub(crate) url: Option<SecretString>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
     pub(crate) database: Option<u32>,
+    pub(crate) sentinel: Option<SentinelConfig>,
+    pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) cert_file: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
@@ -50,19 +55,13 @@ pub struct RedisConfig {
 
 impl Default for RedisConfig {
     fn default() -> Self {
-        Self::new("redis://127.0.0.1:6379/")
-    }
-}
-
-impl RedisConfig {
-    /// Default settings for the server at `url`: `redis://[user][:password@]host[:port][/database]`, `rediss://` for
-    /// TLS (feature `tls`), or `unix:///path/to/socket`.
-    pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: SecretString::from(url.into()),
+            url: None,
             username: None,
             password: None,
             database: None,
+            sentinel: None,
+            cluster: None,
             ca_file: None,
             cert_file: None,
             key_file: None,
@@ -72,6 +71,44 @@ impl RedisConfig {
             reconnect_max: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
         }
+    }
+}
+
+impl RedisConfig {
+    /// Default settings for what `url` names:
+    ///
+    /// - one server: `redis://[user][:password@]host[:port][/database]`, or `unix:///path/to/socket`;
+    /// - the master that sentinels name: `redis-sentinel://[user][:password@]host:port[,host:port…]/master[/database]`,
+    ///   with the credentials of the servers, not of the sentinels;
+    /// - a cluster: `redis-cluster://[user][:password@]host:port[,host:port…]`.
+    ///
+    /// `rediss` instead of `redis` means TLS (feature `tls`).
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: Some(SecretString::from(url.into())), ..Self::default() }
+    }
+
+    /// Default settings for the master that the sentinels at `nodes` (`host:port` or URLs) know by the name `master`.
+    pub fn sentinel(master: impl Into<String>, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::default().with_sentinel(SentinelConfig::new(master, nodes))
+    }
+
+    /// Default settings for the cluster of which some nodes are at `nodes` (`host:port` or URLs).
+    pub fn cluster(nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::default().with_cluster(ClusterConfig::new(nodes))
+    }
+
+    /// Leads to the master that sentinels name, instead of a URL.
+    #[must_use]
+    pub fn with_sentinel(mut self, sentinel: SentinelConfig) -> Self {
+        self.sentinel = Some(sentinel);
+        self
+    }
+
+    /// Leads to a cluster, instead of a URL.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: ClusterConfig) -> Self {
+        self.cluster = Some(cluster);
+        self
     }
 
     /// User name; wins over the one in the URL.
@@ -167,9 +204,9 @@ impl RedisConfig {
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn connect(&self) -> Result<Connection> {
-        let keeper = Keeper::start(self.dialer()?)?;
-        keeper.first_link().await.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?;
-        Ok(Connection::new(keeper, self.response_timeout))
+        let connection = self.connect_lazy()?;
+        connection.first().await.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?;
+        Ok(connection)
     }
 
     /// Like [`connect`](Self::connect) but returns at once; the link is opened in the background, and commands wait for
@@ -178,15 +215,21 @@ impl RedisConfig {
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
     pub fn connect_lazy(&self) -> Result<Connection> {
-        Ok(Connection::new(Keeper::start(self.dialer()?)?, self.response_timeout))
+        let dialer = self.dialer()?;
+        let way = match &dialer.target {
+            Target::AnyNode(nodes) => Way::Cluster(Cluster::start(Arc::clone(nodes), dialer.clone())?),
+            Target::Fixed(_) | Target::Master(_) => Way::One(Keeper::start(dialer)?),
+        };
+        Ok(Connection::new(way, self.response_timeout))
     }
 
     /// Opens links that know which server process they talk to, see [`PinnedManager`]. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
+    /// [`ErrorKind::ConfigInvalid`], also for a cluster, which is more than one process, and when called outside a tokio
+    /// runtime.
     pub fn pinned_manager(&self) -> Result<PinnedManager> {
-        Ok(PinnedManager::new(Keeper::start(self.dialer()?.pinned())?, self.connect_timeout))
+        Ok(PinnedManager::new(Keeper::start(self.pinned()?)?, self.connect_timeout))
     }
 
     /// Opens one link that knows which server process it talks to and never reconnects, see [`PinnedConnection`].
@@ -197,7 +240,7 @@ impl RedisConfig {
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn connect_pinned(&self) -> Result<PinnedConnection> {
-        let link = self.dialer()?.pinned().dial().await;
+        let link = self.pinned()?.dial().await;
         PinnedConnection::new(link.map_err(|error| Error::from_redis(error, "cannot connect to redis"))?)
     }
 
@@ -207,6 +250,17 @@ impl RedisConfig {
     /// [`ErrorKind::ConfigInvalid`], also when called outside a tokio runtime.
     pub fn subscriber(&self) -> Result<Subscriber> {
         Subscriber::start(self.dialer()?)
+    }
+
+    fn pinned(&self) -> Result<Dialer> {
+        let dialer = self.dialer()?;
+        match &dialer.target {
+            Target::AnyNode(_) => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "a pinned connection leads to one server process, and a redis cluster is several",
+            )),
+            Target::Fixed(_) | Target::Master(_) => Ok(dialer.pinned()),
+        }
     }
 
     fn dialer(&self) -> Result<Dialer> {
@@ -223,8 +277,10 @@ impl RedisConfig {
         if self.reconnect_max < self.reconnect_min {
             return Err(Error::new(ErrorKind::ConfigInvalid, "`reconnect-max` is below `reconnect-min`"));
         }
+        let (target, db) = Target::of(self)?;
         Ok(Dialer {
-            client: crate::client::build(self)?,
+            target,
+            db,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
             keep_alive: self.keep_alive,
@@ -248,7 +304,7 @@ mod tests {
         assert_eq!(config.connect_timeout(), Duration::from_secs(5));
         assert_eq!(config.response_timeout(), Duration::from_secs(2));
         assert_eq!(config.keep_alive(), Duration::from_secs(5));
-        let info = config.dialer().unwrap().client.get_connection_info().clone();
+        let info = config.dialer().unwrap().target.fixed().get_connection_info().clone();
         assert_eq!(info.addr().to_string(), "127.0.0.1:6379");
         assert_eq!(info.redis_settings().db(), 0);
     }
@@ -278,12 +334,13 @@ mod tests {
     #[test]
     fn separate_settings_win_over_the_url() {
         let json = r#"{"url": "redis://u:p@host:7000/3", "username": "v", "password": "q", "database": 4}"#;
-        let info = parse(json).unwrap().dialer().unwrap().client.get_connection_info().clone();
+        let info = parse(json).unwrap().dialer().unwrap().target.fixed().get_connection_info().clone();
         let settings = info.redis_settings();
         assert_eq!((settings.username(), settings.password(), settings.db()), (Some("v"), Some("q"), 4));
         assert_eq!(info.addr().to_string(), "host:7000");
 
-        let info = RedisConfig::new("redis://u:p@host:7000/3").dialer().unwrap().client.get_connection_info().clone();
+        let info =
+            RedisConfig::new("redis://u:p@host:7000/3").dialer().unwrap().target.fixed().get_connection_info().clone();
         let settings = info.redis_settings();
         assert_eq!((settings.username(), settings.password(), settings.db()), (Some("u"), Some("p"), 3));
     }
@@ -310,6 +367,15 @@ mod tests {
             (config.clone().with_reconnect(Duration::from_secs(2), Duration::from_secs(1)), "reconnect-max"),
             (config.clone().with_ca_file("ca.pem"), "ca-file"),
             (RedisConfig::new("http://host/"), "URL"),
+            (RedisConfig::new("redis://host/").with_cluster(ClusterConfig::new(["host:1"])), "`url`"),
+            (RedisConfig::sentinel("main", ["host:1"]).with_cluster(ClusterConfig::new(["host:1"])), "`cluster`"),
+            (RedisConfig::sentinel("main", Vec::<String>::new()), "sentinel.nodes"),
+            (RedisConfig::sentinel("", ["host:1"]), "sentinel.master"),
+            (RedisConfig::cluster(Vec::<String>::new()), "cluster.nodes"),
+            (RedisConfig::cluster(["host"]).with_database(1), "database"),
+            (RedisConfig::cluster(["unix:///path"]), "cluster.nodes"),
+            (RedisConfig::new("redis-sentinel://host:1"), "master"),
+            (RedisConfig::new("redis-cluster://"), "cluster.nodes"),
             (RedisConfig::new("not a url"), "URL"),
         ] {
             let error = config.dialer().unwrap_err();

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
+use crate::cluster::Cluster;
 use crate::link::Keeper;
 
 /// A connection that repairs itself; clones share one link.
@@ -15,25 +16,51 @@ use crate::link::Keeper;
 ///   not repeated: whether it was executed is unknown, and only the caller knows whether it may be repeated.
 /// - A command without a reply within the response timeout fails as [`Timeout`](crate::ErrorKind::Timeout). If nothing at
 ///   all was received on the link meanwhile, the link counts as broken and is replaced.
+/// - With [Sentinel](crate::SentinelConfig) the link leads to the master: a server that says that it is none is not used,
+///   and the link is replaced when the sentinels name another one.
+/// - With a [cluster](crate::ClusterConfig) there is a link to each owner of slots. A command goes to the owner of its
+///   keys, and follows `MOVED` and `ASK`; what no node took is offered again until the response timeout has passed. Keys
+///   of one command, script or pipeline have to share a slot, and commands without a key go to any owner.
 /// - Dropping the future of a command does not call the command back.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    keeper: Arc<Keeper>,
+    way: Way,
     patience: Duration,
 }
 
+/// How a command gets to its server.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// By the one link.
+    One(Arc<Keeper>),
+    /// By the link to the owner of its keys.
+    Cluster(Arc<Cluster>),
+}
+
 impl Connection {
-    pub(crate) fn new(keeper: Arc<Keeper>, patience: Duration) -> Self {
-        Self { keeper, patience }
+    pub(crate) fn new(way: Way, patience: Duration) -> Self {
+        Self { way, patience }
+    }
+
+    /// The outcome of the first attempt to connect.
+    pub(crate) async fn first(&self) -> RedisResult<()> {
+        match &self.way {
+            Way::One(keeper) => keeper.first_link().await.map(drop),
+            Way::Cluster(cluster) => cluster.first_view().await,
+        }
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        // Two futures, so that the common one stays small: it is allocated for every command.
-        match self.keeper.present() {
-            Some(link) => async move { link.command(command).await }.boxed(),
-            None => async move { self.keeper.link(self.patience).await?.command(command).await }.boxed(),
+        let patience = self.patience;
+        // Several futures, so that the common one stays small: it is allocated for every command.
+        match &self.way {
+            Way::One(keeper) => match keeper.present() {
+                Some(link) => async move { link.command(command).await }.boxed(),
+                None => async move { keeper.link(patience).await?.command(command).await }.boxed(),
+            },
+            Way::Cluster(cluster) => cluster.command(command, patience).boxed(),
         }
     }
 
@@ -43,15 +70,20 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self.keeper.present() {
-            Some(link) => async move { link.pipeline(commands, offset, count).await }.boxed(),
-            None => {
-                async move { self.keeper.link(self.patience).await?.pipeline(commands, offset, count).await }.boxed()
-            }
+        let patience = self.patience;
+        match &self.way {
+            Way::One(keeper) => match keeper.present() {
+                Some(link) => async move { link.pipeline(commands, offset, count).await }.boxed(),
+                None => async move { keeper.link(patience).await?.pipeline(commands, offset, count).await }.boxed(),
+            },
+            Way::Cluster(cluster) => cluster.pipeline(commands, (offset, count), patience).boxed(),
         }
     }
 
     fn get_db(&self) -> i64 {
-        self.keeper.db()
+        match &self.way {
+            Way::One(keeper) => keeper.db(),
+            Way::Cluster(_) => 0,
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+mod cluster;
 mod config;
 mod connection;
 mod duration;
@@ -9,7 +10,9 @@ mod error;
 mod link;
 mod pinned;
 mod script;
+mod sentinel;
 mod subscriber;
+mod topology;
 
 pub use config::RedisConfig;
 pub use connection::Connection;
@@ -19,3 +22,4 @@ pub use pinned::{PinnedConnection, PinnedManager};
 pub use redis;
 pub use script::{Script, ScriptCall};
 pub use subscriber::{Event, Subscriber, Subscription};
+pub use topology::{ClusterConfig, SentinelConfig};

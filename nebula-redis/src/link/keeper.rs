@@ -30,7 +30,7 @@ impl Keeper {
             .map_err(|error| Error::new(ErrorKind::ConfigInvalid, "no tokio runtime").with_source(error))?;
         let (publish, state) = watch::channel(State::Down(None));
         let stop = CancellationToken::new();
-        let db = dialer.client.get_connection_info().redis_settings().db();
+        let db = dialer.db;
         runtime.spawn(stop.clone().run_until_cancelled_owned(keep(dialer, publish)));
         Ok(Arc::new(Self { state, db, _stop: stop.drop_guard() }))
     }
@@ -98,7 +98,7 @@ async fn keep(dialer: Dialer, publish: watch::Sender<State>) {
                 let since = Instant::now();
                 tracing::debug!(target: "nebula_redis", "connected to redis");
                 publish.send_replace(State::Up(link.clone()));
-                until_broken(&link, dialer.keep_alive).await;
+                until_broken(&link, &dialer).await;
                 tracing::warn!(target: "nebula_redis", "the link to redis broke; reconnecting");
                 publish.send_replace(State::Down(None));
                 // A server that accepts and hangs up must not make us spin.
@@ -111,15 +111,23 @@ async fn keep(dialer: Dialer, publish: watch::Sender<State>) {
                 publish.send_replace(State::Down(Some(error)));
             }
         }
-        sleep(backoff.pause()).await;
+        sleep(dialer.pause(&mut backoff)).await;
     }
 }
 
-async fn until_broken(link: &Link, keep_alive: Duration) {
+async fn until_broken(link: &Link, dialer: &Dialer) {
+    let switched = dialer.switched(link.address());
+    tokio::pin!(switched);
     loop {
         let before = link.replies();
-        if timeout(keep_alive, link.broken()).await.is_ok() {
-            return;
+        tokio::select! {
+            () = link.broken() => return,
+            () = &mut switched => return link.give_up(),
+            () = sleep(dialer.keep_alive) => {}
+        }
+        // Announcements may be missed. A master that was replaced while nobody could tell it answers as before.
+        if dialer.has_moved(link.address()).await {
+            return link.give_up();
         }
         if link.replies() == before {
             // The link itself draws the conclusions.

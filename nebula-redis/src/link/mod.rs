@@ -3,18 +3,23 @@
 mod backoff;
 mod dialer;
 mod keeper;
+mod target;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use dialer::Dialer;
 pub(crate) use keeper::Keeper;
+use target::Place;
+pub(crate) use target::Target;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio_util::sync::CancellationToken;
+
+use crate::client::Address;
 
 /// A multiplexed connection that notices when it is broken and stays broken.
 #[derive(Clone)]
@@ -25,6 +30,7 @@ pub(crate) struct Link {
 struct Inner {
     connection: MultiplexedConnection,
     run_id: Option<Arc<str>>,
+    place: Place,
     /// Replies received so far. A command that times out while others were answered is slow; one that times out in
     /// complete silence sits on a half-open link, which the driver alone would keep for as long as TCP takes to give up.
     replies: AtomicU64,
@@ -32,9 +38,19 @@ struct Inner {
 }
 
 impl Link {
-    pub(crate) fn new(connection: MultiplexedConnection, run_id: Option<Arc<str>>) -> Self {
-        let inner = Inner { connection, run_id, replies: AtomicU64::new(0), broken: CancellationToken::new() };
+    fn new(connection: MultiplexedConnection, run_id: Option<Arc<str>>, place: Place) -> Self {
+        let inner = Inner { connection, run_id, place, replies: AtomicU64::new(0), broken: CancellationToken::new() };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Where it leads, where that was found out.
+    pub(crate) fn address(&self) -> Option<&Address> {
+        self.inner.place.address.as_ref()
+    }
+
+    /// Nobody shall use it any more.
+    fn give_up(&self) {
+        self.inner.broken.cancel();
     }
 
     pub(crate) fn run_id(&self) -> Option<&Arc<str>> {
@@ -61,13 +77,27 @@ impl Link {
     pub(crate) async fn command(&self, command: &Cmd) -> RedisResult<Value> {
         let before = self.begin()?;
         let result = self.inner.connection.clone().send_packed_command(command).await;
+        if let Ok(value) = &result {
+            self.look_for_demotion(std::slice::from_ref(value));
+        }
         self.end(before, result)
     }
 
     pub(crate) async fn pipeline(&self, commands: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         let before = self.begin()?;
         let result = self.inner.connection.clone().send_packed_commands(commands, offset, count).await;
+        if let Ok(values) = &result {
+            self.look_for_demotion(values);
+        }
         self.end(before, result)
+    }
+
+    /// A server that was master and takes no writes any more was replaced.
+    fn look_for_demotion(&self, replies: &[Value]) {
+        let refused = |reply: &Value| matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::ReadOnly));
+        if self.inner.place.master && replies.iter().any(refused) {
+            self.give_up();
+        }
     }
 
     fn begin(&self) -> RedisResult<u64> {
@@ -78,10 +108,10 @@ impl Link {
         match &result {
             Err(error) if error.is_timeout() => {
                 if self.replies() == before {
-                    self.inner.broken.cancel();
+                    self.give_up();
                 }
             }
-            Err(error) if error.is_unrecoverable_error() => self.inner.broken.cancel(),
+            Err(error) if error.is_unrecoverable_error() => self.give_up(),
             _ => {
                 self.inner.replies.fetch_add(1, Ordering::Relaxed);
             }

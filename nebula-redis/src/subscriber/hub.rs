@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::registry::{Command, Registry, Verb};
+use crate::client::Address;
 use crate::error::classify;
 use crate::link::{Backoff, Dialer, not_sent};
 
@@ -29,6 +30,8 @@ struct Abandoned;
 enum Reply {
     Channel(Arc<str>, Verb, RedisResult<()>),
     Pong(RedisResult<()>),
+    /// Whether another server is the right one now.
+    Moved(bool),
 }
 
 type Replies = FuturesUnordered<BoxFuture<'static, Reply>>;
@@ -58,11 +61,11 @@ impl Hub {
             let dialer = self.dialer.clone();
             match self.meanwhile(async move { dialer.dial_pubsub().await }).await {
                 Err(abandoned) => return abandoned,
-                Ok(Ok(connection)) => {
+                Ok(Ok((connection, address))) => {
                     let since = Instant::now();
                     *self.last_error.lock() = None;
                     tracing::debug!(target: "nebula_redis", "connected to redis for pub/sub");
-                    match self.serve(connection).await {
+                    match self.serve(connection, address).await {
                         Err(abandoned) => return abandoned,
                         Ok(error) => self.note(error, "the pub/sub link to redis broke; reconnecting"),
                     }
@@ -78,7 +81,7 @@ impl Hub {
                     self.note(error, "cannot connect to redis for pub/sub");
                 }
             }
-            let pause = self.backoff.pause();
+            let pause = self.dialer.pause(&mut self.backoff);
             if let Err(abandoned) = self.meanwhile(sleep(pause)).await {
                 return abandoned;
             }
@@ -97,7 +100,7 @@ impl Hub {
     }
 
     /// Works with one connection until it breaks.
-    async fn serve(&mut self, connection: PubSub) -> Result<RedisError, Abandoned> {
+    async fn serve(&mut self, connection: PubSub, address: Option<Address>) -> Result<RedisError, Abandoned> {
         let (sink, mut messages) = connection.split();
         let keep_alive = self.dialer.keep_alive;
         let mut tick = interval_at(Instant::now() + keep_alive, keep_alive);
@@ -105,6 +108,7 @@ impl Hub {
         let mut replies = Replies::new();
         let mut heard = true;
         let mut pinging = false;
+        let mut locating = false;
         self.ask_all(&sink, &replies);
         loop {
             tokio::select! {
@@ -120,8 +124,10 @@ impl Hub {
                     self.registry.deliver(message.get_channel_name(), message.get_payload_bytes());
                 }
                 Some(reply) = replies.next() => {
-                    heard = true;
+                    heard |= !matches!(reply, Reply::Moved(_));
                     match reply {
+                        Reply::Moved(false) => locating = false,
+                        Reply::Moved(true) => return Ok(not_sent("another server is the right one now", None)),
                         Reply::Pong(Ok(())) => pinging = false,
                         Reply::Channel(channel, verb, Ok(())) => {
                             self.registry.done(&channel, verb);
@@ -137,6 +143,10 @@ impl Hub {
                 _ = tick.tick() => {
                     if !std::mem::take(&mut heard) && !std::mem::replace(&mut pinging, true) {
                         replies.push(ping(sink.clone(), self.dialer.response_timeout));
+                    }
+                    if address.is_some() && !std::mem::replace(&mut locating, true) {
+                        let (dialer, address) = (self.dialer.clone(), address.clone());
+                        replies.push(async move { Reply::Moved(dialer.has_moved(address.as_ref()).await) }.boxed());
                     }
                     // Channels that the server has refused before.
                     self.ask_all(&sink, &replies);

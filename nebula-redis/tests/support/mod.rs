@@ -36,3 +36,17 @@ pub(crate) async fn text(
 ) -> redis::RedisResult<String> {
     redis::cmd(command[0]).arg(&command[1..]).query_async(connection).await
 }
+
+/// One command to one server, past everything that is tested.
+pub(crate) async fn tell<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> redis::RedisResult<T> {
+    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
+}
+
+/// Settings with which faults are noticed soon.
+pub(crate) fn nervous(config: RedisConfig) -> RedisConfig {
+    config
+        .with_response_timeout(Duration::from_secs(1))
+        .with_reconnect(Duration::from_millis(5), Duration::from_millis(50))
+        .with_keep_alive(Duration::from_millis(100))
+}
