@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::entropy;
+
 /// Doubles from `first` to `most`, each shortened at random by up to half, so that clients do not march in step.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
@@ -23,7 +25,7 @@ impl Backoff {
 
 /// Between half of `pause` and all of it.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::random_range(0.5..=1.0))
+    pause.mul_f64(entropy::at_least_half())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::lost::{LossReason, Lost};
 use crate::options::Terms;
 use crate::post::{Order, Post};
 use crate::telemetry;
-use crate::validity::{Validity, valid_until};
+use crate::validity::{Validity, lease_until, valid_until};
 
 /// A lock that was obtained.
 #[derive(Debug)]
@@ -104,6 +104,9 @@ impl Hold {
         sleep_until(at).await;
         in_flight.store(true, Ordering::Relaxed);
         let sent = Instant::now();
+        // The first lease may be longer than those of renewals. None of it is given up: should the reply get lost, it is
+        // still believed in.
+        let lease = lease.max(lease_until(sent, self.validity.until()));
         // A backend's lease has at least a millisecond.
         let lease = self.cut(sent, lease).map_or(lease, |rest| rest.max(Duration::from_millis(1)));
         let reply = timeout(self.terms.command_timeout, self.core.backend.renew(&self.claim, lease)).await;

@@ -10,6 +10,7 @@ mod cleanup;
 mod config;
 mod core;
 mod duration;
+mod entropy;
 mod error;
 mod fence;
 mod fence_guard;

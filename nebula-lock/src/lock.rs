@@ -27,7 +27,8 @@ use crate::owner::Owner;
 /// - `busy_says_when_to_look_again`: an attempt on a held key changes nothing and tells how long the holder's lease
 ///   still lasts, if the backend knows.
 /// - `same_owner_keeps_its_hold`: an attempt by the holder succeeds with the same fence and starts the lease anew, so
-///   that an attempt with an unknown outcome can be repeated.
+///   that an attempt with an unknown outcome can be repeated. It never cuts the lease: should one come late, what a
+///   renewal has added meanwhile stays.
 /// - `lease_expires`: an unrenewed hold ends by itself; the key is free then.
 /// - `renew_extends_own_hold`: `renew` starts the holder's lease anew and returns `true`.
 /// - `renew_never_resurrects`: `renew` of anybody but the holder, or after expiry, returns `false` and changes nothing.

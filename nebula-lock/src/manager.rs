@@ -72,7 +72,7 @@ impl LockManager {
     }
 
     /// Sets the lease that renewals ask for, if it is to differ from the first lease: the time that passes after a
-    /// holder's death until its lock is free.
+    /// holder's death until its lock is free. If the first lease is longer, none of it is given up.
     #[must_use]
     pub const fn with_watchdog(mut self, timeout: Duration) -> Self {
         self.options.watchdog = Some(timeout);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::entropy;
 use crate::error::{Error, ErrorKind};
 
 /// The identity of one hold: 128 random bits, never a task or thread. Backends know holds by it.
@@ -34,7 +35,7 @@ impl Owner {
     /// A fresh owner that nobody else has.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        Self(entropy::bits())
     }
 
     /// The 32 digits.

@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use crate::entropy;
 use crate::key::LockKey;
 use crate::lock::{Claim, DistributedLock, Mode};
 use crate::owner::Owner;
@@ -46,6 +47,13 @@ const LONG: Duration = Duration::from_secs(600);
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes what this thread draws at random from now on, owners and the jitter of pauses, follow from `seed`, for
+/// simulations on a paused current-thread runtime that can be repeated; `None` gives chance back. Owners that follow from
+/// a seed are no secret: for tests alone.
+pub fn seed(seed: Option<u64>) {
+    entropy::seeded::set(seed);
+}
 
 /// Brings one backend to the suite.
 pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {

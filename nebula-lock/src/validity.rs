@@ -18,6 +18,12 @@ pub(crate) fn valid_until(sent: Instant, lease: Duration) -> Instant {
     sent + lease.saturating_sub(drift)
 }
 
+/// The lease to ask for so that a grant of it, sent at `sent`, is valid until `until` at least.
+pub(crate) fn lease_until(sent: Instant, until: Instant) -> Duration {
+    let rest = until.saturating_duration_since(sent);
+    (rest + Duration::from_millis(2)) * 100 / 99 + Duration::from_nanos(1)
+}
+
 /// State of a hold that its guard, its task and its `lost()` futures share.
 #[derive(Debug)]
 pub(crate) struct Validity {
@@ -76,6 +82,16 @@ mod tests {
         let sent = Instant::now();
         assert_eq!(valid_until(sent, Duration::from_secs(10)) - sent, Duration::from_millis(9_898));
         assert_eq!(valid_until(sent, Duration::from_millis(2)), sent);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_can_be_asked_for_by_its_end() {
+        let sent = Instant::now();
+        for rest in [0, 1, 97, 1_000_000, 1_000_003, 60_000_000_007] {
+            let until = sent + Duration::from_nanos(rest);
+            let granted = valid_until(sent, lease_until(sent, until));
+            assert!(granted >= until && granted < until + Duration::from_micros(1), "{rest}: {:?}", granted - until);
+        }
     }
 
     #[tokio::test(start_paused = true)]

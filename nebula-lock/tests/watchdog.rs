@@ -46,6 +46,18 @@ async fn an_explicit_lease_ends_without_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_watchdog_gives_up_nothing_of_a_long_first_lease() {
+    let backend = Faulty::default();
+    let start = Instant::now();
+    let guard = manager(&backend).with_watchdog(3 * SECOND).lock("key").await.unwrap();
+    // Renewals arrive, and nobody hears of it.
+    backend.becomes(Mood::Mute);
+    assert_eq!(guard.lost().await.reason(), LossReason::Expired);
+    assert!(start.elapsed() >= TRUSTED && backend.count("renew") > 3, "{:?}", start.elapsed());
+    assert_eq!(backend.inner.held(), 1, "the holder knows before the backend lets go");
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_ends_the_hold_at_the_local_deadline() {
     for mood in [Mood::Deaf, Mood::Mute, Mood::Refuses(ErrorKind::Unavailable), Mood::Refuses(ErrorKind::ReadOnly)] {
         let backend = Faulty::default();

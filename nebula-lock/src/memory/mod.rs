@@ -134,6 +134,8 @@ impl DistributedLock for MemoryLock {
         table.sweep(now);
         let (key, owner) = (claim.key(), *claim.owner());
         let slot = table.slots.entry(key.clone()).or_default();
+        // An attempt that comes late does not cut what a renewal has added.
+        let end = slot.end_of(&owner).map_or(end, |old| old.max(end));
         if let Some((fence, old)) = slot.extend(claim, end) {
             table.ends.remove(&(old, key.clone(), owner));
             table.ends.insert((end, key.clone(), owner));

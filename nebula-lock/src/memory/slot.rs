@@ -63,6 +63,11 @@ impl Slot {
         Some((hold.fence, std::mem::replace(&mut hold.end, end)))
     }
 
+    /// When the claim's own hold ends.
+    pub(super) fn end_of(&self, owner: &Owner) -> Option<Instant> {
+        self.holds.iter().find(|hold| hold.owner == *owner).map(|hold| hold.end)
+    }
+
     /// Whether the claim can have the key now.
     pub(super) fn admits(&self, claim: &Claim) -> bool {
         match claim.mode() {

@@ -30,7 +30,10 @@ if string.sub(value, 33, 33) ~= ':' then
   return redis.error_reply('WRONGTYPE the key does not hold a lock')
 end
 if string.sub(value, 1, 33) == owner then
-  call('PEXPIRE', lock, ARGV[2])
+  -- An attempt that comes late must not cut what a renewal has added.
+  if call('PTTL', lock) < tonumber(ARGV[2]) then
+    call('PEXPIRE', lock, ARGV[2])
+  end
   return string.match(value, '^%d+', 34)
 end
 if string.sub(value, -1) ~= 'w' then

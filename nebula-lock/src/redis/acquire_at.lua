@@ -8,7 +8,10 @@ if value then
     return redis.error_reply('WRONGTYPE the key does not hold a lock')
   end
   if string.sub(value, 1, 32) == ARGV[1] then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    -- An attempt that comes late must not cut what a renewal has added.
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
+      redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    end
     return {1, tonumber(string.match(value, '^%d+', 34))}
   end
   if string.sub(value, -1) ~= 'w' then

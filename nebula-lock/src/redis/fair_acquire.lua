@@ -18,7 +18,7 @@ local function leave()
 end
 if owner_of(value) == me then
   leave()
-  redis.call('PEXPIRE', lock, lease)
+  prolong(lock, lease)
   return {1, token_of(value)}
 end
 local head = redis.call('ZRANGE', queue, 0, 0)[1]

@@ -27,6 +27,13 @@ local function is_lock(value)
   return not value or string.sub(value, 33, 33) == ':'
 end
 
+-- Starts the own lease anew. An attempt that comes late does not cut what a renewal has added.
+local function prolong(key, lease)
+  if redis.call('PTTL', key) < tonumber(lease) then
+    redis.call('PEXPIRE', key, lease)
+  end
+end
+
 -- Notes in the lock that somebody waits, so that its release is announced.
 local function mark(key, value)
   if value and string.sub(value, -1) ~= 'w' then

@@ -39,7 +39,12 @@ if not token then
   end
   token = mint(counter)
 end
-redis.call('ZADD', readers, now + lease, me)
+-- An attempt that comes late does not cut what a renewal has added.
+local known = tonumber(redis.call('ZSCORE', readers, me) or 0)
+if holder == me then
+  known = now + redis.call('PTTL', lock)
+end
+redis.call('ZADD', readers, math.max(known, now + lease), me)
 redis.call('HSET', tokens, me, string.format('%.0f', token))
 local last = tonumber(redis.call('ZREVRANGE', readers, 0, 0, 'WITHSCORES')[2])
 redis.call('SET', lock, string.format('%s:%.0f%s', READERS, token, waits and 'w' or ''), 'PX', last - now)

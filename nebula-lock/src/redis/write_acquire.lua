@@ -9,7 +9,7 @@ if not is_lock(value) then
 end
 if owner_of(value) == me then
   redis.call('ZREM', writers, me)
-  redis.call('PEXPIRE', lock, lease)
+  prolong(lock, lease)
   return {1, token_of(value)}
 end
 if not value then

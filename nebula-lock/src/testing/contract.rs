@@ -68,6 +68,15 @@ pub async fn same_owner_keeps_its_hold<F: Fixture>() -> Result<()> {
     // The mark that others are waiting must not make the holder a stranger.
     assert_eq!(acquire(&lock, &claim("key"), LONG).await?, None);
     assert_eq!(acquire(&lock, &holder, LONG).await?, first);
+    for mode in F::MODES {
+        let holder = claim(&format!("{mode:?}")).with_mode(*mode);
+        let first = acquire(&lock, &holder, LONG).await?;
+        assert!(first.is_some());
+        // As an earlier attempt that comes late.
+        assert_eq!(acquire(&lock, &holder, LONG / 10).await?, first);
+        let seen = lock.inspect(holder.key()).await?;
+        assert!(seen.is_some_and(|seen| seen.remaining() > LONG / 2), "the lease was cut: {mode:?}");
+    }
     Ok(())
 }
 
