@@ -36,12 +36,13 @@ impl Redlock {
     pub(super) async fn acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
         let order = self.order(claim.key());
         let mut round = Round::new(self, claim, lease);
+        let claim = round.claim.clone();
         let mut looked = false;
         let first = loop {
             match self.ask_first(&mut round, &order).await {
                 First::Granted(number, fence) => break Some((number, fence)),
                 First::None => return Err(self.give_up(round, None, "no majority to lock on").await),
-                First::Busy(number) => match self.others(claim, &order, number, round.limit).await {
+                First::Busy(number) => match self.others(&claim, &order, number, round.limit).await {
                     Others::Gone(errors) => {
                         round.errors.extend(errors);
                         return Err(self.give_up(round, None, "no majority to lock on").await);
@@ -92,7 +93,7 @@ impl Redlock {
             }
             let node = &self.nodes[number];
             round.sends_to(number);
-            let reply = node.ask(round.limit, node.lock.try_acquire(round.claim, round.lease)).await;
+            let reply = node.ask(round.limit, node.lock.try_acquire(&round.claim, round.lease)).await;
             let answer = match &reply {
                 Ok(Attempt::Acquired(fence)) => Some(First::Granted(number, *fence)),
                 Ok(Attempt::Busy(_)) => Some(First::Busy(number)),
@@ -112,7 +113,7 @@ impl Redlock {
 
     /// Asks all nodes that have not granted it yet, except for those that failed in this round.
     async fn ask_the_rest(&self, round: &mut Round<'_>, order: &[usize], proposal: Option<Fence>) {
-        let (claim, lease, limit) = (round.claim, round.lease, round.limit);
+        let (claim, lease, limit) = (round.claim.clone(), round.lease, round.limit);
         let rest: Vec<usize> = order.iter().copied().filter(|number| round.is_untouched(*number)).collect();
         let (before, asked, majority) = (round.granted().len(), rest.len(), self.majority());
         let answered_before = round.answered();
@@ -120,8 +121,8 @@ impl Redlock {
             round.sends_to(number);
         }
         let calls = self.calls(&rest, limit, |lock| match proposal {
-            Some(fence) => lock.try_acquire_at(claim, lease, fence),
-            None => lock.try_acquire(claim, lease),
+            Some(fence) => lock.try_acquire_at(&claim, lease, fence),
+            None => lock.try_acquire(&claim, lease),
         });
         let replies = self.gather(calls, |replies: &Replies<Attempt>| {
             let granted =
@@ -142,16 +143,17 @@ impl Redlock {
 
     /// Writes the greatest token to a majority of the nodes, so that every later majority knows it.
     async fn settle(&self, round: &mut Round<'_>, granted: &[(usize, Fence)]) -> Option<Fence> {
-        let (claim, limit, majority) = (round.claim, round.limit, self.majority());
+        let (claim, limit, majority) = (round.claim.clone(), round.limit, self.majority());
         let fence = granted.iter().map(|(_, fence)| *fence).max()?;
         let numbers: Vec<usize> = granted.iter().map(|(number, _)| *number).collect();
         let written = |replies: &Replies<bool>| replies.iter().filter(|(_, reply)| matches!(reply, Ok(true))).count();
         let replies = self
-            .gather(self.calls(&numbers, limit, |lock| lock.settle(claim, fence)), |replies| {
+            .gather(self.calls(&numbers, limit, |lock| lock.settle(&claim, fence)), |replies| {
                 if written(replies) >= majority { Verdict::Decided } else { Verdict::Open }
             })
             .await;
         let enough = written(&replies) >= majority;
+        round.unheard |= replies.len() < numbers.len() || replies.iter().any(|(_, reply)| reply.is_err());
         round.errors.extend(replies.into_iter().filter_map(|(_, reply)| reply.err()));
         enough.then_some(fence)
     }

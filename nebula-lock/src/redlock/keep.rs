@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Redlock;
 use super::gather::{Replies, Verdict};
+use super::sweep::sweep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::lock::{Attempt, Claim, Mode};
@@ -89,32 +90,57 @@ impl Redlock {
         tokens.iter().copied().min()
     }
 
-    pub(super) async fn give_back(&self, claim: &Claim) -> Result<bool> {
-        let limit = self.node_timeout;
+    pub(super) async fn give_back(&self, own: &Claim) -> Result<bool> {
+        let mut giving = Giving { quorum: self, own, claim: self.names.of(own), confirmed: Vec::new() };
+        let (claim, limit) = (giving.claim.clone(), self.node_timeout);
         let order = self.order(claim.key());
         let (first, rest) = order.split_at(1);
         let (majority, spare) = (self.majority(), self.spare());
         let mut replies = self
-            .gather(self.calls(rest, limit, |lock| lock.release(claim)), |replies| {
+            .gather(self.calls(rest, limit, |lock| lock.release(&claim)), |replies| {
                 let answered = replies.iter().filter(|(_, reply)| reply.is_ok()).count();
                 if answered >= majority { Verdict::Decided } else { Verdict::Open }
             })
             .await;
+        giving.note(&replies);
         // Whoever waits asks the first node first, and shall find the others free then.
-        replies.extend(self.gather(self.calls(first, limit, |lock| lock.release(claim)), |_| Verdict::Open).await);
-        let longest = Duration::from_millis(self.longest.load(Ordering::Relaxed));
-        for number in order {
-            let confirmed = replies.iter().any(|(other, reply)| *other == number && reply.is_ok());
-            if !confirmed {
-                self.sweeps.start(&self.nodes[number], claim, Instant::now() + longest, limit);
-            }
-        }
+        let last = self.gather(self.calls(first, limit, |lock| lock.release(&claim)), |_| Verdict::Open).await;
+        giving.note(&last);
+        replies.extend(last);
         if count(&replies, true) >= majority {
             Ok(true)
         } else if count(&replies, false) > spare {
             Ok(false)
         } else {
             Err(self.broken("no majority confirmed the release", errors(replies)))
+        }
+    }
+}
+
+/// A release under way. What nodes have not confirmed when it ends, or is cancelled, is taken back in the background.
+struct Giving<'a> {
+    quorum: &'a Redlock,
+    own: &'a Claim,
+    claim: Claim,
+    confirmed: Vec<usize>,
+}
+
+impl Giving<'_> {
+    fn note(&mut self, replies: &Replies<bool>) {
+        self.confirmed.extend(replies.iter().filter(|(_, reply)| reply.is_ok()).map(|(number, _)| *number));
+    }
+}
+
+impl Drop for Giving<'_> {
+    fn drop(&mut self) {
+        let longest = Duration::from_millis(self.quorum.longest.load(Ordering::Relaxed));
+        let mut unheard = false;
+        for node in self.quorum.nodes.iter().filter(|node| !self.confirmed.contains(&node.number)) {
+            sweep(node, &self.claim, Instant::now() + longest, self.quorum.node_timeout);
+            unheard = true;
+        }
+        if unheard {
+            self.quorum.names.change(self.own, longest);
         }
     }
 }

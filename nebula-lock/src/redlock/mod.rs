@@ -5,6 +5,7 @@ mod config;
 mod gather;
 mod keep;
 mod look;
+mod names;
 mod node;
 mod round;
 mod sweep;
@@ -23,8 +24,8 @@ use crate::lock::{Attempt, Claim, DistributedLock, Holder, Mode, Watch};
 pub(crate) use config::RedlockSection;
 pub use node::QuorumNode;
 
+use names::Names;
 use node::Node;
-use sweep::Sweeps;
 
 /// As many keys share one first node as share one fence counter on a Redis node, so that a token proposed by the first
 /// node is nearly always greater than what the others have seen.
@@ -83,7 +84,7 @@ pub struct Redlock {
     nodes: Arc<[Arc<Node>]>,
     node_timeout: Duration,
     min_validity: Duration,
-    sweeps: Arc<Sweeps>,
+    names: Arc<Names>,
     /// The longest lease asked for, in milliseconds: how long remains of a claim can last.
     longest: Arc<AtomicU64>,
 }
@@ -104,7 +105,7 @@ impl Redlock {
             nodes,
             node_timeout: NODE_TIMEOUT,
             min_validity: Duration::ZERO,
-            sweeps: Arc::default(),
+            names: Arc::default(),
             longest: Arc::default(),
         })
     }
@@ -189,13 +190,13 @@ impl DistributedLock for Redlock {
             ));
         }
         self.note_lease(lease);
-        self.sweeps.stop(claim).await;
         self.acquire(claim, lease).await
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
         self.note_lease(lease);
-        self.extend(claim, lease).await
+        self.names.keep(claim, lease);
+        self.extend(&self.names.of(claim), lease).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::Redlock;
 use super::gather::Verdict;
+use super::sweep::sweep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::lock::{Attempt, Busy, Claim};
@@ -30,21 +31,36 @@ enum Mark {
 #[derive(Debug)]
 pub(super) struct Round<'a> {
     quorum: &'a Redlock,
-    pub(super) claim: &'a Claim,
+    /// Who asked, by the name of this attempt and by the own one.
+    pub(super) claim: Claim,
+    own: &'a Claim,
     pub(super) lease: Duration,
     pub(super) start: Instant,
     pub(super) limit: Duration,
     marks: Vec<Mark>,
     pub(super) busy: Option<Busy>,
     pub(super) errors: Vec<Error>,
+    /// Commands other than attempts were sent of which nobody knows the outcome.
+    pub(super) unheard: bool,
     kept: bool,
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(quorum: &'a Redlock, claim: &'a Claim, lease: Duration) -> Self {
-        let marks = vec![Mark::Untouched; quorum.nodes.len()];
-        let limit = quorum.limit(lease);
-        Self { quorum, claim, lease, start: Instant::now(), limit, marks, busy: None, errors: Vec::new(), kept: false }
+    pub(super) fn new(quorum: &'a Redlock, own: &'a Claim, lease: Duration) -> Self {
+        quorum.names.keep(own, lease);
+        Self {
+            quorum,
+            claim: quorum.names.of(own),
+            own,
+            lease,
+            start: Instant::now(),
+            limit: quorum.limit(lease),
+            marks: vec![Mark::Untouched; quorum.nodes.len()],
+            busy: None,
+            errors: Vec::new(),
+            unheard: false,
+            kept: false,
+        }
     }
 
     /// Whether the node has neither granted it nor failed nor refused in this round.
@@ -104,7 +120,7 @@ impl<'a> Round<'a> {
     /// Takes back what was granted, `first` last, and tells whether the outcome is known on every node. What nodes do not
     /// confirm is taken back in the background.
     pub(super) async fn withdraw(mut self, first: Option<usize>) -> bool {
-        let (quorum, claim, limit) = (self.quorum, self.claim, self.limit);
+        let (quorum, claim, limit) = (self.quorum, self.claim.clone(), self.limit);
         let granted: Vec<usize> = self.granted().into_iter().map(|(number, _)| number).collect();
         let waves = [
             granted.iter().copied().filter(|number| Some(*number) != first).collect::<Vec<_>>(),
@@ -112,7 +128,7 @@ impl<'a> Round<'a> {
         ];
         for wave in waves {
             let replies =
-                quorum.gather(quorum.calls(&wave, limit, |lock| lock.release(claim)), |_| Verdict::Open).await;
+                quorum.gather(quorum.calls(&wave, limit, |lock| lock.release(&claim)), |_| Verdict::Open).await;
             for (number, reply) in replies {
                 if reply.is_ok() {
                     self.marks[number] = Mark::TakenBack;
@@ -129,10 +145,15 @@ impl Drop for Round<'_> {
             return;
         }
         let until = Instant::now() + self.lease;
+        let mut unheard = self.unheard;
         for (node, mark) in self.quorum.nodes.iter().zip(&self.marks) {
             if matches!(mark, Mark::Unknown | Mark::Granted(_)) {
-                self.quorum.sweeps.start(node, self.claim, until, self.quorum.node_timeout);
+                sweep(node, &self.claim, until, self.quorum.node_timeout);
+                unheard = true;
             }
+        }
+        if unheard {
+            self.quorum.names.change(self.own, self.lease);
         }
     }
 }

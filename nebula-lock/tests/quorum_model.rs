@@ -1,0 +1,156 @@
+//! Quorums under adversarial schedules: messages are delayed for seconds, reordered and lost, clients crash and retry. Each
+//! seed is a schedule; time is simulated. And the checks notice when nodes break their promises.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "support/net.rs"]
+mod net;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nebula_lock::{Attempt, Claim, DistributedLock, Fence, LockKey, LockManager, Owner, Redlock};
+use net::{Flaw, Node};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+const LEASE: Duration = Duration::from_millis(1500);
+
+/// What the clients did to each other.
+#[derive(Clone, Debug, Default)]
+struct Seen(Arc<Mutex<Events>>);
+
+#[derive(Debug, Default)]
+struct Events {
+    /// Who believes to hold the lock now.
+    inside: usize,
+    newest: Option<Fence>,
+    holds: usize,
+    violations: Vec<String>,
+}
+
+impl Seen {
+    fn enter(&self, who: usize, fence: Fence) {
+        let mut events = self.0.lock();
+        events.holds += 1;
+        if events.inside > 0 {
+            events.violations.push(format!("client {who} gets a lock that another one holds"));
+        }
+        if events.newest.is_some_and(|newest| fence <= newest) {
+            let newest = events.newest;
+            events.violations.push(format!("client {who} gets token {fence} after {newest:?}"));
+        }
+        events.inside += 1;
+        events.newest = events.newest.max(Some(fence));
+    }
+
+    fn leave(&self) {
+        self.0.lock().inside -= 1;
+    }
+}
+
+/// Locks through a manager, as applications do: waits, renews, releases.
+async fn worker(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end: Instant) {
+    let locks = LockManager::new(quorum).with_lease(LEASE).with_retry_interval(Duration::from_millis(20));
+    while Instant::now() < end {
+        let wait = Duration::from_millis(random.random_range(0..3_000));
+        if let Ok(Some(guard)) = locks.try_lock_for("key", wait).await {
+            seen.enter(who, guard.fence());
+            let work = Duration::from_millis(random.random_range(0..800));
+            // Returns as soon as the lock is lost.
+            let _ = guard.run(sleep(work)).await;
+            seen.leave();
+            let _ = guard.release().await;
+        }
+        sleep(Duration::from_millis(random.random_range(0..50))).await;
+    }
+}
+
+/// Talks to the quorum directly: asks again and again as the same owner, gives up half-way, and crashes while it holds.
+async fn rogue(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end: Instant) {
+    while Instant::now() < end {
+        let claim = Claim::new(LockKey::new("key").unwrap(), Owner::random());
+        for _ in 0..random.random_range(1..6) {
+            let sent = Instant::now();
+            let patience = sent + Duration::from_millis(random.random_range(1..1_000));
+            let Ok(Ok(Attempt::Acquired(fence))) = timeout_at(patience, quorum.try_acquire(&claim, LEASE)).await else {
+                sleep(Duration::from_millis(random.random_range(0..100))).await;
+                continue;
+            };
+            let valid = sent + LEASE - LEASE / 100 - Duration::from_millis(2);
+            if valid <= Instant::now() {
+                break;
+            }
+            seen.enter(who, fence);
+            if random.random_bool(0.3) {
+                // It is never heard of again.
+                sleep_until(valid).await;
+                seen.leave();
+                break;
+            }
+            sleep_until(valid.min(Instant::now() + Duration::from_millis(random.random_range(0..600)))).await;
+            seen.leave();
+            drop(quorum.release(&claim).await);
+        }
+        sleep(Duration::from_millis(random.random_range(0..50))).await;
+    }
+}
+
+fn run(seed: u64, nodes: usize, flaw: Flaw) -> (usize, Vec<String>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let nodes: Vec<Node> = (0..nodes as u64).map(|node| Node::new(seed * 100 + node, flaw)).collect();
+        let seen = Seen::default();
+        let end = Instant::now() + Duration::from_secs(40);
+        let mut clients = Vec::new();
+        for who in 0..5_usize {
+            // Each client has its own connections, so to say: nothing is shared but the nodes.
+            let quorum = Redlock::new(nodes.clone()).unwrap().with_node_timeout(Duration::from_millis(100));
+            let random = StdRng::seed_from_u64(seed * 100 + 50 + who as u64);
+            let seen = seen.clone();
+            clients.push(if who < 3 {
+                tokio::spawn(worker(who, quorum, seen, random, end))
+            } else {
+                tokio::spawn(rogue(who, quorum, seen, random, end))
+            });
+        }
+        for client in clients {
+            client.await.unwrap();
+        }
+        let mut events = seen.0.lock();
+        (events.holds, std::mem::take(&mut events.violations))
+    })
+}
+
+#[test]
+fn no_schedule_breaks_exclusion_or_the_order_of_tokens() {
+    let mut holds = 0;
+    for (seed, nodes) in (0..36_u64).zip([5, 3, 4].into_iter().cycle()) {
+        let (got, violations) = run(seed, nodes, Flaw::None);
+        assert_eq!(violations, Vec::<String>::new(), "seed {seed}, {nodes} nodes");
+        holds += got;
+    }
+    assert!(holds > 36 * 20, "too little happened to prove anything: {holds} holds");
+}
+
+fn caught(flaw: Flaw, what: &str) {
+    let found = (0..60).flat_map(|seed| run(seed, 3, flaw).1).any(|violation| violation.contains(what));
+    assert!(found, "nobody notices {flaw:?}");
+}
+
+#[test]
+fn nodes_that_ignore_tokens_are_noticed() {
+    caught(Flaw::IgnoresTokens, "token");
+}
+
+#[test]
+fn nodes_that_release_anybody_are_noticed() {
+    caught(Flaw::ReleasesAnybody, "another one holds");
+}
+
+/// The documented limit: what a node has forgotten, it grants to others.
+#[test]
+fn nodes_that_restart_empty_again_and_again_are_noticed() {
+    caught(Flaw::Forgets, "another one holds");
+}
