@@ -10,9 +10,12 @@ use tokio::time::Instant;
 
 use super::wire::Copy;
 use crate::{
-    Delivery, LeaseToken, Receipt,
+    Delivery, LeaseToken, MessageId, Receipt,
     clock::{floor_ms, from_ms},
 };
+
+/// How long a copy may take that is written before a suspicious message is handed out.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// A copy in this process's hands, not acknowledged to the broker.
 #[derive(Clone, Debug)]
@@ -35,6 +38,11 @@ pub(super) struct Inbox {
     ready: BTreeMap<(u8, u64, u64), Entry>,
     /// Waits for the rest of its delay.
     holding: BTreeMap<(Instant, u64), Entry>,
+    /// Claimable, but somebody who held it vanished. Before it is handed out, a copy is written that counts the attempt:
+    /// no more of them at a time than are asked for, so that what kills processes is told from what waits beside it.
+    suspects: BTreeMap<(u8, u64, u64), Entry>,
+    /// Those copies that have not come back yet, and how long they are waited for.
+    renewed: HashMap<MessageId, Instant>,
     leases: HashMap<u128, Leased>,
     ends: BTreeSet<(Instant, u128)>,
     sequence: u64,
@@ -64,17 +72,22 @@ impl Inbox {
     ) -> (Vec<Delivery>, Vec<Entry>) {
         self.settle_time(now, wall);
         let wall = floor_ms(wall);
+        self.renewed.retain(|_, until| *until > now);
         let mut suspects = Vec::new();
+        while self.renewed.len() < max
+            && let Some((_, entry)) = self.suspects.pop_first()
+        {
+            self.renewed.insert(entry.copy.message.id.clone(), now + RENEWAL);
+            suspects.push(entry);
+        }
         let mut deliveries = Vec::with_capacity(max.min(self.ready.len()));
         while deliveries.len() < max
             && let Some((_, mut entry)) = self.ready.pop_first()
         {
-            if entry.copy.returned > 0 {
-                suspects.push(entry);
-                continue;
-            }
             let token = LeaseToken::random();
-            if !std::mem::take(&mut entry.copy.charged) {
+            if std::mem::take(&mut entry.copy.charged) {
+                self.renewed.remove(&entry.copy.message.id);
+            } else {
                 entry.copy.attempts = entry.copy.attempts.saturating_add(1);
             }
             let late = |ms: u64| Duration::from_millis(wall.saturating_sub(ms));
@@ -90,11 +103,12 @@ impl Inbox {
 
     /// From when something can be claimed.
     pub(super) fn head(&self, now: Instant) -> Option<Instant> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.suspects.is_empty() && self.renewed.is_empty() {
             return Some(now);
         }
         let held = self.holding.keys().next().map(|(until, _)| *until);
-        held.into_iter().chain(self.ends.first().map(|(until, _)| *until)).min()
+        let renewed = self.renewed.values().min().copied().filter(|_| !self.suspects.is_empty());
+        held.into_iter().chain(renewed).chain(self.ends.first().map(|(until, _)| *until)).min()
     }
 
     /// What is leased to this receipt. The lease is kept from ending for `grace`, so that a settlement is not overtaken.
@@ -130,7 +144,8 @@ impl Inbox {
     /// Takes out all that nobody has a lease on.
     pub(super) fn give_up(&mut self, now: Instant, wall: SystemTime) -> Vec<Entry> {
         self.settle_time(now, wall);
-        let ready = std::mem::take(&mut self.ready).into_values();
+        let ready =
+            std::mem::take(&mut self.ready).into_values().chain(std::mem::take(&mut self.suspects).into_values());
         ready.chain(std::mem::take(&mut self.holding).into_values()).collect()
     }
 
@@ -139,18 +154,23 @@ impl Inbox {
     }
 
     pub(super) fn unleased(&self) -> usize {
-        self.ready.len() + self.holding.len()
+        self.waiting() + self.holding.len()
     }
 
+    /// How many a claim would find now.
     pub(super) fn claimable(&self) -> usize {
-        self.ready.len()
+        if self.renewed.is_empty() { self.waiting() } else { self.ready.len() }
+    }
+
+    fn waiting(&self) -> usize {
+        self.ready.len() + self.suspects.len()
     }
 
     /// How many are claimable, still held back, and leased, and since when (by the wall clock) the oldest is claimable.
     pub(super) fn counts(&mut self, now: Instant, wall: SystemTime) -> (u64, u64, u64, Option<u64>) {
         self.settle_time(now, wall);
-        let oldest = self.ready.values().map(|entry| entry.copy.at_ms).min();
-        (self.ready.len() as u64, self.holding.len() as u64, self.leases.len() as u64, oldest)
+        let oldest = self.ready.values().chain(self.suspects.values()).map(|entry| entry.copy.at_ms).min();
+        (self.waiting() as u64, self.holding.len() as u64, self.leases.len() as u64, oldest)
     }
 
     pub(super) fn leased(&self) -> usize {
@@ -179,7 +199,8 @@ impl Inbox {
 
     fn make_ready(&mut self, entry: Entry) {
         let sequence = self.next();
-        self.ready.insert((entry.copy.message.priority.rank(), entry.copy.at_ms, sequence), entry);
+        let place = if entry.copy.returned > 0 { &mut self.suspects } else { &mut self.ready };
+        place.insert((entry.copy.message.priority.rank(), entry.copy.at_ms, sequence), entry);
     }
 
     fn next(&mut self) -> u64 {

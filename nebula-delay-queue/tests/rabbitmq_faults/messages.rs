@@ -1,0 +1,166 @@
+//! What happens to messages: nowhere to go, tried often, sent by a wrong clock.
+
+use std::time::{Duration, SystemTime};
+
+use nebula_delay_queue::{
+    Clock, DeadReason, DelayMessage, DelayQueue, ErrorKind, RabbitDelayQueue, Received, RetryPolicy,
+    lapin::{
+        BasicProperties, Connection, ConnectionProperties,
+        options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
+        types::FieldTable,
+    },
+};
+use nebula_test_support::{amqp_url, eventually, unique};
+use tokio::time::{Instant, timeout};
+
+use super::{PATIENCE, QUEUE, Seen, connect_as, options, send};
+
+/// Another client of the broker.
+async fn stranger(url: &str) -> nebula_delay_queue::lapin::Channel {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    connection.create_channel().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_whose_queue_is_gone_rest_apart_and_disturb_nobody() {
+    const COUNT: u64 = 100;
+    let (url, prefix) = (amqp_url().await, unique("gone"));
+    let queue = DelayQueue::new(options(url.clone()).prefix(&prefix).connect().await.unwrap());
+    let raw = stranger(&url).await;
+    let unroutable = format!("{prefix}.unroutable");
+    let doomed: Vec<_> = (0..COUNT)
+        .map(|number| DelayMessage::builder().body(number).delay(Duration::from_millis(1500)).build().unwrap())
+        .collect();
+    queue.send_batch("doomed", &doomed).await.unwrap();
+    for rank in 0..3 {
+        let name = format!("{prefix}.ready.{rank}.doomed");
+        raw.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+    // They climb the same steps at the same time.
+    let seen = Seen::default();
+    queue.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
+    let mut ids = Vec::new();
+    for number in 0..COUNT {
+        ids.push(send(&queue, number, Duration::from_millis(1500)).await);
+    }
+    seen.all(&queue, &ids).await;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    eventually(PATIENCE, async || {
+        let name = unroutable.as_str().into();
+        let apart = raw.queue_declare(name, passive, FieldTable::default()).await.unwrap().message_count();
+        if u64::from(apart) == COUNT { Ok(()) } else { Err(format!("{apart} are in the queue of the unroutable")) }
+    })
+    .await;
+
+    // Sending to it again brings the queue back.
+    let again = DelayMessage::new(1u64);
+    eventually(PATIENCE, async || queue.send("doomed", &again).await.map_err(|error| error.to_string())).await;
+    assert_eq!(queue.stats("doomed").await.unwrap().backlog, 1);
+    queue.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_retries_take_the_same_ladder() {
+    let backend = options(amqp_url().await).queue_prefix(unique("retry").try_into().unwrap()).connect().await.unwrap();
+    let queue = DelayQueue::new(backend);
+    let pause = Duration::from_millis(300);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |message: Received<u64>| {
+        told.send((message.attempt(), Instant::now())).unwrap();
+        let done = message.attempt() == 6;
+        async move { if done { Ok(()) } else { Err("not yet") } }
+    };
+    queue.worker(QUEUE).unwrap().retry(RetryPolicy::fixed(5, pause)).handle(handler).start().unwrap();
+    send(&queue, 1, pause).await;
+    let mut last = None;
+    for expected in 1..=6 {
+        let (attempt, at) = timeout(PATIENCE, hears.recv()).await.unwrap().unwrap();
+        assert_eq!(attempt, expected);
+        assert!(last.is_none_or(|last| at - last >= pause), "attempt {attempt} came early");
+        last = Some(at);
+    }
+    eventually(PATIENCE, async || queue.stats(QUEUE).await.unwrap().leased == 0).await;
+    assert_eq!(queue.dead_letters(QUEUE, 0, 10).await.unwrap().len(), 0);
+    queue.shutdown(PATIENCE).await;
+}
+
+/// A clock that is wrong.
+#[derive(Debug)]
+struct Wrong {
+    fast: bool,
+}
+
+impl Clock for Wrong {
+    fn now(&self) -> SystemTime {
+        let hour = Duration::from_secs(3600);
+        if self.fast { SystemTime::now() + hour } else { SystemTime::now() - hour }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delays_are_right_though_the_senders_clock_is_off_by_an_hour() {
+    let prefix = unique("clock");
+    let backend = async |options: nebula_delay_queue::RabbitOptions| {
+        options.queue_prefix(prefix.clone().try_into().unwrap()).connect().await.unwrap()
+    };
+    let url = amqp_url().await;
+    let worker = DelayQueue::new(backend(options(url.clone())).await);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Received<u64>| {
+        told.send(Instant::now()).unwrap();
+        async {}
+    };
+    worker.worker(QUEUE).unwrap().handle(handler).start().unwrap();
+    let delay = Duration::from_millis(700);
+    for fast in [true, false] {
+        let sender = DelayQueue::new(backend(options(url.clone()).clock(Wrong { fast })).await);
+        let sent = Instant::now();
+        send(&sender, u64::from(fast), delay).await;
+        let came = timeout(PATIENCE, hears.recv()).await.expect("within two minutes, not after an hour").unwrap();
+        assert!(came - sent >= delay, "early: {:?}", came - sent);
+    }
+    worker.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_strangers_publish_becomes_a_dead_letter() {
+    let (url, prefix) = (amqp_url().await, unique("strangers"));
+    let queue = connect_as(url.clone(), &prefix).await;
+    let seen = Seen::default();
+    queue.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
+    let first = send(&queue, 1, Duration::ZERO).await;
+    let raw = stranger(&url).await;
+    let ready = format!("nebula-delay.1.ready.1.{prefix}.{QUEUE}");
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let published = raw.basic_publish("".into(), ready.into(), options, b"junk", BasicProperties::default()).await;
+    published.unwrap().await.unwrap();
+    let second = send(&queue, 2, Duration::ZERO).await;
+    eventually(PATIENCE, async || queue.stats(QUEUE).await.unwrap().dead == 1).await;
+    let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+    assert_eq!((&dead[0].reason, &dead[0].message.body[..]), (&DeadReason::Undecodable, &b"junk"[..]));
+    assert_eq!(queue.purge(QUEUE, None).await.unwrap(), 1);
+    seen.all(&queue, &[first, second]).await;
+    queue.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn bad_options_are_refused() {
+    let refused = async |options: nebula_delay_queue::RabbitOptions| {
+        let error = options.connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error:?}");
+        error.to_string()
+    };
+    let url = amqp_url().await;
+    let good = || RabbitDelayQueue::options(url.clone());
+    refused(RabbitDelayQueue::options("http://nowhere")).await;
+    refused(good().prefix("a b")).await;
+    refused(good().prefix("x".repeat(31))).await;
+    refused(good().dead_letter_exchange("")).await;
+    refused(good().lane(Duration::ZERO)).await;
+    refused(good().lane(Duration::from_secs(60 * 24 * 3600))).await;
+    refused((1..=17).fold(good(), |options, lane| options.lane(Duration::from_secs(lane)))).await;
+    let text = refused(good().credentials(Some("nobody".into()), Some("hidden".into()))).await;
+    assert!(!text.contains("hidden"), "{text}");
+    let nobody = RabbitDelayQueue::options("amqp://127.0.0.1:1/%2f").connect().await.unwrap_err();
+    assert!(nobody.is_retryable(), "{nobody:?}");
+}
