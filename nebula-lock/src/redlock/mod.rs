@@ -73,12 +73,16 @@ const NODE_TIMEOUT: Duration = Duration::from_millis(200);
 ///
 /// - [`Mode::Fair`] is refused with [`ErrorKind::Unsupported`]: every node would have an order of arrival of its own.
 ///   Exclusive, read and write claims work, and with them reentrant, multi-key and segmented locks.
-/// - A node that **restarts empty** has forgotten its holds and can grant them to others. As long as fewer nodes than a
-///   majority do so within one lease, and a renewal has repaired them before the next ones do, nothing happens. To be sure
-///   in every case, keep a restarted node out until the longest lease has passed (start it with a delay), or let it sync
-///   every write (`appendonly yes`, `appendfsync always`).
-/// - Tokens survive the loss of the data of fewer nodes than a majority; beyond that, as far as the nodes' clocks do not go
-///   back.
+/// - A node that **restarts empty** has forgotten its holds and can grant them to others. A lock that all nodes have granted
+///   bears as many such restarts as nodes may be missing (two of five); one that a bare majority has granted, because the
+///   others were down, bears none until a renewal has repaired it. To be sure in every case, keep a restarted node out until
+///   the longest lease has passed (start it with a delay), or let it sync every write (`appendonly yes`,
+///   `appendfsync always`).
+/// - **Tokens** are as safe as that: a later majority knows the newest one from a node that kept its data. If all such nodes
+///   have forgotten it, tokens still increase as far as the clocks of the nodes agree, since a new one is at least the
+///   microseconds of the clock of the node that was asked first.
+/// - Nodes whose **clocks run at different speeds** by more than 1 % can let a lock go before its holder thinks so. The fence
+///   is for that, and for holders that are suspended.
 #[derive(Clone)]
 pub struct Redlock {
     nodes: Arc<[Arc<Node>]>,
