@@ -8,19 +8,25 @@ use std::io::Write;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{Holder, LockKey, LockManager, RedisLock};
 
+type Failure = Box<dyn Error + Send + Sync>;
+
 const USAGE: &str = "usage: lockctl URL list [PREFIX] | URL inspect KEY | URL release KEY";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut out = std::io::stdout().lock();
+    run(&arguments, &mut std::io::stdout()).await
+}
+
+/// What the program does; it writes to `out`.
+pub(crate) async fn run(arguments: &[&str], out: &mut (impl Write + Send)) -> Result<(), Failure> {
     match *arguments {
-        [url, "list"] => list(&connect(url).await?, "", &mut out).await,
-        [url, "list", prefix] => list(&connect(url).await?, prefix, &mut out).await,
+        [url, "list"] => list(&connect(url).await?, "", out).await,
+        [url, "list", prefix] => list(&connect(url).await?, prefix, out).await,
         [url, "inspect", key] => {
             let holder = LockManager::new(connect(url).await?).inspect(key).await?;
-            show(&mut out, &LockKey::new(key)?, holder.as_ref())
+            show(out, &LockKey::new(key)?, holder.as_ref())
         }
         [url, "release", key] => {
             let holder = LockManager::new(connect(url).await?).force_release(key).await?;
@@ -31,11 +37,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-async fn connect(url: &str) -> Result<RedisLock<Connection>, Box<dyn Error>> {
+async fn connect(url: &str) -> Result<RedisLock<Connection>, Failure> {
     Ok(RedisLock::new(RedisConfig::new(url).connect().await?))
 }
 
-async fn list(lock: &RedisLock<Connection>, prefix: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+async fn list(lock: &RedisLock<Connection>, prefix: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {
     let locks = LockManager::new(lock.clone());
     for key in lock.held(prefix).await? {
         // What has been released meanwhile is not shown.
@@ -46,7 +52,7 @@ async fn list(lock: &RedisLock<Connection>, prefix: &str, out: &mut impl Write) 
     Ok(())
 }
 
-fn show(out: &mut impl Write, key: &LockKey, holder: Option<&Holder>) -> Result<(), Box<dyn Error>> {
+fn show(out: &mut (impl Write + Send), key: &LockKey, holder: Option<&Holder>) -> Result<(), Failure> {
     let Some(holder) = holder else { return Ok(writeln!(out, "{key} is free")?) };
     let readers = if holder.is_shared() { format!(" readers={}", holder.other_readers() + 1) } else { String::new() };
     let (owner, fence, ttl) = (holder.owner(), holder.fence(), holder.remaining());

@@ -9,6 +9,7 @@ mod candidate;
 mod cleanup;
 mod config;
 mod core;
+mod decorators;
 mod duration;
 mod entropy;
 mod error;
@@ -51,6 +52,7 @@ pub use nebula_macros::distributed_lock;
 
 pub use crate::acquire::{Acquire, TryAcquire};
 pub use crate::config::{LockConfig, Provider};
+pub use crate::decorators::{Observed, Prefixed};
 pub use crate::error::{Error, ErrorKind, LockError, Result};
 pub use crate::fence::Fence;
 pub use crate::fence_guard::{FenceGuard, StaleFence};

@@ -56,3 +56,21 @@ pub(crate) fn released(outcome: Release, held: Duration) {
 pub(crate) fn node_failed(number: usize) {
     counter!("nebula_lock_node_failures_total", "node" => number.to_string()).increment(1);
 }
+
+/// What a backend answered to a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Done,
+    Refused,
+    Failed,
+}
+
+pub(crate) fn command(backend: &'static str, command: &'static str, answer: Answer, took: Duration) {
+    let outcome = match answer {
+        Answer::Done => "done",
+        Answer::Refused => "refused",
+        Answer::Failed => "failed",
+    };
+    histogram!("nebula_lock_command_seconds", "backend" => backend, "command" => command, "outcome" => outcome)
+        .record(took.as_secs_f64());
+}

@@ -1,20 +1,20 @@
 //! The example `lockctl`, as an operator uses it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::process::Command;
+#[path = "../examples/lockctl.rs"]
+#[allow(dead_code, reason = "its `main` is for the command line")]
+mod lockctl;
 
 use nebula_lock::{LockConfig, LossReason};
 use nebula_test_support::{redis_url, unique};
 
-/// `cargo test` builds the examples beside the tests.
-fn lockctl(arguments: &[&str]) -> (bool, String) {
-    let mut program = std::env::current_exe().unwrap();
-    program.pop();
-    program.pop();
-    let program = program.join("examples").join(format!("lockctl{}", std::env::consts::EXE_SUFFIX));
-    let output = Command::new(&program).args(arguments).output().expect("run `cargo test` without `--test` once");
-    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    (output.status.success(), text)
+/// Whether it succeeded, and what it wrote.
+async fn lockctl(arguments: &[&str]) -> (bool, String) {
+    let mut out = Vec::new();
+    match lockctl::run(arguments, &mut out).await {
+        Ok(()) => (true, String::from_utf8(out).unwrap()),
+        Err(error) => (false, error.to_string()),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,19 +25,19 @@ async fn lists_inspects_and_releases() {
     let guard = locks.lock(&one).await.unwrap();
     let _reader = locks.read(&two).await.unwrap();
 
-    let (ok, text) = lockctl(&[&url, "list", &prefix]);
+    let (ok, text) = lockctl(&[&url, "list", &prefix]).await;
     assert!(ok, "{text}");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     assert!(lines[0].starts_with(&format!("{one} owner=")) && lines[0].contains(&format!("fence={}", guard.fence())));
     assert!(lines[1].contains("readers=1"), "{text}");
 
-    assert!(lockctl(&[&url, "inspect", &one]).1.contains("waiting=0"));
-    assert_eq!(lockctl(&[&url, "release", &one]), (true, format!("{one} released by force\n")));
-    assert_eq!(lockctl(&[&url, "release", &one]), (true, format!("{one} was free\n")));
-    assert_eq!(lockctl(&[&url, "inspect", &one]), (true, format!("{one} is free\n")));
+    assert!(lockctl(&[&url, "inspect", &one]).await.1.contains("waiting=0"));
+    assert_eq!(lockctl(&[&url, "release", &one]).await, (true, format!("{one} released by force\n")));
+    assert_eq!(lockctl(&[&url, "release", &one]).await, (true, format!("{one} was free\n")));
+    assert_eq!(lockctl(&[&url, "inspect", &one]).await, (true, format!("{one} is free\n")));
     assert!(matches!(guard.lost().await.reason(), LossReason::Gone | LossReason::Expired));
 
-    let (ok, text) = lockctl(&["help"]);
+    let (ok, text) = lockctl(&["help"]).await;
     assert!(!ok && text.contains("usage"), "{text}");
 }

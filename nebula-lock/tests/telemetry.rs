@@ -1,14 +1,19 @@
 //! The metrics of the documented table are recorded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use nebula_lock::{LockManager, MemoryLock};
+use nebula_lock::{
+    Claim, DistributedLock, ErrorKind, LockKey, LockManager, MemoryLock, Mode as Kind, Observed, Owner, Redlock,
+};
 use parking_lot::Mutex;
+use support::{Faulty, Mood};
 
 #[derive(Clone, Debug, Default)]
 struct Seen(Arc<Mutex<Vec<String>>>);
@@ -58,24 +63,30 @@ impl Recorder for Seen {
     }
 }
 
-#[test]
-fn every_event_is_counted_once() {
+/// What `work` records, in alphabetical order.
+fn recorded(work: impl Future<Output = ()>) -> Vec<String> {
     let seen = Seen::default();
     metrics::with_local_recorder(&seen, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let locks = LockManager::new(MemoryLock::new());
-            let guard = locks.lock("key").await.unwrap();
-            assert!(locks.try_lock("key").await.unwrap().is_none());
-            assert!(locks.lock("key").wait(Duration::from_secs(1)).await.is_err());
-            assert!(locks.lock("").await.is_err());
-            guard.release().await;
-            let guard = locks.lock("key").lease(Duration::from_secs(1)).await.unwrap();
-            guard.lost().await;
-        });
+        runtime.block_on(work);
     });
     let mut lines = seen.0.lock().clone();
     lines.sort();
+    lines
+}
+
+#[test]
+fn every_event_is_counted_once() {
+    let lines = recorded(async {
+        let locks = LockManager::new(MemoryLock::new());
+        let guard = locks.lock("key").await.unwrap();
+        assert!(locks.try_lock("key").await.unwrap().is_none());
+        assert!(locks.lock("key").wait(Duration::from_secs(1)).await.is_err());
+        assert!(locks.lock("").await.is_err());
+        guard.release().await;
+        let guard = locks.lock("key").lease(Duration::from_secs(1)).await.unwrap();
+        guard.lost().await;
+    });
     assert_eq!(
         lines,
         [
@@ -90,6 +101,63 @@ fn every_event_is_counted_once() {
             "nebula_lock_releases_total outcome=released",
             "nebula_lock_wait_seconds",
             "nebula_lock_wait_seconds",
+        ]
+    );
+}
+
+#[test]
+fn renewals_that_fail_and_nodes_that_do_not_answer_are_counted() {
+    let lines = recorded(async {
+        let backend = Faulty::default();
+        let guard = LockManager::new(backend.clone()).lock("key").await.unwrap();
+        backend.becomes(Mood::Refuses(ErrorKind::Unavailable));
+        tokio::time::sleep(Duration::from_millis(10_010)).await;
+        backend.becomes(Mood::Fine);
+        guard.release().await;
+    });
+    assert!(lines.contains(&"nebula_lock_renewal_failures_total".to_owned()), "{lines:?}");
+    let lines = recorded(async {
+        let nodes: Vec<Faulty> = (0..3).map(|_| Faulty::default()).collect();
+        nodes[1].becomes(Mood::Refuses(ErrorKind::Unavailable));
+        Redlock::new(nodes).unwrap().ping().await.unwrap();
+    });
+    assert_eq!(lines, ["nebula_lock_node_failures_total node=1"]);
+}
+
+#[test]
+fn commands_of_an_observed_backend_are_measured() {
+    let lines = recorded(async {
+        let backend = Faulty::default();
+        let lock = Observed::new(backend.clone(), "mine");
+        let key = LockKey::new("key").unwrap();
+        let (one, two) = (Claim::new(key.clone(), Owner::random()), Claim::new(key.clone(), Owner::random()));
+        let lease = Duration::from_secs(1);
+        lock.try_acquire(&one, lease).await.unwrap();
+        lock.try_acquire(&two.clone().with_mode(Kind::Write), lease).await.unwrap();
+        lock.renew(&one, lease).await.unwrap();
+        lock.renew(&two, lease).await.unwrap();
+        lock.release(&one).await.unwrap();
+        lock.release(&two).await.unwrap();
+        drop(lock.watch(&one).await.unwrap());
+        lock.inspect(&key).await.unwrap();
+        backend.becomes(Mood::Refuses(ErrorKind::Unavailable));
+        lock.ping().await.unwrap_err();
+    });
+    let line = |command: &str, outcome: &str| {
+        format!("nebula_lock_command_seconds backend=mine command={command} outcome={outcome}")
+    };
+    assert_eq!(
+        lines,
+        [
+            line("inspect", "done"),
+            line("ping", "failed"),
+            line("release", "done"),
+            line("release", "refused"),
+            line("renew", "done"),
+            line("renew", "refused"),
+            line("try_acquire", "done"),
+            line("try_acquire", "refused"),
+            line("watch", "done"),
         ]
     );
 }

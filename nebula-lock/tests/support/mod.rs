@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nebula_lock::{Attempt, Claim, DistributedLock, Error, ErrorKind, Holder, LockKey, MemoryLock, Result, Watch};
+use nebula_lock::{
+    Attempt, Claim, DistributedLock, Error, ErrorKind, Fence, Holder, LockKey, MemoryLock, QuorumNode, Result, Watch,
+};
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
@@ -98,5 +100,12 @@ impl DistributedLock for Faulty {
 
     async fn ping(&self) -> Result<()> {
         self.act("ping", self.inner.ping()).await
+    }
+}
+
+#[async_trait]
+impl QuorumNode for Faulty {
+    async fn settle(&self, claim: &Claim, fence: Fence) -> Result<bool> {
+        self.act("settle", self.inner.settle(claim, fence)).await
     }
 }
