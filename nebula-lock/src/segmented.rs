@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{LockGuard, Release};
+use crate::hash::fnv1a;
 use crate::key::{IntoLockKey, LockKey};
 use crate::manager::LockManager;
 use crate::multi::AcquireAll;
@@ -94,8 +95,43 @@ impl SegmentedLock {
     ///
     /// Cancel safe, as [`LockManager::lock`].
     pub async fn lock(&self) -> Result<SegmentGuard> {
+        self.lock_from(self.first()).await
+    }
+
+    /// As [`lock`](Self::lock), beginning with [the segment of `name`](Self::segment_of), whatever the allocation.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Self::lock).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`LockManager::lock`].
+    pub async fn lock_for(&self, name: impl AsRef<str> + Send) -> Result<SegmentGuard> {
+        self.lock_from(self.segment_of(name)).await
+    }
+
+    /// The segment at which `name` begins, a user's id for instance: the same one in every process.
+    ///
+    /// ```
+    /// # use nebula_lock::{LockManager, MemoryLock, SegmentedLock};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let locks = LockManager::new(MemoryLock::new());
+    /// let stock = SegmentedLock::new(locks, "stock:42", 20)?;
+    /// let segment = stock.lock_for("user:4711").await?;
+    /// assert_eq!(segment.index(), stock.segment_of("user:4711"));
+    /// # segment.release().await;
+    /// # Ok::<_, nebula_lock::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn segment_of(&self, name: impl AsRef<str>) -> usize {
+        let segments = self.segments.len() as u64;
+        usize::try_from(fnv1a(name.as_ref().as_bytes()) % segments).unwrap_or_default()
+    }
+
+    async fn lock_from(&self, first: usize) -> Result<SegmentGuard> {
         let start = Instant::now();
-        let first = self.first();
         if let Some(guard) = self.try_from(first).await? {
             return Ok(guard);
         }

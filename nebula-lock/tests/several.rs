@@ -128,3 +128,21 @@ async fn segments_are_allocated_as_told() {
     let turns = take(Allocation::RoundRobin).await;
     assert!(turns.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 4), "{turns:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_has_its_own_segment_and_others_to_fall_back_on() {
+    let locks = LockManager::new(MemoryLock::new()).with_wait(SECOND);
+    let stock = SegmentedLock::new(locks.clone(), "stock", 20).unwrap();
+    let elsewhere = SegmentedLock::new(locks, "stock", 20).unwrap();
+    let mut used = BTreeSet::new();
+    for user in 0..200 {
+        let user = format!("user:{user}");
+        let guard = stock.lock_for(&user).await.unwrap();
+        assert_eq!((guard.index(), guard.index()), (stock.segment_of(&user), elsewhere.segment_of(&user)));
+        let other = elsewhere.lock_for(&user).await.unwrap();
+        assert_ne!(other.index(), guard.index(), "its own is taken");
+        used.insert(guard.index());
+        assert_eq!((guard.release().await, other.release().await), (Release::Released, Release::Released));
+    }
+    assert_eq!(used.len(), 20, "names spread over all segments");
+}

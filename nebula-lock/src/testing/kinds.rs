@@ -137,6 +137,7 @@ pub async fn readers_share<F: Fixture>() -> Result<()> {
     let second = acquire(&lock, &brief, F::SHORT).await?;
     assert!(first.is_some() && second > first, "each has a fence of its own");
     assert_eq!(acquire(&lock, &long, LONG).await?, first, "which it keeps");
+    assert!(lock.renew(&long, LONG).await?, "which keeps nobody else alive");
     eventually("the brief lease ends", async || {
         let seen = lock.inspect(long.key()).await.ok()??;
         (seen.other_readers() == 0).then_some(())
