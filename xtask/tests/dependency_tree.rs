@@ -39,7 +39,7 @@ fn the_check_can_fail() {
 
 #[test]
 fn the_embedded_backends_know_no_server() {
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth"] {
+    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache"] {
         assert_free_of(package, &[], SERVERS_AND_FRAMEWORKS);
         assert_free_of(package, &["--no-default-features"], SERVERS_AND_FRAMEWORKS);
     }
@@ -58,6 +58,7 @@ fn a_backend_brings_only_its_own_driver() {
     assert_free_of("nebula-delay-queue", &["--features", "redis"], &["sqlx", "axum", "rustls"]);
     assert_free_of("nebula-delay-queue", &["--features", "sqlite"], &["redis", "nebula-redis", "axum", "rustls"]);
     assert_free_of("nebula-auth", &["--features", "axum"], &["redis", "sqlx"]);
+    assert_free_of("nebula-cache", &["--features", "redis"], &["sqlx", "axum", "rustls", "zstd"]);
     assert_free_of("nebula-auth", &["--features", "sqlite"], &["redis", "axum"]);
 }
 
@@ -69,7 +70,8 @@ fn encryption_of_connections_is_asked_for() {
 #[test]
 fn the_libraries_are_independent() {
     let shared = ["nebula-macros", "nebula-redis"];
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-redis", "nebula-macros"] {
+    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-redis", "nebula-macros"]
+    {
         let tree = tree(package, &["--all-features"]);
         let kit: Vec<&String> =
             tree.iter().filter(|name| name.starts_with("nebula-") && !shared.contains(&name.as_str())).collect();
@@ -79,7 +81,7 @@ fn the_libraries_are_independent() {
 
 #[test]
 fn there_is_one_crypto_provider() {
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-redis", "ticketing"] {
+    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-redis", "ticketing"] {
         assert_free_of(package, &["--all-features"], &["ring", "openssl-sys", "native-tls", "rsa"]);
     }
 }

@@ -1,0 +1,222 @@
+//! Many keys at once: one look at the local level, one question to the shared one, one load for the rest.
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, timeout_at};
+
+use crate::cache::Cache;
+use crate::entry::{Cached, Loaded};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inner::{Fence, Inner, Look, Place};
+use crate::key::{CacheKey, checked};
+use crate::shared::{Age, Found, LEASE};
+use crate::stats::Event;
+use crate::store::{Lease, Loader, StoreKey};
+use crate::telemetry;
+
+type LoadMany<K, V> = BoxFuture<'static, Result<HashMap<K, Loaded<V>>>>;
+
+/// A key that the local level does not know.
+struct Missing<K, V> {
+    place: Place<K>,
+    fence: Fence,
+    fallback: Option<Cached<V>>,
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
+    /// What is cached under each of the keys, in their order; the shared level is asked once for all.
+    ///
+    /// # Errors
+    /// When the shared level had to be asked and cannot say.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: it changes nothing.
+    pub async fn get_many(&self, keys: &[K]) -> Result<Vec<Option<Cached<V>>>> {
+        let inner = &*self.inner;
+        let (mut found, missing) = inner.at_hand(keys)?;
+        let rest = inner.read_many(missing, &mut found).await?;
+        inner.stats.add(Event::Miss, rest.len() as u64);
+        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
+    }
+
+    /// What is cached under each of the keys, in their order; what is missing is loaded with one call of `load` for all
+    /// and cached. What `load` does not return is cached as absent.
+    ///
+    /// Unlike [`get_or_load`](Self::get_or_load) it does not wait for loads of others, nor they for it: two calls at the
+    /// same time may load the same keys. No eviction is lost for that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Loader`] with the loader's error as source, [`ErrorKind::LoadTimeout`], [`ErrorKind::Overloaded`],
+    /// unless there are stale values for all that is missing (see
+    /// [`with_fail_safe`](crate::CacheBuilder::with_fail_safe)).
+    ///
+    /// # Cancel safety
+    /// Once polled a load goes on without the caller, and its values are cached.
+    pub async fn get_many_or_load<L, E, F>(
+        &self,
+        keys: &[K],
+        load: impl FnOnce(Vec<K>) -> F,
+    ) -> Result<Vec<Option<Cached<V>>>>
+    where
+        L: Into<Loaded<V>>,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
+    {
+        let inner = &self.inner;
+        let (mut found, missing) = inner.at_hand(keys)?;
+        let mut shared = inner.is_shared();
+        let rest = match inner.read_many(missing, &mut found).await {
+            Ok(rest) => rest,
+            Err(_) => {
+                shared = false;
+                inner.at_hand(keys)?.1
+            }
+        };
+        if !rest.is_empty() {
+            inner.stats.add(Event::Miss, rest.len() as u64);
+            let load = load(rest.iter().map(|missing| missing.place.key.clone()).collect());
+            let load = load.map(|result| match result {
+                Ok(loaded) => Ok(loaded.into_iter().map(|(key, loaded)| (key, loaded.into())).collect()),
+                Err(error) => Err(Error::new(ErrorKind::Loader, "no values").with_source(error)),
+            });
+            let work = Arc::clone(inner).load_many(rest, load.boxed(), shared);
+            let loaded = inner.core.tasks.spawn(work).await;
+            found.extend(loaded.map_err(|_| Error::new(ErrorKind::Loader, "it panicked, or the runtime ended"))??);
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
+    }
+}
+
+type AtHand<K, V> = HashMap<K, Option<Cached<V>>>;
+
+type Looked<K, V> = (AtHand<K, V>, Vec<Missing<K, V>>);
+
+impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
+    /// What the local level knows, and what it does not.
+    fn at_hand(&self, keys: &[K]) -> Result<Looked<K, V>> {
+        self.core.running()?;
+        let (mut found, mut missing, mut seen) = (HashMap::new(), Vec::new(), HashSet::new());
+        for key in keys.iter().filter(|key| seen.insert(*key)) {
+            let bytes = checked(key)?;
+            match self.look(key) {
+                Look::Answer { stored, stale, .. } => {
+                    found.insert(key.clone(), self.serve(stored.cached(stale), Event::LocalHit));
+                }
+                Look::Nothing(fallback) => {
+                    let place = self.place(key, &bytes);
+                    let fence = self.fence(place.hash);
+                    missing.push(Missing { place, fence, fallback });
+                }
+            }
+        }
+        Ok((found, missing))
+    }
+
+    /// Takes what the shared level knows out of `missing`.
+    async fn read_many(&self, missing: Vec<Missing<K, V>>, found: &mut AtHand<K, V>) -> Result<Vec<Missing<K, V>>> {
+        let Some(store) = self.core.store.as_ref().filter(|_| self.is_shared()) else { return Ok(missing) };
+        let (mut rest, missing): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|it| self.is_unsettled(it.place.hash));
+        if missing.is_empty() {
+            return Ok(rest);
+        }
+        let ids: Vec<StoreKey> = missing.iter().map(|it| it.place.id.clone()).collect();
+        let values = self.ask(store.get_many(&ids)).await?;
+        for (mut missing, bytes) in missing.into_iter().zip(values) {
+            let opened = match bytes {
+                Some(bytes) => self.open(bytes, missing.fence).await?,
+                None => None,
+            };
+            match opened {
+                Some(Found { stored, age: Age::LastResort }) => missing.fallback = stored.cached(true),
+                Some(Found { stored, age }) => {
+                    if age != Age::Stale {
+                        self.keep(&missing.place.key, &stored);
+                    }
+                    let cached = self.serve(stored.cached(age == Age::Stale), Event::SharedHit);
+                    found.insert(missing.place.key, cached);
+                    continue;
+                }
+                None => {}
+            }
+            rest.push(missing);
+        }
+        Ok(rest)
+    }
+
+    async fn load_many(
+        self: Arc<Self>,
+        missing: Vec<Missing<K, V>>,
+        load: LoadMany<K, V>,
+        shared: bool,
+    ) -> Result<AtHand<K, V>> {
+        // Keys that somebody else loads as well are loaded for this caller alone.
+        let loader = Loader::random();
+        let leased = if shared { self.lease(&missing, loader).await } else { Vec::new() };
+        let result = tokio::select! {
+            biased;
+            result = self.run_many(load) => result,
+            never = self.renew(&leased, loader) => match never {},
+        };
+        let leased: HashSet<StoreKey> = leased.into_iter().collect();
+        match result {
+            Ok(mut loaded) => {
+                let stored = missing.into_iter().map(|missing| {
+                    let loaded = loaded.remove(&missing.place.key).unwrap_or_else(Loaded::absent);
+                    let loader = leased.contains(&missing.place.id).then_some(loader);
+                    let this = &self;
+                    async move {
+                        let (cached, lease_ended) = this.store(&missing.place, missing.fence, loaded, loader).await;
+                        if loader.is_some() && !lease_ended {
+                            this.give_up(&missing.place.id, loader, Duration::ZERO).await;
+                        }
+                        (missing.place.key, cached)
+                    }
+                });
+                Ok(join_all(stored).await.into_iter().collect())
+            }
+            Err(error) => {
+                join_all(leased.iter().map(|key| self.give_up(key, Some(loader), Duration::ZERO))).await;
+                if missing.iter().any(|it| it.fallback.is_none()) {
+                    return Err(error);
+                }
+                self.stats.add(Event::Stale, missing.len() as u64);
+                Ok(missing.into_iter().map(|it| (it.place.key, it.fallback)).collect())
+            }
+        }
+    }
+
+    /// The keys whose lease was granted.
+    async fn lease(&self, missing: &[Missing<K, V>], loader: Loader) -> Vec<StoreKey> {
+        let Some(store) = &self.core.store else { return Vec::new() };
+        let begun = missing.iter().filter(|it| !self.is_unsettled(it.place.hash)).map(async |missing| {
+            let begun = self.ask(store.begin(&missing.place.id, loader, LEASE)).await.ok()?;
+            (begun.lease == Lease::Granted).then(|| missing.place.id.clone())
+        });
+        join_all(begun).await.into_iter().flatten().collect()
+    }
+
+    async fn run_many(&self, load: LoadMany<K, V>) -> Result<HashMap<K, Loaded<V>>> {
+        let deadline = Instant::now() + self.policy.load_timeout;
+        let Ok(Ok(_permit)) = timeout_at(deadline, self.permits.acquire()).await else {
+            self.stats.count(Event::Overloaded);
+            return Err(Error::new(ErrorKind::Overloaded, "no place became free in time"));
+        };
+        let began = Instant::now();
+        let result = timeout_at(deadline, load).await;
+        self.stats.loaded_in(began.elapsed());
+        telemetry::loaded(&self.name, began.elapsed());
+        let (event, result) = match result {
+            Ok(Ok(loaded)) => (Event::Load, Ok(loaded)),
+            Ok(Err(error)) => (Event::LoadFailed, Err(error)),
+            Err(_) => (Event::LoadTimedOut, Err(Error::new(ErrorKind::LoadTimeout, "the loader was given up"))),
+        };
+        self.stats.count(event);
+        result
+    }
+}

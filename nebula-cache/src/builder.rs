@@ -1,0 +1,198 @@
+//! What can be decided for one cache.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::codec::Codec;
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::CacheKey;
+use crate::local::Weigh;
+use crate::policy::Policy;
+
+/// Sets up a [`Cache`]; from [`CacheManager::cache`](crate::CacheManager::cache). The defaults stand at each option, and
+/// configuration may have changed them.
+///
+/// ```
+/// use std::time::Duration;
+/// use nebula_cache::CacheManager;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let trains = CacheManager::local()
+///     .cache::<String, Vec<String>>("trains")
+///     .with_ttl(Duration::from_secs(3600))
+///     .with_fail_safe(Duration::from_secs(600))
+///     .build()?;
+/// # Ok::<_, nebula_cache::Error>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "call `build`"]
+pub struct CacheBuilder<K, V> {
+    pub(crate) core: Arc<Core>,
+    pub(crate) name: Arc<str>,
+    pub(crate) policy: Policy,
+    pub(crate) codec: Option<Arc<dyn Codec<V>>>,
+    pub(crate) weigh: Option<Weigh<K, V>>,
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
+    pub(crate) fn new(core: &Arc<Core>, name: Arc<str>) -> Self {
+        let policy = core.policy_of(&name);
+        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None }
+    }
+
+    /// How values become bytes for the shared level (default: [`Postcard`](crate::Postcard)).
+    pub fn with_codec(mut self, codec: impl Codec<V>) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
+    /// The version of the value's type: what was stored with another one counts as missing. Raise it when the type
+    /// changes (default 0).
+    pub const fn with_schema(mut self, schema: u32) -> Self {
+        self.policy.schema = schema;
+        self
+    }
+
+    /// How long values are fresh (default 5 min).
+    pub const fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.policy.ttl = ttl;
+        self
+    }
+
+    /// Which part of the time to live is left out at random, so that values stored together do not end together
+    /// (default 0.1).
+    pub const fn with_jitter(mut self, part: f64) -> Self {
+        self.policy.jitter = part;
+        self
+    }
+
+    /// How long it is remembered that there is no value (default 30 s); zero: not at all.
+    pub const fn with_null_ttl(mut self, ttl: Duration) -> Self {
+        self.policy.null_ttl = ttl;
+        self
+    }
+
+    /// Forgets values that were not read for so long (default: never).
+    pub const fn with_idle_ttl(mut self, ttl: Duration) -> Self {
+        self.policy.idle = Some(ttl);
+        self
+    }
+
+    /// How long a value may stay in the local level before the shared one is asked again (default 5 min).
+    pub const fn with_local_ttl(mut self, ttl: Duration) -> Self {
+        self.policy.local_ttl = ttl;
+        self
+    }
+
+    /// How many values the local level holds (default 10,000); none: there is no local level.
+    pub const fn with_local_capacity(mut self, entries: u64) -> Self {
+        self.policy.local_capacity = entries;
+        self
+    }
+
+    /// Bounds the local level by weight instead of number: bytes, say.
+    pub fn with_local_weight(
+        mut self,
+        capacity: u64,
+        weigh: impl Fn(&K, Option<&V>) -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.policy.local_capacity = capacity;
+        self.weigh = Some(Arc::new(weigh));
+        self
+    }
+
+    /// For how long after its time to live a value is served while it is being refreshed (default: not).
+    pub const fn with_stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.policy.stale_while_revalidate = time;
+        self
+    }
+
+    /// For how long after its time to live a value is served when loading fails (default: not).
+    pub const fn with_fail_safe(mut self, time: Duration) -> Self {
+        self.policy.fail_safe = time;
+        self
+    }
+
+    /// Refreshes a value in the background when it is read after this part of its time to live (default: not).
+    pub const fn with_refresh_ahead(mut self, part: f64) -> Self {
+        self.policy.refresh_ahead = Some(part);
+        self
+    }
+
+    /// After so long callers get a stale value, if there is one, while loading goes on (default: never).
+    pub const fn with_soft_timeout(mut self, time: Duration) -> Self {
+        self.policy.soft_timeout = Some(time);
+        self
+    }
+
+    /// After so long a load is given up (default 10 s, at most 4 min).
+    pub const fn with_load_timeout(mut self, time: Duration) -> Self {
+        self.policy.load_timeout = time;
+        self
+    }
+
+    /// How long a key is left alone after loading it failed; doubles from `min` to `max` with each failure in a row
+    /// (default 100 ms to 5 s).
+    pub const fn with_back_off(mut self, min: Duration, max: Duration) -> Self {
+        self.policy.back_off = (min, max);
+        self
+    }
+
+    /// How many loads may be under way at once in this process (default 256).
+    pub const fn with_max_loads(mut self, loads: usize) -> Self {
+        self.policy.max_loads = loads;
+        self
+    }
+
+    /// How long the shared level may take for an answer (default 500 ms).
+    pub const fn with_shared_timeout(mut self, time: Duration) -> Self {
+        self.policy.shared_timeout = time;
+        self
+    }
+
+    /// From which size in bytes values are compressed in the shared level (default 4 KiB; needs the feature `zstd`).
+    pub const fn with_compress_above(mut self, bytes: usize) -> Self {
+        self.policy.compress_above = bytes;
+        self
+    }
+
+    /// From which encoded size in bytes a value is worth a warning, and from which it is refused by the shared level
+    /// (default 64 KiB and 1 MiB).
+    pub const fn with_size_limits(mut self, warn: usize, max: usize) -> Self {
+        self.policy.warn_above = warn;
+        self.policy.max_value = max;
+        self
+    }
+
+    /// From when a load counts as slow and is worth a warning (default 1 s).
+    pub const fn with_slow_load(mut self, time: Duration) -> Self {
+        self.policy.slow_load = time;
+        self
+    }
+
+    /// The cache.
+    ///
+    /// # Errors
+    /// [`ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for values that cannot work, or if the manager has a cache of
+    /// this name.
+    pub fn build(self) -> Result<Cache<K, V>> {
+        self.policy.check()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+        if self.name.is_empty() || self.name.len() > 200 || !self.name.bytes().all(plain) {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                format!("a cache's name has 1 to 200 letters, digits, `-`, `_`, `.` or `/`: {:?}", self.name),
+            ));
+        }
+        Cache::new(self)
+    }
+}
+
+impl<K, V> fmt::Debug for CacheBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder").field("name", &self.name).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! From configuration to a manager.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::duration;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manager::{CacheManager, CacheManagerBuilder};
+use crate::policy::Policy;
+
+/// The section `nebula.cache` of an application's configuration. Unknown keys are refused; durations are text such as
+/// `"30s"` or integers in milliseconds.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `provider` | `redis` if `redis.enabled`, else `memory` | `memory`: in this process alone; `redis`: two levels |
+/// | `namespace` | `nebula:cache` | what the names of all keys in Redis begin with |
+/// | `staleness-bound` | 2 s | how long a node that is cut off may answer with what was evicted elsewhere |
+/// | `defaults` | | what holds for caches for which nothing else is said, see below |
+/// | `caches.<name>` | | the same for one cache |
+/// | `redis.enabled` | `false` | chooses `redis` if `provider` does not say |
+/// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
+/// | `redis.username`, `redis.password` | none | win over those in the URL |
+/// | `redis.response-timeout` | 2 s | how long to wait for a reply |
+///
+/// Under `defaults` and `caches.<name>`: `ttl`, `jitter`, `null-ttl`, `idle-ttl`, `local-ttl`, `local-capacity`,
+/// `stale-while-revalidate`, `fail-safe`, `refresh-ahead`, `soft-timeout`, `load-timeout`, `max-loads`,
+/// `shared-timeout`, `slow-load`, `compress-above`, `warn-above`, `max-value`. They mean what the options of
+/// [`CacheBuilder`](crate::CacheBuilder) mean; an option that the program sets wins.
+///
+/// ```
+/// use nebula_cache::CacheConfig;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let config: CacheConfig = serde_json::from_str(
+///     r#"{ "defaults": { "ttl": "10m" }, "caches": { "trains": { "ttl": "1h", "fail-safe": "1d" } } }"#,
+/// )?;
+/// let caches = config.connect().await?;
+/// let trains = caches.cache::<String, String>("trains").build()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CacheConfig {
+    provider: Option<Provider>,
+    namespace: Option<String>,
+    #[serde(deserialize_with = "duration::optional")]
+    staleness_bound: Option<Duration>,
+    defaults: PolicySection,
+    caches: BTreeMap<String, PolicySection>,
+    redis: RedisSection,
+}
+
+/// Where values are cached.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// In this process.
+    Memory,
+    /// In this process and on Redis (feature `redis`).
+    Redis,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct PolicySection {
+    #[serde(deserialize_with = "duration::optional")]
+    ttl: Option<Duration>,
+    jitter: Option<f64>,
+    #[serde(deserialize_with = "duration::optional")]
+    null_ttl: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    idle_ttl: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    local_ttl: Option<Duration>,
+    local_capacity: Option<u64>,
+    #[serde(deserialize_with = "duration::optional")]
+    stale_while_revalidate: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    fail_safe: Option<Duration>,
+    refresh_ahead: Option<f64>,
+    #[serde(deserialize_with = "duration::optional")]
+    soft_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    load_timeout: Option<Duration>,
+    max_loads: Option<usize>,
+    #[serde(deserialize_with = "duration::optional")]
+    shared_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    slow_load: Option<Duration>,
+    compress_above: Option<usize>,
+    warn_above: Option<usize>,
+    max_value: Option<usize>,
+}
+
+impl PolicySection {
+    fn over(&self, policy: &Policy) -> Policy {
+        Policy {
+            ttl: self.ttl.unwrap_or(policy.ttl),
+            jitter: self.jitter.unwrap_or(policy.jitter),
+            null_ttl: self.null_ttl.unwrap_or(policy.null_ttl),
+            idle: self.idle_ttl.or(policy.idle),
+            local_ttl: self.local_ttl.unwrap_or(policy.local_ttl),
+            local_capacity: self.local_capacity.unwrap_or(policy.local_capacity),
+            stale_while_revalidate: self.stale_while_revalidate.unwrap_or(policy.stale_while_revalidate),
+            fail_safe: self.fail_safe.unwrap_or(policy.fail_safe),
+            refresh_ahead: self.refresh_ahead.or(policy.refresh_ahead),
+            soft_timeout: self.soft_timeout.or(policy.soft_timeout),
+            load_timeout: self.load_timeout.unwrap_or(policy.load_timeout),
+            max_loads: self.max_loads.unwrap_or(policy.max_loads),
+            shared_timeout: self.shared_timeout.unwrap_or(policy.shared_timeout),
+            slow_load: self.slow_load.unwrap_or(policy.slow_load),
+            compress_above: self.compress_above.unwrap_or(policy.compress_above),
+            warn_above: self.warn_above.unwrap_or(policy.warn_above),
+            max_value: self.max_value.unwrap_or(policy.max_value),
+            ..policy.clone()
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct RedisSection {
+    enabled: Option<bool>,
+    url: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    #[serde(deserialize_with = "duration::optional")]
+    response_timeout: Option<Duration>,
+}
+
+impl CacheConfig {
+    /// Caches in this process, with the defaults.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { provider: Some(Provider::Memory), ..Self::default() }
+    }
+
+    /// Two levels with the Redis server at `url`, with the defaults.
+    #[must_use]
+    pub fn redis(url: impl Into<String>) -> Self {
+        let redis = RedisSection { url: Some(SecretString::from(url.into())), ..RedisSection::default() };
+        Self { provider: Some(Provider::Redis), redis, ..Self::default() }
+    }
+
+    /// Where values will be cached.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] if `provider` and `redis.enabled` contradict each other.
+    pub fn provider(&self) -> Result<Provider> {
+        match (self.provider, self.redis.enabled) {
+            (Some(Provider::Redis), Some(false)) => {
+                Err(Error::new(ErrorKind::ConfigInvalid, "`provider` is `redis`, but `redis.enabled` is `false`"))
+            }
+            (Some(provider), _) => Ok(provider),
+            (None, Some(true)) => Ok(Provider::Redis),
+            (None, _) => Ok(Provider::Memory),
+        }
+    }
+
+    /// Connects and returns the manager.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] for contradictions, values that cannot work and providers that are not compiled in;
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Auth`] if the server cannot be used.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: what was opened is closed.
+    pub async fn connect(&self) -> Result<CacheManager> {
+        let builder = self.builder()?;
+        match self.provider()? {
+            Provider::Memory => builder.start().await,
+            #[cfg(feature = "redis")]
+            Provider::Redis => builder.with_shared(self.backend().await?).start().await,
+            #[cfg(not(feature = "redis"))]
+            Provider::Redis => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "provider `redis` needs the feature `redis` of nebula-cache; compiled in: memory",
+            )),
+        }
+    }
+
+    /// A builder with these settings, for a shared level that the application brings. `provider`, `namespace` and the
+    /// connection settings are ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] for values that cannot work.
+    pub fn builder(&self) -> Result<CacheManagerBuilder> {
+        let defaults = self.defaults.over(&Policy::default());
+        let mut named = BTreeMap::new();
+        for (name, section) in &self.caches {
+            let policy = section.over(&defaults);
+            policy.check().map_err(|error| {
+                Error::new(ErrorKind::ConfigInvalid, format!("the cache {name:?} of `nebula.cache`")).with_source(error)
+            })?;
+            named.insert(name.clone(), policy);
+        }
+        let mut builder = CacheManager::builder().with_policies(defaults, named);
+        if let Some(bound) = self.staleness_bound {
+            builder = builder.with_staleness_bound(bound);
+        }
+        Ok(builder)
+    }
+
+    #[cfg(feature = "redis")]
+    async fn backend(&self) -> Result<crate::redis::RedisShared<nebula_redis::Connection>> {
+        use secrecy::ExposeSecret;
+
+        let section = &self.redis;
+        let mut redis = section
+            .url
+            .as_ref()
+            .map_or_else(nebula_redis::RedisConfig::default, |url| nebula_redis::RedisConfig::new(url.expose_secret()));
+        if let Some(username) = &section.username {
+            redis = redis.with_username(username);
+        }
+        if let Some(password) = &section.password {
+            redis = redis.with_password(password.clone());
+        }
+        if let Some(time) = section.response_timeout {
+            redis = redis.with_response_timeout(time);
+        }
+        let connection = redis.connect().await?;
+        let shared = crate::redis::RedisShared::new(connection, redis.subscriber()?);
+        // A server that wants a password says so at the first command only.
+        crate::store::SharedStore::ping(&shared).await?;
+        Ok(match &self.namespace {
+            Some(namespace) => shared.with_namespace(namespace.as_str()),
+            None => shared,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The task that follows the invalidations of all nodes.
+//!
+//! Messages arrive over the channel's link; that none is missing is found out by asking for the end of the log four times
+//! within the staleness bound. If the end cannot be seen for three quarters of the bound, nothing that is cached here can
+//! be trusted any more, and nothing is until it is seen again.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tracing::{debug, info, warn};
+
+use crate::channel::{CatchUp, Heard, InvalidationChannel, Listening, Published};
+use crate::core::Core;
+use crate::error::Result;
+use crate::telemetry;
+
+pub(crate) async fn run(core: Weak<Core>, channel: Arc<dyn InvalidationChannel>, bound: Duration) {
+    let step = bound / 4;
+    let mut ticks = interval(step);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listening: Option<Listening> = None;
+    // The state before the end of the log was seen for the first time.
+    let mut seen = Instant::now();
+    loop {
+        let heard = tokio::select! {
+            biased;
+            _ = ticks.tick() => Heard::MaybeLost,
+            heard = next(&mut listening) => heard,
+        };
+        let Some(core) = core.upgrade() else { return };
+        let known = match heard {
+            Heard::Published(published) => follows(&core, &published),
+            Heard::MaybeLost => false,
+        };
+        if !known {
+            if listening.is_none() {
+                listening = listen(&*channel, step / 2).await;
+            }
+            let asked = Instant::now();
+            match timeout(step / 2, look(&core, &*channel)).await {
+                Ok(Ok(())) => seen = asked,
+                Ok(Err(error)) => debug!(%error, "cannot see the end of the invalidation log"),
+                Err(_) => debug!("cannot see the end of the invalidation log in time"),
+            }
+        }
+        let trusted = seen.elapsed() < step * 3 && core.tracker.position().sequence_known();
+        if core.tracker.set_trusted(trusted) {
+            telemetry::trusted(trusted);
+            if trusted {
+                info!("invalidations are followed");
+            } else {
+                core.distrust_all();
+                warn!("invalidations cannot be followed: the local level is bypassed");
+            }
+        }
+    }
+}
+
+async fn next(listening: &mut Option<Listening>) -> Heard {
+    let Some(stream) = listening else { return std::future::pending().await };
+    match stream.next().await {
+        Some(heard) => heard,
+        None => {
+            *listening = None;
+            Heard::MaybeLost
+        }
+    }
+}
+
+async fn listen(channel: &dyn InvalidationChannel, patience: Duration) -> Option<Listening> {
+    match timeout(patience, channel.listen()).await {
+        Ok(Ok(listening)) => Some(listening),
+        Ok(Err(error)) => {
+            debug!(%error, "cannot listen to invalidations");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Applies a batch if it is the next one; `false` if something is missing before it.
+fn follows(core: &Core, published: &Published) -> bool {
+    let position = core.tracker.position();
+    if published.at == position {
+        return true;
+    }
+    if published.after != position {
+        // Old news is no loss, but what looks like old news may come from a log that lost its end.
+        return published.at.epoch == position.epoch && published.at.sequence < position.sequence;
+    }
+    apply(core, published);
+    let now = core.tracker.server_time(&core.clock);
+    core.tracker.set_lag(now.saturating_sub(published.time));
+    telemetry::lag(now.saturating_sub(published.time));
+    true
+}
+
+fn apply(core: &Core, published: &Published) {
+    // Versions first: who takes a mark after the marks have changed finds the new version.
+    core.note(&published.batch.items, published.at);
+    if published.batch.node != core.node {
+        core.apply(&published.batch.items);
+    }
+    core.tracker.advance(published.at);
+}
+
+/// Asks for the end of the log and catches up with it.
+async fn look(core: &Core, channel: &dyn InvalidationChannel) -> Result<()> {
+    let position = core.tracker.position();
+    let before = core.clock.precise();
+    let CatchUp { head, missed, time } = channel.since(position.sequence_known().then_some(position)).await?;
+    let after = core.clock.precise();
+    core.tracker.set_server_time(time, before, after);
+    match missed {
+        Some(missed) => {
+            if !missed.is_empty() {
+                telemetry::replayed(missed.len());
+            }
+            missed.iter().for_each(|published| apply(core, published));
+        }
+        None => {
+            if position.sequence_known() {
+                telemetry::gap();
+                warn!("invalidations were lost: the local level is cleared");
+            }
+            core.distrust_all();
+            core.tracker.forget();
+            core.tracker.advance(head);
+            // What was inserted between the two is older than the head.
+            core.distrust_all();
+        }
+    }
+    core.tracker.confirm(before);
+    Ok(())
+}

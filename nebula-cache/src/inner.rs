@@ -1,0 +1,272 @@
+//! One cache: its two levels, and what is valid in them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::channel::Position;
+use crate::clock::millis;
+use crate::codec::Codec;
+use crate::core::{Core, Registered, key_hash};
+use crate::entry::{Cached, Meta, More, Stored, Times};
+use crate::flight::Flights;
+use crate::generations::Mark;
+use crate::key::CacheKey;
+use crate::local::Local;
+use crate::policy::Policy;
+use crate::snapshot::CacheSnapshot;
+use crate::stats::{CLASSES, EVENTS, Event, Stats};
+use crate::store::StoreKey;
+use crate::telemetry;
+
+pub(crate) struct Inner<K, V> {
+    pub(crate) core: Arc<Core>,
+    pub(crate) name: Arc<str>,
+    pub(crate) hash: u64,
+    pub(crate) policy: Policy,
+    pub(crate) codec: Option<Arc<dyn Codec<V>>>,
+    pub(crate) local: Option<Local<K, V>>,
+    /// Counts how often everything became invalid.
+    pub(crate) clears: AtomicU32,
+    pub(crate) flights: Flights<K, V>,
+    pub(crate) permits: Semaphore,
+    pub(crate) stats: Stats,
+    pub(crate) reported: Mutex<([u64; EVENTS], u64)>,
+    pub(crate) warned: AtomicU64,
+}
+
+/// The state of a key before anything about it was read: what was read or loaded is valid while this stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fence {
+    /// How far the invalidations had been followed.
+    pub(crate) position: Position,
+    pub(crate) mark: Mark,
+    /// How often the cache had been cleared.
+    pub(crate) clears: u32,
+}
+
+/// A key in all its forms.
+pub(crate) struct Place<K> {
+    pub(crate) key: K,
+    pub(crate) id: StoreKey,
+    pub(crate) hash: u64,
+}
+
+/// What the local level has to say.
+pub(crate) enum Look<V> {
+    /// An answer; `refresh` says that it should be renewed in the background.
+    Answer { stored: Stored<V>, stale: bool, refresh: bool },
+    /// Nothing; perhaps something for when all else fails.
+    Nothing(Option<Cached<V>>),
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
+    /// Whether values of this cache are in the shared level as well.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.codec.is_some() && self.core.store.is_some()
+    }
+
+    pub(crate) fn key_hash(&self, key: &[u8]) -> u64 {
+        key_hash(&self.name, key)
+    }
+
+    pub(crate) fn clears(&self) -> u32 {
+        self.clears.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn place(&self, key: &K, bytes: &[u8]) -> Place<K> {
+        let id = StoreKey::new(Arc::clone(&self.name), Bytes::copy_from_slice(bytes));
+        Place { key: key.clone(), id, hash: self.key_hash(bytes) }
+    }
+
+    pub(crate) fn fence(&self, hash: u64) -> Fence {
+        let position = self.core.tracker.position();
+        Fence { position, mark: self.core.generations.mark(hash), clears: self.clears() }
+    }
+
+    /// Whether nothing was invalidated since.
+    #[inline]
+    pub(crate) fn stands(&self, fence: &Fence) -> bool {
+        self.core.generations.is_current(fence.mark) && fence.clears == self.clears()
+    }
+
+    /// Whether nothing has invalidated the entry, whatever its age.
+    #[inline]
+    pub(crate) fn is_valid(&self, meta: &Meta) -> bool {
+        self.stands(&meta.fence)
+            && meta.more.as_ref().is_none_or(|more| more.tags.iter().all(|tag| self.core.generations.is_current(*tag)))
+    }
+
+    /// The common case: a value in the local level of which there is nothing more to say.
+    #[inline]
+    pub(crate) fn quick(&self, key: &K) -> Option<Stored<V>> {
+        let stored = self.local.as_ref()?.get(key)?;
+        let meta = stored.meta();
+        let now = self.core.clock.now();
+        let good =
+            now < meta.times.local && now < meta.times.refresh && meta.more.is_none() && self.stands(&meta.fence);
+        good.then_some(stored)
+    }
+
+    /// All other cases.
+    pub(crate) fn look(&self, key: &K) -> Look<V> {
+        let Some(stored) = self.local.as_ref().and_then(|local| local.get(key)) else { return Look::Nothing(None) };
+        let meta = stored.meta();
+        let now = self.core.clock.now();
+        if meta.more.as_ref().is_some_and(|more| !more.touch(now)) {
+            return Look::Nothing(None);
+        }
+        if self.is_valid(meta) {
+            if now < meta.times.local {
+                let refresh = now >= meta.times.refresh;
+                return Look::Answer { stored, stale: false, refresh };
+            }
+            // With a shared level, somebody else may have refreshed it there.
+            if !self.is_shared() && now < meta.times.stale {
+                let stale = now >= meta.times.fresh;
+                return Look::Answer { stored, stale, refresh: true };
+            }
+        } else if self.core.tracker.is_trusted()
+            || self.policy.fail_safe.is_zero()
+            || !self.core.generations.is_current(meta.fence.mark)
+        {
+            // Evicted, here or elsewhere: never again, not even for lack of anything better. That it may have been evicted
+            // elsewhere while this node is cut off is what the fail-safe accepts.
+            return Look::Nothing(None);
+        }
+        Look::Nothing((now < meta.times.keep).then(|| stored.cached(true)).flatten())
+    }
+
+    /// From when to when a value is good that was written `age` ago and fresh for `fresh` then; all in milliseconds.
+    pub(crate) fn times(&self, fresh: u64, keep: u64, age: u64) -> Times {
+        let now = self.core.clock.precise();
+        let from_now = |after: u64| now + after.saturating_sub(age);
+        let mut local = fresh.saturating_sub(age);
+        if self.is_shared() {
+            local = local.min(millis(self.policy.local_ttl));
+            if let Some(idle) = self.policy.idle {
+                // The shared level has to hear now and then that the value is in use.
+                local = local.min(millis(idle) / 2);
+            }
+        }
+        if !self.core.tracker.is_trusted() {
+            // Evictions elsewhere are not heard of.
+            local = local.min(millis(self.core.bound));
+        }
+        let refresh = match self.policy.refresh_ahead {
+            #[allow(
+                clippy::cast_precision_loss,
+                clippy::cast_sign_loss,
+                clippy::cast_possible_truncation,
+                reason = "milliseconds of at most ten years"
+            )]
+            Some(part) => from_now((fresh as f64 * part) as u64),
+            None => u64::MAX,
+        };
+        let while_refreshed = millis(self.policy.stale_while_revalidate);
+        Times {
+            local: now + local,
+            refresh,
+            fresh: from_now(fresh),
+            stale: from_now((fresh + while_refreshed).min(keep.max(fresh))),
+            keep: from_now(keep),
+        }
+    }
+
+    pub(crate) fn meta(&self, fence: Fence, times: Times, tags: &[Mark]) -> Meta {
+        let idle = self.policy.idle.map_or(0, millis);
+        let more = (idle != 0 || !tags.is_empty())
+            .then(|| Box::new(More { tags: tags.into(), idle, used: AtomicU64::new(self.core.clock.now()) }));
+        Meta { fence, times, more }
+    }
+
+    /// Puts an entry into the local level unless it is invalid already.
+    pub(crate) fn keep(&self, key: &K, stored: &Stored<V>) {
+        if let Some(local) = &self.local
+            && self.is_valid(stored.meta())
+        {
+            local.insert(key.clone(), stored.clone());
+        }
+    }
+
+    /// Counts what a caller gets.
+    pub(crate) fn serve(&self, cached: Option<Cached<V>>, from: Event) -> Option<Cached<V>> {
+        self.stats.count(from);
+        match &cached {
+            Some(cached) if cached.is_stale() => self.stats.count(Event::Stale),
+            None if !matches!(from, Event::Miss) => self.stats.count(Event::NullHit),
+            _ => {}
+        }
+        cached
+    }
+
+    /// At most one warning a second for each cache: whatever is wrong is wrong for many.
+    pub(crate) fn may_warn(&self) -> bool {
+        let now = self.core.clock.now() + 1000;
+        let last = self.warned.load(Ordering::Relaxed);
+        now >= last + 1000 && self.warned.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
+    fn distrust(&self) {
+        self.clears.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn snapshot(&self) -> CacheSnapshot {
+        let stats = &self.stats;
+        let ends = CLASSES.iter().copied().map(Some).chain([None]);
+        CacheSnapshot {
+            name: self.name.to_string(),
+            entries: self.local.as_ref().map_or(0, Local::len),
+            weight: self.local.as_ref().map_or(0, Local::weight),
+            capacity: self.policy.local_capacity,
+            local_hits: stats.get(Event::LocalHit),
+            shared_hits: stats.get(Event::SharedHit),
+            misses: stats.get(Event::Miss),
+            known_absent: stats.get(Event::NullHit),
+            stale_served: stats.get(Event::Stale),
+            loads: stats.get(Event::Load),
+            failed_loads: stats.get(Event::LoadFailed),
+            timed_out_loads: stats.get(Event::LoadTimedOut),
+            slow_loads: stats.get(Event::SlowLoad),
+            joined_loads: stats.get(Event::Joined),
+            loading: self.flights.len(),
+            load_histogram: ends.zip(stats.loads().counts()).collect(),
+            refused_fills: stats.get(Event::RefusedByFence),
+            undecodable: stats.get(Event::Undecodable),
+            shared_errors: stats.get(Event::SharedError),
+            puts: stats.get(Event::Put),
+            evicted: stats.get(Event::Evict),
+            evicted_by_capacity: self.local.as_ref().map_or(0, Local::evicted),
+        }
+    }
+
+    fn housekeeping(&self) {
+        self.flights.clean(self.policy.back_off.1);
+        let (counts, evicted) = (self.stats.all(), self.local.as_ref().map_or(0, Local::evicted));
+        let mut reported = self.reported.lock();
+        for (place, (now, before)) in counts.iter().zip(&reported.0).enumerate() {
+            if now > before {
+                telemetry::counted(place, &self.name, now - before);
+            }
+        }
+        if evicted > reported.1 {
+            telemetry::evicted(&self.name, evicted - reported.1);
+        }
+        *reported = (counts, evicted);
+        if let Some(local) = &self.local {
+            telemetry::size(&self.name, local.len(), local.weight());
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Inner<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("name", &self.name).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

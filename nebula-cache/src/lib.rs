@@ -1,0 +1,60 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod batch;
+mod breaker;
+mod builder;
+mod cache;
+mod channel;
+mod clock;
+mod codec;
+mod config;
+mod core;
+mod duration;
+mod entry;
+mod envelope;
+mod error;
+mod flight;
+mod follow;
+mod generations;
+mod inner;
+mod key;
+mod load;
+mod local;
+mod manager;
+mod memory;
+mod outbox;
+mod policy;
+mod put;
+#[cfg(feature = "redis")]
+mod redis;
+mod shared;
+mod snapshot;
+mod stats;
+mod store;
+mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+mod tracker;
+
+pub use breaker::{BreakerConfig, BreakerState, Call, CircuitBreaker, Refused};
+pub use builder::CacheBuilder;
+pub use cache::Cache;
+pub use channel::{Batch, CatchUp, Heard, Invalid, InvalidationChannel, Listening, Position, Published};
+pub use codec::{Codec, Json, Postcard};
+pub use config::{CacheConfig, Provider};
+pub use entry::{Cached, Loaded, Lookup};
+pub use error::{CacheError, Error, ErrorKind, Result};
+pub use key::{CacheKey, MAX_KEY_BYTES};
+pub use manager::{CacheManager, CacheManagerBuilder, Health, Shutdown};
+pub use memory::MemoryShared;
+/// The Redis plumbing, with connections that repair themselves.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use nebula_redis;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use redis::RedisShared;
+pub use snapshot::{CacheSnapshot, Snapshot};
+pub use store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};

@@ -1,0 +1,23 @@
+//! The scripts.
+
+use std::sync::LazyLock;
+
+use nebula_redis::Script;
+
+macro_rules! scripts {
+    ($($name:ident = $($file:literal)+;)*) => {$(
+        pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(stringify!($name), concat!($(include_str!($file), "\n"),+)));
+    )*};
+}
+
+scripts! {
+    BEGIN = "begin.lua";
+    RENEW = "renew.lua";
+    FILL = "fill.lua";
+    ABANDON = "abandon.lua";
+    PUT = "put.lua";
+    PUBLISH = "head.lua" "publish.lua";
+    SINCE = "head.lua" "since.lua";
+    VERSIONS = "head.lua" "versions.lua";
+}

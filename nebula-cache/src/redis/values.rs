@@ -1,0 +1,145 @@
+//! Values and leases: two keys for each key of a cache, in one slot of a cluster.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use redis::aio::ConnectionLike;
+
+use super::RedisShared;
+use super::error::failed;
+use super::scripts::{ABANDON, BEGIN, FILL, PUT, RENEW};
+use crate::clock::millis;
+use crate::core::key_hash;
+use crate::error::Result;
+use crate::store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};
+
+/// What is stored under a key of Redis, the third part of its name.
+#[derive(Clone, Copy)]
+enum Kind {
+    Value,
+    Lease,
+}
+
+impl<C> RedisShared<C> {
+    /// `<namespace>:v:<cache>:{<hash>}:<key>`. The hash is the part that decides on the slot, whatever the key's bytes.
+    fn name(&self, kind: Kind, key: &StoreKey) -> Vec<u8> {
+        let kind = match kind {
+            Kind::Value => 'v',
+            Kind::Lease => 'l',
+        };
+        let hash = key_hash(key.cache(), key.key());
+        let mut name = format!("{}:{kind}:{}:{{{hash:016x}}}:", self.namespace, key.cache()).into_bytes();
+        name.extend_from_slice(key.key());
+        name
+    }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisShared<C> {
+    /// What is stored under the names, with one command; where the keys of a command have to live in one slot, with one
+    /// command for each, all at once.
+    async fn read_all(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !self.slot_by_slot.load(Ordering::Relaxed) {
+            let mut command = redis::cmd("MGET");
+            command.arg(names);
+            match command.query_async(&mut self.connection.clone()).await.map_err(nebula_redis::Error::from) {
+                Ok(values) => return Ok(values),
+                Err(error) if error.kind() != nebula_redis::ErrorKind::ClusterRedirect => return Err(error.into()),
+                Err(_) => self.slot_by_slot.store(true, Ordering::Relaxed),
+            }
+        }
+        let all = names.iter().map(async |name| {
+            let value = redis::Cmd::get(name).query_async(&mut self.connection.clone()).await;
+            match value.map_err(nebula_redis::Error::from) {
+                // As MGET has it.
+                Err(error) if error.kind() == nebula_redis::ErrorKind::WrongType => Ok(None),
+                value => Ok(value?),
+            }
+        });
+        join_all(all).await.into_iter().collect()
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedStore for RedisShared<C> {
+    async fn get(&self, key: &StoreKey, touch: Option<Duration>) -> Result<Option<Bytes>> {
+        let name = self.name(Kind::Value, key);
+        let command = match touch {
+            None => redis::Cmd::get(name),
+            Some(time) => {
+                let mut command = redis::cmd("GETEX");
+                command.arg(name).arg("PX").arg(whole(time));
+                command
+            }
+        };
+        let value: Option<Vec<u8>> = command.query_async(&mut self.connection.clone()).await.map_err(failed)?;
+        Ok(value.map(Bytes::from))
+    }
+
+    async fn get_many(&self, keys: &[StoreKey]) -> Result<Vec<Option<Bytes>>> {
+        let names: Vec<Vec<u8>> = keys.iter().map(|key| self.name(Kind::Value, key)).collect();
+        Ok(self.read_all(&names).await?.into_iter().map(|value| value.map(Bytes::from)).collect())
+    }
+
+    async fn begin(&self, key: &StoreKey, loader: Loader, lease: Duration) -> Result<Begun> {
+        let (name, held) = (self.name(Kind::Value, key), self.name(Kind::Lease, key));
+        let (loader, lease) = (loader.to_string(), whole(lease).to_string());
+        let args = [loader.as_bytes(), lease.as_bytes()];
+        let (value, rest): (Option<Vec<u8>>, u64) =
+            BEGIN.run(&[&name, &held], &args, &mut self.connection.clone()).await?;
+        let lease = match rest {
+            0 => Lease::Granted,
+            rest => Lease::Busy(Duration::from_millis(rest)),
+        };
+        Ok(Begun { value: value.map(Bytes::from), lease })
+    }
+
+    async fn renew(&self, key: &StoreKey, loader: Loader, lease: Duration) -> Result<bool> {
+        let call = RENEW.key(self.name(Kind::Lease, key)).arg(loader.to_string()).arg(whole(lease));
+        Ok(call.invoke(&mut self.connection.clone()).await?)
+    }
+
+    async fn fill(&self, fill: &Fill) -> Result<bool> {
+        let (name, held) = (self.name(Kind::Value, &fill.key), self.name(Kind::Lease, &fill.key));
+        let (loader, ttl) = (fill.loader.to_string(), whole(fill.ttl).to_string());
+        let args = [loader.as_bytes(), &fill.value, ttl.as_bytes()];
+        Ok(FILL.run(&[&name, &held], &args, &mut self.connection.clone()).await?)
+    }
+
+    async fn abandon(&self, key: &StoreKey, loader: Loader, back_off: Duration) -> Result<()> {
+        let call = ABANDON.key(self.name(Kind::Lease, key)).arg(loader.to_string()).arg(millis(back_off));
+        Ok(call.invoke(&mut self.connection.clone()).await?)
+    }
+
+    async fn put(&self, key: &StoreKey, value: Bytes, ttl: Duration) -> Result<()> {
+        let (name, held) = (self.name(Kind::Value, key), self.name(Kind::Lease, key));
+        let ttl = whole(ttl).to_string();
+        Ok(PUT.run(&[&name, &held], &[&value, ttl.as_bytes()], &mut self.connection.clone()).await?)
+    }
+
+    async fn evict(&self, keys: &[StoreKey]) -> Result<()> {
+        // At once, and on a cluster wherever each of them lives.
+        let all = join_all(keys.iter().map(async |key| {
+            let mut command = redis::cmd("UNLINK");
+            command.arg(self.name(Kind::Value, key)).arg(self.name(Kind::Lease, key));
+            command.exec_async(&mut self.connection.clone()).await.map_err(failed)
+        }));
+        all.await.into_iter().collect()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let pong: redis::Value = redis::cmd("PING").query_async(&mut self.connection.clone()).await.map_err(failed)?;
+        drop(pong);
+        Ok(())
+    }
+}
+
+/// Whole milliseconds, at least one: Redis refuses zero.
+fn whole(time: Duration) -> u64 {
+    millis(time).max(1)
+}

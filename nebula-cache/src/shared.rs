@@ -1,0 +1,264 @@
+//! Reading and writing the shared level: envelopes, ages, tags, and what to do when it does not answer.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::time::sleep;
+use tracing::warn;
+
+use crate::channel::Invalid;
+use crate::clock::millis;
+use crate::core::{ALL, tag_hash, within};
+use crate::entry::{Cached, Loaded, Stored};
+use crate::envelope::{self, Header};
+use crate::error::{Error, ErrorKind, Result};
+use crate::generations::Mark;
+use crate::inner::{Fence, Inner, Place};
+use crate::key::CacheKey;
+use crate::stats::Event;
+use crate::store::{Fill, Loader, StoreKey};
+
+/// How long a lease lasts when its holder is not heard of any more. It is renewed every third of it.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// Something out of the shared level.
+pub(crate) struct Found<V> {
+    pub(crate) stored: Stored<V>,
+    pub(crate) age: Age,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    Fresh,
+    /// Good, but to be refreshed.
+    Aging,
+    /// To be refreshed, and served meanwhile.
+    Stale,
+    /// To be served only if loading fails.
+    LastResort,
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
+    /// Whether the shared level must not be believed about this key: an eviction is still on its way there.
+    pub(crate) fn is_unsettled(&self, hash: u64) -> bool {
+        self.core.outbox.is_unsettled(&[hash, self.hash, ALL])
+    }
+
+    /// One call to the shared level, unless the breaker keeps it away; patience is bounded and failures are counted.
+    pub(crate) async fn ask<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let Ok(pass) = self.core.breaker.try_call() else {
+            return Err(Error::new(ErrorKind::Unavailable, "it failed too often and is left alone for a moment"));
+        };
+        let result = within(self.policy.shared_timeout, call).await;
+        match &result {
+            Err(error) if error.is_retryable() => pass.failed(),
+            _ => pass.succeeded(),
+        }
+        if let Err(error) = &result {
+            self.stats.count(Event::SharedError);
+            if self.may_warn() {
+                warn!(cache = %self.name, %error, "the shared cache failed");
+            }
+        }
+        result
+    }
+
+    /// What the shared level holds that is still good for something.
+    pub(crate) async fn read(&self, key: &StoreKey, fence: Fence) -> Result<Option<Found<V>>> {
+        let Some(store) = &self.core.store else { return Ok(None) };
+        match self.ask(store.get(key, self.policy.idle)).await {
+            Ok(Some(bytes)) => self.open(bytes, fence).await,
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::WrongType => {
+                self.stats.count(Event::Undecodable);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the bytes stand for, if that is good for something.
+    ///
+    /// Fails if it is not known whether it was evicted.
+    pub(crate) async fn open(&self, bytes: Bytes, fence: Fence) -> Result<Option<Found<V>>> {
+        let Some(codec) = &self.codec else { return Ok(None) };
+        let (header, value) = match envelope::open(bytes, self.policy.max_value) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(self.undecodable(&error)),
+        };
+        if header.codec != codec.id() || header.schema != self.policy.schema {
+            return Ok(self.undecodable(&Error::new(ErrorKind::Codec, "written with another codec or schema")));
+        }
+        let age = self.core.tracker.server_time(&self.core.clock).saturating_sub(header.written);
+        if age >= header.keep_for {
+            return Ok(None);
+        }
+        let Some(tags) = self.vet((header.epoch, header.sequence), &header.tags).await? else { return Ok(None) };
+        let value = match (!header.absent).then(|| codec.decode(&value)).transpose() {
+            Ok(value) => value,
+            Err(error) => return Ok(self.undecodable(&error)),
+        };
+        let times = self.times(header.fresh_for, header.keep_for, age);
+        let now = self.core.clock.precise();
+        let age = match now {
+            _ if now >= times.stale => Age::LastResort,
+            _ if now >= times.fresh => Age::Stale,
+            _ if now >= times.refresh => Age::Aging,
+            _ => Age::Fresh,
+        };
+        Ok(Some(Found { stored: Stored::new(value, self.meta(fence, times, &tags)), age }))
+    }
+
+    fn undecodable<T>(&self, error: &Error) -> Option<T> {
+        self.stats.count(Event::Undecodable);
+        if self.may_warn() {
+            warn!(cache = %self.name, %error, "a stored value counts as missing");
+        }
+        None
+    }
+
+    /// Marks for the tags, if neither they nor the cache were invalidated after `sequence` of `epoch`.
+    pub(crate) async fn vet(&self, (epoch, sequence): (u64, u64), tags: &[u64]) -> Result<Option<Vec<Mark>>> {
+        if epoch != self.core.tracker.position().epoch || self.core.outbox.is_unsettled(tags) {
+            return Ok(None);
+        }
+        // Before the versions: an invalidation that comes after them kills the mark.
+        let marks = tags.iter().map(|tag| self.core.generations.mark(*tag)).collect();
+        let wide = [Invalid::Cache(self.hash), Invalid::All];
+        let items: Vec<Invalid> = wide.into_iter().chain(tags.iter().copied().map(Invalid::Tag)).collect();
+        self.core.learn(epoch, &items, self.policy.shared_timeout).await?;
+        let version = |item: &Invalid| self.core.tracker.version(epoch, item.hash());
+        Ok(items.iter().all(|item| version(item).is_some_and(|version| version <= sequence)).then_some(marks))
+    }
+
+    /// The bytes to store for a value, or for the knowledge that there is none.
+    pub(crate) fn seal(&self, value: Option<&V>, life: Life, fence: &Fence, tags: &[u64]) -> Result<Bytes> {
+        let Some(codec) = &self.codec else {
+            return Err(Error::new(ErrorKind::Unsupported, "a local cache has no shared level"));
+        };
+        let encoded = value.map(|value| codec.encode(value)).transpose()?.unwrap_or_default();
+        let size = encoded.len();
+        if size > self.policy.max_value {
+            self.stats.count(Event::TooLarge);
+            let limit = self.policy.max_value;
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the value has {size} bytes, at most {limit} are stored"),
+            ));
+        }
+        if size > self.policy.warn_above && self.may_warn() {
+            warn!(cache = %self.name, size, "a large value is stored in the shared cache");
+        }
+        let header = Header {
+            absent: value.is_none(),
+            codec: codec.id(),
+            schema: self.policy.schema,
+            written: self.core.tracker.server_time(&self.core.clock),
+            fresh_for: millis(life.fresh),
+            keep_for: millis(life.keep),
+            epoch: fence.position.epoch,
+            sequence: fence.position.sequence,
+            tags: tags.to_vec(),
+        };
+        Ok(envelope::seal(&header, &encoded, self.policy.compress_above))
+    }
+
+    /// How long a value lives, jitter taken off; `None` if it is not to be cached.
+    pub(crate) fn life(&self, ttl: Option<Duration>, absent: bool) -> Option<Life> {
+        let default = if absent { self.policy.null_ttl } else { self.policy.ttl };
+        let fresh = self.policy.jittered(ttl.unwrap_or(default).min(crate::policy::MAX_TTL));
+        // Nothing is gained by knowing what was absent long ago.
+        let keep = if absent { fresh } else { fresh + self.policy.after_life() };
+        (millis(fresh) > 0).then_some(Life { fresh, keep })
+    }
+
+    /// How long the shared level holds what lives so long.
+    pub(crate) fn stored_for(&self, life: Life) -> Duration {
+        self.policy.idle.map_or(life.keep, |idle| idle.min(life.keep))
+    }
+
+    /// Stores what was loaded in both levels, unless it was evicted meanwhile; in the shared one only if there is a loader
+    /// with a lease. Also says whether that lease has ended.
+    pub(crate) async fn store(
+        &self,
+        place: &Place<K>,
+        fence: Fence,
+        loaded: Loaded<V>,
+        loader: Option<Loader>,
+    ) -> (Option<Cached<V>>, bool) {
+        let Loaded { value, ttl, tags } = loaded;
+        let Some(life) = self.life(ttl, value.is_none()) else {
+            let stored = Stored::new(value, self.meta(fence, self.times(0, 0, 0), &[]));
+            return (stored.cached(false), false);
+        };
+        let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag)).collect();
+        let sealed = loader.map(|loader| (loader, self.seal(value.as_ref(), life, &fence, &tags)));
+        let (stored, may_stay) = self.entry(value, life, fence, &tags).await;
+        let filled = match sealed {
+            Some((loader, Ok(value))) => {
+                let fill = Fill { key: place.id.clone(), loader, value, ttl: self.stored_for(life) };
+                self.fill(&fill).await
+            }
+            Some((_, Err(error))) => {
+                if self.may_warn() {
+                    warn!(cache = %self.name, %error, "a loaded value is not shared");
+                }
+                None
+            }
+            None => None,
+        };
+        if may_stay && filled != Some(false) {
+            self.keep(&place.key, &stored);
+        }
+        (stored.cached(false), filled.is_some())
+    }
+
+    /// A new entry for the local level, and whether it may stay there: its tags may have been evicted since `fence`.
+    pub(crate) async fn entry(&self, value: Option<V>, life: Life, fence: Fence, tags: &[u64]) -> (Stored<V>, bool) {
+        let marks = match tags {
+            [] => Some(Vec::new()),
+            _ => self.vet((fence.position.epoch, fence.position.sequence), tags).await.ok().flatten(),
+        };
+        let times = self.times(millis(life.fresh), millis(life.keep), 0);
+        let stored = Stored::new(value, self.meta(fence, times, marks.as_deref().unwrap_or_default()));
+        (stored, marks.is_some())
+    }
+
+    /// Lets other loaders in, after `back_off`.
+    pub(crate) async fn give_up(&self, key: &StoreKey, loader: Option<Loader>, back_off: Duration) {
+        if let (Some(loader), Some(store)) = (loader, &self.core.store) {
+            // If it fails the lease ends by itself.
+            let _ = self.ask(store.abandon(key, loader, back_off)).await;
+        }
+    }
+
+    /// Renews leases for ever.
+    pub(crate) async fn renew(&self, keys: &[StoreKey], loader: Loader) -> Infallible {
+        loop {
+            sleep(LEASE / 3).await;
+            if let Some(store) = &self.core.store {
+                join_all(keys.iter().map(|key| self.ask(store.renew(key, loader, LEASE)))).await;
+            }
+        }
+    }
+
+    /// Whether the value was stored; `None` if that is unknown.
+    async fn fill(&self, fill: &Fill) -> Option<bool> {
+        let store = self.core.store.as_ref()?;
+        let filled = self.ask(store.fill(fill)).await.ok()?;
+        if !filled {
+            self.stats.count(Event::RefusedByFence);
+        }
+        Some(filled)
+    }
+}
+
+/// How long a value lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) fresh: Duration,
+    /// The time for which it is a last resort included.
+    pub(crate) keep: Duration,
+}

@@ -1,0 +1,257 @@
+//! Two levels under faults of a real Redis: killed, frozen, emptied, cut off; listeners killed; a log that lost its end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nebula_cache::nebula_redis::RedisConfig;
+use nebula_cache::{Cache, CacheManager, ErrorKind, RedisShared};
+use nebula_test_support::{RedisServer, TcpProxy, eventually};
+use support::{Source, ms, secs};
+use tokio::time::{Instant, sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The stated bound, and what a busy machine may add before a task gets its turn.
+const BOUND: Duration = Duration::from_millis(2000 + 1000);
+
+fn config(url: &str) -> RedisConfig {
+    RedisConfig::new(url).with_response_timeout(ms(400)).with_reconnect(ms(10), ms(100))
+}
+
+struct Node {
+    manager: CacheManager,
+    cache: Cache<u64, u64>,
+}
+
+async fn node(url: &str) -> Node {
+    let config = config(url);
+    let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
+    let manager = CacheManager::new(shared).await.unwrap();
+    let cache = manager.cache("test").with_ttl(secs(600)).build().unwrap();
+    Node { manager, cache }
+}
+
+impl Node {
+    async fn value(&self, source: &Source) -> u64 {
+        *timeout(PATIENCE, self.cache.get_or_load(&1, source.load(ms(1)))).await.unwrap().unwrap().unwrap()
+    }
+
+    async fn trusted(&self, trusted: bool) {
+        eventually(PATIENCE, async || self.manager.snapshot().trusted == trusted).await;
+    }
+}
+
+async fn ask(server: &RedisServer, command: &[&str]) -> redis::Value {
+    let mut connection = config(&server.url()).connect().await.unwrap();
+    let mut all = redis::cmd(command[0]);
+    all.arg(&command[1..]);
+    all.query_async(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_listeners_miss_nothing_for_longer_than_the_bound() {
+    let server = RedisServer::start().await;
+    let (a, b) = (node(&server.url()).await, node(&server.url()).await);
+    let source = Source::default();
+    for round in 0..10 {
+        assert_eq!(b.value(&source).await, round);
+        source.set(round + 1);
+        ask(&server, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        a.cache.evict(&1).await.unwrap();
+        ask(&server, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        sleep(if round % 2 == 0 { BOUND } else { ms(1) }).await;
+        if round % 2 == 1 {
+            let head = a.cache.evict(&1).await.unwrap();
+            b.manager.caught_up(head, PATIENCE).await.unwrap();
+        }
+        assert_eq!(b.value(&source).await, round + 1);
+    }
+    assert!(b.manager.snapshot().trusted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_behind_a_dead_link_ends_its_staleness_by_itself() {
+    let server = RedisServer::start().await;
+    let proxy = TcpProxy::to_port(server.port()).await;
+    let (a, b) = (node(&server.url()).await, node(&server.url_via(proxy.port())).await);
+    let source = Source::default();
+    let faults: [fn(&TcpProxy); 3] = [TcpProxy::black_hole, TcpProxy::stall, TcpProxy::black_hole_replies];
+    for (round, fault) in (0..).zip(faults) {
+        assert_eq!(b.value(&source).await, round);
+        fault(&proxy);
+        source.set(round + 1);
+        a.cache.evict(&1).await.unwrap();
+        sleep(BOUND).await;
+        assert_eq!(b.value(&source).await, round + 1, "fault {round}");
+        proxy.heal().await;
+        b.trusted(true).await;
+        assert_eq!(b.value(&source).await, round + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_slows_nobody_down_for_long() {
+    let server = RedisServer::start().await;
+    let a = node(&server.url()).await;
+    let source = Source::default();
+    assert_eq!(a.value(&source).await, 0);
+    server.stop();
+    // The breaker: five calls in a row wait, then none do.
+    let began = Instant::now();
+    for key in 100..200 {
+        let found = timeout(PATIENCE, a.cache.get_or_load(&key, source.load(ms(0)))).await.unwrap();
+        assert!(found.unwrap().is_some());
+    }
+    assert!(a.manager.snapshot().breaker_opened > 0, "{:?}", began.elapsed());
+    let error = timeout(PATIENCE, a.cache.evict(&1)).await.unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+    source.set(1);
+    assert_eq!(a.value(&source).await, 1, "evicted here, whatever the server says");
+    server.cont();
+    a.trusted(true).await;
+    eventually(PATIENCE, async || a.manager.snapshot().pending_evictions == 0).await;
+    let b = node(&server.url()).await;
+    assert_eq!(b.value(&source).await, 1, "and there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_is_survived_without_a_herd() {
+    const KEYS: u64 = 50;
+    let mut server = RedisServer::start().await;
+    let nodes = [Arc::new(node(&server.url()).await), Arc::new(node(&server.url()).await)];
+    let source = Source::default();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut readers = tokio::task::JoinSet::new();
+    for reader in 0..32_u64 {
+        let (node, source, stop) = (Arc::clone(&nodes[reader as usize % 2]), source.clone(), Arc::clone(&stop));
+        readers.spawn(async move {
+            let mut reads = 0_u64;
+            let mut key = reader;
+            while !stop.load(Ordering::SeqCst) {
+                key = (key * 31 + 7) % KEYS;
+                let found = timeout(PATIENCE, node.cache.get_or_load(&key, source.load(ms(5)))).await.unwrap();
+                assert!(found.unwrap().is_some());
+                reads += 1;
+                sleep(ms(1)).await;
+            }
+            reads
+        });
+    }
+    eventually(PATIENCE, async || nodes.iter().all(|node| node.cache.snapshot().entries as u64 == KEYS)).await;
+    assert!(source.calls() <= KEYS, "once for each key: {}", source.calls());
+    server.kill();
+    for node in &nodes {
+        node.trusted(false).await;
+    }
+    sleep(secs(3)).await;
+    let before = source.calls();
+    // Each node loads each key once in each bound while it is cut off.
+    assert!(before <= KEYS * 2 * 8, "{before}");
+    server.restart_empty().await;
+    for node in &nodes {
+        node.trusted(true).await;
+    }
+    sleep(secs(2)).await;
+    // What is cached during the outage ends once more, and then everything is shared again.
+    let after = source.calls() - before;
+    assert!(after <= KEYS * 2 * 8, "{after} loads on return");
+    sleep(secs(3)).await;
+    let settled = source.calls();
+    sleep(secs(3)).await;
+    assert_eq!(source.calls(), settled, "nothing is loaded any more");
+    stop.store(true, Ordering::SeqCst);
+    let reads: u64 = readers.join_all().await.into_iter().sum();
+    assert!(reads > 1000, "{reads}");
+    assert!(nodes.iter().all(|node| node.manager.snapshot().breaker_opened > 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lost_its_end_is_not_believed() {
+    let server = RedisServer::start().await;
+    let (a, b) = (node(&server.url()).await, node(&server.url()).await);
+    let source = Source::default();
+    let stored = ask(&server, &["HGET", "nebula:cache:{invalidations}:head", "sequence"]).await;
+    let mark = ask(&server, &["HGET", "nebula:cache:{invalidations}:head", "mark"]).await;
+    let (stored, mark): (String, String) =
+        (redis::from_redis_value(stored).unwrap(), redis::from_redis_value(mark).unwrap());
+    for _ in 0..5 {
+        a.cache.evict(&7).await.unwrap();
+    }
+    assert_eq!(b.value(&source).await, 0);
+    source.set(1);
+    let at = a.cache.evict(&1).await.unwrap();
+    b.manager.caught_up(at, PATIENCE).await.unwrap();
+    assert_eq!(b.value(&source).await, 1);
+    // As after a failover to a replica that had not heard of the last batches: one of them was an eviction.
+    ask(&server, &["HSET", "nebula:cache:{invalidations}:head", "sequence", &stored, "mark", &mark]).await;
+    ask(&server, &["XTRIM", "nebula:cache:{invalidations}:log", "MAXLEN", "0"]).await;
+    sleep(BOUND).await;
+    source.set(2);
+    // The stored value carries the lost epoch: nobody believes it.
+    assert_eq!(b.value(&source).await, 2);
+    let at = a.cache.evict(&1).await.unwrap();
+    b.manager.caught_up(at, PATIENCE).await.unwrap();
+    source.set(3);
+    assert_eq!(b.value(&source).await, 3);
+    assert_eq!(a.value(&source).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_server_and_flushed_scripts_are_survived() {
+    let server = RedisServer::start().await;
+    let (a, b) = (node(&server.url()).await, node(&server.url()).await);
+    let source = Source::default();
+    for round in 1..5 {
+        source.set(round);
+        let at = a.cache.put(1, round).await.unwrap();
+        b.manager.caught_up(at, PATIENCE).await.unwrap();
+        assert_eq!(b.value(&source).await, round);
+        ask(
+            &server,
+            &[if round % 2 == 0 { "FLUSHALL" } else { "SCRIPT" }, if round % 2 == 0 { "SYNC" } else { "FLUSH" }],
+        )
+        .await;
+        sleep(secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn another_type_under_the_key_counts_as_missing_and_is_replaced() {
+    let server = RedisServer::start().await;
+    let a = node(&server.url()).await;
+    let source = Source::default();
+    source.set(5);
+    a.cache.put(1, 4).await.unwrap();
+    let keys: Vec<String> = redis::from_redis_value(ask(&server, &["KEYS", "nebula:cache:v:*"]).await).unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    ask(&server, &["DEL", &keys[0]]).await;
+    ask(&server, &["LPUSH", &keys[0], "x"]).await;
+    let b = node(&server.url()).await;
+    assert!(b.cache.get(&1).await.unwrap().is_none());
+    assert!(b.cache.get_many(&[1, 2]).await.unwrap().iter().all(Option::is_none));
+    assert_eq!(b.value(&source).await, 5);
+    assert_eq!(b.cache.snapshot().undecodable, 2);
+    let c = node(&server.url()).await;
+    assert_eq!(*c.cache.get(&1).await.unwrap().unwrap(), 5);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_missing_server_are_told_at_start() {
+    let server = RedisServer::options().password("secret").start().await;
+    let wrong = RedisConfig::new(format!("redis://:wrong@127.0.0.1:{}/", server.port()));
+    let shared = async |config: &RedisConfig| {
+        CacheManager::new(RedisShared::new(config.connect().await?, config.subscriber()?)).await
+    };
+    let error = shared(&wrong).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+    let error = nebula_cache::CacheConfig::redis(server.url().replace("secret", "wrong")).connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+    assert!(!format!("{error:?}").contains("wrong"));
+    let config = nebula_cache::CacheConfig::redis("redis://127.0.0.1:1/");
+    let error = timeout(PATIENCE, config.connect()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}

@@ -1,0 +1,27 @@
+//! The Redis backend against the contract.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use nebula_cache::nebula_redis::{Connection, RedisConfig};
+use nebula_cache::testing::Fixture;
+use nebula_cache::{RedisShared, conformance_suite};
+use nebula_test_support::{redis_url, unique};
+
+#[derive(Debug)]
+struct Redis(RedisShared<Connection>);
+
+impl Fixture for Redis {
+    type Shared = RedisShared<Connection>;
+
+    async fn start() -> Self {
+        let config = RedisConfig::new(redis_url().await);
+        let connection = config.connect().await.expect("the test server runs");
+        let subscriber = config.subscriber().expect("inside a runtime");
+        Self(RedisShared::new(connection, subscriber).with_namespace(unique("cache")))
+    }
+
+    fn shared(&self) -> Self::Shared {
+        self.0.clone()
+    }
+}
+
+conformance_suite!(Redis);
