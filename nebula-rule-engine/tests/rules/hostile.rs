@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use nebula_rule_engine::{Budget, ErrorKind, Expr, Expression, PriceProof, RuleSet, RuleSetDef, TableDef};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::common::{basket, gold, one_group, schema, table};
+
+#[test]
+fn budgets_have_errors_of_their_own() {
+    let schema = schema(&[("list", "list(int)"), ("n", "int")]);
+    let facts =
+        |length: i64| schema.facts().set("list", (0..length).collect::<Vec<i64>>()).set("n", 1).build().unwrap();
+    let squares = Expression::compile("count(list, some(list, # < 0))", &schema).unwrap();
+    let run = |length, budget: Budget| squares.evaluate(&facts(length), &mut budget.start()).unwrap_err().kind();
+    let patient = Budget::default().with_deadline(None);
+    assert_eq!(run(5_000, patient), ErrorKind::CellBudget);
+    assert_eq!(run(10_001, patient), ErrorKind::ListTooLong);
+    assert_eq!(run(10_000, patient.with_depth(1)), ErrorKind::TooDeep);
+    assert_eq!(
+        run(10_000, patient.with_cells(u64::MAX).with_deadline(Some(Duration::ZERO))),
+        ErrorKind::DeadlineExceeded
+    );
+}
+
+#[test]
+fn nesting_ends_at_load() {
+    let schema = schema(&[("n", "int")]);
+    for (source, kind) in [
+        (format!("{}n{}", "(".repeat(20_000), ")".repeat(20_000)), ErrorKind::TooLarge),
+        (format!("{}n{}", "(".repeat(5_000), ")".repeat(5_000)), ErrorKind::TooDeep),
+        (format!("{}true", "not ".repeat(4_000)), ErrorKind::TooDeep),
+        (format!("n{}", " + n".repeat(3_000)), ErrorKind::TooDeep),
+        (format!("n{}", " ? n : n".repeat(1_000)), ErrorKind::TooDeep),
+    ] {
+        assert_eq!(Expression::compile(&source, &schema).unwrap_err().kind(), kind, "{}", &source[..20]);
+    }
+}
+
+#[test]
+fn a_table_of_ten_thousand_rows_loads_and_answers() {
+    let schema = schema(&[("n", "int"), ("name", "text")]);
+    let rows: Vec<_> = (0..10_000)
+        .map(|row| json!({ "when": [format!("[{}..{}]", row * 3, row * 3 + 10), format!("'n{}'", row % 7)], "then": [row] }))
+        .collect();
+    let def = json!({ "id": "t", "hit-policy": "collect", "inputs": [{ "expression": "n" }, { "expression": "name" }],
+        "outputs": [{ "name": "x", "type": "int" }], "rows": rows });
+    let table = table(def, &schema).unwrap();
+    let facts = schema.facts().set("n", 3_000).set("name", "n1").build().unwrap();
+    let decision = table.decide(&facts, &mut Budget::default().with_deadline(None).start()).unwrap();
+    // Rows 997 to 1000 hold 3000, and of these 1000 % 7 is 6, 999 % 7 is 5, 998 % 7 is 4, 997 % 7 is 3.
+    assert!(decision.rows().is_empty());
+    let facts = schema.facts().set("n", 3_000).set("name", "n4").build().unwrap();
+    let decision = table.decide(&facts, &mut Budget::default().with_deadline(None).start()).unwrap();
+    assert_eq!(decision.rows(), [998]);
+}
+
+#[test]
+fn a_basket_that_is_too_long_is_refused() {
+    let set = RuleSet::compile(&one_group("best", json!([]))).unwrap();
+    let lines: Vec<(&str, u32, &str)> = vec![("1", 1, ""); 10_001];
+    let error =
+        set.price(&gold(&set), &basket(&lines), &mut Budget::default().start(), Default::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ListTooLong);
+}
+
+#[test]
+fn bundles_of_millions_of_units_end_within_the_budget() {
+    let set = RuleSet::compile(&one_group(
+        "best",
+        json!([{ "id": "b", "group": "g", "order": 1,
+        "then": { "bundle": { "price": 1, "parts": [{ "lines": "true", "quantity": 1 }] } } }]),
+    ))
+    .unwrap();
+    let budget = Budget::default().with_deadline(None).with_cells(100_000);
+    let error =
+        set.price(&gold(&set), &basket(&[("1", u32::MAX, "")]), &mut budget.start(), Default::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CellBudget);
+}
+
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("n"),
+        Just("name"),
+        Just("list"),
+        Just("total"),
+        Just("now"),
+        Just("1"),
+        Just("0"),
+        Just("'x'"),
+        Just("0.1"),
+        Just("+"),
+        Just("-"),
+        Just("*"),
+        Just("/"),
+        Just("%"),
+        Just("^"),
+        Just("("),
+        Just(")"),
+        Just("["),
+        Just("]"),
+        Just(".."),
+        Just(","),
+        Just(" in "),
+        Just(" and "),
+        Just(" or "),
+        Just("not "),
+        Just("=="),
+        Just("<"),
+        Just(">="),
+        Just("?"),
+        Just(":"),
+        Just("??"),
+        Just("#"),
+        Just("$"),
+        Just("."),
+        Just("all("),
+        Just("map("),
+        Just("sum("),
+        Just("d("),
+        Just("duration("),
+        Just("len("),
+        Just("`${"),
+        Just("}"),
+        Just("{"),
+        Just("\""),
+        Just("'"),
+        Just(" "),
+        Just("null"),
+        Just("true"),
+        Just("\u{1f600}"),
+        Just("79228162514264337593543950335"),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_expression_ends_the_process(source in prop_oneof![pieces(), ".{0,60}"]) {
+        let schema = schema(&[("n", "int"), ("name", "text"), ("list", "list(int)"), ("total", "money(CNY)"), ("now", "date-time")]);
+        let facts = schema.facts_from_json(&json!({
+            "n": 3, "name": "x", "list": [1, 2], "total": "1 CNY", "now": "2026-01-01T00:00:00Z",
+        })).unwrap();
+        if let Ok(expression) = Expression::compile(&source, &schema) {
+            let one = expression.evaluate(&facts, &mut Budget::default().with_deadline(None).start());
+            let other = expression.evaluate(&facts, &mut Budget::default().with_deadline(None).start());
+            prop_assert_eq!(one.ok(), other.ok());
+        }
+        let cell = json!({ "id": "t", "inputs": [{ "expression": "n" }], "outputs": [{ "name": "x", "type": "int" }],
+            "rows": [{ "when": [source], "then": [1] }] });
+        let _ = table(cell, &schema).map(|table| table.decide(&facts, &mut Budget::default().start()).is_ok());
+    }
+
+    #[test]
+    fn no_document_ends_the_process(text in prop_oneof![".{0,200}", "[\\[\\]{}:,\"a-z0-9\\n -]{0,200}", "(first|U),(input|output)\n.{0,80}"]) {
+        let schema = schema(&[("n", "int")]);
+        let _ = RuleSetDef::from_json(&text).is_ok();
+        let _ = RuleSetDef::from_yaml(&text).is_ok();
+        let _ = TableDef::from_csv(&text).is_ok();
+        let _ = TableDef::from_yaml(&text).is_ok();
+        let _ = TableDef::from_jdm(&text, None, &schema).is_ok();
+        let _ = PriceProof::from_bytes(text.as_bytes()).is_ok();
+    }
+}
