@@ -5,6 +5,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod backend;
+mod batch;
 mod clock;
 mod config;
 mod consumer;
@@ -13,6 +14,7 @@ mod duration;
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "rabbitmq"))]
 mod envelope;
 mod error;
+mod idempotency;
 mod listener;
 mod memory;
 mod message;
@@ -36,11 +38,13 @@ mod worker;
 
 pub use self::{
     backend::{Capabilities, DelayQueueBackend},
+    batch::{BatchFn, BatchOutcome, Batched, DelayQueueBatchListener, IntoBatchOutcome},
     clock::{Clock, SystemClock, TokioClock},
     config::{DelayQueueConfig, Provider},
     consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, Receipt, Retry, Settled},
     dead::{DeadLetter, DeadReason, QueueStats, Replay},
     error::{Error, ErrorKind, Result},
+    idempotency::{Begin, IdempotencyStore, Idempotent, MemoryIdempotency},
     listener::{Bound, DelayQueueListener, HandlerError, IntoOutcome, ListenerFn, Outcome, Received, listener_fn},
     memory::MemoryDelayQueue,
     message::{DelayMessage, DelayMessageBuilder, NoBody, TRACEPARENT},
@@ -71,7 +75,7 @@ pub use lapin;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use self::redis::RedisDelayQueue;
+pub use self::{idempotency::RedisIdempotency, redis::RedisDelayQueue};
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use nebula_macros::delay_queue_listener;

@@ -1,6 +1,8 @@
 //! What handles messages: the trait, closures, and what they may answer.
 
-use std::{collections::BTreeMap, fmt, future::Future, marker::PhantomData, time::Duration, time::SystemTime};
+use std::{
+    any::Any, collections::BTreeMap, fmt, future::Future, marker::PhantomData, time::Duration, time::SystemTime,
+};
 
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -274,4 +276,13 @@ impl<L: DelayQueueListener> Bound<L> {
     pub(crate) fn into_parts(self) -> (String, WorkerOptions, L) {
         (self.queue, self.options, self.listener)
     }
+}
+
+/// What a handler said when it panicked.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no text)")
 }

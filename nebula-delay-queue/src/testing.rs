@@ -31,6 +31,7 @@
 )]
 
 pub mod consumer;
+pub mod idempotency;
 pub mod producer;
 pub mod worker;
 
@@ -79,7 +80,8 @@ macro_rules! conformance_suite {
         $crate::conformance_suite!(@tests $fixture, worker:
             every_message_is_handled, new_messages_end_the_sleep, failures_are_retried_then_buried,
             panics_and_deadlines_are_failures, long_handlers_keep_their_leases, hopeless_messages_are_buried_unseen,
-            draining_gives_back_what_has_not_begun);
+            draining_gives_back_what_has_not_begun, batches_settle_each_message_by_its_outcome,
+            duplicates_take_effect_once);
     };
     (@tests $fixture:ty, $module:ident: $($name:ident),+ $(,)?) => {
         mod $module {

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::control::WorkerControl;
 pub use self::{control::Drained, options::WorkerOptions};
 use crate::{
-    DelayQueue, DelayQueueListener, Error, ErrorKind, IntoOutcome, QueueName, Received, Result, RetryPolicy,
+    BatchFn, Batched, DelayQueue, DelayQueueBatchListener, DelayQueueListener, Error, ErrorKind, IdempotencyStore,
+    Idempotent, IntoBatchOutcome, IntoOutcome, QueueName, Received, Result, RetryPolicy,
     listener::{ListenerFn, listener_fn},
 };
 
@@ -49,6 +50,59 @@ impl WorkerBuilder {
         Fut: Future<Output: IntoOutcome> + Send,
     {
         self.listener(listener_fn(handler))
+    }
+}
+
+impl WorkerBuilder {
+    /// Sets what handles the messages several at a time: at most `max`, waiting for more for at most `linger` after the
+    /// first.
+    ///
+    /// The concurrency counts messages, so it should be `max` times the number of batches that may be handled at the
+    /// same time; unless it is set, it becomes `max`.
+    pub fn batch_listener<B: DelayQueueBatchListener>(
+        self,
+        max: usize,
+        linger: Duration,
+        listener: B,
+    ) -> WorkerBuilder<Batched<B>> {
+        let mut builder = self.listener(Batched::new(listener, max, linger));
+        builder.options = builder.options.concurrency_at_least(builder.listener.max());
+        builder
+    }
+
+    /// Sets an async closure to handle the messages several at a time, as [`batch_listener`](Self::batch_listener) does.
+    /// It may return `()`, an [`Outcome`](crate::Outcome) for all, a `Vec` with one for each, or a `Result` of these.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> nebula_delay_queue::Result<()> {
+    /// # use std::time::Duration;
+    /// # use nebula_delay_queue::{DelayQueue, MemoryDelayQueue, Received};
+    /// # let queue = DelayQueue::new(MemoryDelayQueue::new());
+    /// queue.worker("views")?.handle_batch(100, Duration::from_millis(50), |views: Vec<Received<u64>>| async move {
+    ///     println!("{} views, one statement", views.len());
+    /// }).start()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn handle_batch<F, T, Fut>(
+        self,
+        max: usize,
+        linger: Duration,
+        handler: F,
+    ) -> WorkerBuilder<Batched<BatchFn<F, T>>>
+    where
+        F: Fn(Vec<Received<T>>) -> Fut + Send + Sync + 'static,
+        T: DeserializeOwned + Send + 'static,
+        Fut: Future<Output: IntoBatchOutcome> + Send,
+    {
+        self.batch_listener(max, linger, BatchFn::new(handler))
+    }
+}
+
+impl<L: DelayQueueListener> WorkerBuilder<L> {
+    /// Lets each message take effect once, however often it comes; see [`Idempotent`].
+    pub fn idempotent<S: IdempotencyStore>(self, store: S) -> WorkerBuilder<Idempotent<L, S>> {
+        let Self { handle, queue, retry, options, listener } = self;
+        WorkerBuilder { handle, queue, retry, options, listener: Idempotent::new(listener, store) }
     }
 }
 

@@ -274,3 +274,88 @@ pub async fn draining_gives_back_what_has_not_begun<F: Fixture>() {
     let refused = queue.send(QUEUE, &DelayMessage::new(1u64)).await.unwrap_err();
     assert_eq!(refused.kind(), crate::ErrorKind::Closed);
 }
+
+pub async fn batches_settle_each_message_by_its_outcome<F: Fixture>() {
+    const COUNT: u64 = 40;
+    let fixture = F::start().await;
+    let queue = DelayQueue::new(fixture.backend());
+    let batches = Arc::new(Mutex::new(Vec::<Vec<(u64, u32)>>::new()));
+    let record = Arc::clone(&batches);
+    // One number in ten is hopeless, one in ten is not ready at first, one batch fails as a whole.
+    let failed = AtomicUsize::new(0);
+    let handler = move |messages: Vec<Received<u64>>| {
+        let first = failed.fetch_add(1, Ordering::SeqCst) == 0;
+        record.lock().push(messages.iter().map(|message| (*message.body(), message.attempt())).collect());
+        let each = |message: &Received<u64>| match message.body() % 10 {
+            3 => Outcome::DeadLetter("hopeless".into()),
+            7 if message.attempt() < 3 => Outcome::RetryAfter(Duration::from_millis(1)),
+            _ => Outcome::Done,
+        };
+        let outcomes: Vec<_> = messages.iter().map(each).collect();
+        async move { if first { Err("no luck") } else { Ok(outcomes) } }
+    };
+    let messages: Vec<_> = (0..COUNT).map(DelayMessage::new).collect();
+    queue.send_batch(QUEUE, &messages).await.unwrap();
+    let worker = queue.worker(QUEUE).unwrap().concurrency(30).retry(at_once(3)).lease(LONG);
+    worker.handle_batch(10, Duration::from_millis(20), handler).start().unwrap();
+    eventually("four are dead", async || queue.stats(QUEUE).await.unwrap().dead == 4).await;
+    eventually("the queue is empty", async || is_empty(&queue).await && batches.lock().iter().flatten().count() > 40)
+        .await;
+    queue.shutdown(PATIENCE).await;
+    let batches = batches.lock().clone();
+    assert!(batches.iter().all(|batch| (1..=10).contains(&batch.len())), "{batches:?}");
+    assert!(batches.iter().any(|batch| batch.len() > 1), "{batches:?}");
+    let last =
+        |number| batches.iter().flatten().filter(|(other, _)| *other == number).map(|(_, attempt)| *attempt).max();
+    for number in 0..COUNT {
+        let attempts = last(number).unwrap_or_default();
+        let expected = if number % 10 == 7 { 3..=3 } else { 1..=2 };
+        assert!(expected.contains(&attempts), "{number} was tried {attempts} times");
+    }
+    let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+    assert!(dead.iter().all(|letter| letter.reason == DeadReason::Rejected("hopeless".into())));
+}
+
+pub async fn duplicates_take_effect_once<F: Fixture>() {
+    const COUNT: u64 = 50;
+    let fixture = F::start().await;
+    let backend = fixture.backend();
+    let queue = DelayQueue::new(backend.clone());
+    let effects = Arc::new(Mutex::new(HashMap::<u64, usize>::new()));
+    let tries = Arc::new(AtomicUsize::new(0));
+    let store = crate::MemoryIdempotency::new();
+    let start = || {
+        let (effects, tries) = (Arc::clone(&effects), Arc::clone(&tries));
+        let handler = move |number: Received<u64>| {
+            let (effects, tries) = (Arc::clone(&effects), Arc::clone(&tries));
+            async move {
+                // A failed attempt is no effect.
+                if number.attempt() == 1 && number.body().is_multiple_of(5) {
+                    return Err("no luck");
+                }
+                sleep(Duration::from_millis(1)).await;
+                *effects.lock().entry(*number.body()).or_default() += 1;
+                tries.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+        };
+        let worker = queue.worker(QUEUE).unwrap().concurrency(8).retry(at_once(5)).lease(LONG).handle(handler);
+        worker.idempotent(store.clone()).start().unwrap();
+    };
+    start();
+    start();
+    let message = |number| DelayMessage::builder().id(format!("order:{number}")).body(number).build().unwrap();
+    let messages: Vec<_> = (0..COUNT).map(message).collect();
+    // Each comes again: at once, as after a send whose answer was lost, and long after it was acknowledged.
+    for _ in 0..2 {
+        for _ in 0..2 {
+            queue.send_batch(QUEUE, &messages).await.unwrap();
+        }
+        eventually("all took effect", async || effects.lock().len() == 50).await;
+        eventually("the queue is empty", || is_empty(&queue)).await;
+    }
+    queue.shutdown(PATIENCE).await;
+    assert_eq!(tries.load(Ordering::SeqCst), 50);
+    assert!(effects.lock().values().all(|times| *times == 1));
+    assert_eq!(queue.stats(QUEUE).await.unwrap().dead, 0);
+}

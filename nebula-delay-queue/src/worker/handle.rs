@@ -1,6 +1,6 @@
 //! One delivery: from its lease to a verdict.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{lease::Lease, run::Core};
 use crate::{
     Bury, DeadReason, DelayQueueListener, Delivery, MAX_DELAY, Outcome, Receipt, Received, Retry, error::chain,
-    message, telemetry,
+    listener::panic_text, message, telemetry,
 };
 
 /// What is to be done about a delivery.
@@ -113,12 +113,4 @@ impl<L: DelayQueueListener> Core<L> {
         );
         Verdict::Bury(Bury { receipt, reason, error })
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no text)")
 }

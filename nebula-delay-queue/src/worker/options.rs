@@ -64,6 +64,11 @@ impl WorkerOptions {
         self
     }
 
+    pub(super) fn concurrency_at_least(mut self, needed: usize) -> Self {
+        self.concurrency.get_or_insert(needed);
+        self
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |text: &'static str| Err(Error::new(ErrorKind::ConfigInvalid, text));
         if self.get_concurrency() == 0 {
