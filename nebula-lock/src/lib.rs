@@ -1,4 +1,12 @@
 #![doc = include_str!("../README.md")]
+//! # Where to look
+//!
+//! - Users hold a [`LockManager`], which a [`LockConfig`] makes, and get a [`LockGuard`] from it; [`Acquire`] and
+//!   [`TryAcquire`] say what can be set for a single request, [`MultiGuard`] and [`SegmentedLock`] are for several locks.
+//! - [`Error`] and [`ErrorKind`] say what failed, [`Lost`] and [`LossReason`] why a lock is no longer held.
+//! - [`Fence`], [`FenceGuard`] and [`FenceSql`] protect what the lock is for.
+//! - Backends implement [`DistributedLock`], whose documentation is the contract: [`MemoryLock`], `RedisLock`, [`Redlock`],
+//!   and around them [`Prefixed`] and [`Observed`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acquire;

@@ -73,6 +73,8 @@ macro_rules! on {
                 assert!(write(&pool, "A", 2).await, "names are compared byte by byte");
                 assert!(write(&pool, "a", u64::try_from(i64::MAX).unwrap()).await, "the greatest");
                 assert!(!write(&pool, "a", 35).await);
+                let mut tx = pool.begin().await.unwrap();
+                assert!(admit(&mut tx, "c", Fence::new(0)).await.is_err(), "nothing is no token");
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,5 +2,5 @@
 -- row has to last until the transaction ends.
 CREATE TABLE IF NOT EXISTS nebula_lock_fence (
   resource VARBINARY(255) NOT NULL PRIMARY KEY,
-  token BIGINT NOT NULL
+  token BIGINT NOT NULL CHECK (token > 0)
 ) ENGINE = InnoDB
