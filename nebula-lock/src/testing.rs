@@ -30,6 +30,7 @@
 pub mod contract;
 pub mod handle;
 pub mod kinds;
+pub mod quorum;
 
 use std::fmt;
 use std::future::Future;
@@ -78,9 +79,14 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
     fn stored(&self) -> impl Future<Output = usize> + Send;
 }
 
-/// Defines one `#[tokio::test]` for each part of the contract, run with the given [`Fixture`].
+/// Defines one `#[tokio::test]` for each part of the contract, run with the given [`Fixture`]. With `quorum:` before the
+/// fixture, for each part of what [`QuorumNode`](crate::QuorumNode) asks for beyond that.
 #[macro_export]
 macro_rules! conformance_suite {
+    (quorum: $fixture:ty) => {
+        $crate::conformance_suite!(@tests $fixture, quorum:
+            settled_tokens_stay_and_later_ones_are_greater, proposals_never_lower_a_token);
+    };
     ($fixture:ty) => {
         $crate::conformance_suite!(@tests $fixture, contract:
             exclusion, busy_says_when_to_look_again, same_owner_keeps_its_hold, lease_expires, renew_extends_own_hold,

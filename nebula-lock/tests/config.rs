@@ -61,7 +61,8 @@ async fn a_quorum_is_reached_by_configuration_alone() {
 #[tokio::test]
 async fn a_quorum_starts_with_a_majority_of_its_nodes() {
     let mut nodes = RedisNodes::start(3).await;
-    let config = LockConfig::redlock(nodes.urls());
+    let urls = nodes.urls().join("', '");
+    let config = read(&format!("nebula: {{lock: {{redlock: {{nodes: ['{urls}'], node-timeout: 10s}}}}}}")).unwrap();
     nodes[1].kill();
     let locks = config.connect().await.unwrap();
     assert!(locks.try_lock_for("key", Duration::from_secs(60)).await.unwrap().is_some());
@@ -74,6 +75,7 @@ async fn a_quorum_starts_with_a_majority_of_its_nodes() {
 #[tokio::test]
 async fn a_quorum_that_is_none_is_refused() {
     let (one, two, three) = ("redis://u:s3cret@a/", "redis://b", "redis://c");
+    assert_eq!(LockConfig::redlock([one, two, three]).provider().unwrap(), Provider::Redlock);
     for nodes in [vec![], vec![one, two], vec![one, two, "redis://b/"]] {
         let error = LockConfig::redlock(nodes).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, MemoryLock, Mode, RedisLock, Redlock, conformance_suite};
-use nebula_test_support::{redis_node_urls, unique};
+use nebula_lock::{DistributedLock, MemoryLock, Mode, QuorumNode, RedisLock, Redlock, conformance_suite};
+use nebula_test_support::{redis_node_urls, redis_url, unique};
 use redis::AsyncCommands;
 
 /// Every node would have an order of arrival of its own.
@@ -114,6 +114,56 @@ impl Fixture for InMemory {
     async fn stored(&self) -> usize {
         self.nodes.iter().map(|node| node.keys() + node.watched()).sum()
     }
+}
+
+/// One server, as a node.
+#[derive(Debug)]
+struct Server(RedisLock<Connection>);
+
+impl Fixture for Server {
+    type Lock = RedisLock<Connection>;
+
+    async fn start() -> Self {
+        let connection = RedisConfig::new(redis_url().await).connect().await.expect("the test server runs");
+        Self(RedisLock::new(connection).with_namespace(unique("node")))
+    }
+
+    fn lock(&self) -> Self::Lock {
+        self.0.clone()
+    }
+
+    async fn stored(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Debug)]
+struct Memory(MemoryLock);
+
+impl Fixture for Memory {
+    type Lock = Arc<dyn QuorumNode>;
+
+    async fn start() -> Self {
+        Self(MemoryLock::new())
+    }
+
+    fn lock(&self) -> Self::Lock {
+        Arc::new(self.0.clone())
+    }
+
+    async fn stored(&self) -> usize {
+        self.0.keys()
+    }
+}
+
+mod server_as_node {
+    use super::*;
+    conformance_suite!(quorum: Server);
+}
+
+mod memory_as_node {
+    use super::*;
+    conformance_suite!(quorum: Memory);
 }
 
 mod servers {

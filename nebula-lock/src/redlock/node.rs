@@ -21,11 +21,12 @@ const SUSPICION: Duration = Duration::from_secs(1);
 ///
 /// # Contract
 ///
-/// Besides that of [`DistributedLock`]:
+/// Besides that of [`DistributedLock`], and tested by `conformance_suite!(quorum: …)`:
 ///
-/// - `settle` makes a token the token of a hold, and all tokens that the node gives out for the key afterwards are
-///   greater, also when the hold has ended in the meantime.
-/// - `try_acquire_at` gives a new hold the proposed token if that is greater than all before, and a greater one if not.
+/// - `settled_tokens_stay_and_later_ones_are_greater`: `settle` makes a token the token of a hold, and all tokens that the
+///   node gives out for the key afterwards are greater, also when the hold had ended before.
+/// - `proposals_never_lower_a_token`: `try_acquire_at` is `try_acquire` in every respect. The token of a new hold is the
+///   proposed one, or another one; in any case it is greater than all before.
 #[async_trait]
 pub trait QuorumNode: DistributedLock {
     /// As [`try_acquire`](DistributedLock::try_acquire), with a proposal for the token of a new hold. A node may ignore it;
