@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facts::Facts;
-use crate::set::{Basket, Detail, PriceProof, Priced, RuleSet, RuleSetDef};
+use crate::set::{Basket, Detail, PriceProof, Priced, RuleSet, RuleSetDef, Shadow};
+use rust_decimal::Decimal;
 
 /// What a price is when the budget is used up before it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,6 +19,15 @@ pub enum OnBudget {
     Fail,
     /// The list price. The trace says that no rule was applied, and why. Everything but the budget is still an error.
     ListPrice,
+}
+
+/// What became of rules that were compared with recorded prices before they were to serve.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Published {
+    /// They are in force.
+    InForce(Shadow),
+    /// They are not: the revenue would change by too much, or some recorded basket has no price under them.
+    Refused(Shadow),
 }
 
 /// The rules in force. Clones share them.
@@ -115,6 +125,29 @@ impl RuleEngine {
         let mut previous = self.rules.previous.lock();
         *previous = Some(self.rules.current.swap(Arc::clone(&set)));
         Ok(set)
+    }
+
+    /// Puts `def` in force if it is sound, passes its tests, can price all `recorded` baskets, and changes the revenue from
+    /// them by at most `max_percent` in either direction. Otherwise the rules in force stay; the comparison says why.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish) and [`RuleSet::shadow`].
+    pub fn publish_after_shadow(
+        &self,
+        def: &RuleSetDef,
+        recorded: &[PriceProof],
+        max_percent: Decimal,
+    ) -> Result<Published> {
+        let set = Arc::new(checked(def)?);
+        let shadow = set.shadow(recorded, self.budget)?;
+        let change = shadow.percent().unwrap_or_default().abs();
+        if shadow.failed > 0 || change > max_percent {
+            return Ok(Published::Refused(shadow));
+        }
+        let mut previous = self.rules.previous.lock();
+        *previous = Some(self.rules.current.swap(set));
+        Ok(Published::InForce(shadow))
     }
 
     /// Puts the set before the one in force back; a second time, that one again.

@@ -25,16 +25,16 @@ mod types;
 mod value;
 
 pub use crate::budget::{Budget, Meter};
-pub use crate::engine::{OnBudget, RuleEngine};
+pub use crate::engine::{OnBudget, Published, RuleEngine};
 pub use crate::error::{Error, ErrorKind, Problem, Result, RuleError, Severity};
 pub use crate::expr::{Expr, Expression};
 pub use crate::facts::{FactValue, Facts, FactsBuilder};
 pub use crate::money::{Currency, Money, Rounding, allocate};
 pub use crate::schema::{Field, Schema, SchemaBuilder};
 pub use crate::set::{
-    Action, Basket, Bundle, BundlePart, BuyGet, DefaultFact, Detail, FactDef, GroupDef, Limit, Line, PassedOver,
-    PhaseDef, PriceProof, Priced, PricedLine, ProofLine, RuleDef, RuleSet, RuleSetDef, Stacking, Step, TableRows,
-    TestDef, TestLine, TierBy, TierStep, Tiers, Trace, Version,
+    Action, Basket, Bundle, BundlePart, BuyGet, Changed, DefaultFact, Detail, FactDef, GroupDef, Limit, Line,
+    PassedOver, PhaseDef, PriceProof, Priced, PricedLine, ProofLine, RuleDef, RuleSet, RuleSetDef, Shadow, Stacking,
+    Step, TableRows, TestDef, TestLine, TierBy, TierStep, Tiers, Trace, Version,
 };
 pub use crate::table::{
     Decision, DecisionResult, DecisionTable, HitPolicy, InputDef, NearRow, OutputDef, RowDef, TableDef,

@@ -39,7 +39,7 @@ fn the_check_can_fail() {
 
 #[test]
 fn the_embedded_backends_know_no_server() {
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache"] {
+    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-rule-engine"] {
         assert_free_of(package, &[], SERVERS_AND_FRAMEWORKS);
         assert_free_of(package, &["--no-default-features"], SERVERS_AND_FRAMEWORKS);
     }
@@ -70,8 +70,15 @@ fn encryption_of_connections_is_asked_for() {
 #[test]
 fn the_libraries_are_independent() {
     let shared = ["nebula-macros", "nebula-redis"];
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-redis", "nebula-macros"]
-    {
+    for package in [
+        "nebula-lock",
+        "nebula-delay-queue",
+        "nebula-auth",
+        "nebula-cache",
+        "nebula-redis",
+        "nebula-rule-engine",
+        "nebula-macros",
+    ] {
         let tree = tree(package, &["--all-features"]);
         let kit: Vec<&String> =
             tree.iter().filter(|name| name.starts_with("nebula-") && !shared.contains(&name.as_str())).collect();

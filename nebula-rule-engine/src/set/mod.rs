@@ -8,6 +8,7 @@ mod explain;
 mod group;
 mod price;
 mod proof;
+mod shadow;
 mod trace;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use self::def::{
     TestDef, TestLine, TierBy, TierStep, Tiers,
 };
 pub use self::proof::{PriceProof, ProofLine};
+pub use self::shadow::{Changed, Shadow};
 pub use self::trace::{Detail, PassedOver, Priced, PricedLine, Step, TableRows, Trace};
 use crate::domain::Domain;
 use crate::error::Problem;

@@ -172,6 +172,13 @@ impl PriceProof {
         Ok(text)
     }
 
+    /// What went into the price, under the schema of `set`.
+    pub(super) fn input(&self, set: &RuleSet) -> Result<(Facts, Basket)> {
+        let facts = set.schema.facts_from_json(&self.facts)?;
+        let line = |it: &ProofLine| Line::new(it.id.clone(), it.price, it.quantity).with_json(it.facts.clone());
+        Ok((facts, Basket::new(self.lines.iter().map(line))))
+    }
+
     /// Computes the price anew with `set`, which has to be of the proof's version.
     ///
     /// # Errors
@@ -183,10 +190,7 @@ impl PriceProof {
         if self.version != set.version || self.rule_set != set.def.name {
             return Err(mismatch(format!("made with version {}, and this is {}", self.version, set.version)));
         }
-        let facts = set.schema.facts_from_json(&self.facts);
-        let facts = facts.map_err(|error| mismatch(format!("its facts: {error}")))?;
-        let line = |it: &ProofLine| Line::new(it.id.clone(), it.price, it.quantity).with_json(it.facts.clone());
-        let basket = Basket::new(self.lines.iter().map(line));
+        let (facts, basket) = self.input(set).map_err(|error| mismatch(format!("its facts: {error}")))?;
         let again = match set.prove(&facts, &basket, meter) {
             Err(error) if error.is_budget() => return Err(error),
             again => again.map_err(|error| mismatch(format!("it cannot be computed: {error}")))?,

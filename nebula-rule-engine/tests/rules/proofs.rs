@@ -1,4 +1,4 @@
-use nebula_rule_engine::{Detail, ErrorKind, OnBudget, PriceProof, RuleEngine, RuleSet};
+use nebula_rule_engine::{Detail, ErrorKind, OnBudget, PriceProof, Published, RuleEngine, RuleSet};
 use serde_json::json;
 
 use crate::common::{basket, gold, meter, one_group};
@@ -98,6 +98,38 @@ fn a_set_that_fails_its_tests_is_not_published() {
     dearer.tests.clear();
     assert_ne!(engine.publish(&dearer).unwrap().version(), &version);
     assert_eq!(engine.roll_back().unwrap().version(), &version);
+}
+
+#[test]
+fn new_rules_are_tried_on_recorded_prices() {
+    let engine = RuleEngine::new(&rules()).unwrap();
+    let facts = gold(&engine.current());
+    let record = |price: &str| engine.prove(&facts, &basket(&[(price, 1, "")])).unwrap();
+    let recorded = [record("100"), record("300"), record("0")];
+    let with = |percent: u32| {
+        let mut def = rules();
+        def.tests.clear();
+        def.rules[0].then = serde_json::from_value(json!({ "percent-off": percent })).unwrap();
+        def
+    };
+    let two = 2.into();
+    let Published::Refused(shadow) = engine.publish_after_shadow(&with(13), &recorded, two).unwrap() else {
+        panic!("too much of a change");
+    };
+    assert_eq!((shadow.decisions, shadow.changed, shadow.failed), (3, 2, 0));
+    assert_eq!((shadow.before.to_string(), shadow.after.to_string()), ("360.00 CNY".into(), "348.00 CNY".into()));
+    assert_eq!(shadow.examples[1].after.as_ref().unwrap().to_string(), "261.00 CNY");
+    assert_eq!(engine.price(&facts, &basket(&[("100", 1, "")])).unwrap().total.to_string(), "90.00 CNY");
+    // 360 to 356 is 1.1 per cent.
+    assert!(matches!(engine.publish_after_shadow(&with(11), &recorded, two).unwrap(), Published::InForce(_)));
+    assert_eq!(engine.price(&facts, &basket(&[("100", 1, "")])).unwrap().total.to_string(), "89.00 CNY");
+    // Rules that ask for a fact which was not recorded cannot price what was.
+    let mut asks = with(11);
+    asks.facts.insert("city".into(), serde_json::from_value(json!("text")).unwrap());
+    let Published::Refused(shadow) = engine.publish_after_shadow(&asks, &recorded, 100.into()).unwrap() else {
+        panic!("there is no price");
+    };
+    assert!(shadow.failed == 3 && shadow.examples[0].after.as_ref().unwrap_err().contains("`city` is missing"));
 }
 
 #[test]
