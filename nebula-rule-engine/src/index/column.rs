@@ -82,17 +82,11 @@ impl Column {
                     }
                 }
                 Domain::Ordered { from_start, cuts: own } => {
-                    let mut inside = *from_start;
-                    let mut next = 0;
-                    for stretch in 0..stretches {
-                        // The stretch `n` begins with the cut `n - 1`.
-                        if stretch > 0 && own.get(next) == Some(&cuts[stretch - 1]) {
-                            inside = !inside;
-                            next += 1;
-                        }
-                        if inside {
-                            set(stretch);
-                        }
+                    // The stretch `n` begins with the cut `n - 1`.
+                    let begins = own.iter().map(|cut| cuts.partition_point(|known| known < cut) + 1);
+                    let mut ends = from_start.then_some(0).into_iter().chain(begins);
+                    while let Some(begin) = ends.next() {
+                        (begin..ends.next().unwrap_or(stretches)).for_each(&mut set);
                     }
                 }
             }

@@ -128,13 +128,13 @@ impl Act {
         let base = field.base()?;
         Ok(Some(match self {
             Self::PercentOff(percent) => {
-                let percent = field.percent(percent, meter, Some(100))?;
+                let percent = field.percent(percent, meter, Some(100))?.normalize();
                 let off = field.round(share(base, percent)?).min(base);
                 let arithmetic = field.words(|| format!("{percent} % of {}", field.money(base)));
                 Effect { changes: field.spread(off, -Decimal::ONE)?, arithmetic }
             }
             Self::PercentOn(percent) => {
-                let percent = field.percent(percent, meter, None)?;
+                let percent = field.percent(percent, meter, None)?.normalize();
                 let on = field.round(share(base, percent)?);
                 let arithmetic = field.words(|| format!("{percent} % on {}", field.money(base)));
                 Effect { changes: field.spread(on, Decimal::ONE)?, arithmetic }
@@ -192,7 +192,7 @@ fn buy_get(
     (buy, get): (u32, u32),
     percent: &Expression,
 ) -> Result<Option<Effect>> {
-    let percent = field.percent(percent, meter, Some(100))?;
+    let percent = field.percent(percent, meter, Some(100))?.normalize();
     let sets = field.units() / (u64::from(buy) + u64::from(get)).max(1);
     let mut left = sets * u64::from(get);
     let reduced = left;

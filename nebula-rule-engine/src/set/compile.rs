@@ -34,6 +34,14 @@ struct Names<'a> {
     clock: Option<usize>,
 }
 
+impl Names<'_> {
+    /// Whether the fact at `place` is not the same in all phases.
+    fn changes(&self, place: usize, tables: &[Derived]) -> bool {
+        self.inner.position(BASKET[1]) == Some(place)
+            || tables.iter().any(|derived| derived.every_phase && derived.places.contains(&place))
+    }
+}
+
 impl RuleSet {
     /// Checks and compiles a definition. Its tests are not run; [`test`](Self::test) does that.
     ///
@@ -62,9 +70,17 @@ impl RuleSet {
         let names = Names { def, inner: &inner, line: &line, clock };
         let tables = tables(&names, &order, &mut problems);
         let money = Type::Money(def.currency);
+        if def.phases.is_empty() {
+            problems.error("phases", "there is none");
+        }
         let mut bound = |place: &str, source: &Option<Source>| {
             let source = source.as_ref()?;
-            problems.take(place, Expression::compile_as(source.as_str(), &inner, &money))
+            let bound = problems.take(place, Expression::compile_as(source.as_str(), &inner, &money))?;
+            let changing = |read: &usize| names.changes(*read, &tables);
+            if bound.read_places().iter().any(changing) {
+                problems.error(place, "depends on `basket.total`, which rules change");
+            }
+            Some(bound)
         };
         let (floor, cap) = (bound("floor", &def.floor), bound("cap", &def.cap));
         let (phases, rules) = phases(&names, &mut problems);

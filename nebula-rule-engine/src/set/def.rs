@@ -34,7 +34,7 @@ pub struct RuleSetDef {
     /// The date-time fact that the rules' `from` and `until` are compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
-    /// Rules do not take the total below this amount. A list price that is below it already stays.
+    /// Rules do not take the total below this amount, which may depend on everything but `basket.total`. A list price that is below it already stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Source>,
     /// Rules do not take the total above this amount. A list price that is above it already stays.
@@ -331,7 +331,45 @@ impl RuleSetDef {
     ///
     /// [`ErrorKind::Invalid`], which is out of reach: everything in it can be written.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(|error| Error::new(ErrorKind::Invalid, "a definition").with_source(error))
+        let invalid = |error| Error::new(ErrorKind::Invalid, "a definition").with_source(error);
+        let mut text = String::new();
+        canonical(&serde_json::to_value(self).map_err(invalid)?, &mut text);
+        Ok(text)
+    }
+}
+
+/// JSON without spaces, keys in their order: whether a map keeps that or another order is a feature of `serde_json` that any
+/// crate of the program may turn on.
+fn canonical(json: &serde_json::Value, text: &mut String) {
+    use serde_json::Value as Json;
+    let mut first = true;
+    let mut comma = |text: &mut String| {
+        if !std::mem::take(&mut first) {
+            text.push(',');
+        }
+    };
+    match json {
+        Json::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            text.push('{');
+            for (key, value) in entries {
+                comma(text);
+                text.push_str(&Json::from(key.as_str()).to_string());
+                text.push(':');
+                canonical(value, text);
+            }
+            text.push('}');
+        }
+        Json::Array(items) => {
+            text.push('[');
+            for item in items {
+                comma(text);
+                canonical(item, text);
+            }
+            text.push(']');
+        }
+        other => text.push_str(&other.to_string()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::trace::PassedOver;
 use super::{Group, RuleSet, Stacking};
 use crate::budget::Meter;
 use crate::error::Result;
-use crate::money::{Rounding, allocate};
+use crate::money::{Money, Rounding, allocate};
 use crate::number::{div, mul, sum};
 use crate::set::Most;
 use crate::value::Val;
@@ -117,7 +117,11 @@ impl RuleSet {
             let shares = allocate(allowed, &weights, digits)?;
             done.changes.iter_mut().zip(shares).for_each(|((_, change), share)| *change = -share);
             if !done.arithmetic.is_empty() {
-                done.arithmetic = format!("{}, shortened to the group's limit of {most}", done.arithmetic);
+                done.arithmetic = format!(
+                    "{}, shortened to the group's limit of {}",
+                    done.arithmetic,
+                    Money::new(most, self.currency())
+                );
             }
         }
         Ok(())

@@ -114,22 +114,22 @@ fn unreachable(table: &DecisionTable, columns: &Columns<'_>, known: &[usize], pr
 }
 
 fn gaps(table: &DecisionTable, columns: &Columns<'_>, known: &[usize], problems: &mut Problems) -> bool {
+    // Where it is no mistake that no row applies, nobody wants to know.
+    let needs_row = table.policy().is_single() || matches!(table.policy(), HitPolicy::Min | HitPolicy::Max);
+    if !needs_row || table.outputs.iter().all(|output| output.default.is_some()) {
+        return false;
+    }
     let words = table.index.rows().div_ceil(64);
     let mut search = Search::new(columns);
     search.look(0, &bits(known.iter().copied(), words), None, &mut Vec::new(), MAX_FINDINGS);
-    let quiet = matches!(table.policy(), HitPolicy::Sum | HitPolicy::Count | HitPolicy::Collect | HitPolicy::RuleOrder)
-        || table.policy() == HitPolicy::OutputOrder
-        || table.outputs.iter().all(|output| output.default.is_some());
-    if search.exhausted() && !quiet {
+    if search.exhausted() {
         problems.warn("rows", "too many to be checked for gaps");
     }
     let only_unknown = known.len() < table.index.rows();
     for open in &search.open {
-        if !quiet {
-            let sample = columns.words(open);
-            let surely = if only_unknown { "no row surely applies" } else { "no row applies" };
-            problems.warn("rows", format!("{surely} to {sample}, and there is no default"));
-        }
+        let sample = columns.words(open);
+        let surely = if only_unknown { "no row surely applies" } else { "no row applies" };
+        problems.warn("rows", format!("{surely} to {sample}, and there is no default"));
     }
     search.open.is_empty() && !search.exhausted()
 }

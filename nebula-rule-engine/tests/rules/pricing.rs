@@ -186,6 +186,17 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn floors_that_move_and_sets_without_phases_are_refused() {
+    let mut def = one_group("best", json!([]));
+    def.floor = Some("basket.total * 0.5".into());
+    let error = RuleSet::compile(&def).unwrap_err();
+    assert!(error.to_string().contains("floor: depends on `basket.total`"), "{error}");
+    def.floor = None;
+    def.phases.clear();
+    assert!(RuleSet::compile(&def).unwrap_err().to_string().contains("phases: there is none"));
+}
+
+#[test]
 fn rules_that_never_win_are_told() {
     let rules = json!([
         { "id": "adults", "group": "g", "order": 1, "when": "age >= 18", "then": { "percent-off": 10 } },
