@@ -123,15 +123,23 @@ fn run(seed: u64, nodes: usize, flaw: Flaw) -> (usize, Vec<String>) {
     })
 }
 
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|value| value.parse().unwrap())
+}
+
 #[test]
 fn no_schedule_breaks_exclusion_or_the_order_of_tokens() {
+    let first = number("NEBULA_SIMULATION_SEED").unwrap_or(0);
+    let runs = number("NEBULA_SIMULATION_RUNS").unwrap_or(24).max(1);
     let mut holds = 0;
-    for (seed, nodes) in (0..36_u64).zip([5, 3, 4].into_iter().cycle()) {
+    for seed in first..first + runs {
+        let nodes = [5, 3, 4][usize::try_from(seed % 3).unwrap()];
         let (got, violations) = run(seed, nodes, Flaw::None);
         assert_eq!(violations, Vec::<String>::new(), "seed {seed}, {nodes} nodes");
-        holds += got;
+        holds += got as u64;
     }
-    assert!(holds > 36 * 20, "too little happened to prove anything: {holds} holds");
+    println!("{holds} holds in {runs} schedules");
+    assert!(holds > runs * 15, "too little happened to prove anything: {holds} holds");
 }
 
 fn caught(flaw: Flaw, what: &str) {
