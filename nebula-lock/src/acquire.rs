@@ -140,11 +140,12 @@ impl IntoFuture for Acquire {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let key = self.0.key.as_ref().map(ToString::to_string).unwrap_or_default();
+            let key = self.0.key.as_ref().ok().cloned();
             let wait = self.0.wait;
             self.0.obtain().await?.ok_or_else(|| {
                 let context = format!("still held by another owner after {}", humantime::format_duration(wait));
-                Error::new(ErrorKind::WaitTimeout, context).with_key(key)
+                let error = Error::new(ErrorKind::WaitTimeout, context);
+                if let Some(key) = key { error.with_key(key) } else { error }
             })
         })
     }

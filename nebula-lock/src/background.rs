@@ -41,8 +41,8 @@ impl<T: Send + 'static> Future for Unstoppable<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
         let Some(work) = &mut this.work else { return Poll::Pending };
-        // Timers need a runtime, whatever executor polls.
-        let _entered = this.runtime.enter();
+        // Timers need a runtime, whatever executor polls. A task of Tokio has one already.
+        let _entered = if tokio::task::try_id().is_none() { Some(this.runtime.enter()) } else { None };
         let output = std::task::ready!(work.as_mut().poll(context));
         this.work = None;
         Poll::Ready(output)

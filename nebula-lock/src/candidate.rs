@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument, debug, debug_span};
 
@@ -69,6 +69,7 @@ struct Candidate {
 pub(crate) struct Grant {
     pub(crate) fence: Fence,
     pub(crate) sent: Instant,
+    pub(crate) heard: Instant,
     pub(crate) until: Instant,
     /// When an earlier attempt was sent of which nothing was heard.
     pub(crate) unknown_since: Option<Instant>,
@@ -87,13 +88,14 @@ impl Candidate {
         let waiting = self.core.waiting.enter();
         let outcome = self.compete(start).await;
         drop(waiting);
+        let end = if let Ok(Some(grant)) = &outcome { grant.heard } else { Instant::now() };
         let ending = match &outcome {
             Ok(Some(_)) => Ending::Acquired,
             _ if is_orphaned() => Ending::Abandoned,
             Ok(None) => Ending::Busy,
             Err(_) => Ending::Failed,
         };
-        telemetry::acquisition(ending, start.elapsed());
+        telemetry::acquisition(ending, end.saturating_duration_since(start));
         match outcome {
             // If the caller has gone, the guard is dropped, and so the lock released.
             Ok(Some(grant)) => {
@@ -114,13 +116,13 @@ impl Candidate {
 
     async fn compete(&mut self, start: Instant) -> Result<Option<Grant>> {
         let Some(wait) = self.terms.wait else {
-            return match self.attempt().await {
+            return match self.attempt_at(start).await {
                 Outcome::Granted(grant) => Ok(Some(grant)),
                 Outcome::Busy(_) => Ok(None),
                 Outcome::Failed(error) => Err(error),
             };
         };
-        let first = if self.has_turn() { Some(self.attempt().await) } else { None };
+        let first = if self.has_turn() { Some(self.attempt_at(start).await) } else { None };
         match first {
             Some(Outcome::Granted(grant)) => Ok(Some(grant)),
             // Most need not wait, so this is kept out of what is allocated for everybody.
@@ -212,20 +214,23 @@ impl Candidate {
     }
 
     async fn attempt(&mut self) -> Outcome {
+        self.attempt_at(Instant::now()).await
+    }
+
+    async fn attempt_at(&mut self, now: Instant) -> Outcome {
         if let Some(ticket) = &self.ticket {
             ticket.asks();
         }
-        let outcome = self.ask().await;
+        let outcome = self.ask(now).await;
         if let Some(ticket) = &self.ticket {
             ticket.heard(if let Outcome::Failed(error) = &outcome { Some(error) } else { None });
         }
         outcome
     }
 
-    async fn ask(&mut self) -> Outcome {
-        let sent = Instant::now();
+    async fn ask(&mut self, sent: Instant) -> Outcome {
         let limit = self.terms.command_timeout.min(self.terms.lease);
-        let attempt = timeout(limit, self.core.backend.try_acquire(&self.claim, self.terms.lease)).await;
+        let attempt = timeout_at(sent + limit, self.core.backend.try_acquire(&self.claim, self.terms.lease)).await;
         let error = match attempt {
             Ok(Ok(Attempt::Busy(busy))) => {
                 self.queued = matches!(self.claim.mode(), Mode::Fair | Mode::Write);
@@ -233,8 +238,9 @@ impl Candidate {
             }
             Ok(Ok(Attempt::Acquired(fence))) => {
                 let until = valid_until(sent, self.terms.lease);
-                if until > Instant::now() {
-                    return Outcome::Granted(Grant { fence, sent, until, unknown_since: self.unknown_since });
+                let heard = Instant::now();
+                if until > heard {
+                    return Outcome::Granted(Grant { fence, sent, heard, until, unknown_since: self.unknown_since });
                 }
                 self.unknown_since = Some(sent);
                 Error::new(ErrorKind::InvalidLease, "the lease was used up before the reply arrived")

@@ -120,8 +120,8 @@ impl LockGuard {
         let validity = Arc::clone(&self.hand.validity);
         let key = self.key().clone();
         async move {
-            validity.signal().cancelled_owned().await;
-            Lost::new(key, validity.loss().unwrap_or(LossReason::Expired))
+            let reason = validity.noted().await;
+            Lost::new(key, reason)
         }
     }
 
@@ -201,8 +201,8 @@ impl LockGuard {
         };
         let outcome = hand.post.release(validity.loss().is_some()).await;
         // A keeper leaves when the lock is lost. One that left for no such reason went down with its runtime.
-        let unheard = if validity.loss().is_some() { Release::AlreadyLost } else { Release::Unknown };
-        outcome.unwrap_or(unheard)
+        let unheard = || if validity.loss().is_some() { Release::AlreadyLost } else { Release::Unknown };
+        outcome.unwrap_or_else(unheard)
     }
 }
 

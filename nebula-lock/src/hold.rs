@@ -123,7 +123,8 @@ impl Hold {
 
     /// Gives the lock back. If the backend does not answer, tries on in the background.
     pub(crate) async fn release(mut self) -> Release {
-        let reply = timeout(self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
+        let sent = Instant::now();
+        let reply = timeout_at(sent + self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
         let outcome = match reply {
             Ok(Ok(true)) => Release::Released,
             Ok(Ok(false)) => Release::AlreadyLost,
@@ -136,7 +137,7 @@ impl Hold {
                 Release::Unknown
             }
         };
-        telemetry::released(outcome, self.sent.elapsed());
+        telemetry::released(outcome, sent.saturating_duration_since(self.sent));
         // No longer held when the caller hears of it; the next one of this process may try.
         self.counted = None;
         self.ticket = None;
@@ -222,8 +223,7 @@ impl Keeper {
 
 impl Hold {
     async fn keep(&self, orders: &mut oneshot::Receiver<Order>, course: &mut Course) -> Next {
-        let noted = self.validity.signal();
-        let mut noted = pin!(noted.cancelled());
+        let mut noted = pin!(self.validity.noted());
         loop {
             let until = self.validity.until();
             let in_flight = AtomicBool::new(false);
@@ -234,7 +234,7 @@ impl Hold {
                 () = self.core.forced.cancelled() => Event::End(LossReason::ShutDown),
                 () = sleep_until(until) => Event::End(course.reason),
                 // Somebody asked the clock before this task could.
-                () = &mut noted => Event::End(course.reason),
+                _ = &mut noted => Event::End(course.reason),
                 (sent, lease, reply) = &mut renewal => Event::Renewal(sent, lease, reply),
             };
             match event {

@@ -16,14 +16,21 @@ pub(crate) enum Ending {
     Abandoned,
 }
 
+/// A counter whose labels are literals needs no allocation.
+macro_rules! count {
+    ($name:literal, $label:literal, $value:expr, $($variant:pat => $text:literal),+) => {
+        match $value {
+            $($variant => counter!($name, $label => $text).increment(1),)+
+        }
+    };
+}
+
 pub(crate) fn acquisition(ending: Ending, waited: Duration) {
-    let outcome = match ending {
+    count!("nebula_lock_acquisitions_total", "outcome", ending,
         Ending::Acquired => "acquired",
         Ending::Busy => "busy",
         Ending::Failed => "failed",
-        Ending::Abandoned => "abandoned",
-    };
-    counter!("nebula_lock_acquisitions_total", "outcome" => outcome).increment(1);
+        Ending::Abandoned => "abandoned");
     if matches!(ending, Ending::Acquired) {
         histogram!("nebula_lock_wait_seconds").record(waited.as_secs_f64());
     }
@@ -43,13 +50,11 @@ pub(crate) fn lost(reason: LossReason, held: Duration) {
 }
 
 pub(crate) fn released(outcome: Release, held: Duration) {
-    let outcome = match outcome {
+    count!("nebula_lock_releases_total", "outcome", outcome,
         Release::Released => "released",
         Release::AlreadyLost => "already_lost",
         Release::StillHeld => "still_held",
-        Release::Unknown => "unknown",
-    };
-    counter!("nebula_lock_releases_total", "outcome" => outcome).increment(1);
+        Release::Unknown => "unknown");
     histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
 }
 

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::lost::LossReason;
 
@@ -30,14 +30,13 @@ pub(crate) struct Validity {
     start: Instant,
     /// Microseconds from `start` to the end of validity.
     until: AtomicU64,
-    lost: CancellationToken,
+    lost: Notify,
     reason: OnceLock<LossReason>,
 }
 
 impl Validity {
     pub(crate) fn new(start: Instant, until: Instant) -> Self {
-        let validity =
-            Self { start, until: AtomicU64::new(0), lost: CancellationToken::new(), reason: OnceLock::new() };
+        let validity = Self { start, until: AtomicU64::new(0), lost: Notify::new(), reason: OnceLock::new() };
         validity.extend(until);
         validity
     }
@@ -54,22 +53,34 @@ impl Validity {
     /// Notes the loss; the first reason stays.
     pub(crate) fn lose(&self, reason: LossReason) {
         if self.reason.set(reason).is_ok() {
-            self.lost.cancel();
+            self.lost.notify_waiters();
         }
     }
 
     /// The reason of the loss. The clock is asked as well: a starved task may not have noted the end yet. What the
     /// clock says is noted, so that no late renewal takes it back.
     pub(crate) fn loss(&self) -> Option<LossReason> {
-        if self.reason.get().is_none() && Instant::now() >= self.until() {
+        self.loss_by(Instant::now())
+    }
+
+    /// The same, when the clock was asked just before.
+    pub(crate) fn loss_by(&self, now: Instant) -> Option<LossReason> {
+        if self.reason.get().is_none() && now >= self.until() {
             self.lose(LossReason::Expired);
         }
         self.reason.get().copied()
     }
 
     /// Resolves once the loss is noted.
-    pub(crate) fn signal(&self) -> CancellationToken {
-        self.lost.clone()
+    pub(crate) async fn noted(&self) -> LossReason {
+        loop {
+            // Listening begins before the look, so that nothing falls in between.
+            let noted = self.lost.notified();
+            if let Some(reason) = self.reason.get() {
+                return *reason;
+            }
+            noted.await;
+        }
     }
 }
 
@@ -108,6 +119,6 @@ mod tests {
         validity.lose(LossReason::Gone);
         validity.lose(LossReason::Expired);
         assert_eq!(validity.loss(), Some(LossReason::Gone));
-        assert!(validity.signal().is_cancelled());
+        assert_eq!(validity.noted().await, LossReason::Gone);
     }
 }
