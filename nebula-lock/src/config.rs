@@ -29,6 +29,8 @@ use crate::redlock::RedlockSection;
 /// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
+/// | `redis.group-commit` | none | above how many operations under way they share script calls; 16 is a good value |
+/// | `redis.fence-tokens` | `true` | whether exclusive locks have fence tokens |
 /// | `redlock.nodes` | none | URLs of independent servers, three or more: chooses `redlock` if `provider` does not say |
 /// | `redlock.username`, `redlock.password` | none | for all nodes; win over those in the URLs |
 /// | `redlock.node-timeout` | 200 ms | how long to wait for the reply of one node |
@@ -87,6 +89,8 @@ struct RedisSection {
     password: Option<SecretString>,
     #[serde(deserialize_with = "duration::optional")]
     response_timeout: Option<Duration>,
+    group_commit: Option<usize>,
+    fence_tokens: Option<bool>,
     #[serde(deserialize_with = "duration::optional")]
     default_lease_time: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
@@ -213,7 +217,13 @@ impl RedisSection {
             redis = redis.with_response_timeout(time);
         }
         let connection = redis.connect().await.map_err(|error| crate::redis::unanswered(error.into()))?;
-        let backend = crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?);
+        let mut backend = crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?);
+        if let Some(above) = self.group_commit {
+            backend = backend.with_group_commit(above);
+        }
+        if self.fence_tokens == Some(false) {
+            backend = backend.without_fences();
+        }
         // A server that wants a password says so at the first command only.
         backend.ping().await?;
         match backend.eviction().await {

@@ -14,10 +14,20 @@ use std::fmt;
 pub struct Fence(u64);
 
 impl Fence {
+    /// No token: what a backend gives that was told to give none. It is smaller than every token, and a
+    /// [`FenceGuard`](crate::FenceGuard) refuses it, so that it cannot pass for protection. Whoever checks tokens otherwise has to refuse it, too.
+    pub const NONE: Self = Self(0);
+
     /// A token from its number, for backends and for reading one back from storage.
     #[must_use]
     pub const fn new(token: u64) -> Self {
         Self(token)
+    }
+
+    /// Whether this is no token at all.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
     }
 
     /// The number.

@@ -51,12 +51,11 @@ impl<T> FenceGuard<T> {
     ///
     /// # Errors
     ///
-    /// [`StaleFence`] for an older token; `write` is not called then.
+    /// [`StaleFence`] for an older token, and for [`Fence::NONE`]; `write` is not called then.
     pub fn write<R>(&self, fence: Fence, write: impl FnOnce(&mut T) -> R) -> Result<R, StaleFence> {
         let mut state = self.state.lock();
-        if let Some(newest) = state.newest
-            && fence < newest
-        {
+        let newest = state.newest.unwrap_or(Fence::NONE);
+        if fence < newest || fence.is_none() {
             return Err(StaleFence { token: fence, newest });
         }
         state.newest = Some(fence);
@@ -91,6 +90,9 @@ impl StaleFence {
 
 impl fmt::Display for StaleFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.token.is_none() {
+            return f.write_str("no fence token: the lock was taken without one");
+        }
         write!(f, "stale fence token {}: {} was seen already", self.token, self.newest)
     }
 }
@@ -111,10 +113,11 @@ mod tests {
             let mut accepted = 0;
             for token in tokens {
                 let outcome = guard.write(Fence::new(token), |count| *count += 1);
-                prop_assert_eq!(outcome.is_ok(), token >= newest);
+                prop_assert_eq!(outcome.is_ok(), token >= newest && token > 0);
                 newest = newest.max(token);
+                let seen = Some(Fence::new(newest)).filter(|newest| !newest.is_none());
                 accepted += i32::from(outcome.is_ok());
-                prop_assert_eq!(guard.newest(), Some(Fence::new(newest)));
+                prop_assert_eq!(guard.newest(), seen);
             }
             prop_assert_eq!(guard.read(|count| *count), accepted);
         }

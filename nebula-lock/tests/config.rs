@@ -36,6 +36,17 @@ async fn the_first_plans_sample_loads_unchanged() {
 }
 
 #[tokio::test]
+async fn tokens_and_shared_calls_are_a_matter_of_configuration() {
+    let (url, prefix) = (redis_url().await, unique("config"));
+    for (setting, none) in [("group-commit: 0", false), ("fence-tokens: false", true), ("fence-tokens: true", false)] {
+        let yaml = format!("nebula: {{lock: {{provider: redis, redis: {{url: '{url}', {setting}}}}}}}");
+        let locks = read(&yaml).unwrap().connect().await.unwrap();
+        let guard = locks.lock(format!("{prefix}:{setting}")).await.unwrap();
+        assert_eq!(guard.fence().is_none(), none, "{setting}");
+    }
+}
+
+#[tokio::test]
 async fn redis_is_reached_by_configuration_alone() {
     let (url, prefix) = (redis_url().await, unique("config"));
     let config = read(&format!("nebula: {{lock: {{provider: redis, prefix: '{prefix}:', redis: {{url: '{url}'}}}}}}"));

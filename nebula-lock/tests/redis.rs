@@ -67,6 +67,28 @@ impl Fixture for Polling {
     }
 }
 
+/// Whatever can share a script call does.
+#[derive(Debug)]
+struct Grouped(Redis);
+
+impl Fixture for Grouped {
+    type Lock = RedisLock<Connection>;
+
+    async fn start() -> Self {
+        let mut redis = Redis::start().await;
+        redis.lock = redis.lock.with_group_commit(0);
+        Self(redis)
+    }
+
+    fn lock(&self) -> Self::Lock {
+        self.0.lock()
+    }
+
+    async fn stored(&self) -> usize {
+        self.0.stored().await
+    }
+}
+
 #[tokio::test]
 async fn held_locks_can_be_listed() {
     let redis = Redis::start().await;
@@ -96,4 +118,9 @@ mod subscribed {
 mod polling {
     use super::*;
     conformance_suite!(Polling);
+}
+
+mod grouped {
+    use super::*;
+    conformance_suite!(Grouped);
 }

@@ -19,17 +19,51 @@ pub(super) struct Keys<'a> {
     bucket: u64,
 }
 
+/// The names of a lock and, if there is one, of its fence counter, in one piece of text: they are made for every command.
+#[derive(Debug)]
+pub(super) struct Names {
+    text: String,
+    lock: usize,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &str, key: &LockKey, fenced: bool) -> Self {
+        let bucket = bucket(key);
+        let both = 2 * (namespace.len() + VERSION.len()) + "fence:".len() + key.as_str().len() + 16;
+        let mut text = String::with_capacity(both);
+        push_name(&mut text, namespace, "", bucket);
+        text.push(':');
+        text.push_str(key.as_str());
+        let lock = text.len();
+        if fenced {
+            push_name(&mut text, namespace, "fence:", bucket);
+        }
+        Self { text, lock }
+    }
+
+    pub(super) fn lock(&self) -> &str {
+        &self.text[..self.lock]
+    }
+
+    /// The counter; `None` for a lock without tokens.
+    pub(super) fn fence(&self) -> Option<&str> {
+        Some(&self.text[self.lock..]).filter(|fence| !fence.is_empty())
+    }
+}
+
 impl<'a> Keys<'a> {
     pub(super) fn new(namespace: &'a str, key: &LockKey) -> Self {
-        let bucket = fnv1a(key.as_str().as_bytes()) % BUCKETS;
-        let lock = name(namespace, "", bucket, key.as_str());
+        let bucket = bucket(key);
+        let mut lock = String::with_capacity(namespace.len() + VERSION.len() + key.as_str().len() + 8);
+        push_name(&mut lock, namespace, "", bucket);
+        lock.push(':');
+        lock.push_str(key.as_str());
         Self { lock, namespace, bucket }
     }
 
     pub(super) fn fence(&self) -> String {
-        // Without a key after it, and therefore without the colon.
-        let mut fence = name(self.namespace, "fence:", self.bucket, "");
-        fence.pop();
+        let mut fence = String::new();
+        push_name(&mut fence, self.namespace, "fence:", self.bucket);
         fence
     }
 
@@ -41,9 +75,12 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// `namespace:version:kind{bucket}:key`. Names are made for every command, so formatting is done by hand.
-fn name(namespace: &str, kind: &str, bucket: u64, key: &str) -> String {
-    let mut name = String::with_capacity(namespace.len() + VERSION.len() + kind.len() + key.len() + 8);
+fn bucket(key: &LockKey) -> u64 {
+    fnv1a(key.as_str().as_bytes()) % BUCKETS
+}
+
+/// `namespace:version:kind{bucket}`, without the slow way of formatting.
+fn push_name(name: &mut String, namespace: &str, kind: &str, bucket: u64) {
     name.push_str(namespace);
     name.push(':');
     name.push_str(VERSION);
@@ -61,9 +98,7 @@ fn name(namespace: &str, kind: &str, bucket: u64, key: &str) -> String {
         }
         shift -= 4;
     }
-    name.push_str("}:");
-    name.push_str(key);
-    name
+    name.push('}');
 }
 
 /// What the names of locks, and of nothing else of ours, match.
@@ -88,12 +123,18 @@ mod tests {
         let keys = Keys::new("nebula:lock", &LockKey::new("seat:1").unwrap());
         assert_eq!(keys.lock, "nebula:lock:1:{385}:seat:1");
         assert_eq!(keys.fence(), "nebula:lock:1:fence:{385}");
+        let names = Names::new("nebula:lock", &LockKey::new("seat:1").unwrap(), true);
+        assert_eq!((names.lock(), names.fence()), (&*keys.lock, Some(&*keys.fence())));
+        let names = Names::new("nebula:lock", &LockKey::new("seat:1").unwrap(), false);
+        assert_eq!((names.lock(), names.fence()), (&*keys.lock, None));
         assert_eq!(key_of("nebula:lock", &keys.lock), Some(LockKey::new("seat:1").unwrap()));
         assert_eq!(key_of("nebula:lock", &keys.fence()), None);
         assert_eq!(pattern("a*b"), "a\\*b:1:{*");
         assert_eq!(keys.part("queue"), "nebula:lock:1:queue:{385}:seat:1");
         for bucket in 0..BUCKETS {
-            assert_eq!(name("a", "", bucket, "k"), format!("a:1:{{{bucket:x}}}:k"));
+            let mut name = String::new();
+            push_name(&mut name, "a", "b:", bucket);
+            assert_eq!(name, format!("a:1:b:{{{bucket:x}}}"));
         }
     }
 }

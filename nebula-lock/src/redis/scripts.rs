@@ -13,6 +13,7 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "lock-acquire": "acquire.lua";
+    BULK = "lock-bulk": "bulk.lua";
     ACQUIRE_AT = "lock-acquire-at": "acquire_at.lua";
     SETTLE = "lock-settle": "prelude.lua" "settle.lua";
     RENEW = "lock-renew": "renew.lua";
