@@ -20,16 +20,22 @@ pub(crate) enum Side {
 pub(crate) enum Kind {
     /// As it is by default: fence tokens, one script call for each operation.
     Fenced,
+    /// With group commit above sixteen operations.
+    Grouped,
+    /// Without fence tokens, as the limit.
+    Plain,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 1] = [Self::Fenced];
+    pub(crate) const ALL: [Self; 3] = [Self::Fenced, Self::Grouped, Self::Plain];
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fenced => "fenced",
+            Self::Grouped => "grouped",
+            Self::Plain => "plain",
         })
     }
 }
@@ -60,6 +66,8 @@ pub(crate) async fn ours(url: &str, kind: Kind) -> LockManager {
     let backend = RedisLock::new(redis.connect().await.unwrap()).with_subscriber(redis.subscriber().unwrap());
     LockManager::new(match kind {
         Kind::Fenced => backend,
+        Kind::Grouped => backend.with_group_commit(16),
+        Kind::Plain => backend.without_fences(),
     })
 }
 
