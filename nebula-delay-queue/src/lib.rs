@@ -18,7 +18,9 @@ mod idempotency;
 mod listener;
 mod memory;
 mod message;
+mod monitor;
 mod name;
+mod observed;
 mod producer;
 mod queue;
 #[cfg(feature = "rabbitmq")]
@@ -33,6 +35,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod trace;
 mod wakeup;
 mod worker;
 
@@ -48,11 +51,14 @@ pub use self::{
     listener::{Bound, DelayQueueListener, HandlerError, IntoOutcome, ListenerFn, Outcome, Received, listener_fn},
     memory::MemoryDelayQueue,
     message::{DelayMessage, DelayMessageBuilder, NoBody, TRACEPARENT},
+    monitor::Snapshot,
     name::{MessageId, QueueName},
+    observed::{Counts, Lateness},
     producer::{Cancel, DelayQueueProducer, Reschedule, SendOutcome},
     queue::{DelayQueue, Health},
     raw::{MAX_BODY_BYTES, MAX_DELAY, MAX_HEADER_BYTES, Priority, RawMessage, Schedule},
     retry::RetryPolicy,
+    trace::{Happened, MemoryTrace, Pending, TraceEvent, TraceStore, Traced},
     wakeup::{WakeupHub, Wakeups},
     worker::{Drained, Worker, WorkerBuilder, WorkerOptions},
 };
@@ -75,7 +81,7 @@ pub use lapin;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use self::{idempotency::RedisIdempotency, redis::RedisDelayQueue};
+pub use self::{idempotency::RedisIdempotency, redis::RedisDelayQueue, trace::RedisTrace};
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use nebula_macros::delay_queue_listener;

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Bound, Cancel, DeadLetter, DelayMessage, DelayQueueBackend, DelayQueueListener, Drained, Error, ErrorKind,
     MessageId, QueueName, QueueStats, Replay, Reschedule, Result, RetryPolicy, Schedule, SendOutcome, WorkerBuilder,
-    telemetry, worker::WorkerControl,
+    observed::{Observed, Tallies},
+    telemetry,
+    trace::Recorder,
+    worker::WorkerControl,
 };
 
 /// Sends typed messages, starts workers, and looks after both. Cheap to clone; clones share everything.
@@ -39,7 +42,11 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct DelayQueue {
-    backend: Arc<dyn DelayQueueBackend>,
+    /// The backend as it was given, and as it is used: watched.
+    pub(crate) inner: Arc<dyn DelayQueueBackend>,
+    pub(crate) backend: Arc<dyn DelayQueueBackend>,
+    pub(crate) tallies: Tallies,
+    pub(crate) recorder: Option<Recorder>,
     shared: Arc<Shared>,
     prefix: Option<QueueName>,
     retry: RetryPolicy,
@@ -65,8 +72,13 @@ impl DelayQueue {
     #[must_use]
     pub fn new(backend: impl DelayQueueBackend) -> Self {
         telemetry::describe();
+        let inner: Arc<dyn DelayQueueBackend> = Arc::new(backend);
+        let tallies = Tallies::default();
         Self {
-            backend: Arc::new(backend),
+            backend: Arc::new(Observed::new(Arc::clone(&inner), tallies.clone(), None)),
+            inner,
+            tallies,
+            recorder: None,
             shared: Arc::new(Shared { closed: CancellationToken::new(), workers: Mutex::default() }),
             prefix: None,
             retry: RetryPolicy::default(),
@@ -353,6 +365,10 @@ impl DelayQueue {
         self.name(queue)
     }
 
+    pub(crate) fn closed(&self) -> CancellationToken {
+        self.shared.closed.clone()
+    }
+
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.shared.closed.is_cancelled() {
             return Err(Error::new(ErrorKind::Closed, "this delay queue was shut down"));
@@ -364,7 +380,7 @@ impl DelayQueue {
 impl fmt::Debug for DelayQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DelayQueue")
-            .field("backend", &self.backend)
+            .field("backend", &self.inner)
             .field("prefix", &self.prefix)
             .field("retry", &self.retry)
             .field("closed", &self.shared.closed.is_cancelled())

@@ -15,6 +15,8 @@ const HANDLER: &str = "nebula_delay_queue_handler_seconds";
 const IN_FLIGHT: &str = "nebula_delay_queue_in_flight";
 const MESSAGES: &str = "nebula_delay_queue_messages";
 const ERRORS: &str = "nebula_delay_queue_worker_errors_total";
+const MISSING: &str = "nebula_delay_queue_missing";
+const TRACE_LOST: &str = "nebula_delay_queue_trace_lost_total";
 
 pub(crate) fn describe() {
     static ONCE: Once = Once::new();
@@ -27,6 +29,11 @@ pub(crate) fn describe() {
         describe_histogram!(HANDLER, Unit::Seconds, "Duration of handler calls");
         describe_gauge!(IN_FLIGHT, "Messages that this process holds under a lease");
         describe_gauge!(MESSAGES, "Messages by state (backlog, delayed, leased, dead), when last asked");
+        describe_gauge!(
+            MISSING,
+            "Messages that should have been delivered and have not been, when last watched (at most 100)"
+        );
+        describe_counter!(TRACE_LOST, "Events that could not be written to the trace store");
         describe_counter!(ERRORS, "Backend errors that workers met, by operation");
     });
 }
@@ -70,6 +77,14 @@ pub(crate) fn in_flight(queue: &QueueName, count: usize) {
 
 pub(crate) fn worker_error(queue: &QueueName, operation: &'static str) {
     counter!(ERRORS, "queue" => queue.to_string(), "operation" => operation).increment(1);
+}
+
+pub(crate) fn missing(queue: &QueueName, count: usize) {
+    gauge!(MISSING, "queue" => queue.to_string()).set(count as f64);
+}
+
+pub(crate) fn trace_lost(count: u64) {
+    counter!(TRACE_LOST).increment(count);
 }
 
 pub(crate) fn stats(queue: &QueueName, stats: &QueueStats) {

@@ -10,7 +10,7 @@ use std::{
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use nebula_delay_queue::{DelayMessage, DelayQueue, MemoryDelayQueue, Outcome, Received, RetryPolicy};
+use nebula_delay_queue::{DelayMessage, DelayQueue, MemoryDelayQueue, MemoryTrace, Outcome, Received, RetryPolicy};
 use parking_lot::Mutex;
 
 /// The last value or the sum, per metric with its labels.
@@ -84,7 +84,10 @@ fn a_messages_whole_life_is_counted() {
     metrics::with_local_recorder(&seen, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let queue = DelayQueue::new(MemoryDelayQueue::new());
+            let queue = DelayQueue::new(MemoryDelayQueue::new()).with_trace(MemoryTrace::new());
+            // Nobody works on this one.
+            queue.send("lost", &DelayMessage::new("never")).await.unwrap();
+            queue.watch("lost", Duration::from_secs(10), Duration::ZERO).unwrap();
             let handler = |text: Received<String>| async move {
                 match text.body().as_str() {
                     "done" => Ok(Outcome::Done),
@@ -120,6 +123,12 @@ fn a_messages_whole_life_is_counted() {
         ("messages queue=q state=delayed", 0.0),
         ("messages queue=q state=leased", 0.0),
         ("messages queue=q state=dead", 2.0),
+        ("sent_total queue=lost outcome=accepted", 1.0),
+        ("missing queue=lost", 1.0),
+        ("messages queue=lost state=backlog", 1.0),
+        ("messages queue=lost state=delayed", 0.0),
+        ("messages queue=lost state=leased", 0.0),
+        ("messages queue=lost state=dead", 0.0),
     ];
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|(name, value)| (format!("nebula_delay_queue_{name}"), value)).collect();
@@ -131,7 +140,7 @@ fn a_messages_whole_life_is_counted() {
         .collect();
     let mut recorded: BTreeSet<_> =
         seen.keys().filter_map(|name| name.strip_prefix("nebula_delay_queue_")?.split(' ').next()).collect();
-    // The memory backend has no errors that could be counted.
-    recorded.insert("worker_errors_total");
+    // Memory has no errors that could be counted.
+    recorded.extend(["worker_errors_total", "trace_lost_total"]);
     assert_eq!(documented, recorded);
 }

@@ -1,0 +1,127 @@
+//! Looks into queues on Redis, RabbitMQ or in an SQLite file, and mends them.
+//!
+//! `cargo run -p nebula-delay-queue --features redis,rabbitmq,sqlite --example dqctl -- redis://127.0.0.1/ dead order.timeout`
+//!
+//! `list`, `peek` and `trace` read the trace store on Redis that the application gave to `DelayQueue::with_trace`; name it
+//! with `--trace`.
+
+use std::{
+    error::Error,
+    io::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use nebula_delay_queue::{Cancel, DelayQueue, DelayQueueConfig, RedisTrace, Replay, nebula_redis::RedisConfig};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+const USAGE: &str = "usage: dqctl URL [--trace REDIS-URL] COMMAND
+URL is redis://…, amqp://… or the path of an SQLite file; COMMAND is one of
+  list                 all queues, with how many messages are where
+  stats QUEUE          one of them
+  peek QUEUE [N]       the N messages that are due next
+  trace QUEUE ID       the life of a message
+  cancel QUEUE ID      take a message back
+  dead QUEUE [N]       the N longest dead letters
+  replay QUEUE ID      give a dead letter a new life
+  replay QUEUE --all   give all of them one";
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    run(&arguments, &mut std::io::stdout()).await
+}
+
+/// What the program does; it writes to `out`.
+pub(crate) async fn run(arguments: &[&str], out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    let [url, rest @ ..] = arguments else { return Err(USAGE.into()) };
+    let mut queue = connect(url).await?;
+    let command = match rest {
+        ["--trace", store, command @ ..] => {
+            queue = queue.with_trace(RedisTrace::new(RedisConfig::new(*store).connect().await?));
+            command
+        }
+        command => command,
+    };
+    match *command {
+        ["list"] => {
+            for name in queue.queues().await? {
+                stats(&queue, name.as_str(), out).await?;
+            }
+        }
+        ["stats", name] => stats(&queue, name, out).await?,
+        ["peek", name] => peek(&queue, name, 10, out).await?,
+        ["peek", name, most] => peek(&queue, name, most.parse()?, out).await?,
+        ["trace", name, id] => {
+            for event in queue.trace(name, id).await? {
+                writeln!(out, "{} {}", time(event.at), serde_json::to_string(&event.what)?)?;
+            }
+        }
+        ["cancel", name, id] => match queue.cancel(name, id).await? {
+            Cancel::Cancelled => writeln!(out, "{id} cancelled")?,
+            Cancel::NotFound => writeln!(out, "{id} is unknown, or a worker has it")?,
+        },
+        ["dead", name] => dead(&queue, name, 10, out).await?,
+        ["dead", name, most] => dead(&queue, name, most.parse()?, out).await?,
+        ["replay", name, "--all"] => replay_all(&queue, name, out).await?,
+        ["replay", name, id] => match queue.replay(name, id).await? {
+            Replay::Replayed => writeln!(out, "{id} replayed")?,
+            Replay::NotFound => writeln!(out, "{id} is no dead letter")?,
+        },
+        _ => return Err(USAGE.into()),
+    }
+    Ok(())
+}
+
+async fn connect(url: &str) -> Result<DelayQueue, Failure> {
+    let config = match url.split_once("://") {
+        Some(("redis" | "rediss", _)) => DelayQueueConfig::redis(url),
+        Some(("amqp" | "amqps", _)) => DelayQueueConfig::rabbitmq(url),
+        Some(_) => return Err(USAGE.into()),
+        // Nobody wants a new file for a name that was misspelt.
+        None if !std::path::Path::new(url).is_file() => return Err(format!("there is no file {url}").into()),
+        None => DelayQueueConfig::sqlite(url),
+    };
+    Ok(config.connect().await?)
+}
+
+async fn stats(queue: &DelayQueue, name: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    let stats = queue.stats(name).await?;
+    let delayed =
+        if queue.backend().capabilities().counts_delayed { stats.delayed.to_string() } else { "unknown".to_owned() };
+    let (due, leased, dead, late) = (stats.backlog, stats.leased, stats.dead, stats.oldest_lateness);
+    Ok(writeln!(out, "{name} due={due} delayed={delayed} leased={leased} dead={dead} late={late:?}")?)
+}
+
+async fn peek(queue: &DelayQueue, name: &str, most: usize, out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    for pending in queue.peek(name, most).await? {
+        writeln!(out, "{} due {}", pending.id, time(pending.due))?;
+    }
+    Ok(())
+}
+
+async fn dead(queue: &DelayQueue, name: &str, most: usize, out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    for letter in queue.dead_letters(name, 0, most).await? {
+        let (id, died) = (&letter.message.id, time(letter.died));
+        let error = letter.last_error.as_deref().unwrap_or("-");
+        writeln!(out, "{id} died {died} after {} attempts: {} ({error})", letter.attempts, letter.reason)?;
+    }
+    Ok(())
+}
+
+async fn replay_all(queue: &DelayQueue, name: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {
+    // As many as there are now: what dies again meanwhile is not replayed for ever.
+    let mut replayed = 0;
+    for _ in 0..queue.stats(name).await?.dead {
+        let Some(letter) = queue.dead_letters(name, 0, 1).await?.pop() else { break };
+        replayed += u64::from(queue.replay(name, &letter.message.id).await? == Replay::Replayed);
+    }
+    Ok(writeln!(out, "{replayed} replayed")?)
+}
+
+/// Seconds since 1970, to the millisecond.
+fn time(time: SystemTime) -> String {
+    let since: Duration = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:03}", since.as_secs(), since.subsec_millis())
+}

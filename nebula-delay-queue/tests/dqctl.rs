@@ -1,0 +1,83 @@
+//! The example `dqctl` against real servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "../examples/dqctl.rs"]
+#[allow(dead_code, reason = "its `main` is not called")]
+mod dqctl;
+
+use std::time::Duration;
+
+use nebula_delay_queue::{
+    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, Received, RedisTrace, nebula_redis::RedisConfig,
+};
+use nebula_test_support::{RedisServer, amqp_url, eventually, unique};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn dqctl(arguments: &[&str]) -> String {
+    let mut out = Vec::new();
+    dqctl::run(arguments, &mut out).await.unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+async fn fill(queue: &DelayQueue, name: &str) {
+    let refuse = |_: Received<u64>| async { Outcome::DeadLetter("hopeless".into()) };
+    let worker = queue.worker(name).unwrap().handle(refuse).start().unwrap();
+    for id in ["a", "b", "c"] {
+        queue.send(name, &DelayMessage::builder().id(id).body(1u64).build().unwrap()).await.unwrap();
+    }
+    eventually(PATIENCE, async || queue.stats(name).await.unwrap().dead == 3).await;
+    worker.shutdown(PATIENCE).await;
+    let later = DelayMessage::builder().id("later").body(1u64).delay(Duration::from_secs(3600)).build().unwrap();
+    queue.send(name, &later).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_on_redis_are_looked_into_and_mended() {
+    let server = RedisServer::start().await;
+    let url = server.url();
+    let store = RedisTrace::new(RedisConfig::new(&url).connect().await.unwrap());
+    let queue = DelayQueueConfig::redis(&url).connect().await.unwrap().with_trace(store);
+    fill(&queue, "order.timeout").await;
+    // Written beside the work.
+    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 3);
+
+    let traced = |command: &[&'static str]| [&[url.as_str(), "--trace", url.as_str()], command].concat();
+    let list = dqctl(&traced(&["list"])).await;
+    assert!(list.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{list}");
+    let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
+    assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
+    let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;
+    assert!(life.lines().count() == 3 && life.contains("scheduled") && life.contains("hopeless"), "{life}");
+    let dead = dqctl(&[&url, "dead", "order.timeout", "2"]).await;
+    assert!(dead.lines().count() == 2 && dead.contains("after 1 attempts: rejected: hopeless"), "{dead}");
+    assert_eq!(dqctl(&[&url, "replay", "order.timeout", "b"]).await, "b replayed\n");
+    assert_eq!(dqctl(&[&url, "replay", "order.timeout", "b"]).await, "b is no dead letter\n");
+    assert_eq!(dqctl(&[&url, "replay", "order.timeout", "--all"]).await, "2 replayed\n");
+    assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later cancelled\n");
+    assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later is unknown, or a worker has it\n");
+    let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
+    assert!(stats.starts_with("order.timeout due=3 delayed=0 leased=0 dead=0"), "{stats}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_on_rabbitmq_are_looked_into_and_mended() {
+    let (url, name) = (amqp_url().await, unique("dqctl"));
+    fill(&DelayQueueConfig::rabbitmq(&url).connect().await.unwrap(), &name).await;
+    let stats = dqctl(&[&url, "stats", &name]).await;
+    assert!(stats.starts_with(&format!("{name} due=0 delayed=unknown leased=0 dead=3")), "{stats}");
+    assert_eq!(dqctl(&[&url, "dead", &name]).await.lines().count(), 3);
+    assert_eq!(dqctl(&[&url, "replay", &name, "--all"]).await, "3 replayed\n");
+    let mut out = Vec::new();
+    let refused = dqctl::run(&[&url, "cancel", &name, "later"], &mut out).await.unwrap_err();
+    assert!(refused.to_string().contains("not supported"), "{refused}");
+}
+
+#[tokio::test]
+async fn nonsense_is_refused() {
+    let mut out = Vec::new();
+    for nonsense in [&[][..], &["http://x", "list"], &["no/such/file", "list"], &["redis://127.0.0.1:1/", "bake"]] {
+        assert!(dqctl::run(nonsense, &mut out).await.is_err());
+    }
+    assert!(out.is_empty());
+}
