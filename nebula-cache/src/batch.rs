@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error as StdError;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,9 +39,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     /// Cancel safe: it changes nothing.
     pub async fn get_many(&self, keys: &[K]) -> Result<Vec<Option<Cached<V>>>> {
         let inner = &*self.inner;
-        let (mut found, missing) = inner.at_hand(keys)?;
-        let rest = inner.read_many(missing, &mut found).await?;
-        inner.stats.add(Event::Miss, rest.len() as u64);
+        let (mut found, mut missing) = inner.at_hand(keys)?;
+        inner.read_many(&mut missing, &mut found).await?;
+        inner.stats.add(Event::Miss, missing.len() as u64);
         Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
     }
 
@@ -68,23 +69,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         F: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
     {
         let inner = &self.inner;
-        let (mut found, missing) = inner.at_hand(keys)?;
-        let mut shared = inner.is_shared();
-        let rest = match inner.read_many(missing, &mut found).await {
-            Ok(rest) => rest,
-            Err(_) => {
-                shared = false;
-                inner.at_hand(keys)?.1
-            }
-        };
-        if !rest.is_empty() {
-            inner.stats.add(Event::Miss, rest.len() as u64);
-            let load = load(rest.iter().map(|missing| missing.place.key.clone()).collect());
+        let (mut found, mut missing) = inner.at_hand(keys)?;
+        let shared = inner.read_many(&mut missing, &mut found).await.is_ok() && inner.is_shared();
+        if !missing.is_empty() {
+            inner.stats.add(Event::Miss, missing.len() as u64);
+            let load = load(missing.iter().map(|missing| missing.place.key.clone()).collect());
             let load = load.map(|result| match result {
                 Ok(loaded) => Ok(loaded.into_iter().map(|(key, loaded)| (key, loaded.into())).collect()),
                 Err(error) => Err(Error::new(ErrorKind::Loader, "no values").with_source(error)),
             });
-            let work = Arc::clone(inner).load_many(rest, load.boxed(), shared);
+            let work = Arc::clone(inner).load_many(missing, load.boxed(), shared);
             let loaded = inner.core.tasks.spawn(work).await;
             found.extend(loaded.map_err(|_| Error::new(ErrorKind::Loader, "it panicked, or the runtime ended"))??);
         }
@@ -117,24 +111,28 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         Ok((found, missing))
     }
 
-    /// Takes what the shared level knows out of `missing`.
-    async fn read_many(&self, missing: Vec<Missing<K, V>>, found: &mut AtHand<K, V>) -> Result<Vec<Missing<K, V>>> {
-        let Some(store) = self.core.store.as_ref().filter(|_| self.is_shared()) else { return Ok(missing) };
-        let (mut rest, missing): (Vec<_>, Vec<_>) =
-            missing.into_iter().partition(|it| self.is_unsettled(it.place.hash));
-        if missing.is_empty() {
-            return Ok(rest);
-        }
-        let ids: Vec<StoreKey> = missing.iter().map(|it| it.place.id.clone()).collect();
-        let values = self.ask(store.get_many(&ids)).await?;
-        for (mut missing, bytes) in missing.into_iter().zip(values) {
+    /// Takes what the shared level knows out of `missing`. An error leaves everything else in it.
+    async fn read_many(&self, missing: &mut Vec<Missing<K, V>>, found: &mut AtHand<K, V>) -> Result<()> {
+        let Some(store) = self.core.store.as_ref().filter(|_| self.is_shared()) else { return Ok(()) };
+        let (asked, mut rest): (Vec<_>, Vec<_>) =
+            mem::take(missing).into_iter().partition(|it| !self.is_unsettled(it.place.hash));
+        let ids: Vec<StoreKey> = asked.iter().map(|it| it.place.id.clone()).collect();
+        let (values, mut outcome) = match ids.is_empty() {
+            true => (Vec::new(), Ok(())),
+            false => match self.ask(store.get_many(&ids)).await {
+                Ok(values) => (values, Ok(())),
+                Err(error) => (Vec::new(), Err(error)),
+            },
+        };
+        let values = values.into_iter().chain(std::iter::repeat(None));
+        for (mut missing, bytes) in asked.into_iter().zip(values) {
             let opened = match bytes {
-                Some(bytes) => self.open(bytes, missing.fence).await?,
-                None => None,
+                Some(bytes) => self.open(bytes, missing.fence).await,
+                None => Ok(None),
             };
             match opened {
-                Some(Found { stored, age: Age::LastResort }) => missing.fallback = stored.cached(true),
-                Some(Found { stored, age }) => {
+                Ok(Some(Found { stored, age: Age::LastResort })) => missing.fallback = stored.cached(true),
+                Ok(Some(Found { stored, age })) => {
                     if age != Age::Stale {
                         self.keep(&missing.place.key, &stored);
                     }
@@ -142,11 +140,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
                     found.insert(missing.place.key, cached);
                     continue;
                 }
-                None => {}
+                Ok(None) => {}
+                Err(error) => outcome = Err(error),
             }
             rest.push(missing);
         }
-        Ok(rest)
+        *missing = rest;
+        outcome
     }
 
     async fn load_many(

@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::builder::CacheBuilder;
-use crate::channel::{Invalid, Position};
 use crate::core::{Registered, cache_hash};
 use crate::entry::{Cached, Loaded, Lookup};
 use crate::error::{Error, ErrorKind, Result};
@@ -221,59 +220,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
                 flight
             }
         }
-    }
-
-    /// Evicts the key from all levels of all nodes, and makes sure that no load that is under way brings it back.
-    ///
-    /// Call it after the change of what was cached is committed. When it returns, this node and the shared level have
-    /// evicted it; other nodes hear of it within moments, and [`caught_up`](crate::CacheManager::caught_up) tells when.
-    ///
-    /// # Errors
-    /// When the shared level or the channel cannot be reached: it is tried again in the background until it succeeds or
-    /// the manager is shut down, and this node does not believe the shared level about the key until then.
-    ///
-    /// # Cancel safety
-    /// Once polled the eviction takes place, whether or not it is awaited.
-    pub async fn evict(&self, key: &K) -> Result<Position> {
-        self.evict_many(std::slice::from_ref(key)).await
-    }
-
-    /// Evicts several keys at once, as [`evict`](Self::evict) does.
-    ///
-    /// # Errors
-    /// As `evict`.
-    ///
-    /// # Cancel safety
-    /// Once polled the evictions take place, whether or not they are awaited.
-    pub async fn evict_many(&self, keys: &[K]) -> Result<Position> {
-        let inner = &*self.inner;
-        inner.core.running()?;
-        let bytes = keys.iter().map(checked).collect::<Result<Vec<_>>>()?;
-        inner.stats.add(Event::Evict, keys.len() as u64);
-        let items: Vec<Invalid> = bytes.iter().map(|bytes| Invalid::Key(inner.key_hash(bytes))).collect();
-        inner.core.apply(&items);
-        if let Some(local) = &inner.local {
-            keys.iter().for_each(|key| local.remove(key));
-        }
-        if inner.core.channel.is_none() || keys.is_empty() {
-            return Ok(inner.core.tracker.position());
-        }
-        let stored = match inner.is_shared() {
-            true => keys.iter().zip(&bytes).map(|(key, bytes)| inner.place(key, bytes).id).collect(),
-            false => Vec::new(),
-        };
-        inner.core.outbox.send(stored, items, true).await
-    }
-
-    /// Evicts everything from this cache on all nodes, by declaring what is stored old: nothing is searched or deleted.
-    ///
-    /// # Errors
-    /// When the channel cannot be reached; it is tried again in the background. This node is done in any case.
-    ///
-    /// # Cancel safety
-    /// Once polled the eviction takes place, whether or not it is awaited.
-    pub async fn clear(&self) -> Result<Position> {
-        self.inner.core.invalidate(Invalid::Cache(self.inner.hash)).await
     }
 
     /// Counts and states, for monitoring.

@@ -14,6 +14,7 @@ mod duration;
 mod entry;
 mod envelope;
 mod error;
+mod evict;
 mod flight;
 mod follow;
 mod generations;

@@ -225,6 +225,21 @@ async fn an_eviction_elsewhere_during_a_load_leaves_nothing_stale() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_eviction_takes_what_a_lagging_replica_brought_back() {
+    let (_a, on_a, _b, on_b) = two().await;
+    let replica = Source::default();
+    on_a.get_or_load(&1, replica.load(ms(0))).await.unwrap();
+    let forgotten = on_a.evict_twice(&1, ms(500));
+    assert!(timeout(ms(0), forgotten).await.is_err(), "nobody waits for it");
+    sleep(ms(100)).await;
+    assert_eq!(*on_b.get_or_load(&1, replica.load(ms(0))).await.unwrap().unwrap(), 0, "the replica lags");
+    replica.set(1);
+    sleep(secs(1)).await;
+    assert!(on_a.get(&1).await.unwrap().is_none());
+    assert_eq!(*on_b.get_or_load(&1, replica.load(ms(0))).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn tags_reach_all_nodes_and_what_is_stored() {
     let (a, on_a, b, on_b) = two().await;
     let tagged = |value: u64| async move { Ok::<_, Infallible>(Loaded::value(value).with_tag("event:7")) };
@@ -414,6 +429,39 @@ async fn many_keys_are_read_at_once_and_filled() {
     let found = on_a.get_many(&[3, 2, 4]).await.unwrap();
     assert_eq!(found.iter().map(|it| it.as_ref().map(|it| **it)).collect::<Vec<_>>(), [Some(30), Some(20), None]);
     assert_eq!(on_a.snapshot().shared_hits, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_are_loaded_once_and_stored_once() {
+    let link = Flaky::default();
+    let (a, b) = (manager(&link).await, manager(&link.server).await);
+    let (on_a, on_b) = (cache(&a), cache(&b));
+    let load = |value: u64| {
+        move |keys: Vec<u64>| async move {
+            sleep(secs(8)).await;
+            Ok::<_, Infallible>(keys.into_iter().map(|key| (key, Some(value))).collect())
+        }
+    };
+    // A long batch keeps its leases; a single load of one of its keys waits for it.
+    let source = Source::default();
+    let (_, single) = tokio::join!(on_a.get_many_or_load(&[1, 2], load(7)), async {
+        sleep(secs(1)).await;
+        on_b.get_or_load(&1, source.load(ms(0))).await.unwrap().unwrap()
+    });
+    assert_eq!((*single, source.calls()), (7, 0));
+    // What is evicted while a batch is loaded is not stored.
+    let (_, at) = tokio::join!(on_a.get_many_or_load(&[3, 4], load(8)), async {
+        sleep(secs(4)).await;
+        on_b.evict(&3).await.unwrap()
+    });
+    a.caught_up(at, secs(5)).await.unwrap();
+    for on in [&on_a, &on_b] {
+        assert!(on.get(&3).await.unwrap().is_none() && *on.get(&4).await.unwrap().unwrap() == 8);
+    }
+    link.set_down(true);
+    let found = on_a.get_many_or_load(&[4, 5, 6], load(9)).await.unwrap();
+    assert_eq!(found.into_iter().flatten().map(|it| *it).collect::<Vec<_>>(), [8, 9, 9], "cut off, it loads");
+    assert_eq!(on_a.get_many(&[10]).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
