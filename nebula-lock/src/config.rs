@@ -1,5 +1,7 @@
 //! Configuration: the section `nebula.lock`.
 
+mod redis;
+
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -12,6 +14,7 @@ use crate::manager::LockManager;
 use crate::memory::MemoryLock;
 use crate::options::Options;
 use crate::redlock::RedlockSection;
+use redis::RedisSection;
 
 /// The section `nebula.lock` of an application's configuration. Unknown keys are refused; durations are text such as
 /// `"30s"` or integers in milliseconds.
@@ -26,11 +29,16 @@ use crate::redlock::RedlockSection;
 /// | `retry-interval` | 100 ms | how often a waiting caller tries again where it cannot be woken |
 /// | `max-hold-time` | unlimited | the longest hold |
 /// | `redis.enabled` | `false` | chooses `redis` if `provider` does not say |
-/// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
+/// | `redis.url` | `redis://127.0.0.1:6379/` | the server, or several: `redis-sentinel://host:port,host:port/master`, `redis-cluster://host:port,host:port` |
+/// | `redis.sentinel.master`, `redis.sentinel.nodes` | none | instead of `url`: the master that sentinels name, and a list of sentinels, `host:port` |
+/// | `redis.sentinel.username`, `redis.sentinel.password` | none | of the sentinels |
+/// | `redis.cluster.nodes` | none | instead of `url`: a list of some nodes of a cluster, `host:port` |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
 /// | `redis.group-commit` | none | above how many operations under way they share script calls; 16 is a good value |
 /// | `redis.fence-tokens` | `true` | whether exclusive locks have fence tokens |
+/// | `redis.replicas` | 0 | how many replicas have to know a lock before it is handed out |
+/// | `redis.replication-timeout` | 500 ms | how long they may take |
 /// | `redlock.nodes` | none | URLs of independent servers, three or more: chooses `redlock` if `provider` does not say |
 /// | `redlock.username`, `redlock.password` | none | for all nodes; win over those in the URLs |
 /// | `redlock.node-timeout` | 200 ms | how long to wait for the reply of one node |
@@ -80,29 +88,6 @@ pub enum Provider {
     Redlock,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-struct RedisSection {
-    enabled: Option<bool>,
-    url: Option<SecretString>,
-    username: Option<String>,
-    password: Option<SecretString>,
-    #[serde(deserialize_with = "duration::optional")]
-    response_timeout: Option<Duration>,
-    group_commit: Option<usize>,
-    fence_tokens: Option<bool>,
-    #[serde(deserialize_with = "duration::optional")]
-    default_lease_time: Option<Duration>,
-    #[serde(deserialize_with = "duration::optional")]
-    watch_dog_timeout: Option<Duration>,
-    #[serde(deserialize_with = "duration::optional")]
-    default_wait_time: Option<Duration>,
-    #[serde(deserialize_with = "duration::optional")]
-    retry_interval: Option<Duration>,
-    #[serde(deserialize_with = "duration::optional")]
-    max_hold_time: Option<Duration>,
-}
-
 impl LockConfig {
     /// Locks in this process, with the defaults.
     #[must_use]
@@ -110,10 +95,10 @@ impl LockConfig {
         Self { provider: Some(Provider::Memory), ..Self::default() }
     }
 
-    /// Locks on the Redis server at `url`, with the defaults.
+    /// Locks on the Redis server at `url`, or on the several that it names, with the defaults.
     #[must_use]
     pub fn redis(url: impl Into<String>) -> Self {
-        let redis = RedisSection { url: Some(SecretString::from(url.into())), ..RedisSection::default() };
+        let redis = RedisSection::at(url.into());
         Self { provider: Some(Provider::Redis), redis, ..Self::default() }
     }
 
@@ -194,43 +179,5 @@ impl LockConfig {
             Error::new(ErrorKind::ConfigInvalid, "the times of `nebula.lock` cannot work").with_source(error)
         })?;
         Ok(LockManager::new(backend).with_options(options).with_prefix(&self.prefix))
-    }
-}
-
-#[cfg(feature = "redis")]
-impl RedisSection {
-    async fn backend(&self) -> Result<impl DistributedLock + use<>> {
-        use secrecy::ExposeSecret;
-        use tracing::{debug, warn};
-
-        let mut redis = self
-            .url
-            .as_ref()
-            .map_or_else(nebula_redis::RedisConfig::default, |url| nebula_redis::RedisConfig::new(url.expose_secret()));
-        if let Some(username) = &self.username {
-            redis = redis.with_username(username);
-        }
-        if let Some(password) = &self.password {
-            redis = redis.with_password(password.clone());
-        }
-        if let Some(time) = self.response_timeout {
-            redis = redis.with_response_timeout(time);
-        }
-        let connection = redis.connect().await.map_err(|error| crate::redis::unanswered(error.into()))?;
-        let mut backend = crate::redis::RedisLock::new(connection).with_subscriber(redis.subscriber()?);
-        if let Some(above) = self.group_commit {
-            backend = backend.with_group_commit(above);
-        }
-        if self.fence_tokens == Some(false) {
-            backend = backend.without_fences();
-        }
-        // A server that wants a password says so at the first command only.
-        backend.ping().await?;
-        match backend.eviction().await {
-            Ok(None) => {}
-            Ok(Some(policy)) => warn!(%policy, "redis may evict locks when its memory is full: set `noeviction`"),
-            Err(error) => debug!(%error, "cannot tell whether redis may evict locks"),
-        }
-        Ok(backend)
     }
 }

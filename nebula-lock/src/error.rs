@@ -44,6 +44,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// The server has no memory left for the lock.
     OutOfMemory,
+    /// Fewer replicas than demanded knew of the lock in time. It was given back.
+    NotReplicated,
     /// The server refused the credentials or the command.
     Auth,
     /// The configuration cannot work as written.
@@ -99,6 +101,7 @@ impl Error {
                 | ErrorKind::Unavailable
                 | ErrorKind::OutcomeUnknown
                 | ErrorKind::ReadOnly
+                | ErrorKind::NotReplicated
                 | ErrorKind::OutOfMemory
         )
     }
@@ -127,6 +130,7 @@ impl fmt::Display for ErrorKind {
             Self::WrongType => "not a lock",
             Self::ReadOnly => "lock backend is read-only",
             Self::OutOfMemory => "lock backend is out of memory",
+            Self::NotReplicated => "lock not replicated",
             Self::Auth => "lock backend refused access",
             Self::ConfigInvalid => "invalid configuration",
             Self::Unsupported => "unsupported",

@@ -195,6 +195,16 @@ impl RedisConfig {
         self.keep_alive
     }
 
+    /// Whether these settings lead to a cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        use secrecy::ExposeSecret as _;
+        let by_url = |url: &SecretString| {
+            ["redis-cluster:", "rediss-cluster:"].iter().any(|scheme| url.expose_secret().starts_with(scheme))
+        };
+        self.cluster.is_some() || self.url.as_ref().is_some_and(by_url)
+    }
+
     /// Connects. The connection repairs itself afterwards.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ async fn hear(answer: Answer) -> Option<Result<Value>> {
 }
 
 /// What a lock of this owner begins with.
-fn prefix(owner: Owner) -> [u8; 33] {
+pub(super) fn prefix(owner: Owner) -> [u8; 33] {
     let mut prefix = [b':'; 33];
     prefix[..32].copy_from_slice(&owner.digits());
     prefix

@@ -23,8 +23,9 @@ if owner_of(value) == me then
 end
 local head = redis.call('ZRANGE', queue, 0, 0)[1]
 if not value and (not head or head == me) then
-  leave()
+  -- A write that the server refuses when its memory is full comes first.
   local token = mint(counter)
+  leave()
   redis.call('SET', lock, string.format('%s:%.0f', me, token), 'PX', lease)
   return {1, token}
 end

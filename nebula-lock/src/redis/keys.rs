@@ -67,6 +67,18 @@ impl<'a> Keys<'a> {
         fence
     }
 
+    /// What all locks of one slot of a cluster have in common.
+    pub(super) fn bucket(&self) -> u64 {
+        self.bucket
+    }
+
+    /// A key beside the lock that is written to see how far replicas are.
+    pub(super) fn mark(&self) -> String {
+        let mut mark = String::new();
+        push_name(&mut mark, self.namespace, "mark:", self.bucket);
+        mark
+    }
+
     /// A structure beside the lock: `queue`, `alive`, `readers`, `tokens` or `writers`. It stands before the key, since
     /// a key may end in anything.
     pub(super) fn part(&self, part: &str) -> String {

@@ -5,6 +5,7 @@ mod exclusive;
 mod group;
 mod keys;
 mod quorum;
+mod replicas;
 mod scripts;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
 pub(crate) use error::unanswered;
 use group::Group;
 use keys::Keys;
+use replicas::Replicas;
 use scripts::{
     FAIR_ACQUIRE, FAIR_RELEASE, INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RENEW, WRITE_ACQUIRE, WRITE_RELEASE,
 };
@@ -30,9 +32,10 @@ use scripts::{
 /// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// Locks on one Redis server (6.2 or newer).
+/// Locks on Redis (6.2 or newer): on one server, on the master that Sentinel names, or on a cluster, where all that belongs
+/// to one lock lives in one slot.
 ///
-/// Commands go over any connection of the `redis` crate. Give it a [`Subscriber`] as well, so that a release wakes those
+/// Commands go over any connection of the `redis` crate; those of [`nebula_redis`] follow failovers. Give it a [`Subscriber`] as well, so that a release wakes those
 /// who wait; without it they poll.
 ///
 /// ```no_run
@@ -53,13 +56,15 @@ pub struct RedisLock<C> {
     namespace: Arc<str>,
     fenced: bool,
     group: Option<Arc<Group>>,
+    replicas: Option<Arc<Replicas<C>>>,
 }
 
 impl<C> RedisLock<C> {
     /// Locks over `connection`, whose response timeout should be well below the shortest lease.
     #[must_use]
     pub fn new(connection: C) -> Self {
-        Self { connection, subscriber: None, namespace: "nebula:lock".into(), fenced: true, group: None }
+        let namespace = "nebula:lock".into();
+        Self { connection, subscriber: None, namespace, fenced: true, group: None, replicas: None }
     }
 
     /// Wakes waiting callers through `subscriber`.
@@ -165,12 +170,11 @@ where
     }
 }
 
-#[async_trait]
-impl<C> DistributedLock for RedisLock<C>
+impl<C> RedisLock<C>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
-    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+    async fn ask(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
             Mode::Exclusive => return self.acquire(claim, lease).await,
@@ -187,6 +191,19 @@ where
         };
         let call = call.arg(claim.owner().to_string()).arg(millis(lease)).arg(millis(HEARTBEAT));
         attempt(call.invoke(&mut self.connection.clone()).await?)
+    }
+}
+
+#[async_trait]
+impl<C> DistributedLock for RedisLock<C>
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+        match &self.replicas {
+            None => self.ask(claim, lease).await,
+            Some(replicas) => self.ask_replicated(replicas, claim, lease).await,
+        }
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {

@@ -28,16 +28,17 @@ if holder == READERS then
     redis.call('HDEL', tokens, gone)
   end
   token = tonumber(redis.call('HGET', tokens, me) or nil)
-else
-  redis.call('DEL', readers, tokens)
 end
 if not token then
-  redis.call('ZREMRANGEBYSCORE', writers, '-inf', now)
-  if redis.call('ZCARD', writers) > 0 then
+  if redis.call('ZCOUNT', writers, '(' .. now, '+inf') > 0 then
     mark(lock, value)
     return {0, math.floor(window / 3)}
   end
+  -- A write that the server refuses when its memory is full comes first.
   token = mint(counter)
+end
+if holder ~= READERS then
+  redis.call('DEL', readers, tokens)
 end
 -- An attempt that comes late does not cut what a renewal has added.
 local known = tonumber(redis.call('ZSCORE', readers, me) or 0)

@@ -13,8 +13,9 @@ if owner_of(value) == me then
   return {1, token_of(value)}
 end
 if not value then
-  redis.call('ZREM', writers, me)
+  -- A write that the server refuses when its memory is full comes first.
   local token = mint(counter)
+  redis.call('ZREM', writers, me)
   redis.call('SET', lock, string.format('%s:%.0f', me, token), 'PX', lease)
   return {1, token}
 end
