@@ -3,6 +3,7 @@
 mod blob;
 mod consumer;
 mod keys;
+mod outbound;
 mod scripts;
 mod wake;
 
@@ -12,7 +13,7 @@ use ::redis::{FromRedisValue, aio::ConnectionLike};
 use async_trait::async_trait;
 use nebula_redis::{ScriptCall, Subscriber};
 
-use self::{keys::Keys, wake::Wake};
+use self::{keys::Keys, outbound::Outbound, wake::Wake};
 use crate::{
     Cancel, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule, Result, Schedule,
     SendOutcome,
@@ -47,13 +48,20 @@ pub struct RedisDelayQueue<C> {
     prefix: Arc<str>,
     wake: Wake,
     timeout: Duration,
+    outbound: Outbound,
 }
 
 impl<C> RedisDelayQueue<C> {
     /// Queues over a connection.
     #[must_use]
     pub fn new(connection: C) -> Self {
-        Self { connection, prefix: "nebula-delay:1".into(), wake: Wake::new(None), timeout: Duration::from_secs(5) }
+        Self {
+            connection,
+            prefix: "nebula-delay:1".into(),
+            wake: Wake::new(None),
+            timeout: Duration::from_secs(5),
+            outbound: Outbound::default(),
+        }
     }
 
     /// Lets new messages wake sleeping workers in every process.
@@ -83,6 +91,10 @@ impl<C> RedisDelayQueue<C> {
         Keys::new(&self.prefix, queue)
     }
 
+    fn took_too_long(&self, context: &str) -> Error {
+        Error::new(ErrorKind::Timeout, format!("{context} took longer than {:?}", self.timeout))
+    }
+
     /// Passes on that something is due earlier than everything else; subscribers hear it from the server.
     fn woke(&self, queue: &QueueName, woke: bool) {
         if woke {
@@ -104,54 +116,59 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisDelayQueue<C> {
     ) -> Result<T> {
         match tokio::time::timeout(self.timeout, work).await {
             Ok(result) => result.map_err(|error| redis_error(error, context)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{context} took longer than {:?}", self.timeout))),
+            Err(_) => Err(self.took_too_long(context)),
         }
     }
 
-    async fn schedule(&self, queue: &QueueName, messages: &[RawMessage]) -> Result<Vec<SendOutcome>> {
+    /// Stores messages in one call.
+    async fn store(&self, queue: &QueueName, messages: &[RawMessage]) -> Result<Vec<SendOutcome>> {
         let keys = self.keys(queue);
-        let mut outcomes = Vec::with_capacity(messages.len());
-        let mut rest = messages;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |message: &&RawMessage| {
-                bytes += message.body.len();
-                bytes <= BATCH_BYTES
-            };
-            let (batch, later) = rest.split_at(rest.iter().take(BATCH).take_while(fits).count().max(1));
-            rest = later;
-            let mut call =
-                scripts::SCHEDULE.key(&[&keys.msg, &keys.due[0], &keys.due[1], &keys.due[2]]).arg(&keys.channel);
-            for message in batch {
-                let (kind, time) = when(message.schedule);
-                let rank = message.priority.rank();
-                call = call.arg(message.id.as_str()).arg(rank).arg(kind).arg(time).arg(blob::write(message)?);
-            }
-            let result: Vec<u8> = self.invoke("storing messages", call).await?;
-            let [woke, accepted @ ..] = &result[..] else { return Err(protocol("storing messages")) };
-            self.woke(queue, *woke == 1);
-            outcomes.extend(batch.iter().zip(accepted).map(|(message, accepted)| match accepted {
-                1 => SendOutcome::Accepted(message.id.clone()),
-                _ => SendOutcome::Duplicate(message.id.clone()),
-            }));
+        let mut call = scripts::SCHEDULE.key(&[&keys.msg, &keys.due[0], &keys.due[1], &keys.due[2]]).arg(&keys.channel);
+        for message in messages {
+            let (kind, time) = when(message.schedule);
+            let rank = message.priority.rank();
+            call = call.arg(message.id.as_str()).arg(rank).arg(kind).arg(time).arg(blob::write(message)?);
         }
-        Ok(outcomes)
+        let result: Vec<u8> = self.invoke("storing messages", call).await?;
+        let [woke, accepted @ ..] = &result[..] else { return Err(protocol("storing messages")) };
+        self.woke(queue, *woke == 1);
+        let outcome = |(message, accepted): (&RawMessage, &u8)| match accepted {
+            1 => SendOutcome::Accepted(message.id.clone()),
+            _ => SendOutcome::Duplicate(message.id.clone()),
+        };
+        Ok(messages.iter().zip(accepted).map(outcome).collect())
     }
+}
+
+/// How many of the messages fit into one call.
+fn fitting(messages: &[RawMessage]) -> usize {
+    let mut bytes = 0;
+    let fits = |message: &&RawMessage| {
+        bytes += message.body.len();
+        bytes <= BATCH_BYTES
+    };
+    messages.iter().take(BATCH).take_while(fits).count().max(1)
 }
 
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueProducer for RedisDelayQueue<C> {
     async fn enqueue(&self, queue: &QueueName, message: RawMessage) -> Result<SendOutcome> {
         message.check()?;
-        let outcome = self.schedule(queue, std::slice::from_ref(&message)).await?;
-        outcome.into_iter().next().ok_or_else(|| protocol("storing a message"))
+        self.send_one(queue, message).await
     }
 
     async fn enqueue_batch(&self, queue: &QueueName, messages: Vec<RawMessage>) -> Result<Vec<SendOutcome>> {
         for message in &messages {
             message.check()?;
         }
-        self.schedule(queue, &messages).await
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut rest = &messages[..];
+        while !rest.is_empty() {
+            let (call, later) = rest.split_at(fitting(rest));
+            rest = later;
+            outcomes.extend(self.store(queue, call).await?);
+        }
+        Ok(outcomes)
     }
 
     async fn cancel(&self, queue: &QueueName, id: &MessageId) -> Result<Cancel> {

@@ -7,9 +7,14 @@
 --   note      HASH id -> attempts|rank|bytes of reason|reason, last error: about the dead
 -- Time is the server's. Now is rounded down when it is compared and up when something is put off: never early.
 
+-- Read once: within a script the server's time stands still.
+local clock
 local function micros()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
+  if not clock then
+    local time = redis.call('TIME')
+    clock = time[1] * 1000000 + time[2]
+  end
+  return clock
 end
 
 local function now_floor()
