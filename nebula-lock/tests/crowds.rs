@@ -1,0 +1,258 @@
+//! Many callers: ten thousand that give up, at every point at which they can, and a thousand that want one key.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use nebula_lock::nebula_redis::RedisConfig;
+use nebula_lock::{
+    Attempt, Claim, DistributedLock, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
+    Result, Shutdown, Watch,
+};
+use nebula_test_support::{RedisServer, eventually, redis_node_urls, unique};
+use redis::AsyncCommands;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const FOR_EVER: Duration = Duration::from_secs(3600);
+const ALL: [Mode; 4] = [Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
+
+/// Polls a future so many times at most; `None` if it was not ready by then.
+struct Polls<F>(F, usize);
+
+impl<F: Future + Unpin> Future for Polls<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(left) = self.1.checked_sub(1) else { return Poll::Ready(None) };
+        self.1 = left;
+        match Pin::new(&mut self.0).poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// In memory, with a pause before each command is carried out and before its reply arrives, as a network has them.
+#[derive(Clone, Debug, Default)]
+struct Distant(MemoryLock);
+
+#[async_trait]
+impl DistributedLock for Distant {
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+        yield_now().await;
+        let reply = self.0.try_acquire(claim, lease).await;
+        yield_now().await;
+        reply
+    }
+
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
+        yield_now().await;
+        let reply = self.0.renew(claim, lease).await;
+        yield_now().await;
+        reply
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<bool> {
+        yield_now().await;
+        let reply = self.0.release(claim).await;
+        yield_now().await;
+        reply
+    }
+
+    async fn watch(&self, claim: &Claim) -> Result<Watch> {
+        yield_now().await;
+        let watch = self.0.watch(claim).await;
+        yield_now().await;
+        watch
+    }
+
+    async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
+        self.0.inspect(key).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.0.ping().await
+    }
+}
+
+fn manager(backend: impl DistributedLock) -> LockManager {
+    LockManager::new(backend).with_lease(FOR_EVER).with_wait(PATIENCE)
+}
+
+/// Requests of every kind, for free keys and for a held one, each dropped after so many polls; those that are ready by
+/// then are released. Returns how many were dropped.
+async fn give_up(locks: &LockManager, modes: &[Mode], polls: usize, batch: usize) -> usize {
+    let held = locks.lock("held").await.unwrap();
+    let requests = (0..batch).map(|number| {
+        let mode = modes[number % modes.len()];
+        // Of each kind a quarter meets a lock that is held, and a quarter one that many want.
+        let key = match number / modes.len() % 4 {
+            0 => "held".to_owned(),
+            1 => "wanted".to_owned(),
+            _ => unique("free"),
+        };
+        async move {
+            // Those that wait for long are polled no more, and dropped while they wait.
+            let request = Polls(locks.lock(key).mode(mode).into_future(), polls);
+            match timeout(Duration::from_millis(100), request).await {
+                Ok(Some(guard)) => {
+                    guard.unwrap().release().await;
+                    0
+                }
+                Ok(None) | Err(_) => 1,
+            }
+        }
+    });
+    let dropped: usize = join_all(requests).await.into_iter().sum();
+    assert_eq!(held.release().await, Release::Released);
+    dropped
+}
+
+/// Ten thousand and more, from "not yet polled" to "held, and about to be handed over".
+async fn ten_thousand_give_up(locks: &LockManager, modes: &[Mode], batch: usize) {
+    let (mut dropped, mut round) = (0, 0);
+    while dropped < 10_000 {
+        dropped += give_up(locks, modes, round % 16, batch).await;
+        round += 1;
+        assert!(round < 10_000, "only {dropped} requests could be dropped");
+    }
+    assert_eq!(locks.shutdown(PATIENCE).await, Shutdown::Drained);
+    let health = locks.health().await.unwrap();
+    assert_eq!((health.held, health.waiting), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_that_give_up_leave_nothing_in_memory() {
+    for queue in [true, false] {
+        let backend = Distant::default();
+        let locks = manager(backend.clone()).with_local_queue(queue);
+        ten_thousand_give_up(&locks, &ALL, 200).await;
+        assert_eq!((backend.0.keys(), backend.0.watched()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_that_give_up_leave_nothing_on_a_quorum() {
+    let nodes: Vec<_> = (0..3).map(|_| MemoryLock::new()).collect();
+    let locks = manager(Redlock::new(nodes.clone()).unwrap());
+    ten_thousand_give_up(&locks, &[Mode::Exclusive, Mode::Read, Mode::Write], 200).await;
+    tokio::time::sleep(PATIENCE).await;
+    for node in nodes {
+        assert_eq!((node.keys(), node.watched()), (0, 0));
+    }
+}
+
+/// What is stored on a server for locks, fence counters aside, and who listens.
+async fn left(server: &RedisServer) -> Vec<String> {
+    let mut connection = RedisConfig::new(server.url()).connect().await.unwrap();
+    let mut left: Vec<String> = connection.keys("*").await.unwrap();
+    left.retain(|key| !key.contains(":fence:"));
+    let channels: Vec<String> = redis::cmd("PUBSUB").arg("CHANNELS").query_async(&mut connection).await.unwrap();
+    left.extend(channels);
+    left
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_that_give_up_leave_nothing_on_redis() {
+    let server = RedisServer::start().await;
+    let config = RedisConfig::new(server.url());
+    let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
+    ten_thousand_give_up(&manager(backend), &ALL, 200).await;
+    eventually(PATIENCE, async || {
+        let left = left(&server).await;
+        if left.is_empty() { Ok(()) } else { Err(format!("{} left: {:?}", left.len(), left.first())) }
+    })
+    .await;
+}
+
+/// Each gets it once, alone. Under several managers, as in several processes.
+async fn crowd(managers: &[LockManager], mode: Mode, count: usize) {
+    let key = unique("crowd");
+    let (inside, turns) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..count)
+        .map(|number| {
+            let request = managers[number % managers.len()].lock(&key).mode(mode).into_future();
+            let (inside, turns) = (Arc::clone(&inside), Arc::clone(&turns));
+            tokio::spawn(async move {
+                let guard = request.await.unwrap();
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                yield_now().await;
+                turns.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1, "two at once");
+                let fence = guard.fence();
+                assert_eq!(guard.release().await, Release::Released);
+                fence
+            })
+        })
+        .collect();
+    let mut fences = Vec::new();
+    for task in tasks {
+        fences.push(task.await.unwrap());
+    }
+    assert_eq!(turns.load(Ordering::SeqCst), count);
+    fences.sort_unstable();
+    fences.dedup();
+    assert_eq!(fences.len(), count, "each has a token of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_get_one_key_in_memory_once_each() {
+    for queue in [true, false] {
+        let backend = MemoryLock::new();
+        let managers: Vec<_> = (0..2).map(|_| manager(backend.clone()).with_local_queue(queue)).collect();
+        for mode in [Mode::Exclusive, Mode::Fair, Mode::Write] {
+            crowd(&managers, mode, 1000).await;
+        }
+        for manager in managers {
+            assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
+        }
+        assert_eq!((backend.keys(), backend.watched()), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_get_one_key_on_redis_once_each() {
+    let server = RedisServer::start().await;
+    let config = RedisConfig::new(server.url());
+    let mut managers = Vec::new();
+    for _ in 0..2 {
+        let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
+        managers.push(manager(backend));
+    }
+    crowd(&managers, Mode::Exclusive, 1000).await;
+    crowd(&managers, Mode::Fair, 200).await;
+    crowd(&managers, Mode::Write, 200).await;
+    for manager in managers {
+        assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
+    }
+    eventually(PATIENCE, async || left(&server).await.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_gets_one_key_of_a_quorum_once_each() {
+    let namespace = unique("crowd");
+    let mut managers = Vec::new();
+    for _ in 0..2 {
+        let mut nodes = Vec::new();
+        for url in redis_node_urls().await {
+            let config = RedisConfig::new(url);
+            let node = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
+            nodes.push(node.with_namespace(namespace.clone()));
+        }
+        managers.push(manager(Redlock::new(nodes).unwrap().with_node_timeout(Duration::from_secs(10))));
+    }
+    crowd(&managers, Mode::Exclusive, 200).await;
+    crowd(&managers, Mode::Write, 50).await;
+    for manager in managers {
+        assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
+    }
+}
