@@ -128,18 +128,21 @@ impl Sentinels {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.patience))
             .set_response_timeout(Some(self.patience));
+        // `MASTER` tells the epoch. Its address is no good: the sentinel that leads a failover has the new epoch there, and
+        // the old address, until all replicas have turned round.
         let asked = async {
             let mut connection = sentinel.get_multiplexed_async_connection_with_config(&config).await?;
-            redis::cmd("SENTINEL").arg("MASTER").arg(&self.name).query_async(&mut connection).await
+            let state = redis::cmd("SENTINEL").arg("MASTER").arg(&self.name).query_async(&mut connection).await?;
+            let mut place = redis::cmd("SENTINEL");
+            place.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+            Ok((state, place.query_async(&mut connection).await?))
         };
-        let answer: RedisResult<HashMap<String, String>> =
+        let answer: RedisResult<(HashMap<String, String>, (String, u16))> =
             timeout(self.patience, asked).await.unwrap_or_else(|_| Err(not_sent("the sentinel is silent", None)));
-        let answer = answer.map_err(explained)?;
-        let number = |field: &str| answer.get(field).and_then(|text| text.parse::<u64>().ok());
-        let port = number("port").and_then(|port| u16::try_from(port).ok());
-        match (answer.get("ip"), port, number("config-epoch")) {
-            (Some(host), Some(port), Some(epoch)) => Ok(Belief { epoch, master: Address { host: host.clone(), port } }),
-            _ => Err((redis::ErrorKind::UnexpectedReturnType, "the sentinel does not tell where the master is").into()),
+        let (state, (host, port)) = answer.map_err(explained)?;
+        match state.get("config-epoch").and_then(|text| text.parse().ok()) {
+            Some(epoch) => Ok(Belief { epoch, master: Address { host, port } }),
+            None => Err((redis::ErrorKind::UnexpectedReturnType, "the sentinel does not tell its epoch").into()),
         }
     }
 }

@@ -162,3 +162,21 @@ async fn what_cannot_work_is_said_in_the_words_of_the_settings() {
     let all = [&[address][..], &addresses].concat();
     incr(&mut RedisConfig::sentinel(&name, all).connect().await.unwrap(), &unique("sentinel")).await.unwrap();
 }
+
+/// A master that was killed comes back empty, and takes itself for one until the sentinels tell it otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_goes_back_to_a_master_that_was_replaced() {
+    let mut redis = RedisSentinel::start().await;
+    let config = config(&redis);
+    let old = redis.master().await;
+    redis.servers[old].kill();
+    redis.failed_over(old).await;
+    redis.servers[old].restart().await;
+    let port = redis.servers[old].port().to_string();
+    for round in 0..100 {
+        let mut connection = config.connect().await.unwrap();
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.unwrap();
+        let reached = info.lines().find_map(|line| line.trim().strip_prefix("tcp_port:"));
+        assert!(reached.is_some_and(|reached| reached != port), "round {round}: {reached:?} was replaced");
+    }
+}
