@@ -15,7 +15,8 @@ use engine::campaign::Plan;
 use engine::fleet::{Program, orders};
 use engine::site::Topology;
 
-const USAGE: &str = "usage: nemesis [--seconds N] [--topology single|forgetful|all] [--seed N]";
+const USAGE: &str =
+    "usage: nemesis [--seconds N] [--topology single|forgetful|redlock|sentinel|cluster|all] [--seed N]";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -28,6 +28,8 @@ const WAITERS_LIVE: Duration = Duration::from_secs(6);
 pub(crate) struct Plan {
     pub(crate) topology: Topology,
     pub(crate) time: Duration,
+    /// So many kinds of faults at least, however long it takes.
+    pub(crate) variety: usize,
     pub(crate) seed: u64,
     pub(crate) clients: usize,
     pub(crate) tasks: usize,
@@ -39,6 +41,13 @@ pub(crate) struct Plan {
     /// machines are slow at times, and a client may be in the middle of a pause between two attempts to connect.
     pub(crate) grace: Duration,
     pub(crate) broken: Option<Broken>,
+    /// What happens, one at a time; if it is empty, anything.
+    pub(crate) faults: Vec<Fault>,
+    /// How long it lasts, in leases.
+    pub(crate) length: std::ops::Range<f64>,
+    /// Nothing happens at all, and nobody polls: whoever misses a wake-up waits for hours.
+    pub(crate) calm: bool,
+    pub(crate) long_holds: bool,
     /// How to start this program as a client.
     pub(crate) program: Program,
 }
@@ -48,13 +57,36 @@ impl Plan {
         let seed = rand::random();
         let (lease, grace) = (Duration::from_secs(1), Duration::from_secs(20));
         let kinds = topology.kinds();
-        Self { topology, time, seed, clients: 4, tasks: 6, keys: 4, kinds, lease, grace, broken: None, program }
+        Self {
+            topology,
+            time,
+            variety: 0,
+            seed,
+            clients: 4,
+            tasks: 6,
+            keys: 4,
+            kinds,
+            lease,
+            grace,
+            broken: None,
+            faults: Vec::new(),
+            length: 0.1..2.0,
+            calm: false,
+            long_holds: false,
+            program,
+        }
+    }
+
+    /// Without faults, and with nothing but wake-ups to go by.
+    pub(crate) fn calm(topology: Topology, time: Duration, program: Program) -> Self {
+        let lease = Duration::from_hours(1);
+        Self { calm: true, lease, kinds: vec![Kind::Exclusive], ..Self::new(topology, time, program) }
     }
 
     /// Runs the campaign. It ends, whatever the locks do.
     pub(crate) async fn run(self) -> Result<Report> {
         // Clients that hang are killed, and so is everything else when this future is dropped.
-        let most = self.time + self.time + Duration::from_secs(180);
+        let most = self.time + self.time + Duration::from_secs(300);
         let topology = self.topology;
         match timeout(most, self.campaign()).await {
             Ok(report) => report,
@@ -77,12 +109,18 @@ impl Plan {
         let mut report = Report::new(self.topology, self.seed);
         let (begin, ahead) = (Instant::now(), wall_ahead());
         self.recovered(&store, &mut report).await;
-        while begin.elapsed() < self.time && report.violations.is_empty() {
-            self.round(&mut world, &mut report, &mut rng).await?;
+        while (begin.elapsed() < self.time || report.faults.len() < self.variety) && report.violations.is_empty() {
+            if self.calm {
+                sleep(Duration::from_millis(100)).await;
+            } else {
+                self.round(&mut world, &mut report, &mut rng).await?;
+            }
             self.recovered(&store, &mut report).await;
         }
-        let end = self.lease + self.grace * 2;
-        report.violations.extend(world.fleet.finish(end).await);
+        // Those that were caught may hang; no need to wait for them.
+        let end = if report.violations.is_empty() { self.patience() + self.grace } else { self.grace };
+        report.violations.extend(world.fleet.finish(end, !self.calm).await);
+        world.site.note_failovers().await;
         self.everything_is_free(&world.site, &mut report).await?;
         let mut rules = Rules { excuses: world.site.excuses.clone(), ..Rules::default() };
         rules.lease = u64::try_from(self.lease.as_nanos())?;
@@ -108,22 +146,33 @@ impl Plan {
             tasks: self.tasks,
             lease: self.lease,
             wait: self.lease * 5,
+            retry_interval: self.calm.then_some(self.lease),
+            long_holds: self.long_holds,
+            moods: !self.calm,
             broken: self.broken,
         }
+    }
+
+    /// How long a lock may stay taken.
+    fn patience(&self) -> Duration {
+        if self.calm { self.grace } else { self.lease + self.grace }
     }
 
     /// One or two faults at once, for a time between a fraction of the lease and more than the whole.
     async fn round(&self, world: &mut World, report: &mut Report, rng: &mut StdRng) -> Result<()> {
         let mut faults: Vec<Fault> = Vec::new();
         for _ in 0..rng.random_range(1..=2) {
-            let fault = Fault::any(self.topology, self.clients, rng);
-            if faults.iter().all(|other| other.name() != fault.name()) {
+            let fault = match self.faults.len() {
+                0 => Fault::any(self.topology, self.clients, rng),
+                count => self.faults[rng.random_range(0..count)],
+            };
+            if faults.iter().all(|other| fault.goes_with(*other, self.topology)) {
                 faults.push(fault);
             }
         }
         // What takes an instant happens while the servers can still be asked.
         faults.sort_by_key(|fault| fault.lasts());
-        let length = if faults.iter().any(|fault| fault.lasts()) { rng.random_range(0.1..2.0) } else { 0.1 };
+        let length = if faults.iter().any(|fault| fault.lasts()) { rng.random_range(self.length.clone()) } else { 0.1 };
         for fault in &faults {
             world.strike(*fault).await?;
             report.struck(*fault);
@@ -141,7 +190,7 @@ impl Plan {
         let before: BTreeMap<String, u64> =
             (0..self.keys).map(|number| (key(number), store.opened(&key(number)))).collect();
         while let Some((key, _)) = before.iter().find(|(key, opened)| store.opened(key) <= **opened) {
-            if begin.elapsed() > self.lease + self.grace {
+            if begin.elapsed() > self.patience() {
                 let (after, faults) = (begin.elapsed(), report.last_faults());
                 report.violations.push(format!("nobody got {key} within {after:?} after {faults}"));
                 return;
@@ -154,8 +203,8 @@ impl Plan {
     /// Whatever the dead had ends with its lease, whoever waits gets in, and nothing is left on the servers.
     async fn everything_is_free(&self, site: &Site, report: &mut Report) -> Result<()> {
         let begin = Instant::now();
-        let patience = self.lease + WAITERS_LIVE + self.grace;
-        let locks = LockManager::new(site.direct().connect().await?);
+        let patience = self.patience() + WAITERS_LIVE;
+        let locks = LockManager::new(site.direct().connect()?);
         for number in 0..self.keys {
             for kind in [Kind::Exclusive, Kind::Fair, Kind::Write, Kind::Read] {
                 if !self.kinds.contains(&kind) {

@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub(crate) overlaps: usize,
     /// Holds that ended under their holders where the promise ends.
     pub(crate) vanished: usize,
+    /// What these were, in words.
+    pub(crate) explained: Vec<String>,
     /// How late the latest holder noticed that its lease had ended, in nanoseconds. Paused holders included.
     pub(crate) noticed_late: u64,
 }
@@ -169,6 +171,7 @@ impl Verdict {
     ) {
         if rules.excused(from, to) {
             *count(self) += 1;
+            self.explained.push(complaint());
         } else {
             self.violations.push(complaint());
         }

@@ -33,6 +33,12 @@ pub(crate) struct Orders {
     pub(crate) tasks: usize,
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
+    /// How often those who wait try again without being woken, if it is not as usual.
+    pub(crate) retry_interval: Option<Duration>,
+    /// Holds last for seconds, so that leases end under them.
+    pub(crate) long_holds: bool,
+    /// Requests with a lease or a patience of their own.
+    pub(crate) moods: bool,
     /// What is broken on purpose, to see whether it is noticed.
     pub(crate) broken: Option<Broken>,
 }
@@ -62,15 +68,18 @@ struct Client {
 
 /// Works until it is told to end with SIGTERM, or killed.
 pub(crate) async fn run(orders: Orders) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let backend = orders.address.connect().await?;
+    let backend = orders.address.connect()?;
     let backend: Arc<dyn DistributedLock> = match orders.broken {
         Some(broken) => broken.wrap(backend, &orders.address).await?,
         None => backend,
     };
-    let locks = LockManager::new(backend)
+    let mut locks = LockManager::new(backend)
         .with_lease(orders.lease)
         .with_wait(orders.wait)
-        .with_command_timeout(orders.lease / 2);
+        .with_command_timeout((orders.lease / 2).min(Duration::from_secs(5)));
+    if let Some(interval) = orders.retry_interval {
+        locks = locks.with_retry_interval(interval);
+    }
     let client = Arc::new(Client {
         journal: Journal::open(&orders.journal)?,
         locks,
@@ -98,12 +107,13 @@ impl Client {
         while !self.stop.is_cancelled() {
             let key = &self.orders.keys[rng.random_range(0..self.orders.keys.len())];
             let kind = self.orders.kinds[rng.random_range(0..self.orders.kinds.len())];
-            let wait = if rng.random_bool(0.2) { Duration::ZERO } else { self.orders.wait };
+            let wait = if self.orders.moods && rng.random_bool(0.2) { Duration::ZERO } else { self.orders.wait };
             let mut request = self.locks.lock(key).mode(kind.into()).wait(wait);
-            if rng.random_bool(0.2) {
+            if self.orders.moods && rng.random_bool(0.2) {
                 request = request.lease(self.orders.lease.mul_f64(rng.random_range(0.2..=1.0)));
             }
-            let gives_up = rng.random_bool(0.1).then(|| Duration::from_micros(rng.random_range(0..20_000)));
+            let gives_up =
+                (self.orders.moods && rng.random_bool(0.1)).then(|| Duration::from_micros(rng.random_range(0..20_000)));
             let asked = now();
             let request = request.into_future();
             let answer = async {
@@ -134,6 +144,7 @@ impl Client {
         let careful = rng.random_bool(0.5);
         // Short work mostly; sometimes long enough for several renewals.
         let pause = if rng.random_bool(0.98) { rng.random_range(0..2) } else { rng.random_range(10..150) };
+        let pause = if self.orders.long_holds { rng.random_range(200..500) } else { pause };
         let (steps, pause) = (rng.random_range(1..8), Duration::from_millis(pause));
         let work = async {
             let seen = if shared { None } else { Some(way.open(&key, fence).await) };

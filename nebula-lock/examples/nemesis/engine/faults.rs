@@ -13,16 +13,16 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// SIGKILL to servers.
-    KillServer,
+    /// SIGKILL to servers. Of a quorum, those whose bits are set; otherwise the number chooses the master.
+    KillServer(u8),
     /// SIGSTOP to servers.
-    FreezeServer,
+    FreezeServer(u8),
     /// SIGKILL to a client.
     KillClient(usize),
     /// SIGSTOP to a client.
     FreezeClient(usize),
-    /// The network between clients and lock servers.
-    Network(Weather, Who),
+    /// The network between clients and lock servers, of a quorum those whose bits are set.
+    Network(Weather, Who, u8),
     /// The network between a client and what the locks protect: writes arrive late.
     StoreStalls(usize),
     /// `CLIENT KILL` of command connections or of subscriptions.
@@ -69,9 +69,17 @@ pub(crate) struct World {
 impl Fault {
     pub(crate) fn any(topology: Topology, clients: usize, rng: &mut impl Rng) -> Self {
         let client = rng.random_range(0..clients);
+        let nodes = if topology.fails_over() { rng.random() } else { rng.random_range(1..1 << topology.nodes()) };
         match rng.random_range(0..20) {
-            0 | 1 => Self::KillServer,
-            2 | 3 => Self::FreezeServer,
+            0 | 1 => Self::KillServer(nodes),
+            2 | 3 => Self::FreezeServer(nodes),
+            // There are no proxies on the way to servers that tell clients their own addresses.
+            9..15 if topology.fails_over() => match rng.random_range(0..4) {
+                0 => Self::KillServer(nodes),
+                1 => Self::FreezeServer(nodes),
+                2 => Self::KillConnections("normal"),
+                _ => Self::FreezeClient(client),
+            },
             4..6 => Self::KillClient(client),
             6..9 => Self::FreezeClient(client),
             9..15 => {
@@ -85,7 +93,7 @@ impl Fault {
                     5 => Weather::LoseRequests,
                     _ => Weather::Delay(Duration::from_millis(rng.random_range(1..150))),
                 };
-                Self::Network(weather, who)
+                Self::Network(weather, who, nodes)
             }
             15 | 16 => Self::StoreStalls(client),
             17 => Self::KillConnections(if rng.random_bool(0.5) { "normal" } else { "pubsub" }),
@@ -97,20 +105,27 @@ impl Fault {
     /// What it is counted as.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::KillServer => "kill -9 of servers",
-            Self::FreezeServer => "SIGSTOP of servers",
+            Self::KillServer(_) => "kill -9 of servers",
+            Self::FreezeServer(_) => "SIGSTOP of servers",
             Self::KillClient(_) => "kill -9 of clients",
             Self::FreezeClient(_) => "SIGSTOP of clients",
-            Self::Network(Weather::Cut, _) => "connections cut",
-            Self::Network(Weather::Stall | Weather::StallReplies, _) => "partitions that deliver late",
-            Self::Network(Weather::BlackHole, _) => "partitions that lose everything",
-            Self::Network(Weather::LoseReplies | Weather::LoseRequests, _) => "half-open connections",
-            Self::Network(Weather::Delay(_), _) => "delays",
+            Self::Network(Weather::Cut, ..) => "connections cut",
+            Self::Network(Weather::Stall | Weather::StallReplies, ..) => "partitions that deliver late",
+            Self::Network(Weather::BlackHole, ..) => "partitions that lose everything",
+            Self::Network(Weather::LoseReplies | Weather::LoseRequests, ..) => "half-open connections",
+            Self::Network(Weather::Delay(_), ..) => "delays",
             Self::StoreStalls(_) => "late writes to the store",
             Self::KillConnections(_) => "CLIENT KILL",
             Self::FlushScripts => "SCRIPT FLUSH",
             Self::Wipe => "FLUSHALL",
         }
+    }
+
+    /// Whether the other can happen at the same time.
+    pub(crate) fn goes_with(self, other: Self, topology: Topology) -> bool {
+        let fells = |fault: Self| matches!(fault, Self::KillServer(_) | Self::FreezeServer(_));
+        // One failover at a time.
+        self.name() != other.name() && !(topology.fails_over() && fells(self) && fells(other))
     }
 
     /// Whether it lasts.
@@ -122,12 +137,12 @@ impl Fault {
 impl World {
     pub(crate) async fn strike(&mut self, fault: Fault) -> Result<()> {
         match fault {
-            Fault::KillServer => self.site.crash(false).await,
-            Fault::FreezeServer => self.site.freeze(true),
+            Fault::KillServer(nodes) => self.site.crash(nodes, false).await,
+            Fault::FreezeServer(nodes) => self.site.freeze(nodes, true).await,
             Fault::KillClient(client) => self.fleet.kill(client),
             Fault::FreezeClient(client) => self.fleet.freeze(client, true),
-            Fault::Network(weather, who) => {
-                for link in self.links(who) {
+            Fault::Network(weather, who, nodes) => {
+                for link in self.links(who, nodes) {
                     weather.over(link).await;
                 }
             }
@@ -148,12 +163,12 @@ impl World {
 
     pub(crate) async fn undo(&mut self, fault: Fault) -> Result<()> {
         match fault {
-            Fault::KillServer => self.site.crash(true).await,
-            Fault::FreezeServer => self.site.freeze(false),
+            Fault::KillServer(nodes) => self.site.crash(nodes, true).await,
+            Fault::FreezeServer(nodes) => self.site.freeze(nodes, false).await,
             Fault::KillClient(client) => self.fleet.launch(client).await?,
             Fault::FreezeClient(client) => self.fleet.freeze(client, false),
-            Fault::Network(_, who) => {
-                for link in self.links(who) {
+            Fault::Network(_, who, nodes) => {
+                for link in self.links(who, nodes) {
                     link.heal().await;
                 }
             }
@@ -168,10 +183,10 @@ impl World {
         Ok(())
     }
 
-    fn links(&self, who: Who) -> Vec<&TcpProxy> {
+    fn links(&self, who: Who, nodes: u8) -> Vec<&TcpProxy> {
         match who {
-            Who::One(client) => self.site.links(client).iter().collect(),
-            Who::All => (0..self.fleet.len()).flat_map(|client| self.site.links(client)).collect(),
+            Who::One(client) => self.site.links(client, nodes).collect(),
+            Who::All => (0..self.fleet.len()).flat_map(|client| self.site.links(client, nodes)).collect(),
         }
     }
 }

@@ -11,5 +11,6 @@ pub(crate) mod faults;
 pub(crate) mod fleet;
 pub(crate) mod history;
 pub(crate) mod report;
+pub(crate) mod servers;
 pub(crate) mod site;
 pub(crate) mod store;

@@ -27,6 +27,7 @@ pub(crate) struct Report {
     /// Two holders at once, and holds that ended under their holders, where a server had forgotten them.
     pub(crate) overlaps: usize,
     pub(crate) vanished: usize,
+    pub(crate) explained: Vec<String>,
     pub(crate) damage: Damage,
     pub(crate) slowest_recovery: Duration,
     pub(crate) noticed_late: Duration,
@@ -50,6 +51,7 @@ impl Report {
             outcomes: BTreeMap::new(),
             overlaps: 0,
             vanished: 0,
+            explained: Vec::new(),
             damage: Damage::default(),
             slowest_recovery: Duration::ZERO,
             noticed_late: Duration::ZERO,
@@ -65,7 +67,8 @@ impl Report {
 
     /// The faults since the last recovery, for complaints.
     pub(crate) fn last_faults(&self) -> String {
-        self.last.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        let last: Vec<_> = self.last.iter().map(ToString::to_string).collect();
+        if last.is_empty() { "no fault at all".to_owned() } else { last.join(" and ") }
     }
 
     pub(crate) fn recovery(&mut self, took: Duration) {
@@ -81,6 +84,7 @@ impl Report {
         self.outcomes = history.outcomes.clone().into_iter().collect();
         self.overlaps = verdict.overlaps;
         self.vanished = verdict.vanished;
+        self.explained.clone_from(&verdict.explained);
         self.noticed_late = Duration::from_nanos(verdict.noticed_late);
         self.violations.extend(verdict.violations.iter().cloned());
         self.violations.extend(damage.guarded.iter().cloned());
@@ -97,8 +101,8 @@ impl fmt::Display for Report {
             ("faults", listed(&self.faults)),
             ("leases that ended under their holders", self.lost.to_string()),
             ("latest notice of that, pauses included", format!("{:.1?}", self.noticed_late)),
-            ("two holders at once, where servers forgot", self.overlaps.to_string()),
-            ("holds that vanished, where servers forgot", self.vanished.to_string()),
+            ("two holders at once, where servers forgot or failed over", self.overlaps.to_string()),
+            ("holds that vanished, where servers forgot or failed over", self.vanished.to_string()),
             ("guarded register: writes", self.damage.writes.to_string()),
             ("guarded register: stale writes refused", self.damage.refused.to_string()),
             ("guarded register: stale writes accepted", self.damage.guarded.len().to_string()),
@@ -108,11 +112,14 @@ impl fmt::Display for Report {
         ];
         writeln!(f, "{} for {:.1?}, seed {}", self.topology.name(), self.took, self.seed)?;
         for (name, value) in rows {
-            writeln!(f, "  {name:<50} {value}")?;
+            writeln!(f, "  {name:<57} {value}")?;
         }
-        writeln!(f, "  {:<50} {}", "violations", self.violations.len())?;
+        for explained in self.explained.iter().take(3) {
+            writeln!(f, "    for example {explained}")?;
+        }
+        writeln!(f, "  {:<57} {}", "violations", self.violations.len())?;
         if let Some(folder) = &self.evidence {
-            writeln!(f, "  {:<50} {}", "histories kept in", folder.display())?;
+            writeln!(f, "  {:<57} {}", "histories kept in", folder.display())?;
         }
         for violation in self.violations.iter().take(20) {
             writeln!(f, "    VIOLATION {violation}")?;

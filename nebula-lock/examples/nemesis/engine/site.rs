@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig, redis};
-use nebula_lock::{DistributedLock, RedisLock};
+use nebula_lock::{DistributedLock, RedisLock, Redlock};
 use nebula_test_support::{RedisServer, TcpProxy};
 use serde::{Deserialize, Serialize};
 
 use super::check::Excuse;
 use super::client::Kind;
 use super::clock::now;
+use super::servers::Servers;
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// How many nodes a quorum has.
+pub(crate) const QUORUM: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topology {
@@ -21,29 +25,51 @@ pub(crate) enum Topology {
     /// One server that forgets everything when it is killed, and is wiped while it runs. Two holders at once are
     /// explained by that, and by nothing else.
     Forgetful,
+    /// A quorum of five servers that keep their data: no two holders at once, whatever happens.
+    Redlock,
+    /// A master, two replicas and three sentinels. Replication is asynchronous: a failover may forget what was granted
+    /// just before it, and an old master that comes to may go on granting for a moment. Two holders at once are
+    /// explained by a failover, and by nothing else.
+    Sentinel,
+    /// Three masters, each with a replica. As with sentinels.
+    Cluster,
 }
 
 impl Topology {
-    pub(crate) const ALL: [Self; 2] = [Self::Single, Self::Forgetful];
+    pub(crate) const ALL: [Self; 5] = [Self::Single, Self::Forgetful, Self::Redlock, Self::Sentinel, Self::Cluster];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Single => "single",
             Self::Forgetful => "forgetful",
+            Self::Redlock => "redlock",
+            Self::Sentinel => "sentinel",
+            Self::Cluster => "cluster",
         }
     }
 
     pub(crate) fn kinds(self) -> Vec<Kind> {
-        match self {
-            Self::Single | Self::Forgetful => {
-                vec![Kind::Exclusive, Kind::Exclusive, Kind::Exclusive, Kind::Fair, Kind::Read, Kind::Write]
-            }
+        let mut kinds = vec![Kind::Exclusive, Kind::Exclusive, Kind::Exclusive, Kind::Read, Kind::Write];
+        if self != Self::Redlock {
+            kinds.push(Kind::Fair);
         }
+        kinds
     }
 
-    /// Whether tokens are the time of one clock, so that they tell when a lock was granted.
+    /// Whether tokens are the time of one clock, so that they tell when a lock was granted. Those of a quorum are
+    /// proposed by one node before the others are asked.
     pub(crate) const fn tokens_tell_the_time(self) -> bool {
-        matches!(self, Self::Single | Self::Forgetful)
+        !matches!(self, Self::Redlock)
+    }
+
+    /// Whether another server takes over from one that fails.
+    pub(crate) const fn fails_over(self) -> bool {
+        matches!(self, Self::Sentinel | Self::Cluster)
+    }
+
+    /// How many servers can be cut off, killed or frozen one without the others.
+    pub(crate) const fn nodes(self) -> usize {
+        if matches!(self, Self::Redlock) { QUORUM } else { 1 }
     }
 }
 
@@ -51,34 +77,45 @@ impl Topology {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Address {
     Single(String),
+    Redlock(Vec<String>),
+    Sentinel(String, Vec<String>),
+    Cluster(Vec<String>),
 }
 
 /// How fast a client gives up on a server.
-fn impatient(url: &str) -> RedisConfig {
-    RedisConfig::new(url)
+fn impatient(config: RedisConfig) -> RedisConfig {
+    config
         .with_connect_timeout(Duration::from_millis(500))
         .with_response_timeout(Duration::from_millis(300))
         .with_reconnect(Duration::from_millis(10), Duration::from_millis(200))
         .with_keep_alive(Duration::from_millis(300))
 }
 
+fn lock(config: RedisConfig) -> Result<RedisLock<Connection>> {
+    let config = impatient(config);
+    Ok(RedisLock::new(config.connect_lazy()?).with_subscriber(config.subscriber()?))
+}
+
 impl Address {
-    pub(crate) async fn connect(&self) -> Result<Arc<dyn DistributedLock>> {
-        match self {
-            Self::Single(url) => {
-                let config = impatient(url);
-                let lock = RedisLock::new(config.connect_lazy()?).with_subscriber(config.subscriber()?);
-                Ok(Arc::new(lock))
+    pub(crate) fn connect(&self) -> Result<Arc<dyn DistributedLock>> {
+        Ok(match self {
+            Self::Single(url) => Arc::new(lock(RedisConfig::new(url))?),
+            Self::Redlock(urls) => {
+                let nodes: Result<Vec<_>> = urls.iter().map(|url| lock(RedisConfig::new(url))).collect();
+                Arc::new(Redlock::new(nodes?)?)
             }
-        }
+            Self::Sentinel(name, nodes) => Arc::new(lock(RedisConfig::sentinel(name, nodes))?),
+            Self::Cluster(nodes) => Arc::new(lock(RedisConfig::cluster(nodes))?),
+        })
     }
 }
 
-/// Servers, and a proxy to each of them for every client.
+/// Servers, and a proxy to each of them for every client. Servers that fail over tell clients their own addresses, which
+/// would lead past proxies: there are none then.
 #[derive(Debug)]
 pub(crate) struct Site {
     topology: Topology,
-    servers: Vec<RedisServer>,
+    servers: Servers,
     /// By client, then by server.
     links: Vec<Vec<TcpProxy>>,
     pub(crate) excuses: Vec<Excuse>,
@@ -86,16 +123,11 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start(topology: Topology, clients: usize) -> Result<Self> {
-        let options = match topology {
-            // What was written survives the process, and that is all that is killed here: no need to wait for the disk.
-            Topology::Single => RedisServer::options().append_only().args(["--appendfsync", "no"]),
-            Topology::Forgetful => RedisServer::options(),
-        };
-        let servers = vec![options.try_start().await?];
+        let servers = Servers::start(topology).await?;
         let mut links = Vec::new();
         for _ in 0..clients {
             let mut ways = Vec::new();
-            for server in &servers {
+            for server in servers.all().iter().filter(|_| !topology.fails_over()) {
                 ways.push(TcpProxy::to(([127, 0, 0, 1], server.port()).into()).await?);
             }
             links.push(ways);
@@ -103,42 +135,70 @@ impl Site {
         Ok(Self { topology, servers, links, excuses: Vec::new() })
     }
 
-    pub(crate) const fn topology(&self) -> Topology {
-        self.topology
-    }
-
     pub(crate) fn address(&self, client: usize) -> Address {
-        Address::Single(self.servers[0].url_via(self.links[client][0].port()))
+        let ways = self.servers.all().iter().zip(&self.links[client]);
+        self.reached_by(ways.map(|(server, link)| server.url_via(link.port())).collect())
     }
 
     /// The way past all proxies.
     pub(crate) fn direct(&self) -> Address {
-        Address::Single(self.servers[0].url())
+        self.reached_by(self.servers.all().iter().map(RedisServer::url).collect())
     }
 
-    pub(crate) fn links(&self, client: usize) -> &[TcpProxy] {
-        &self.links[client]
+    fn reached_by(&self, mut urls: Vec<String>) -> Address {
+        match &self.servers {
+            Servers::Plain(_) if self.topology == Topology::Redlock => Address::Redlock(urls),
+            Servers::Plain(_) => Address::Single(urls.swap_remove(0)),
+            Servers::Sentinel(group) => Address::Sentinel(group.redis.name().to_owned(), group.redis.addresses()),
+            Servers::Cluster(group) => Address::Cluster(group.redis.urls()),
+        }
+    }
+
+    /// The ways of a client to those of the servers whose bits are set.
+    pub(crate) fn links(&self, client: usize, nodes: u8) -> impl Iterator<Item = &TcpProxy> {
+        self.links[client].iter().enumerate().filter(move |(place, _)| nodes & (1 << place) != 0).map(|(_, link)| link)
     }
 
     /// Freezes servers, or lets them go on.
-    pub(crate) fn freeze(&self, frozen: bool) {
-        for server in &self.servers {
-            if frozen { server.stop() } else { server.cont() }
+    pub(crate) async fn freeze(&mut self, nodes: u8, frozen: bool) {
+        match &mut self.servers {
+            Servers::Plain(servers) => {
+                for (_, server) in servers.iter().enumerate().filter(|(place, _)| nodes & (1 << place) != 0) {
+                    if frozen { server.stop() } else { server.cont() }
+                }
+            }
+            _ if frozen => self.servers.fell(nodes, &mut self.excuses, |server| server.stop()).await,
+            _ => {
+                let old = self.servers.replaced().await;
+                self.servers.all()[old].cont();
+                self.servers.settled(&mut self.excuses).await;
+            }
         }
     }
 
     /// Kills servers. `done`: bring them back.
-    pub(crate) async fn crash(&mut self, done: bool) {
+    pub(crate) async fn crash(&mut self, nodes: u8, done: bool) {
         let forgets = self.topology == Topology::Forgetful;
-        for server in &mut self.servers {
-            if done {
-                server.restart().await;
-            } else {
-                let from = now();
-                server.kill();
-                if forgets {
-                    self.excuses.push(Excuse { from, to: now(), total: true });
+        match &mut self.servers {
+            Servers::Plain(servers) => {
+                let chosen = servers.iter_mut().enumerate().filter(|(place, _)| nodes & (1 << place) != 0);
+                for (_, server) in chosen {
+                    if done {
+                        server.restart().await;
+                        continue;
+                    }
+                    let from = now();
+                    server.kill();
+                    if forgets {
+                        self.excuses.push(Excuse { from, to: now(), total: true });
+                    }
                 }
+            }
+            _ if !done => self.servers.fell(nodes, &mut self.excuses, RedisServer::kill).await,
+            _ => {
+                let old = self.servers.replaced().await;
+                self.servers.all_mut()[old].restart().await;
+                self.servers.settled(&mut self.excuses).await;
             }
         }
     }
@@ -156,17 +216,22 @@ impl Site {
     /// The same command on every server.
     pub(crate) async fn command(&self, words: &[&str]) -> Result<Vec<redis::Value>> {
         let mut replies = Vec::new();
-        for server in &self.servers {
+        for server in self.servers.all() {
             let mut connection = direct_connection(server).await?;
             replies.push(redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await?);
         }
         Ok(replies)
     }
 
+    /// Notes failovers that nobody asked for: on a busy machine a server may be silent for too long.
+    pub(crate) async fn note_failovers(&mut self) {
+        self.servers.note_failovers(&mut self.excuses).await;
+    }
+
     /// Keys and subscriptions that are left on the servers, except for the counters, of which there are only so many.
     pub(crate) async fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
-        for server in &self.servers {
+        for server in self.servers.all() {
             let mut connection = direct_connection(server).await?;
             let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await?;
             left.extend(keys.into_iter().filter(|key| !key.contains(":fence:")));
