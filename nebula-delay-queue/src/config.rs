@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::sections::{RabbitSection, RedisSection, SqliteSection};
+use self::sections::{RabbitSection, RedisSection, ServerSection, SqliteSection};
 use crate::{
     DelayQueue, DelayQueueBackend, Error, ErrorKind, MemoryDelayQueue, QueueName, Result, RetryPolicy, duration,
 };
@@ -16,12 +16,15 @@ use crate::{
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `provider` | the one section with `enabled: true`, else `memory` | where the messages live: `memory`, `sqlite`, `redis` or `rabbitmq` |
+/// | `provider` | the one section with `enabled: true`, else `memory` | where the messages live: `memory`, `sqlite`, `postgres`, `mysql`, `redis` or `rabbitmq` |
 /// | `queue-prefix` | none | put before every queue name, with a dot |
 /// | `retry-times` | 3 | retries of a failed message |
 /// | `retry-interval` | 60 s | pause before each |
-/// | `sqlite.enabled`, `redis.enabled`, `rabbitmq.enabled` | `false` | chooses the provider if `provider` does not say |
+/// | `sqlite.enabled`, `postgres.enabled` and so on | `false` | chooses the provider if `provider` does not say |
 /// | `sqlite.path` | `nebula-delay-queue.db` | the database file, created if missing |
+/// | `postgres.url`, `mysql.url` | required | `postgres://user@host:5432/database`, `mysql://user@host:3306/database`; MariaDB is `mysql` as well |
+/// | `postgres.username` and `.password`, `mysql.username` and `.password` | none | win over those in the URL |
+/// | `postgres.max-connections`, `mysql.max-connections` | 10 | size of the pool |
 /// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
@@ -54,6 +57,8 @@ pub struct DelayQueueConfig {
     #[serde(deserialize_with = "duration::optional")]
     retry_interval: Option<Duration>,
     sqlite: SqliteSection,
+    postgres: ServerSection,
+    mysql: ServerSection,
     redis: RedisSection,
     rabbitmq: RabbitSection,
 }
@@ -61,16 +66,20 @@ pub struct DelayQueueConfig {
 /// Where messages live.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// In this process.
     Memory,
     /// In an SQLite file (feature `sqlite`).
     Sqlite,
+    /// In a PostgreSQL database (feature `postgres`).
+    Postgres,
+    /// In a MySQL or MariaDB database (feature `mysql`).
+    #[serde(alias = "mariadb")]
+    MySql,
     /// On a Redis server (feature `redis`).
     Redis,
     /// On a RabbitMQ broker (feature `rabbitmq`).
-    #[serde(rename = "rabbitmq")]
     RabbitMq,
 }
 
@@ -79,25 +88,31 @@ impl Provider {
         match self {
             Self::Memory => "memory",
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",
         }
     }
 
     /// What is compiled in.
-    #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "rabbitmq")))]
+    #[cfg(not(all(
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "mysql",
+        feature = "redis",
+        feature = "rabbitmq"
+    )))]
     fn available() -> String {
-        let mut names = vec!["memory"];
-        for (compiled_in, name) in [
-            (cfg!(feature = "sqlite"), "sqlite"),
-            (cfg!(feature = "redis"), "redis"),
-            (cfg!(feature = "rabbitmq"), "rabbitmq"),
-        ] {
-            if compiled_in {
-                names.push(name);
-            }
-        }
-        names.join(", ")
+        let features = [
+            ("memory", true),
+            ("sqlite", cfg!(feature = "sqlite")),
+            ("postgres", cfg!(feature = "postgres")),
+            ("mysql", cfg!(feature = "mysql")),
+            ("redis", cfg!(feature = "redis")),
+            ("rabbitmq", cfg!(feature = "rabbitmq")),
+        ];
+        features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -113,6 +128,18 @@ impl DelayQueueConfig {
     pub fn sqlite(path: impl Into<std::path::PathBuf>) -> Self {
         let sqlite = SqliteSection { path: Some(path.into()), ..SqliteSection::default() };
         Self { provider: Some(Provider::Sqlite), sqlite, ..Self::default() }
+    }
+
+    /// Queues in the PostgreSQL database at `url`, with the defaults.
+    #[must_use]
+    pub fn postgres(url: impl Into<String>) -> Self {
+        Self { provider: Some(Provider::Postgres), postgres: ServerSection::at(url.into()), ..Self::default() }
+    }
+
+    /// Queues in the MySQL or MariaDB database at `url`, with the defaults.
+    #[must_use]
+    pub fn mysql(url: impl Into<String>) -> Self {
+        Self { provider: Some(Provider::MySql), mysql: ServerSection::at(url.into()), ..Self::default() }
     }
 
     /// Queues on the Redis server at `url`, with the defaults.
@@ -136,6 +163,8 @@ impl DelayQueueConfig {
     pub fn provider(&self) -> Result<Provider> {
         let sections = [
             (Provider::Sqlite, self.sqlite.enabled),
+            (Provider::Postgres, self.postgres.enabled),
+            (Provider::MySql, self.mysql.enabled),
             (Provider::Redis, self.redis.enabled),
             (Provider::RabbitMq, self.rabbitmq.enabled),
         ];
@@ -157,7 +186,7 @@ impl DelayQueueConfig {
         }
     }
 
-    /// Connects and returns the queue; on SQLite also creates the file and the tables.
+    /// Connects and returns the queue; on SQL also creates the tables, and on SQLite the file.
     ///
     /// # Errors
     ///
@@ -172,11 +201,21 @@ impl DelayQueueConfig {
             Provider::Memory => Ok(self.connect_with(MemoryDelayQueue::new())),
             #[cfg(feature = "sqlite")]
             Provider::Sqlite => Ok(self.connect_with(self.sqlite.backend().await?)),
+            #[cfg(feature = "postgres")]
+            Provider::Postgres => Ok(self.connect_with(self.postgres.postgres().await?)),
+            #[cfg(feature = "mysql")]
+            Provider::MySql => Ok(self.connect_with(self.mysql.mysql().await?)),
             #[cfg(feature = "redis")]
             Provider::Redis => Ok(self.connect_with(self.redis.backend().await?)),
             #[cfg(feature = "rabbitmq")]
             Provider::RabbitMq => Ok(self.connect_with(self.rabbitmq.backend().await?)),
-            #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "rabbitmq")))]
+            #[cfg(not(all(
+                feature = "sqlite",
+                feature = "postgres",
+                feature = "mysql",
+                feature = "redis",
+                feature = "rabbitmq"
+            )))]
             missing => Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 format!(

@@ -11,7 +11,7 @@ mod config;
 mod consumer;
 mod dead;
 mod duration;
-#[cfg(any(feature = "sqlite", feature = "redis", feature = "rabbitmq"))]
+#[cfg(any(feature = "sql", feature = "redis", feature = "rabbitmq"))]
 mod envelope;
 mod error;
 mod idempotency;
@@ -29,7 +29,11 @@ mod raw;
 #[cfg(feature = "redis")]
 mod redis;
 mod retry;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, unused_imports, unused_macros, reason = "of use to a database only")
+)]
 mod sql;
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -63,12 +67,12 @@ pub use self::{
     worker::{Drained, Worker, WorkerBuilder, WorkerOptions},
 };
 
-#[cfg(feature = "sqlite")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
-pub use self::sql::SqlDelayQueue;
+#[cfg(feature = "sql")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
+pub use self::sql::{SqlDatabase, SqlDelayQueue};
 /// The database driver, so that applications use the same one.
-#[cfg(feature = "sqlite")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+#[cfg(feature = "sql")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
 pub use sqlx;
 
 #[cfg(feature = "rabbitmq")]

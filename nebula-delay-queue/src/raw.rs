@@ -52,7 +52,7 @@ impl Priority {
         }
     }
 
-    #[cfg(any(feature = "sqlite", feature = "redis", feature = "rabbitmq"))]
+    #[cfg(any(feature = "sql", feature = "redis", feature = "rabbitmq"))]
     pub(crate) const fn from_rank(rank: i64) -> Self {
         match rank {
             0 => Self::High,

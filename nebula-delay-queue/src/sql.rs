@@ -1,29 +1,52 @@
-//! The SQL backend: durable, embedded, and part of the caller's transactions. On SQLite.
+//! The SQL backend: durable, and part of the caller's transactions.
 
+mod connection;
 mod consumer;
+mod database;
 mod error;
-mod migrate;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod statements;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::Pool;
 
 pub(crate) use self::error::sql_error;
+use self::{connection::Connection, database::Dialect};
 use crate::{
     Cancel, Clock, DelayMessage, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule,
-    Result, Schedule, SendOutcome, SystemClock, WakeupHub, clock::floor_ms,
+    Result, Schedule, SendOutcome, WakeupHub, clock::floor_ms,
 };
 
-/// Queues in an SQLite database, shared by all processes that open the file.
+/// A database that queues can live in: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature `postgres`), or
+/// `sqlx::MySql` (feature `mysql`), which is MariaDB as well.
+///
+/// Sealed: which statements it takes is not part of the interface.
+pub trait SqlDatabase: Dialect {}
+
+impl<DB: Dialect> SqlDatabase for DB {}
+
+/// Queues in a database, shared by all processes that use it.
 ///
 /// Messages survive every crash that the database survives. [`enqueue_in`](Self::enqueue_in) stores a message inside
 /// the caller's transaction: it exists exactly when the transaction commits, which is the outbox pattern without an
 /// outbox. Clones share the pool and wake each other's workers.
 ///
 /// ```
+/// # #[cfg(feature = "sqlite")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 /// use nebula_delay_queue::{DelayMessage, DelayQueue, SqlDelayQueue};
@@ -41,33 +64,58 @@ use crate::{
 /// tx.commit().await?;
 /// sql.notify(&name); // optional: spares this process's workers up to one poll interval
 /// # Ok(()) }
+/// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```
+///
+/// The type parameter is the database, and follows from the pool: `SqlDelayQueue` (SQLite),
+/// `SqlDelayQueue<sqlx::Postgres>`, or `SqlDelayQueue<sqlx::MySql>` (MySQL and MariaDB).
 ///
 /// # Several processes
 ///
-/// They may share one file (in WAL mode, with a busy timeout; sqlx sets one of 5 s). Leases are taken by a single
-/// conditional update. Workers in other processes hear of a new message within their poll interval, 100 ms by default.
-/// Due times and leases are counted on the wall clock, which processes on one machine share; a clock that jumps moves
-/// deliveries, and never lets two workers hold a valid token.
-#[derive(Clone, Debug)]
-pub struct SqlDelayQueue {
-    pool: SqlitePool,
-    clock: Arc<dyn Clock>,
+/// Workers in other processes hear of a new message within their poll interval, 100 ms by default.
+///
+/// On SQLite, processes may share one file (in WAL mode, with a busy timeout; sqlx sets one of 5 s). Due times and leases
+/// are counted on the wall clock, which processes on one machine share.
+///
+/// On a server, workers pass over what others are taking at that moment (`SKIP LOCKED`). Due times and leases are counted
+/// on the server's clock, whatever those of the clients say. A clock that jumps moves deliveries, and never lets two
+/// workers hold a valid token.
+pub struct SqlDelayQueue<
+    #[cfg(feature = "sqlite")] DB: SqlDatabase = sqlx::Sqlite,
+    #[cfg(not(feature = "sqlite"))] DB: SqlDatabase,
+> {
+    pool: Pool<DB>,
+    clock: Option<Arc<dyn Clock>>,
     hub: WakeupHub,
     timeout: Duration,
 }
 
-impl SqlDelayQueue {
+impl<DB: SqlDatabase> Clone for SqlDelayQueue<DB> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), clock: self.clock.clone(), hub: self.hub.clone(), timeout: self.timeout }
+    }
+}
+
+impl<DB: SqlDatabase> fmt::Debug for SqlDelayQueue<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlDelayQueue")
+            .field("database", &DB::NAME)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<DB: SqlDatabase> SqlDelayQueue<DB> {
     /// Queues in a database that [`migrate`](Self::migrate) has prepared.
     #[must_use]
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, clock: Arc::new(SystemClock), hub: WakeupHub::default(), timeout: Duration::from_secs(10) }
+    pub fn new(pool: Pool<DB>) -> Self {
+        Self { pool, clock: None, hub: WakeupHub::default(), timeout: Duration::from_secs(10) }
     }
 
     /// Counts time on another clock, so that tests can jump ahead.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -90,13 +138,13 @@ impl SqlDelayQueue {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the database as it was or fully migrated.
-    pub async fn migrate(pool: &SqlitePool) -> Result<()> {
-        migrate::migrate(pool).await
+    pub async fn migrate(pool: &Pool<DB>) -> Result<()> {
+        DB::migrate(pool).await.map_err(sql_error("migrating the delay queue's tables"))
     }
 
     /// Stores a message on the caller's connection, usually inside its transaction.
     ///
-    /// Start such a transaction with `BEGIN IMMEDIATE`: SQLite cannot wait when a transaction that has read turns to
+    /// On SQLite, start such a transaction with `BEGIN IMMEDIATE`: it cannot wait when one that has read turns to
     /// writing. After the commit, [`notify`](Self::notify) wakes the workers of this process.
     ///
     /// # Errors
@@ -108,11 +156,13 @@ impl SqlDelayQueue {
     /// Dropping the future leaves open whether the message is part of the transaction: roll it back.
     pub async fn enqueue_in<T: Serialize + Sync>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DB::Connection,
         queue: &QueueName,
         message: &DelayMessage<T>,
     ) -> Result<SendOutcome> {
-        row::insert_one(connection, queue, &message.encode()?, self.clock.now()).await
+        let message = message.encode()?;
+        let now = self.now(connection).await?;
+        row::insert_one::<DB>(connection, queue, &message, now).await
     }
 
     /// Stores several messages on the caller's connection, in one statement per 500.
@@ -126,12 +176,13 @@ impl SqlDelayQueue {
     /// As [`enqueue_in`](Self::enqueue_in).
     pub async fn enqueue_batch_in<'a, T: Serialize + Sync + 'a>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DB::Connection,
         queue: &QueueName,
         messages: impl IntoIterator<Item = &'a DelayMessage<T>> + Send,
     ) -> Result<Vec<SendOutcome>> {
         let raw = messages.into_iter().map(DelayMessage::encode).collect::<Result<Vec<_>>>()?;
-        row::insert_many(connection, queue, &raw, self.clock.now()).await
+        let now = self.now(connection).await?;
+        row::insert_many::<DB>(connection, queue, &raw, now).await
     }
 
     /// Wakes this process's workers of a queue, after a transaction with new messages was committed.
@@ -141,16 +192,24 @@ impl SqlDelayQueue {
 
     /// The pool.
     #[must_use]
-    pub fn pool(&self) -> &SqlitePool {
+    pub fn pool(&self) -> &Pool<DB> {
         &self.pool
     }
 
-    fn now_ms(&self) -> i64 {
-        as_i64(floor_ms(self.clock.now()))
+    /// The time by which messages are due: the database's, unless a test has its own.
+    async fn now(&self, connection: &mut DB::Connection) -> Result<SystemTime> {
+        match &self.clock {
+            Some(clock) => Ok(clock.now()),
+            None => DB::now(connection).await.map_err(sql_error("asking for the time")),
+        }
     }
 
-    async fn connection(&self, context: &'static str) -> Result<PoolConnection<Sqlite>> {
-        self.pool.acquire().await.map_err(sql_error(context))
+    async fn now_ms(&self, connection: &mut DB::Connection) -> Result<i64> {
+        Ok(as_i64(floor_ms(self.now(connection).await?)))
+    }
+
+    async fn connection(&self, context: &'static str) -> Result<Connection<DB>> {
+        Ok(Connection::new(self.pool.acquire().await.map_err(sql_error(context))?))
     }
 
     /// Runs an operation within the deadline.
@@ -163,17 +222,18 @@ impl SqlDelayQueue {
 }
 
 #[async_trait]
-impl DelayQueueProducer for SqlDelayQueue {
+impl<DB: SqlDatabase> DelayQueueProducer for SqlDelayQueue<DB> {
     async fn enqueue(&self, queue: &QueueName, message: RawMessage) -> Result<SendOutcome> {
         message.check()?;
-        let now = self.clock.now();
-        let outcome = self
-            .within("storing a message", async {
-                let mut connection = self.connection("storing a message").await?;
-                row::insert_one(&mut connection, queue, &message, now).await
-            })
-            .await?;
-        self.hub.offer(queue, message.schedule.due_ms(now));
+        let context = "storing a message";
+        let stored = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now(&mut connection).await?;
+            let outcome = row::insert_one::<DB>(&mut connection, queue, &message, now).await?;
+            connection.done((outcome, message.schedule.due_ms(now)))
+        });
+        let (outcome, due_ms) = stored.await?;
+        self.hub.offer(queue, due_ms);
         Ok(outcome)
     }
 
@@ -181,13 +241,14 @@ impl DelayQueueProducer for SqlDelayQueue {
         for message in &messages {
             message.check()?;
         }
-        let now = self.clock.now();
-        let outcomes = self
-            .within("storing messages", async {
-                let mut connection = self.connection("storing messages").await?;
-                row::insert_many(&mut connection, queue, &messages, now).await
-            })
-            .await?;
+        let context = "storing messages";
+        let stored = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now(&mut connection).await?;
+            let outcomes = row::insert_many::<DB>(&mut connection, queue, &messages, now).await?;
+            connection.done((outcomes, now))
+        });
+        let (outcomes, now) = stored.await?;
         if let Some(first) = messages.iter().map(|message| message.schedule.due_ms(now)).min() {
             self.hub.offer(queue, first);
         }
@@ -195,27 +256,28 @@ impl DelayQueueProducer for SqlDelayQueue {
     }
 
     async fn cancel(&self, queue: &QueueName, id: &MessageId) -> Result<Cancel> {
-        let cancel = sqlx::query(include_str!("sql/sqlite/cancel.sql"))
-            .bind(queue.as_str())
-            .bind(id.as_str())
-            .bind(self.now_ms());
         let context = "cancelling a message";
-        let done = self.within(context, async { cancel.execute(&self.pool).await.map_err(sql_error(context)) }).await?;
-        Ok(if done.rows_affected() > 0 { Cancel::Cancelled } else { Cancel::NotFound })
+        let cancelled = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now_ms(&mut connection).await?;
+            let cancelled = DB::cancel(&mut connection, queue.as_str(), id.as_str(), now).await;
+            connection.done(cancelled.map_err(sql_error(context))?)
+        });
+        Ok(if cancelled.await? > 0 { Cancel::Cancelled } else { Cancel::NotFound })
     }
 
     async fn reschedule(&self, queue: &QueueName, id: &MessageId, schedule: Schedule) -> Result<Reschedule> {
         schedule.check()?;
-        let due_ms = schedule.due_ms(self.clock.now());
-        let reschedule = sqlx::query(include_str!("sql/sqlite/reschedule.sql"))
-            .bind(queue.as_str())
-            .bind(id.as_str())
-            .bind(self.now_ms())
-            .bind(as_i64(due_ms));
         let context = "rescheduling a message";
-        let done =
-            self.within(context, async { reschedule.execute(&self.pool).await.map_err(sql_error(context)) }).await?;
-        if done.rows_affected() == 0 {
+        let moved = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let time = self.now(&mut connection).await?;
+            let (now, due_ms) = (as_i64(floor_ms(time)), schedule.due_ms(time));
+            let moved = DB::reschedule(&mut connection, queue.as_str(), id.as_str(), now, as_i64(due_ms)).await;
+            connection.done((moved.map_err(sql_error(context))?, due_ms))
+        });
+        let (moved, due_ms) = moved.await?;
+        if moved == 0 {
             return Ok(Reschedule::NotFound);
         }
         self.hub.offer(queue, due_ms);
@@ -223,15 +285,17 @@ impl DelayQueueProducer for SqlDelayQueue {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Asks the table, not only the connection: a database that was not migrated is not healthy.
-        let ping = sqlx::query("SELECT 1 FROM nebula_delay_message LIMIT 1");
         let context = "asking for a sign of life";
-        self.within(context, async { ping.execute(&self.pool).await.map_err(sql_error(context)) }).await?;
-        Ok(())
+        self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            DB::ping(&mut connection).await.map_err(sql_error(context))?;
+            connection.done(())
+        })
+        .await
     }
 }
 
-/// Milliseconds as SQLite stores them.
+/// Milliseconds as databases store them.
 fn as_i64(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }

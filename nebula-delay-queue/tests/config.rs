@@ -10,7 +10,7 @@ use figment::{
 use nebula_delay_queue::{
     DelayMessage, DelayQueueConfig, ErrorKind, MemoryDelayQueue, Provider, Received, SendOutcome,
 };
-use nebula_test_support::{amqp_url, redis_url, unique};
+use nebula_test_support::{amqp_url, mariadb_database, postgres_database, redis_url, unique};
 
 fn read(yaml: &str) -> Result<DelayQueueConfig, String> {
     Figment::new().merge(Yaml::string(yaml)).extract_inner("nebula.delay-queue").map_err(|error| error.to_string())
@@ -102,6 +102,30 @@ async fn sqlite_is_reached_by_configuration_alone_and_remembers() {
     assert_eq!(nowhere.connect().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
+#[tokio::test]
+async fn database_servers_are_reached_by_configuration_alone() {
+    for (provider, url) in [("postgres", postgres_database().await), ("mysql", mariadb_database().await)] {
+        let yaml =
+            format!("nebula: {{delay-queue: {{{provider}: {{enabled: true, url: '{url}', max-connections: 2}}}}}}");
+        let config = read(&yaml).unwrap();
+        let (here, there) = (config.connect().await.unwrap(), config.connect().await.unwrap());
+        let message = DelayMessage::new("hello");
+        assert!(here.send("q", &message).await.unwrap().is_accepted());
+        assert_eq!(there.send("q", &message).await.unwrap(), SendOutcome::Duplicate(message.id().clone()));
+
+        let missing = read(&format!("nebula: {{delay-queue: {{provider: {provider}}}}}")).unwrap();
+        let error = missing.connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains(&format!("`{provider}.url`")), "{error}");
+
+        let (base, _) = url.rsplit_once('/').unwrap();
+        let nowhere =
+            read(&format!("nebula: {{delay-queue: {{provider: {provider}, {provider}: {{url: '{base}/no'}}}}}}"));
+        let error = nowhere.unwrap().connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error:?}");
+    }
+}
+
 #[test]
 fn unknown_keys_providers_and_durations_are_refused() {
     let refused = |yaml: &str| read(&format!("nebula: {{delay-queue: {yaml}}}")).unwrap_err();
@@ -134,5 +158,7 @@ fn contradictions_are_refused() {
 #[test]
 fn passwords_stay_out_of_debug() {
     let config = read("nebula: {delay-queue: {redis: {url: 'redis://:hidden@x', password: hidden}}}").unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
+    let config = read("nebula: {delay-queue: {mysql: {url: 'mysql://u:hidden@x/d', password: hidden}}}").unwrap();
     assert!(!format!("{config:?}").contains("hidden"));
 }

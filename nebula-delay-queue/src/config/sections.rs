@@ -15,6 +15,27 @@ pub(super) struct SqliteSection {
     pub(super) path: Option<PathBuf>,
 }
 
+/// A database server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "understood, whatever is compiled in")
+)]
+pub(super) struct ServerSection {
+    pub(super) enabled: Option<bool>,
+    url: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    max_connections: Option<u32>,
+}
+
+impl ServerSection {
+    pub(super) fn at(url: String) -> Self {
+        Self { url: Some(SecretString::from(url)), ..Self::default() }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
@@ -100,6 +121,67 @@ impl SqliteSection {
             .synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
         let pool = pool.map_err(crate::sql::sql_error("opening the delay queue's database"))?;
+        crate::SqlDelayQueue::migrate(&pool).await?;
+        Ok(crate::SqlDelayQueue::new(pool))
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl ServerSection {
+    /// Connects, creates the tables.
+    pub(super) async fn postgres(&self) -> crate::Result<crate::SqlDelayQueue<sqlx::Postgres>> {
+        use secrecy::ExposeSecret;
+
+        let mut options: sqlx::postgres::PgConnectOptions = self.options("postgres")?;
+        if let Some(username) = &self.username {
+            options = options.username(username);
+        }
+        if let Some(password) = &self.password {
+            options = options.password(password.expose_secret());
+        }
+        self.backend(options).await
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl ServerSection {
+    /// Connects, creates the tables.
+    pub(super) async fn mysql(&self) -> crate::Result<crate::SqlDelayQueue<sqlx::MySql>> {
+        use secrecy::ExposeSecret;
+
+        let mut options: sqlx::mysql::MySqlConnectOptions = self.options("mysql")?;
+        if let Some(username) = &self.username {
+            options = options.username(username);
+        }
+        if let Some(password) = &self.password {
+            options = options.password(password.expose_secret());
+        }
+        self.backend(options).await
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+impl ServerSection {
+    fn options<O: std::str::FromStr<Err = sqlx::Error>>(&self, provider: &str) -> crate::Result<O> {
+        use secrecy::ExposeSecret;
+
+        let Some(url) = &self.url else {
+            let text = format!("provider `{provider}` needs `{provider}.url`");
+            return Err(crate::Error::new(crate::ErrorKind::ConfigInvalid, text));
+        };
+        url.expose_secret().parse().map_err(crate::sql::sql_error("reading the database's URL"))
+    }
+
+    async fn backend<DB: crate::SqlDatabase>(
+        &self,
+        options: <DB::Connection as sqlx::Connection>::Options,
+    ) -> crate::Result<crate::SqlDelayQueue<DB>> {
+        let pool = sqlx::pool::PoolOptions::new()
+            .max_connections(self.max_connections.unwrap_or(10))
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .map_err(crate::sql::sql_error("connecting to the delay queue's database"))?;
         crate::SqlDelayQueue::migrate(&pool).await?;
         Ok(crate::SqlDelayQueue::new(pool))
     }

@@ -1,15 +1,15 @@
 //! Handing messages out under leases.
 
-use std::{collections::HashSet, time::Duration};
+use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{FromRow, Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqlDelayQueue, as_i64,
+    SqlDatabase, SqlDelayQueue, as_i64,
+    database::{Claim, ClaimedRow, DeadRow, Settling},
     error::sql_error,
-    row::{Content, json},
+    row::json,
 };
 use crate::{
     Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, LeaseToken, MessageId, QueueName, QueueStats,
@@ -21,116 +21,103 @@ use crate::{
 /// As many messages as one statement claims or settles.
 const BATCH: usize = 500;
 
-struct ClaimedRow {
-    content: Content,
-    due_ms: i64,
-    ready_ms: i64,
-    attempts: i64,
-}
-
-impl FromRow<'_, SqliteRow> for ClaimedRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            content: Content::from_row(row)?,
-            due_ms: row.try_get("due_ms")?,
-            ready_ms: row.try_get("ready_ms")?,
-            attempts: row.try_get("attempts")?,
-        })
-    }
-}
-
-struct DeadRow {
-    content: Content,
-    attempts: i64,
-    last_error: Option<String>,
-    died_ms: i64,
-    reason: Option<String>,
-}
-
-impl FromRow<'_, SqliteRow> for DeadRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            content: Content::from_row(row)?,
-            attempts: row.try_get("attempts")?,
-            last_error: row.try_get("last_error")?,
-            died_ms: row.try_get("died_ms")?,
-            reason: row.try_get("reason")?,
-        })
-    }
-}
-
 #[async_trait]
-impl DelayQueueConsumer for SqlDelayQueue {
+impl<DB: SqlDatabase> DelayQueueConsumer for SqlDelayQueue<DB> {
     async fn claim(&self, queue: &QueueName, max: usize, lease: Duration) -> Result<Claimed> {
         let context = "claiming messages";
         let claimed = self.within(context, async {
             let mut connection = self.connection(context).await?;
-            let next = next_ms(&mut connection, queue).await?;
-            // Reading first spares idle workers the database's one write lock.
-            if max == 0 || next.is_none_or(|next| next > self.now_ms()) {
-                return Ok((Vec::new(), next));
+            let now = self.now_ms(&mut connection).await?;
+            let next = next_ms::<DB>(&mut connection, queue).await?;
+            // Reading first spares idle workers a write: on SQLite, the database's one write lock.
+            if max == 0 || next.is_none_or(|next| next > now) {
+                return connection.done((Vec::new(), next, now));
             }
-            let rows = self.take(&mut connection, queue, max.min(BATCH), lease).await?;
-            Ok((rows, next_ms(&mut connection, queue).await?))
+            let rows = self.take(&mut connection, queue, max.min(BATCH), now, lease).await?;
+            let next = next_ms::<DB>(&mut connection, queue).await?;
+            connection.done((rows, next, now))
         });
-        let (rows, next) = claimed.await?;
+        let (rows, next, now) = claimed.await?;
         self.hub.observe(queue, next.map(i64::unsigned_abs));
-        let now = self.now_ms();
         let next_due = next.map(|next| Duration::from_millis(u64::try_from(next - now).unwrap_or(0)));
         Ok(Claimed::new(rows, next_due))
     }
 
     async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
-        let rows = receipts.iter().map(|receipt| (receipt, (&receipt.id, receipt.token.to_string())));
-        self.settle("acknowledging messages", include_str!("sqlite/ack.sql"), queue, rows, None).await
+        let context = Settling::Ack.context();
+        self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let rows = receipts.iter().map(|receipt| (receipt, (&receipt.id, receipt.token.to_string())));
+            let settled = settle::<DB, _>(&mut connection, Settling::Ack, queue, rows, None).await?;
+            connection.done(settled)
+        })
+        .await
     }
 
     async fn retry(&self, queue: &QueueName, requests: &[Retry]) -> Result<Vec<Settled>> {
-        let now = self.clock.now();
-        let rows = requests.iter().map(|request| {
-            let Retry { receipt, after, error, counted } = request;
-            let at = as_i64(Schedule::After(*after).due_ms(now));
-            (receipt, (&receipt.id, receipt.token.to_string(), at, u8::from(*counted), error))
+        let context = Settling::Retry.context();
+        let done = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now(&mut connection).await?;
+            let rows = requests.iter().map(|request| {
+                let Retry { receipt, after, error, counted } = request;
+                let at = as_i64(Schedule::After(*after).due_ms(now));
+                (receipt, (&receipt.id, receipt.token.to_string(), at, u8::from(*counted), storable(error)))
+            });
+            let settled = settle::<DB, _>(&mut connection, Settling::Retry, queue, rows, None).await?;
+            connection.done((settled, now))
         });
-        let result = self.settle("giving messages back", include_str!("sqlite/retry.sql"), queue, rows, None).await;
+        let (settled, now) = done.await?;
         if let Some(soonest) = requests.iter().map(|request| Schedule::After(request.after).due_ms(now)).min() {
             self.hub.offer(queue, soonest);
         }
-        result
+        Ok(settled)
     }
 
     async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
-        let end = self.now_ms().saturating_add(as_i64(lease_ms(lease)));
-        let rows = receipts.iter().map(|receipt| (receipt, (&receipt.id, receipt.token.to_string())));
-        self.settle("extending leases", include_str!("sqlite/extend.sql"), queue, rows, Some(end)).await
+        let context = Settling::Extend.context();
+        self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let end = self.now_ms(&mut connection).await?.saturating_add(as_i64(lease_ms(lease)));
+            let rows = receipts.iter().map(|receipt| (receipt, (&receipt.id, receipt.token.to_string())));
+            let settled = settle::<DB, _>(&mut connection, Settling::Extend, queue, rows, Some(end)).await?;
+            connection.done(settled)
+        })
+        .await
     }
 
     async fn bury(&self, queue: &QueueName, requests: &[Bury]) -> Result<Vec<Settled>> {
-        let mut rows = Vec::with_capacity(requests.len());
-        for Bury { receipt, reason, error } in requests {
-            rows.push((receipt, (&receipt.id, receipt.token.to_string(), json(reason)?, error)));
-        }
-        let now = Some(self.now_ms());
-        self.settle("burying messages", include_str!("sqlite/bury.sql"), queue, rows, now).await
+        let context = Settling::Bury.context();
+        self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now_ms(&mut connection).await?;
+            let settled = bury::<DB>(&mut connection, queue, requests, now).await?;
+            connection.done(settled)
+        })
+        .await
     }
 
     async fn dead_letters(&self, queue: &QueueName, skip: usize, limit: usize) -> Result<Vec<DeadLetter>> {
-        let query = sqlx::query_as::<_, DeadRow>(include_str!("sqlite/dead.sql"))
-            .bind(queue.as_str())
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .bind(i64::try_from(skip).unwrap_or(i64::MAX));
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let context = "listing dead letters";
-        let rows =
-            self.within(context, async { query.fetch_all(&self.pool).await.map_err(sql_error(context)) }).await?;
-        Ok(rows.into_iter().filter_map(DeadRow::open).collect())
+        let rows = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let rows = DB::dead(&mut connection, queue.as_str(), count(limit), count(skip)).await;
+            connection.done(rows.map_err(sql_error(context))?)
+        });
+        Ok(rows.await?.into_iter().filter_map(DeadRow::open).collect())
     }
 
     async fn replay(&self, queue: &QueueName, id: &MessageId) -> Result<Replay> {
-        let now = self.now_ms();
-        let replay = sqlx::query(include_str!("sqlite/replay.sql")).bind(queue.as_str()).bind(id.as_str()).bind(now);
         let context = "replaying a dead letter";
-        let done = self.within(context, async { replay.execute(&self.pool).await.map_err(sql_error(context)) }).await?;
-        if done.rows_affected() == 0 {
+        let replayed = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now_ms(&mut connection).await?;
+            let replayed = DB::replay(&mut connection, queue.as_str(), id.as_str(), now).await;
+            connection.done((replayed.map_err(sql_error(context))?, now))
+        });
+        let (replayed, now) = replayed.await?;
+        if replayed == 0 {
             return Ok(Replay::NotFound);
         }
         self.hub.offer(queue, now.unsigned_abs());
@@ -138,20 +125,24 @@ impl DelayQueueConsumer for SqlDelayQueue {
     }
 
     async fn purge(&self, queue: &QueueName, id: Option<&MessageId>) -> Result<u64> {
-        let purge = sqlx::query(include_str!("sqlite/purge.sql")).bind(queue.as_str()).bind(id.map(MessageId::as_str));
         let context = "purging dead letters";
-        let done = self.within(context, async { purge.execute(&self.pool).await.map_err(sql_error(context)) }).await?;
-        Ok(done.rows_affected())
+        self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let purged = DB::purge(&mut connection, queue.as_str(), id.map(MessageId::as_str)).await;
+            connection.done(purged.map_err(sql_error(context))?)
+        })
+        .await
     }
 
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
-        let now = self.now_ms();
-        let query = sqlx::query_as::<_, (i64, i64, i64, i64, Option<i64>)>(include_str!("sqlite/stats.sql"))
-            .bind(queue.as_str())
-            .bind(now);
         let context = "counting messages";
-        let counts = self.within(context, async { query.fetch_one(&self.pool).await.map_err(sql_error(context)) });
-        let (backlog, delayed, leased, dead, oldest) = counts.await?;
+        let counts = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now_ms(&mut connection).await?;
+            let counts = DB::stats(&mut connection, queue.as_str(), now).await;
+            connection.done((counts.map_err(sql_error(context))?, now))
+        });
+        let ((backlog, delayed, leased, dead, oldest), now) = counts.await?;
         let late = oldest.map_or(0, |at| u64::try_from(now - at).unwrap_or(0));
         let count = i64::unsigned_abs;
         Ok(QueueStats::new(count(backlog), count(delayed), count(leased), count(dead), Duration::from_millis(late)))
@@ -166,26 +157,24 @@ impl DelayQueueConsumer for SqlDelayQueue {
     }
 }
 
-impl SqlDelayQueue {
+impl<DB: SqlDatabase> SqlDelayQueue<DB> {
     async fn take(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DB::Connection,
         queue: &QueueName,
         max: usize,
+        now: i64,
         lease: Duration,
     ) -> Result<Vec<Delivery>> {
-        let now = self.now_ms();
         let token = LeaseToken::random();
-        let mut rows: Vec<ClaimedRow> = sqlx::query_as(include_str!("sqlite/claim.sql"))
-            .bind(queue.as_str())
-            .bind(now)
-            .bind(i64::try_from(max).unwrap_or(i64::MAX))
-            .bind(now.saturating_add(as_i64(lease_ms(lease))))
-            .bind(token.to_string())
-            .fetch_all(connection)
-            .await
-            .map_err(sql_error("claiming messages"))?;
-        // RETURNING promises no order.
+        let claim = Claim {
+            queue: queue.as_str(),
+            now,
+            limit: i64::try_from(max).unwrap_or(i64::MAX),
+            end: now.saturating_add(as_i64(lease_ms(lease))),
+            token: &token.to_string(),
+        };
+        let mut rows = DB::claim(connection, claim).await.map_err(sql_error("claiming messages"))?;
         rows.sort_unstable_by_key(|row| (row.content.rank, row.ready_ms, row.content.seq));
         let mut deliveries = Vec::with_capacity(rows.len());
         let mut corrupt = Vec::new();
@@ -209,56 +198,75 @@ impl SqlDelayQueue {
             }
         }
         if !corrupt.is_empty() {
-            let _ = self.bury(queue, &corrupt).await?;
+            let _ = bury::<DB>(connection, queue, &corrupt, now).await?;
         }
         Ok(deliveries)
     }
+}
 
-    /// Runs a settling statement, whose second parameter is an array of rows and which returns the ids that it touched.
-    async fn settle<'a, R: Serialize + Send + Sync>(
-        &self,
-        context: &'static str,
-        sql: &'static str,
-        queue: &QueueName,
-        rows: impl IntoIterator<Item = (&'a Receipt, R)> + Send,
-        time: Option<i64>,
-    ) -> Result<Vec<Settled>> {
-        let (receipts, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let mut results = Vec::with_capacity(receipts.len());
-        let work = async {
-            let mut connection = self.connection(context).await?;
-            let mut start = 0;
-            while start < receipts.len() {
-                // The statements answer with ids, so each id may occur once: an old receipt of a message beside its
-                // new one goes into the next statement.
-                let mut seen = HashSet::new();
-                let batch = receipts[start..].iter().take(BATCH).take_while(|receipt| seen.insert(&receipt.id)).count();
-                let end = start + batch;
-                let query = sqlx::query_scalar(sql).bind(queue.as_str()).bind(json(&&rows[start..end])?);
-                let query = if let Some(time) = time { query.bind(time) } else { query };
-                let touched: Vec<String> = query.fetch_all(&mut *connection).await.map_err(sql_error(context))?;
-                let touched: HashSet<String> = touched.into_iter().collect();
-                results.extend(receipts[start..end].iter().map(
-                    |receipt| match touched.contains(receipt.id.as_str()) {
-                        true => Settled::Done,
-                        false => Settled::Stale,
-                    },
-                ));
-                start = end;
-            }
-            Ok(())
-        };
-        self.within(context, work).await?;
-        Ok(results)
+/// Carries out requests, in the order of which it tells what became of them.
+async fn settle<'a, DB: SqlDatabase, R: Serialize + Send + Sync>(
+    connection: &mut DB::Connection,
+    settling: Settling,
+    queue: &QueueName,
+    rows: impl IntoIterator<Item = (&'a Receipt, R)> + Send,
+    time: Option<i64>,
+) -> Result<Vec<Settled>> {
+    let (receipts, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let mut results = Vec::with_capacity(receipts.len());
+    while results.len() < receipts.len() {
+        let start = results.len();
+        // The statements answer with ids, so each id may occur once: an old receipt of a message beside its new one
+        // goes into the next statement.
+        let mut seen = HashSet::new();
+        let batch = receipts[start..].iter().take(BATCH).take_while(|receipt| seen.insert(&receipt.id)).count();
+        let end = start + batch;
+        let touched = DB::settle(connection, settling, queue.as_str(), &json(&&rows[start..end])?, time)
+            .await
+            .map_err(sql_error(settling.context()))?;
+        let touched: HashSet<String> = touched.into_iter().collect();
+        results.extend(receipts[start..end].iter().map(|receipt| match touched.contains(receipt.id.as_str()) {
+            true => Settled::Done,
+            false => Settled::Stale,
+        }));
+    }
+    Ok(results)
+}
+
+async fn bury<DB: SqlDatabase>(
+    connection: &mut DB::Connection,
+    queue: &QueueName,
+    requests: &[Bury],
+    now: i64,
+) -> Result<Vec<Settled>> {
+    let mut rows = Vec::with_capacity(requests.len());
+    for Bury { receipt, reason, error } in requests {
+        rows.push((receipt, (&receipt.id, receipt.token.to_string(), json(reason)?, storable(error))));
+    }
+    settle::<DB, _>(connection, Settling::Bury, queue, rows, Some(now)).await
+}
+
+/// PostgreSQL has no text with a NUL in it.
+fn storable(error: &Option<String>) -> Option<Cow<'_, str>> {
+    error.as_deref().map(|error| match error.contains('\0') {
+        true => Cow::Owned(error.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(error),
+    })
+}
+
+impl Settling {
+    const fn context(self) -> &'static str {
+        match self {
+            Self::Ack => "acknowledging messages",
+            Self::Retry => "giving messages back",
+            Self::Extend => "extending leases",
+            Self::Bury => "burying messages",
+        }
     }
 }
 
-async fn next_ms(connection: &mut SqliteConnection, queue: &QueueName) -> Result<Option<i64>> {
-    sqlx::query_scalar(include_str!("sqlite/next.sql"))
-        .bind(queue.as_str())
-        .fetch_one(connection)
-        .await
-        .map_err(sql_error("looking for due messages"))
+async fn next_ms<DB: SqlDatabase>(connection: &mut DB::Connection, queue: &QueueName) -> Result<Option<i64>> {
+    DB::next(connection, queue.as_str()).await.map_err(sql_error("looking for due messages"))
 }
 
 impl DeadRow {

@@ -24,3 +24,5 @@ CREATE TABLE nebula_delay_message (
 CREATE UNIQUE INDEX nebula_delay_message_id ON nebula_delay_message (queue, id);
 CREATE INDEX nebula_delay_message_at ON nebula_delay_message (queue, rank, at_ms) WHERE at_ms IS NOT NULL;
 CREATE INDEX nebula_delay_message_dead ON nebula_delay_message (queue, died_ms) WHERE died_ms IS NOT NULL;
+
+INSERT INTO nebula_delay_schema (version) VALUES (1);

@@ -1,0 +1,9 @@
+-- array of [id, token, …], queue. Locks the rows whose token is right.
+SELECT convert(m.id USING utf8mb4) AS id
+FROM JSON_TABLE(?, '$[*]' COLUMNS (
+    id VARCHAR(256) CHARACTER SET utf8mb4 PATH '$[0]',
+    token VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[1]'
+)) AS r
+STRAIGHT_JOIN nebula_delay_message AS m ON m.queue = ? AND m.id = r.id
+WHERE m.token = r.token
+FOR UPDATE

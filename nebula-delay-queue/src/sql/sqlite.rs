@@ -1,0 +1,20 @@
+//! SQLite 3.38 and newer, which comes compiled in.
+
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use sqlx::{Database, Executor, Pool, Row, Sqlite, SqliteConnection};
+
+use super::{
+    database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
+    row::batch,
+    statements::{returning, statements},
+};
+
+statements!(Sqlite, "sqlite");
+returning!(Sqlite, "sqlite", remote: false, begin: "BEGIN IMMEDIATE", now);
+
+/// Processes that share the file share the machine and its clock.
+async fn now(_: &mut SqliteConnection) -> sqlx::Result<SystemTime> {
+    Ok(SystemTime::now())
+}

@@ -1,0 +1,8 @@
+//! The SQL backends on SQLite, PostgreSQL and MariaDB.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod conformance;
+mod faults;
+mod servers;
