@@ -10,7 +10,7 @@ use proc_macro::TokenStream;
 /// Runs an async function while a distributed lock is held.
 ///
 /// Import it from `nebula_lock`, whose crate documentation shows it at work. The function must be `async` and return
-/// a `Result<T, E>` with `E: From<nebula_lock::LockError>`.
+/// a `Result<T, E>` with `E: From<nebula_lock::LockError>`, or an `Option<T>`.
 ///
 /// | argument | meaning |
 /// |---|---|
@@ -22,6 +22,9 @@ use proc_macro::TokenStream;
 /// | `crate = path` | where `nebula_lock` is found, when it was renamed |
 ///
 /// The function's future is dropped when the lock is lost before it ends; the caller then gets an error of kind `Lost`.
+///
+/// With an `Option`, `None` says that the function did not run to its end: because somebody else holds the lock, which is
+/// what work that only one process should do is skipped for, or because of a failure, which is logged as a warning.
 ///
 /// ```
 /// use nebula_lock::{LockError, LockManager, MemoryLock, distributed_lock};
@@ -35,11 +38,21 @@ use proc_macro::TokenStream;
 ///     async fn reserve(&self, event: u64, seat: &str) -> Result<String, LockError> {
 ///         Ok(format!("{seat} of {event} is yours"))
 ///     }
+///
+///     /// In one process at a time; the others skip it.
+///     #[distributed_lock(manager = self.locks, key = "sweep", wait = "0s")]
+///     async fn sweep(&self) -> Option<u32> {
+///         Some(3)
+///     }
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let office = BoxOffice { locks: LockManager::new(MemoryLock::new()) };
 /// assert_eq!(office.reserve(7, "A-1").await?, "A-1 of 7 is yours");
+/// let busy = office.locks.lock("sweep").await?;
+/// assert_eq!(office.sweep().await, None);
+/// busy.release().await;
+/// assert_eq!(office.sweep().await, Some(3));
 /// # Ok::<_, LockError>(())
 /// # }).unwrap();
 /// ```

@@ -23,7 +23,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     if matches!(function.sig.output, ReturnType::Default) {
         errors.push(Error::new_spanned(
             &function.sig.ident,
-            "#[distributed_lock] needs a function that returns `Result<T, E>` with `E: From<LockError>`",
+            "#[distributed_lock] needs a function that returns `Result<T, E>` with `E: From<LockError>`, or `Option<T>`",
         ));
     }
     let Some(mut args) = errors.note(Args::parse(arguments, KNOWN)) else { return errors.finish(TokenStream::new()) };

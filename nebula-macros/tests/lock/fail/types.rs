@@ -17,4 +17,9 @@ async fn no_key(locks: &LockManager) -> Result<(), LockError> {
     Ok(())
 }
 
+#[distributed_lock(manager = locks, key = "k")]
+async fn no_room(locks: &LockManager) -> u32 {
+    7
+}
+
 fn main() {}
