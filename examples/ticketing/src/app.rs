@@ -4,7 +4,6 @@ use std::{fmt::Display, ops::Deref, sync::Arc, time::Duration};
 
 use nebula_delay_queue::DelayQueue;
 use nebula_lock::LockManager;
-use sea_orm::DatabaseConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     order::Orders,
     payment::{Payments, mock::MockProvider},
     show::Catalog,
-    storage::Database,
+    storage::{Database, sql::query},
     user::Users,
 };
 
@@ -33,8 +32,6 @@ pub struct Inner {
     pub folder: FolderLock,
     /// The database.
     pub database: Database,
-    /// The database for reading, as SeaORM sees it.
-    pub read_orm: DatabaseConnection,
     /// Accounts, passwords and tokens.
     pub users: Users,
     /// Shows, plans and prices.
@@ -79,7 +76,7 @@ impl App {
         // A session that does not exist: the ledger has to look, and there is nothing to load.
         let nobody = SessionId(uuid::Uuid::nil());
         let looks = tokio::join!(
-            failure("database", sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
+            failure("database", query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
             failure("sign-in sessions", self.users.health()),
             failure("seat ledger", self.ledger.counts(nobody)),
             failure("locks", self.locks.health()),

@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, SqlDelayQueue};
+use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue};
 use nebula_lock::{LockManager, RedisLock};
-use sea_orm::SqlxSqliteConnector;
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,7 +14,7 @@ use crate::{
     folder, http,
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
     order::Orders,
-    outbox::{Outbox, Timeouts},
+    outbox::{Messages, Outbox, Timeouts},
     payment::{Payments, mock::MockProvider},
     problem::chain,
     show::Catalog,
@@ -38,17 +37,15 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failure> {
     http::exporter()?;
     let folder = folder::hold(&config.data, config.embedded())?;
-    let database = Database::open(&config.database_path()).await?;
-    let read_orm = SqlxSqliteConnector::from_sqlx_sqlite_pool(database.read.clone());
-    let catalog = Catalog::new(read_orm.clone());
+    let database = Database::of(&config).await?;
+    let catalog = Catalog::new(database.orm());
     let users = Users::open(&config, database.clone()).await?;
     let tasks = TaskTracker::new();
     let stopping = CancellationToken::new();
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
-    SqlDelayQueue::migrate(&database.queue).await?;
-    let messages = SqlDelayQueue::new(database.queue.clone());
-    let outbox = DelayQueue::new(messages.clone());
+    let messages = Messages::open(&database.queue).await?;
+    let outbox = DelayQueue::new(messages.backend());
     // Where processes may have to share: seats, locks, and the time-outs of orders.
     let Shared { ledger, locks, timeouts, armed } = match config.ledger.provider {
         Provider::Memory => embedded(&config, &messages).await?,
@@ -69,7 +66,6 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         config,
         folder,
         database,
-        read_orm,
         users,
         catalog,
         ledger,
@@ -98,9 +94,9 @@ struct Shared {
 }
 
 /// Everything in this process and in the database.
-async fn embedded(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, Failure> {
+async fn embedded(config: &Config, messages: &Messages) -> Result<Shared, Failure> {
     let (timeouts, armed) = match config.delay_queue.provider()? {
-        QueueProvider::Redis => detached(config.delay_queue.connect().await?),
+        QueueProvider::Redis | QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
         _ => in_database(config, messages),
     };
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
@@ -108,7 +104,7 @@ async fn embedded(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, F
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
-async fn on_redis(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, Failure> {
+async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failure> {
     let platform = secret::platform_id(&config.data)?;
     let redis = &config.redis;
     let connection = redis.connect().await.map_err(|error| {
@@ -127,6 +123,7 @@ async fn on_redis(config: &Config, messages: &SqlDelayQueue) -> Result<Shared, F
                 .with_key_prefix(&format!("{platform}:queue"));
             detached(config.delay_queue.connect_with(backend))
         }
+        QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
         _ => in_database(config, messages),
     };
     Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed })
@@ -136,8 +133,8 @@ fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {
     (queue.clone(), Timeouts::Detached(queue))
 }
 
-fn in_database(config: &Config, messages: &SqlDelayQueue) -> (DelayQueue, Timeouts) {
-    (config.delay_queue.connect_with(messages.clone()), Timeouts::Database(messages.clone()))
+fn in_database(config: &Config, messages: &Messages) -> (DelayQueue, Timeouts) {
+    (config.delay_queue.connect_with(messages.backend()), Timeouts::Database(messages.clone()))
 }
 
 fn mock_provider(config: &Config, database: &Database, mut address: SocketAddr) -> Result<MockProvider, Failure> {

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Config, ConfigError},
+    config::{self, Config, ConfigError, DatabaseProvider},
     import, rush,
+    storage::Database,
 };
 
 /// A ticketing platform in one program. Without a command it serves.
@@ -141,25 +142,26 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             }
             return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Command::Reset(args) => reset(&args)?,
+        Command::Reset(args) => reset(&args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn reset(args: &ResetArgs) -> Result<(), Failure> {
+async fn reset(args: &ResetArgs) -> Result<(), Failure> {
     use std::io::{BufRead, IsTerminal, Write};
 
     let config = args.common.load()?;
-    let folder = config.data.display();
-    if !config.data.exists() {
-        println!("There is no data in {folder}.");
+    let server = config.database.provider == DatabaseProvider::Postgres;
+    let place = format!("{}{}", config.data.display(), if server { " and in the PostgreSQL database" } else { "" });
+    if !server && !config.data.exists() {
+        println!("There is no data in {place}.");
         return Ok(());
     }
     if !args.yes {
         if !std::io::stdin().is_terminal() {
             return Err("nobody is there to be asked: add --yes to remove the data".into());
         }
-        print!("Remove all accounts, shows and orders in {folder}? [y/N] ");
+        print!("Remove all accounts, shows and orders in {place}? [y/N] ");
         std::io::stdout().flush()?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
@@ -168,7 +170,9 @@ fn reset(args: &ResetArgs) -> Result<(), Failure> {
             return Ok(());
         }
     }
+    // Also makes sure that no server runs on this folder.
     crate::folder::clear(&config.data, &config.database_path())?;
+    Database::clear(&config).await?;
     println!("Removed. The next start begins afresh.");
     Ok(())
 }

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::SqliteConnection;
-
 use crate::{
     app::App,
     clock::Millis,
@@ -12,6 +10,7 @@ use crate::{
     money::{Currency, Money},
     problem::{Problem, Result},
     show::store::{self, NewSession, NewShow},
+    storage::{Connection, sql::query},
     user::Role,
 };
 
@@ -26,6 +25,8 @@ pub const PASSWORD: &str = "seats please";
 const PLAN: &str = include_str!("../demo/nebula-grand-theatre.json");
 const VENUE: &str = "Nebula Grand Theatre";
 const FLASH: &str = "Nebula Live: One Night Only";
+/// Names the lock of whoever loads the demo.
+const ONE_LOADS: i64 = 0x6465_6d6f;
 /// How long after a start the flash sale opens.
 const COUNTDOWN: Duration = Duration::from_secs(2 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -68,11 +69,10 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
     Ok(accounts)
 }
 
-async fn shows(connection: &mut SqliteConnection) -> Result<()> {
-    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM venues WHERE name = ?")
-        .bind(VENUE)
-        .fetch_one(&mut *connection)
-        .await?;
+async fn shows(connection: &mut Connection<'_>) -> Result<()> {
+    // Processes that start together: one loads, the others wait and find it loaded.
+    connection.alone(ONE_LOADS).await?;
+    let known: i64 = query("SELECT count(*) FROM venues WHERE name = $1").bind(VENUE).scalar(&mut *connection).await?;
     if known > 0 {
         return Ok(());
     }
@@ -137,19 +137,19 @@ fn evening(now: Millis, days: u32) -> Millis {
     Millis(now.0 - now.0.rem_euclid(day)).plus(DAY * days).plus(half_past_eleven_utc)
 }
 
-async fn restart_countdown(connection: &mut SqliteConnection) -> Result<()> {
+async fn restart_countdown(connection: &mut Connection<'_>) -> Result<()> {
     let now = Millis::now();
-    let session: Option<SessionId> = sqlx::query_scalar(
-        "SELECT id FROM sessions WHERE show_id IN (SELECT id FROM shows WHERE title = ?) AND sale_opens_at < ? \
-         AND sale_closes_at > ? AND NOT EXISTS (SELECT 1 FROM orders WHERE session_id = sessions.id)",
+    let session: Option<SessionId> = query(
+        "SELECT id FROM sessions WHERE show_id IN (SELECT id FROM shows WHERE title = $1) AND sale_opens_at < $2 \
+         AND sale_closes_at > $3 AND NOT EXISTS (SELECT 1 FROM orders WHERE session_id = sessions.id)",
     )
     .bind(FLASH)
     .bind(now.0)
     .bind(now.plus(DAY).0)
-    .fetch_optional(&mut *connection)
+    .scalar_optional(&mut *connection)
     .await?;
     if let Some(session) = session {
-        sqlx::query("UPDATE sessions SET sale_opens_at = ? WHERE id = ?")
+        query("UPDATE sessions SET sale_opens_at = $1 WHERE id = $2")
             .bind(now.plus(COUNTDOWN).0)
             .bind(session)
             .execute(connection)

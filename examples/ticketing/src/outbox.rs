@@ -4,16 +4,18 @@
 //! the transaction of a payment exists exactly if the payment does. Whoever handles one may see it twice, so every
 //! handler is idempotent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use nebula_delay_queue::{DelayMessage, DelayQueue, QueueName, RetryPolicy, SqlDelayQueue};
+use nebula_delay_queue::{
+    DelayMessage, DelayQueue, DelayQueueBackend, Error as QueueError, QueueName, RetryPolicy, SqlDelayQueue,
+};
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 
 use crate::{
     ids::{OrderId, SessionId},
     order::storage::OrderRow,
     problem::{Problem, Result},
+    storage::{Connection, Pool},
 };
 
 /// Queue of [`Follow`].
@@ -106,17 +108,79 @@ fn patiently() -> RetryPolicy {
     RetryPolicy::exponential(10, Duration::from_millis(500)).with_max(Duration::from_secs(300))
 }
 
+/// The SQL backend of `nebula-delay-queue` on the platform's own database, whichever it is.
+#[derive(Clone, Debug)]
+pub enum Messages {
+    /// In the file.
+    Sqlite(SqlDelayQueue),
+    /// On the server.
+    Postgres(SqlDelayQueue<sqlx::Postgres>),
+}
+
+impl Messages {
+    /// Prepares the database for messages.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub async fn open(pool: &Pool) -> std::result::Result<Self, QueueError> {
+        Ok(match pool {
+            Pool::Sqlite(pool) => {
+                SqlDelayQueue::migrate(pool).await?;
+                Self::Sqlite(SqlDelayQueue::new(pool.clone()))
+            }
+            Pool::Postgres(pool) => {
+                SqlDelayQueue::migrate(pool).await?;
+                Self::Postgres(SqlDelayQueue::new(pool.clone()))
+            }
+        })
+    }
+
+    /// The same messages for workers, who do not care where they come from.
+    #[must_use]
+    pub fn backend(&self) -> Arc<dyn DelayQueueBackend> {
+        match self {
+            Self::Sqlite(queue) => Arc::new(queue.clone()),
+            Self::Postgres(queue) => Arc::new(queue.clone()),
+        }
+    }
+
+    async fn enqueue<M: Serialize + Sync>(
+        &self,
+        connection: &mut Connection<'_>,
+        queue: &str,
+        message: &DelayMessage<M>,
+    ) -> Result<()> {
+        let name = QueueName::new(queue).map_err(Problem::internal)?;
+        let sent = match (self, connection) {
+            (Self::Sqlite(queue), Connection::Sqlite(connection)) => queue.enqueue_in(connection, &name, message).await,
+            (Self::Postgres(queue), Connection::Postgres(connection)) => {
+                queue.enqueue_in(connection, &name, message).await
+            }
+            _ => return Err(Problem::internal("the messages live in another database than the transaction")),
+        };
+        sent.map(drop).map_err(Problem::unavailable)
+    }
+
+    fn notify(&self, queue: &QueueName) {
+        match self {
+            Self::Sqlite(messages) => messages.notify(queue),
+            Self::Postgres(messages) => messages.notify(queue),
+        }
+    }
+}
+
 /// Records messages within the caller's transaction.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    queue: SqlDelayQueue,
+    messages: Messages,
 }
 
 impl Outbox {
-    /// An outbox on the SQL backend.
+    /// An outbox for these messages.
     #[must_use]
-    pub fn new(queue: SqlDelayQueue) -> Self {
-        Self { queue }
+    pub fn new(messages: Messages) -> Self {
+        Self { messages }
     }
 
     /// Records a message: it exists if, and only if, the transaction commits.
@@ -124,22 +188,20 @@ impl Outbox {
     /// # Errors
     ///
     /// When the database refuses.
-    pub async fn record<M: Recorded + Clone>(&self, connection: &mut SqliteConnection, message: &M) -> Result<()> {
-        let name = QueueName::new(M::QUEUE).map_err(Problem::internal)?;
+    pub async fn record<M: Recorded + Clone>(&self, connection: &mut Connection<'_>, message: &M) -> Result<()> {
         let message = DelayMessage::builder()
             .body(message.clone())
             .id(message.id())
             .retry(patiently())
             .build()
             .map_err(Problem::internal)?;
-        self.queue.enqueue_in(connection, &name, &message).await.map_err(Problem::unavailable)?;
-        Ok(())
+        self.messages.enqueue(connection, M::QUEUE, &message).await
     }
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
     pub fn wake(&self) {
         for name in [FOLLOW, REFUND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
-            self.queue.notify(&name);
+            self.messages.notify(&name);
         }
     }
 }
@@ -148,7 +210,7 @@ impl Outbox {
 #[derive(Clone, Debug)]
 pub enum Timeouts {
     /// In the transaction that writes the order.
-    Database(SqlDelayQueue),
+    Database(Messages),
     /// On a queue of its own, before the order is written.
     Detached(DelayQueue),
 }
@@ -171,10 +233,9 @@ impl Timeouts {
     /// # Errors
     ///
     /// When the database refuses.
-    pub async fn arm_in(&self, connection: &mut SqliteConnection, order: OrderId, after: Duration) -> Result<()> {
-        if let Self::Database(queue) = self {
-            let name = QueueName::new(TIMEOUT).map_err(Problem::internal)?;
-            queue.enqueue_in(connection, &name, &message(order, after)?).await.map_err(Problem::unavailable)?;
+    pub async fn arm_in(&self, connection: &mut Connection<'_>, order: OrderId, after: Duration) -> Result<()> {
+        if let Self::Database(messages) = self {
+            messages.enqueue(connection, TIMEOUT, &message(order, after)?).await?;
         }
         Ok(())
     }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-
 use crate::{
     clock::Millis,
     ids::{OrderId, SessionId},
@@ -11,7 +9,7 @@ use crate::{
     order::{Ending, storage as orders},
     payment::{Payments, storage as payments},
     problem::{Problem, Result},
-    storage::Database,
+    storage::{Database, sql::query},
 };
 
 /// How much later than the delay queue the sweep ends an order: the queue should be the one that does it.
@@ -125,7 +123,7 @@ impl Sweep {
 
     /// The ledger's epoch, if a seat of an order that binds it, and has not just changed, is free in the ledger.
     async fn misses_orders(&self, session: SessionId) -> Result<Option<i64>> {
-        let bound = sqlx::query(include_str!("sweep/bound_seats.sql"))
+        let bound = query(include_str!("sweep/bound_seats.sql"))
             .bind(session)
             .bind(Millis::now().minus(ORPHAN).0)
             .fetch_all(&self.database.read)
@@ -135,9 +133,9 @@ impl Sweep {
         }
         let snapshot = self.inventory.snapshot(session).await?;
         for row in bound {
-            let position: u32 = row.try_get("position")?;
+            let position: u32 = row.get("position")?;
             if snapshot.states.get(position as usize) == Some(&SeatState::Available) {
-                let order: OrderId = row.try_get("order_id")?;
+                let order: OrderId = row.get("order_id")?;
                 // An order that ended since it was read has freed its seat rightly.
                 let now = orders::find(&self.database.read, order).await?;
                 if now.is_some_and(|now| now.state.is_live() || now.state.owns_seats()) {
@@ -151,12 +149,11 @@ impl Sweep {
 
     async fn sessions_on_sale(&self) -> Result<Vec<SessionId>> {
         // Holds and orders outlive the end of a sale by as long as one may take to pay.
-        let sessions = sqlx::query_scalar(
-            "SELECT id FROM sessions WHERE sale_opens_at <= ?1 AND sale_closes_at + 2 * hold_ms + 60000 > ?1",
-        )
-        .bind(Millis::now().0)
-        .fetch_all(&self.database.read)
-        .await?;
+        let sessions =
+            query("SELECT id FROM sessions WHERE sale_opens_at <= $1 AND sale_closes_at + 2 * hold_ms + 60000 > $1")
+                .bind(Millis::now().0)
+                .scalars(&self.database.read)
+                .await?;
         Ok(sessions)
     }
 

@@ -8,7 +8,7 @@ use common::{PASSWORD, TestApp, expect, expect_problem};
 use nebula_auth::{AccessGrant, Algorithm, KeySet, ManualClock, SigningKey, TokenService, secrecy::ExposeSecret};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use ticketing::problem::Code;
+use ticketing::{problem::Code, storage::sql::query};
 
 #[tokio::test]
 async fn from_registration_to_sign_out() {
@@ -66,7 +66,7 @@ async fn refusals_of_registration_name_the_field() {
     expect_problem(post(body("a@example.com", PASSWORD, &"x".repeat(81))).await, Code::InvalidValue).await;
     expect_problem(post(body("a@example.com", "short", "A")).await, Code::PasswordRefused).await;
     expect_problem(post(body("a@example.com", &"x".repeat(2_000), "A")).await, Code::PasswordRefused).await;
-    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&app.app.database.read).await.unwrap();
+    let users: i64 = query("SELECT count(*) FROM users").scalar(&app.app.database.read).await.unwrap();
     assert_eq!(users, 1);
 }
 
@@ -162,7 +162,7 @@ async fn the_role_comes_from_the_database_not_from_the_token() {
     let id = admin.id;
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE users SET role = 'buyer' WHERE id = ?").bind(id).execute(connection).await?;
+            query("UPDATE users SET role = 'buyer' WHERE id = $1").bind(id).execute(connection).await?;
             Ok(())
         })
     })

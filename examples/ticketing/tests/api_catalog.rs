@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use common::{TestApp, expect, expect_problem};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{ids::SessionId, problem::Code};
+use ticketing::{ids::SessionId, problem::Code, storage::sql::query};
 
 #[tokio::test]
 async fn shows_lead_to_sessions_with_prices() {
@@ -42,7 +42,7 @@ async fn hidden_and_past_sessions_are_not_listed() {
     for change in ["UPDATE shows SET hidden = 1", "UPDATE shows SET hidden = 0", "UPDATE sessions SET starts_at = 1"] {
         app.write(move |connection| {
             Box::pin(async move {
-                sqlx::query(change).execute(connection).await?;
+                query(change).execute(connection).await?;
                 Ok(())
             })
         })
@@ -64,7 +64,7 @@ async fn a_changed_price_is_seen_within_a_moment() {
     let change = |minor: i64| {
         app.write(move |connection| {
             Box::pin(async move {
-                sqlx::query("UPDATE session_prices SET minor = ?").bind(minor).execute(connection).await?;
+                query("UPDATE session_prices SET minor = $1").bind(minor).execute(connection).await?;
                 Ok(())
             })
         })

@@ -10,7 +10,7 @@ use common::{Account, TestApp, expect, expect_problem};
 use nebula_test_support::eventually;
 use reqwest::Response;
 use serde_json::{Value, json};
-use ticketing::{audit::SeatCounts, clock::Millis, ids::SessionId, problem::Code};
+use ticketing::{audit::SeatCounts, clock::Millis, ids::SessionId, problem::Code, storage::sql::query};
 
 async fn order(app: &TestApp, buyer: &Account, session: SessionId, seats: &[&str]) -> Response {
     app.post_as(buyer, "/orders", &json!({"session_id": session, "seats": seats})).await
@@ -167,7 +167,7 @@ async fn a_changed_price_is_not_charged_silently() {
     };
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE session_prices SET minor = 40000 WHERE session_id = ?")
+            query("UPDATE session_prices SET minor = 40000 WHERE session_id = $1")
                 .bind(session)
                 .execute(connection)
                 .await?;
@@ -384,7 +384,7 @@ async fn the_sweep_ends_what_the_queue_missed() {
         let id = id.clone();
         move |connection| {
             Box::pin(async move {
-                sqlx::query("UPDATE orders SET expires_at = 1 WHERE id = ?").bind(id).execute(connection).await?;
+                query("UPDATE orders SET expires_at = 1 WHERE id = $1").bind(id).execute(connection).await?;
                 Ok(())
             })
         }
@@ -419,7 +419,7 @@ async fn an_order_needs_a_hold_of_the_present_ledger() {
     // Another process counted the seats anew: every hold that this process's ledger gives is void.
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE sessions SET ledger_epoch = ledger_epoch + 1 WHERE id = ?")
+            query("UPDATE sessions SET ledger_epoch = ledger_epoch + 1 WHERE id = $1")
                 .bind(session)
                 .execute(connection)
                 .await?;

@@ -11,7 +11,7 @@ use common::{Account, TestApp, expect, expect_problem};
 use nebula_test_support::eventually;
 use reqwest::Response;
 use serde_json::{Value, json};
-use ticketing::{audit::Audit, clock::Millis, ids::SessionId, problem::Code};
+use ticketing::{audit::Audit, clock::Millis, ids::SessionId, problem::Code, storage::sql::query};
 
 const SECRET: &str = "a secret of the tests that is long enough";
 
@@ -104,7 +104,7 @@ async fn taken(app: &TestApp, sale: &Sale, txn: &str) {
     let (payment, txn) = (sale.payment.clone(), txn.to_owned());
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE mock_charges SET state = 'PAID', txn = ?, minor = 76000 WHERE payment_id = ?")
+            query("UPDATE mock_charges SET state = 'PAID', txn = $1, minor = 76000 WHERE payment_id = $2")
                 .bind(txn)
                 .bind(payment)
                 .execute(connection)
@@ -277,7 +277,7 @@ async fn money_that_comes_after_the_release_goes_back() {
     // The time to pay is over.
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE orders SET expires_at = 1 WHERE id = ?").bind(order).execute(connection).await?;
+            query("UPDATE orders SET expires_at = 1 WHERE id = $1").bind(order).execute(connection).await?;
             Ok(())
         })
     })
@@ -317,25 +317,21 @@ async fn a_seat_that_is_sold_already_is_not_sold_again() {
     let buyer = sale.buyer.id;
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query(
+            query(
                 "INSERT INTO orders (id, user_id, session_id, state, minor, currency, fingerprint, ledger_epoch,
                                      created_at, expires_at, updated_at)
-                 VALUES (?1, ?2, ?3, 'PAID', 38000, 'CNY', '', 0, 0, 0, 0)",
+                 VALUES ($1, $2, $3, 'PAID', 38000, 'CNY', '', 0, 0, 0, 0)",
             )
             .bind(other)
             .bind(buyer)
             .bind(session)
             .execute(&mut *connection)
             .await?;
-            sqlx::query("INSERT INTO order_seats VALUES (?, 1, '1-2', 'Hall', 38000)")
+            query("INSERT INTO order_seats VALUES ($1, 1, '1-2', 'Hall', 38000)")
                 .bind(other)
                 .execute(&mut *connection)
                 .await?;
-            sqlx::query("INSERT INTO sold_seats VALUES (?, 1, ?, 0)")
-                .bind(session)
-                .bind(other)
-                .execute(connection)
-                .await?;
+            query("INSERT INTO sold_seats VALUES ($1, 1, $2, 0)").bind(session).bind(other).execute(connection).await?;
             Ok(())
         })
     })
@@ -356,7 +352,7 @@ async fn a_lost_notification_is_made_good_by_asking() {
     // Nobody has heard of the payment for a long time.
     app.write(move |connection| {
         Box::pin(async move {
-            sqlx::query("UPDATE payments SET updated_at = 1 WHERE id = ?").bind(payment).execute(connection).await?;
+            query("UPDATE payments SET updated_at = 1 WHERE id = $1").bind(payment).execute(connection).await?;
             Ok(())
         })
     })

@@ -13,7 +13,10 @@ use ticketing::{
     import::{self, Findings, Sale, plan},
     money::{Currency, Money},
     show::store::NewPlan,
-    storage::Database,
+    storage::{
+        Database,
+        sql::{Sql, query},
+    },
 };
 
 fn sale(prices: &[(&str, i64)]) -> Sale {
@@ -211,10 +214,8 @@ async fn nothing_is_half_imported() {
     plan.seats.push(first);
     import::write(&database, plan, sale, |_| {}).await.unwrap_err();
     for table in ["venues", "plans", "plan_categories", "plan_seats", "shows", "sessions", "session_prices"] {
-        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
-            .fetch_one(&database.read)
-            .await
-            .unwrap();
+        let rows: i64 =
+            query(Sql::Built(format!("SELECT count(*) FROM {table}"))).scalar(&database.read).await.unwrap();
         assert_eq!(rows, 0, "{table}");
     }
 }

@@ -8,11 +8,17 @@ use std::{
     time::Duration,
 };
 
-use nebula_test_support::{RedisServer, ReservedPort, eventually};
+use nebula_test_support::{RabbitMq, RedisServer, ReservedPort, SqlEngine, SqlServer, eventually};
 use program::Program;
 use rustix::process::Signal;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use ticketing::rush::{self, Report, RushArgs};
+use sqlx::{
+    PgPool,
+    sqlite::{SqliteConnectOptions, SqlitePool},
+};
+use ticketing::{
+    rush::{self, Report, RushArgs},
+    storage::{Pool, sql::query},
+};
 use tokio::task::JoinHandle;
 
 const SEATS: u32 = 240;
@@ -22,33 +28,58 @@ struct Platform {
     data: PathBuf,
     ports: Vec<String>,
     servers: Vec<Option<Program>>,
-    redis: Option<String>,
-    database: Option<SqlitePool>,
+    settings: Settings,
+    database: Pool,
+}
+
+/// The sample of a configuration, and what differs from it: names of environment variables and values.
+#[derive(Default)]
+struct Settings {
+    sample: Option<&'static str>,
+    changes: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    fn redis(url: String) -> Self {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/redis.yaml");
+        Self { sample: Some(sample), changes: vec![("REDIS__URL", url)] }
+    }
+
+    fn distributed(redis: String, postgres: String, rabbitmq: String) -> Self {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/distributed.yaml");
+        let changes = [("REDIS__URL", redis), ("DATABASE__URL", postgres), ("DELAY_QUEUE__RABBITMQ__URL", rabbitmq)];
+        Self { sample: Some(sample), changes: changes.into() }
+    }
 }
 
 impl Platform {
-    fn start(folder: &Path, servers: usize, redis: Option<String>) -> Self {
+    fn start(folder: &Path, servers: usize, settings: Settings) -> Self {
         let ports = (0..servers).map(|_| ReservedPort::pick().unwrap().number().to_string()).collect();
-        let mut platform = Self { data: folder.join("data"), ports, servers: Vec::new(), redis, database: None };
+        let data = folder.join("data");
+        let database = match settings.changes.iter().find(|(key, _)| *key == "DATABASE__URL") {
+            Some((_, url)) => Pool::Postgres(PgPool::connect_lazy(url).unwrap()),
+            None => {
+                let file = SqliteConnectOptions::new().filename(data.join("ticketing.db")).read_only(true);
+                Pool::Sqlite(SqlitePool::connect_lazy_with(file))
+            }
+        };
+        let mut platform = Self { data, ports, servers: Vec::new(), settings, database };
         for number in 0..servers {
             let server = platform.spawn(number);
             platform.servers.push(Some(server));
         }
-        let file = SqliteConnectOptions::new().filename(platform.data.join("ticketing.db")).read_only(true);
-        platform.database = Some(SqlitePool::connect_lazy_with(file));
         platform
     }
 
     fn spawn(&self, number: usize) -> Program {
-        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/redis.yaml");
         let mut arguments = vec!["--port", &self.ports[number]];
-        if self.redis.is_some() {
+        if let Some(sample) = self.settings.sample {
             arguments.extend(["--config", sample]);
         }
         let mut command = program::ticketing(&self.data, &arguments);
         command.env("NEBULA_TICKETING__SALES__SWEEP_INTERVAL", "1s");
-        if let Some(url) = &self.redis {
-            command.env("NEBULA_TICKETING__REDIS__URL", url);
+        for (key, value) in &self.settings.changes {
+            command.env(format!("NEBULA_TICKETING__{key}"), value);
         }
         Program::spawn(command)
     }
@@ -85,12 +116,9 @@ impl Platform {
     async fn paid(&self, wanted: u32, rush: &JoinHandle<Report>) {
         eventually(Duration::from_secs(120), || async {
             assert!(!rush.is_finished(), "the rush was over before {wanted} orders were paid");
-            let database = self.database.as_ref().ok_or("no database")?;
-            let paid: u32 = sqlx::query_scalar("SELECT count(*) FROM orders WHERE state = 'PAID'")
-                .fetch_one(database)
-                .await
-                .map_err(|error| error.to_string())?;
-            if paid >= wanted { Ok(()) } else { Err(format!("{paid} orders are paid")) }
+            let paid = query("SELECT count(*) FROM orders WHERE state = 'PAID'").scalar(&self.database).await;
+            let paid: i64 = paid.map_err(|error| error.to_string())?;
+            if paid >= i64::from(wanted) { Ok(()) } else { Err(format!("{paid} orders are paid")) }
         })
         .await;
     }
@@ -105,7 +133,7 @@ fn check(report: &Report) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut platform = Platform::start(folder.path(), 1, None);
+    let mut platform = Platform::start(folder.path(), 1, Settings::default());
     let rush = platform.rush();
     for paid in [SEATS / 6, SEATS / 3, SEATS / 2] {
         platform.paid(paid, &rush).await;
@@ -118,7 +146,7 @@ async fn a_killed_server_loses_nothing() {
 async fn killed_servers_and_a_killed_redis_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = RedisServer::options().append_only().start().await;
-    let mut platform = Platform::start(folder.path(), 2, Some(redis.url()));
+    let mut platform = Platform::start(folder.path(), 2, Settings::redis(redis.url()));
     let rush = platform.rush();
     platform.paid(SEATS / 8, &rush).await;
     platform.crash(0);
@@ -130,6 +158,31 @@ async fn killed_servers_and_a_killed_redis_lose_nothing() {
     platform.paid(SEATS / 2, &rush).await;
     redis.kill();
     redis.restart_empty().await;
+    platform.paid(SEATS * 5 / 8, &rush).await;
+    check(&rush.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_servers_of_every_kind_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = RedisServer::options().append_only().start().await;
+    let mut postgres = SqlServer::start(SqlEngine::Postgres).await;
+    let mut rabbitmq = RabbitMq::start().await;
+    let settings = Settings::distributed(redis.url(), postgres.create_database().await, rabbitmq.url());
+    let mut platform = Platform::start(folder.path(), 2, settings);
+    let rush = platform.rush();
+    platform.paid(SEATS / 8, &rush).await;
+    platform.crash(0);
+    platform.paid(SEATS / 4, &rush).await;
+    postgres.kill();
+    postgres.restart().await;
+    platform.paid(SEATS * 3 / 8, &rush).await;
+    rabbitmq.kill();
+    rabbitmq.restart().await;
+    platform.paid(SEATS / 2, &rush).await;
+    redis.kill();
+    redis.restart_empty().await;
+    platform.crash(1);
     platform.paid(SEATS * 5 / 8, &rush).await;
     check(&rush.await.unwrap());
 }

@@ -3,7 +3,6 @@
 mod http;
 
 use serde::Serialize;
-use sqlx::{Row, SqlitePool};
 use utoipa::ToSchema;
 
 pub use self::http::routes;
@@ -12,7 +11,7 @@ use crate::{
     ids::SessionId,
     inventory::{Inventory, SeatState},
     problem::Result,
-    storage::Database,
+    storage::{Database, Pool, sql::query},
 };
 
 /// What an audit found. Every count under `violations` must be zero once the queues have come to rest.
@@ -131,24 +130,24 @@ impl Auditor {
     }
 }
 
-async fn count(pool: &SqlitePool, sql: &'static str, session: SessionId) -> Result<u32> {
-    Ok(sqlx::query_scalar(sql).bind(session).fetch_one(pool).await?)
+async fn count(pool: &Pool, sql: &'static str, session: SessionId) -> Result<u32> {
+    Ok(query(sql).bind(session).scalar(pool).await?)
 }
 
-async fn overdue(pool: &SqlitePool, session: SessionId, before: Millis) -> Result<u32> {
-    Ok(sqlx::query_scalar(include_str!("sql/overdue.sql")).bind(session).bind(before.0).fetch_one(pool).await?)
+async fn overdue(pool: &Pool, session: SessionId, before: Millis) -> Result<u32> {
+    Ok(query(include_str!("sql/overdue.sql")).bind(session).bind(before.0).scalar(pool).await?)
 }
 
 /// Every seat that is not free, as the database has it.
-async fn states(pool: &SqlitePool, session: SessionId) -> Result<Vec<(u32, SeatState)>> {
-    sqlx::query(include_str!("sql/states.sql"))
+async fn states(pool: &Pool, session: SessionId) -> Result<Vec<(u32, SeatState)>> {
+    query(include_str!("sql/states.sql"))
         .bind(session)
         .fetch_all(pool)
         .await?
         .iter()
         .map(|row| {
-            let state = if row.try_get::<bool, _>("sold")? { SeatState::Sold } else { SeatState::Locked };
-            Ok((row.try_get("position")?, state))
+            let state = if row.get::<bool>("sold")? { SeatState::Sold } else { SeatState::Locked };
+            Ok((row.get("position")?, state))
         })
         .collect()
 }

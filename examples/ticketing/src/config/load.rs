@@ -8,7 +8,7 @@ use figment::{
 };
 use thiserror::Error;
 
-use super::Config;
+use super::{Config, DatabaseProvider};
 
 /// The configuration cannot be used.
 #[derive(Debug, Error)]
@@ -82,6 +82,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.sales.sweep_interval.is_zero() {
         return refuse("sales.sweep-interval", "must be longer than nothing");
+    }
+    if config.database.provider == DatabaseProvider::Postgres && config.database.url.is_none() {
+        return refuse("database.url", "is needed with the provider postgres: postgres://user:password@host/database");
+    }
+    if config.database.max_connections < 4 {
+        return refuse("database.max-connections", "must be at least 4");
     }
     if config.http.request_timeout.is_zero() {
         return refuse("http.request-timeout", "must be longer than nothing");
@@ -166,6 +172,19 @@ mod tests {
             assert!(config.unwrap_err().to_string().contains("nonsense"));
         });
         assert!(load(Some(Path::new("nowhere.yaml"))).unwrap_err().to_string().contains("nowhere.yaml"));
+    }
+
+    #[test]
+    fn the_sample_for_several_servers_loads_as_it_is() {
+        with(include_str!("../../config/distributed.yaml"), &[], |config| {
+            let config = config.unwrap();
+            assert_eq!(config.database.provider, DatabaseProvider::Postgres);
+            assert_eq!(config.ledger.provider, Provider::Redis);
+            assert_eq!(config.delay_queue.provider().unwrap(), nebula_delay_queue::Provider::RabbitMq);
+        });
+        with("database: { provider: postgres }", &[], |config| {
+            assert!(config.unwrap_err().to_string().contains("database.url"));
+        });
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nebula_auth::{AuthConfig, JwtConfig};
 use nebula_delay_queue::DelayQueueConfig;
 use nebula_lock::LockConfig;
 use nebula_redis::RedisConfig;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
@@ -33,8 +34,8 @@ pub struct Config {
     pub redis: RedisConfig,
     /// Locks. They live on the server of `redis` when the ledger does, and in this process otherwise.
     pub lock: LockConfig,
-    /// Time-outs of orders. With the provider `redis` they live on the server of `redis`; otherwise in the platform's
-    /// database, where they commit with their order.
+    /// Time-outs of orders. With the provider `redis` they live on the server of `redis`, with `rabbitmq` on that broker;
+    /// otherwise in the platform's database, where they commit with their order.
     pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
@@ -54,8 +55,25 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DatabaseConfig {
+    /// Which one.
+    pub provider: DatabaseProvider,
     /// The SQLite file, relative to the data folder.
     pub file: PathBuf,
+    /// Where the PostgreSQL server is: `postgres://user:password@host:5432/database`.
+    pub url: Option<SecretString>,
+    /// Most connections of a process to the PostgreSQL server.
+    pub max_connections: u32,
+}
+
+/// Where accounts, shows, orders and payments are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatabaseProvider {
+    /// In a file of the data folder.
+    #[default]
+    Sqlite,
+    /// On a PostgreSQL server, 13 or newer.
+    Postgres,
 }
 
 /// The seat ledger.
@@ -202,7 +220,7 @@ fn auth() -> AuthConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { file: PathBuf::from("ticketing.db") }
+        Self { provider: DatabaseProvider::Sqlite, file: PathBuf::from("ticketing.db"), url: None, max_connections: 16 }
     }
 }
 

@@ -122,7 +122,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + S
     print_notes(&findings);
 
     folder::make(&config.data)?;
-    let database = Database::open(&config.database_path()).await?;
+    let database = Database::of(&config).await?;
     let bar = ProgressBar::new(plan.seats.len() as u64).with_style(
         ProgressStyle::with_template("{spinner} {bar:40} {human_pos}/{human_len} seats {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),

@@ -24,7 +24,7 @@ use crate::{
     money::Money,
     problem::Problem,
     show::store::{self, NewPlan, NewSession, NewShow},
-    storage::Database,
+    storage::{Connection, Database, sql::query},
 };
 
 /// What is to be sold on the plan.
@@ -156,10 +156,10 @@ pub async fn write(
     let written = database.write.run(move |connection| {
         Box::pin(async move {
             let venue = store::venue(connection, &sale.venue, &sale.city, "").await?;
-            let known: Option<PlanId> = sqlx::query_scalar("SELECT id FROM plans WHERE venue_id = ? AND digest = ?")
+            let known: Option<PlanId> = query("SELECT id FROM plans WHERE venue_id = $1 AND digest = $2")
                 .bind(venue)
                 .bind(&plan.digest)
-                .fetch_optional(&mut *connection)
+                .scalar_optional(&mut *connection)
                 .await?;
             let plan_id = match known {
                 Some(id) => id,
@@ -183,10 +183,10 @@ pub async fn write(
     written.await.map_err(ImportError::Database)
 }
 
-async fn show(connection: &mut sqlx::SqliteConnection, sale: &Sale) -> Result<ShowId, Problem> {
-    let known: Option<ShowId> = sqlx::query_scalar("SELECT id FROM shows WHERE title = ? AND hidden = 0 ORDER BY id")
+async fn show(connection: &mut Connection<'_>, sale: &Sale) -> Result<ShowId, Problem> {
+    let known: Option<ShowId> = query("SELECT id FROM shows WHERE title = $1 AND hidden = 0 ORDER BY id")
         .bind(&sale.show)
-        .fetch_optional(&mut *connection)
+        .scalar_optional(&mut *connection)
         .await?;
     match known {
         Some(id) => Ok(id),

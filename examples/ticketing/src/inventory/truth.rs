@@ -2,14 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::SqliteConnection;
-
 use super::{ImageOrder, LedgerImage};
 use crate::{
     clock::Millis,
-    ids::{OrderId, SeatPosition, SessionId, UserId},
+    ids::{OrderId, SessionId, UserId},
     problem::Problem,
-    storage::Database,
+    storage::{Connection, Database, sql::query},
 };
 
 /// A generation of a ledger that was opened in the database and waits for its image.
@@ -30,16 +28,16 @@ pub(super) async fn open_epoch(
 }
 
 async fn open(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     session: SessionId,
     at_least: i64,
 ) -> Result<Option<Generation>, Problem> {
-    let row: Option<(i64, u32, u32)> = sqlx::query_as(include_str!("sql/open_epoch.sql"))
-        .bind(session)
-        .bind(at_least)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|(epoch, seats_per_user, seats)| Generation { epoch, seats_per_user, seats }))
+    let row = query(include_str!("sql/open_epoch.sql")).bind(session).bind(at_least).fetch_optional(connection).await?;
+    row.map(|row| {
+        let (epoch, seats_per_user) = (row.get("ledger_epoch")?, row.get("seats_per_user")?);
+        Ok(Generation { epoch, seats_per_user, seats: row.get("seats")? })
+    })
+    .transpose()
 }
 
 /// The image for `generation`.
@@ -51,12 +49,12 @@ pub(super) async fn image(
     session: SessionId,
     generation: Generation,
 ) -> Result<LedgerImage, Problem> {
-    let rows: Vec<(OrderId, UserId, bool, SeatPosition)> =
-        sqlx::query_as(include_str!("sql/image.sql")).bind(session).fetch_all(&database.read).await?;
+    let rows = query(include_str!("sql/image.sql")).bind(session).fetch_all(&database.read).await?;
     let mut orders: HashMap<(OrderId, bool), ImageOrder> = HashMap::new();
-    for (order, user, sold, position) in rows {
+    for row in rows {
+        let (order, user, sold): (OrderId, UserId, bool) = (row.get("id")?, row.get("buyer")?, row.get("sold")?);
         let entry = orders.entry((order, sold)).or_insert_with(|| ImageOrder { order, user, seats: Vec::new(), sold });
-        entry.seats.push(position);
+        entry.seats.push(row.get("position")?);
     }
     let Generation { epoch, seats_per_user, seats } = generation;
     Ok(LedgerImage { epoch, seats, seats_per_user, orders: orders.into_values().collect() })
@@ -64,24 +62,23 @@ pub(super) async fn image(
 
 /// Orders of the session that hold seats and are not paid.
 pub(super) async fn live(database: &Database, session: SessionId) -> Result<HashSet<OrderId>, Problem> {
-    let live: Vec<OrderId> =
-        sqlx::query_scalar(include_str!("sql/live.sql")).bind(session).fetch_all(&database.read).await?;
+    let live: Vec<OrderId> = query(include_str!("sql/live.sql")).bind(session).scalars(&database.read).await?;
     Ok(live.into_iter().collect())
 }
 
 /// Whether the order owns sold seats.
 pub(super) async fn is_sold(database: &Database, order: OrderId) -> Result<bool, Problem> {
-    Ok(sqlx::query_scalar(include_str!("sql/sold.sql")).bind(order).fetch_one(&database.read).await?)
+    Ok(query(include_str!("sql/sold.sql")).bind(order).scalar(&database.read).await?)
 }
 
 /// Sessions on sale, and those whose last unpaid orders have not ended yet.
 pub(super) async fn on_sale(database: &Database, limit: u32) -> Result<Vec<SessionId>, Problem> {
-    let sessions = sqlx::query_scalar(include_str!("sql/on_sale.sql")).bind(Millis::now().0).bind(limit);
-    Ok(sessions.fetch_all(&database.read).await?)
+    let sessions = query(include_str!("sql/on_sale.sql")).bind(Millis::now().0).bind(limit);
+    Ok(sessions.scalars(&database.read).await?)
 }
 
 /// Whether there is such a session.
 pub(super) async fn exists(database: &Database, session: SessionId) -> Result<bool, Problem> {
-    let found = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ?1)").bind(session);
-    Ok(found.fetch_one(&database.read).await?)
+    let found = query("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1)").bind(session);
+    Ok(found.scalar(&database.read).await?)
 }

@@ -1,13 +1,15 @@
 //! Orders in the database. Everything that changes one runs inside a transaction of the [`crate::storage::Writer`].
 
-use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
-
 use super::domain::OrderState;
 use crate::{
     clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     money::{Currency, Money},
     problem::{Problem, Result},
+    storage::{
+        Connection, Pool,
+        sql::{Row, Sql, Target, query},
+    },
 };
 
 /// An order as the database has it.
@@ -55,42 +57,54 @@ pub struct HistoryRow {
     pub at: Millis,
 }
 
-fn state(row: &SqliteRow, column: &str) -> Result<OrderState> {
-    let name: &str = row.try_get(column)?;
-    OrderState::from_name(name).ok_or_else(|| Problem::internal(format!("the database has an order in state `{name}`")))
+fn state(row: &Row, column: &'static str) -> Result<OrderState> {
+    let name: String = row.get(column)?;
+    OrderState::from_name(&name)
+        .ok_or_else(|| Problem::internal(format!("the database has an order in state `{name}`")))
 }
 
 /// Reads minor units and a currency code from two columns.
-pub(crate) fn money(row: &SqliteRow) -> Result<Money> {
-    let code: &str = row.try_get("currency")?;
-    let currency = Currency::from_code(code)
+pub(crate) fn money(row: &Row) -> Result<Money> {
+    let code: String = row.get("currency")?;
+    let currency = Currency::from_code(&code)
         .ok_or_else(|| Problem::internal(format!("the database has an amount in currency `{code}`")))?;
-    Ok(Money { minor: row.try_get("minor")?, currency })
+    Ok(Money { minor: row.get("minor")?, currency })
 }
 
-fn order(row: &SqliteRow) -> Result<OrderRow> {
+fn order(row: &Row) -> Result<OrderRow> {
     Ok(OrderRow {
-        id: row.try_get("id")?,
-        user: row.try_get("user_id")?,
-        session: row.try_get("session_id")?,
+        id: row.get("id")?,
+        user: row.get("user_id")?,
+        session: row.get("session_id")?,
         state: state(row, "state")?,
         total: money(row)?,
-        fingerprint: row.try_get("fingerprint")?,
-        created_at: Millis(row.try_get("created_at")?),
-        expires_at: Millis(row.try_get("expires_at")?),
+        fingerprint: row.get("fingerprint")?,
+        created_at: Millis(row.get("created_at")?),
+        expires_at: Millis(row.get("expires_at")?),
     })
 }
 
 /// One order.
-pub async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: OrderId) -> Result<Option<OrderRow>> {
-    let row = sqlx::query("SELECT * FROM orders WHERE id = ?").bind(id).fetch_optional(executor).await?;
+pub async fn find(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Option<OrderRow>> {
+    let row = query("SELECT * FROM orders WHERE id = $1").bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(order).transpose()
+}
+
+/// One order, which nobody else changes until the transaction ends.
+pub async fn lock(connection: &mut Connection<'_>, id: OrderId) -> Result<Option<OrderRow>> {
+    // On SQLite, whoever writes is alone.
+    const SQL: Sql = Sql::Each {
+        sqlite: "SELECT * FROM orders WHERE id = $1",
+        postgres: "SELECT * FROM orders WHERE id = $1 FOR UPDATE",
+    };
+    let row = query(SQL).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(order).transpose()
 }
 
 /// The orders of a user, newest first, those before `before` if given.
-pub async fn list(pool: &SqlitePool, user: UserId, before: Option<&OrderRow>, limit: u32) -> Result<Vec<OrderRow>> {
+pub async fn list(pool: &Pool, user: UserId, before: Option<&OrderRow>, limit: u32) -> Result<Vec<OrderRow>> {
     let (at, id) = before.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()));
-    sqlx::query(include_str!("sql/list.sql"))
+    query(include_str!("sql/list.sql"))
         .bind(user)
         .bind(at)
         .bind(id)
@@ -103,17 +117,17 @@ pub async fn list(pool: &SqlitePool, user: UserId, before: Option<&OrderRow>, li
 }
 
 /// The seats of an order, by position.
-pub async fn seats(executor: impl sqlx::SqliteExecutor<'_>, id: OrderId) -> Result<Vec<OrderSeat>> {
-    sqlx::query(include_str!("sql/seats.sql"))
+pub async fn seats(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Vec<OrderSeat>> {
+    query(include_str!("sql/seats.sql"))
         .bind(id)
         .fetch_all(executor)
         .await?
         .iter()
         .map(|row| {
             Ok(OrderSeat {
-                position: row.try_get("position")?,
-                guid: row.try_get("guid")?,
-                category: row.try_get("category")?,
+                position: row.get("position")?,
+                guid: row.get("guid")?,
+                category: row.get("category")?,
                 price: money(row)?,
             })
         })
@@ -121,18 +135,14 @@ pub async fn seats(executor: impl sqlx::SqliteExecutor<'_>, id: OrderId) -> Resu
 }
 
 /// The history of an order, oldest first.
-pub async fn history(pool: &SqlitePool, id: OrderId) -> Result<Vec<HistoryRow>> {
-    sqlx::query("SELECT to_state, reason, at FROM order_history WHERE order_id = ? ORDER BY version")
+pub async fn history(pool: &Pool, id: OrderId) -> Result<Vec<HistoryRow>> {
+    query("SELECT to_state, reason, at FROM order_history WHERE order_id = $1 ORDER BY version")
         .bind(id)
         .fetch_all(pool)
         .await?
         .iter()
         .map(|row| {
-            Ok(HistoryRow {
-                state: state(row, "to_state")?,
-                reason: row.try_get("reason")?,
-                at: Millis(row.try_get("at")?),
-            })
+            Ok(HistoryRow { state: state(row, "to_state")?, reason: row.get("reason")?, at: Millis(row.get("at")?) })
         })
         .collect()
 }
@@ -148,14 +158,25 @@ pub enum Inserted {
     EpochPassed,
 }
 
+const INSERT: Sql =
+    Sql::Each { sqlite: include_str!("sql/insert.sqlite.sql"), postgres: include_str!("sql/insert.postgres.sql") };
+
+/// One statement for all seats of an order.
+fn insert_seats(seats: usize) -> Sql {
+    let row = |n: usize| format!("(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
+    let rows: Vec<String> = (0..seats).map(|seat| row(seat * 5)).collect();
+    let rows = rows.join(", ");
+    Sql::Built(format!("INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES {rows}"))
+}
+
 /// Adds an order in state LOCKED, if its hold still counts.
 pub async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     order: &OrderRow,
     seats: &[OrderSeat],
     epoch: i64,
 ) -> Result<Inserted> {
-    let inserted = sqlx::query(include_str!("sql/insert.sql"))
+    let inserted = query(INSERT)
         .bind(order.id)
         .bind(order.user)
         .bind(order.session)
@@ -168,29 +189,23 @@ pub async fn insert(
         .bind(order.expires_at.0)
         .execute(&mut *connection)
         .await?;
-    if inserted.rows_affected() == 0 {
-        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM orders WHERE id = ?)")
-            .bind(order.id)
-            .fetch_one(connection)
-            .await?;
+    if inserted == 0 {
+        let exists: bool =
+            query("SELECT EXISTS (SELECT 1 FROM orders WHERE id = $1)").bind(order.id).scalar(connection).await?;
         return Ok(if exists { Inserted::Exists } else { Inserted::EpochPassed });
     }
-    let mut rows = sqlx::QueryBuilder::new("INSERT INTO order_seats (order_id, position, guid, category, minor) ");
-    rows.push_values(seats, |mut row, seat| {
-        row.push_bind(order.id)
-            .push_bind(seat.position)
-            .push_bind(&seat.guid)
-            .push_bind(&seat.category)
-            .push_bind(seat.price.minor);
-    });
-    rows.build().execute(&mut *connection).await?;
+    let mut rows = query(insert_seats(seats.len()));
+    for seat in seats {
+        rows = rows.bind(order.id).bind(seat.position).bind(&seat.guid).bind(&seat.category).bind(seat.price.minor);
+    }
+    rows.execute(&mut *connection).await?;
     record(connection, order.id, 1, Some(OrderState::Init), order.state, "seats held", order.created_at).await?;
     Ok(Inserted::New)
 }
 
 /// Moves an order from `from` to `to`; `false` when it is in another state.
 pub async fn transition(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     id: OrderId,
     from: OrderState,
     to: OrderState,
@@ -200,12 +215,12 @@ pub async fn transition(
         return Err(Problem::internal(format!("no order goes from {} to {}", from.as_str(), to.as_str())));
     }
     let now = Millis::now();
-    let version: Option<i64> = sqlx::query_scalar(include_str!("sql/transition.sql"))
+    let version: Option<i64> = query(include_str!("sql/transition.sql"))
         .bind(to.as_str())
         .bind(now.0)
         .bind(id)
         .bind(from.as_str())
-        .fetch_optional(&mut *connection)
+        .scalar_optional(&mut *connection)
         .await?;
     let Some(version) = version else { return Ok(false) };
     record(connection, id, version, Some(from), to, reason, now).await?;
@@ -213,7 +228,7 @@ pub async fn transition(
 }
 
 async fn record(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     id: OrderId,
     version: i64,
     from: Option<OrderState>,
@@ -221,7 +236,7 @@ async fn record(
     reason: &str,
     at: Millis,
 ) -> Result<()> {
-    sqlx::query(include_str!("sql/record.sql"))
+    query(include_str!("sql/record.sql"))
         .bind(id)
         .bind(version)
         .bind(from.map(OrderState::as_str))
@@ -234,6 +249,6 @@ async fn record(
 }
 
 /// Live orders whose time to pay ended before `before`, oldest first.
-pub async fn overdue(pool: &SqlitePool, before: Millis, limit: u32) -> Result<Vec<OrderId>> {
-    Ok(sqlx::query_scalar(include_str!("sql/overdue.sql")).bind(before.0).bind(limit).fetch_all(pool).await?)
+pub async fn overdue(pool: &Pool, before: Millis, limit: u32) -> Result<Vec<OrderId>> {
+    Ok(query(include_str!("sql/overdue.sql")).bind(before.0).bind(limit).scalars(pool).await?)
 }

@@ -70,6 +70,7 @@ impl Payments {
             .write
             .run(move |connection| {
                 Box::pin(async move {
+                    orders::lock(connection, row.id).await?;
                     let payments = storage::of_order(&mut *connection, row.id).await?;
                     let open = |state| matches!(state, PaymentState::Pending | PaymentState::Succeeded);
                     if payments.iter().any(|payment| open(payment.state)) {

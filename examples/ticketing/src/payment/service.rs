@@ -16,7 +16,7 @@ use crate::{
     },
     outbox::{Follow, Outbox, Refund},
     problem::{Code, Problem, Result},
-    storage::Database,
+    storage::{Connection, Database},
 };
 
 /// The payment service.
@@ -87,7 +87,7 @@ impl Payments {
             .write
             .run::<_, Problem, _>(move |connection| {
                 Box::pin(async move {
-                    let order = payable(orders::find(&mut *connection, order).await?, user)?;
+                    let order = payable(orders::lock(connection, order).await?, user)?;
                     let open = storage::of_order(&mut *connection, order.id).await?;
                     if let Some(open) = open.into_iter().find(|payment| payment.state == PaymentState::Pending) {
                         return Ok(open);
@@ -220,14 +220,19 @@ fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
 }
 
 /// One transaction: the payment, the order and the unique rows of the seats agree, or nothing happened.
-async fn settle(connection: &mut sqlx::SqliteConnection, outbox: &Outbox, report: &Report) -> Result<Settlement> {
+async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Report) -> Result<Settlement> {
     if let Some(id) = &report.notification
         && !storage::remember_notification(connection, id).await?
     {
         return Err(Problem::new(Code::CallbackReplayed, "This notification was received before."));
     }
-    let payment =
-        storage::find(&mut *connection, report.payment).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    let unknown = || Problem::not_found("payment");
+    let payment = storage::find(&mut *connection, report.payment).await?.ok_or_else(unknown)?;
+    let order = orders::lock(connection, payment.order)
+        .await?
+        .ok_or_else(|| Problem::internal("a payment without an order"))?;
+    // As it is now that nobody else settles it.
+    let payment = storage::find(&mut *connection, payment.id).await?.ok_or_else(unknown)?;
     if payment.amount != report.amount {
         let detail = format!("The payment is over {}, the notification says {}.", payment.amount, report.amount);
         return Err(Problem::new(Code::CallbackAmount, detail));
@@ -244,9 +249,6 @@ async fn settle(connection: &mut sqlx::SqliteConnection, outbox: &Outbox, report
         return Ok(Settlement::Duplicate);
     }
     storage::settle(connection, payment.id, PaymentState::Succeeded, Some(txn)).await?;
-    let order = orders::find(&mut *connection, payment.order)
-        .await?
-        .ok_or_else(|| Problem::internal("a payment without an order"))?;
     let reason = if payment.state == PaymentState::Succeeded || order.state.owns_seats() {
         "charged twice"
     } else if order.state != OrderState::Paying {

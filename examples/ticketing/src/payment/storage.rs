@@ -1,7 +1,6 @@
 //! Payments and refunds in the database.
 
 use serde::Serialize;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     clock::Millis,
@@ -9,6 +8,10 @@ use crate::{
     money::Money,
     order::storage::money,
     problem::{Problem, Result},
+    storage::{
+        Connection,
+        sql::{Row, Target, query},
+    },
 };
 
 /// State of a payment.
@@ -55,30 +58,30 @@ pub struct PaymentRow {
     pub txn: Option<String>,
 }
 
-fn payment(row: &SqliteRow) -> Result<PaymentRow> {
-    let name: &str = row.try_get("state")?;
+fn payment(row: &Row) -> Result<PaymentRow> {
+    let name: String = row.get("state")?;
     let state = PaymentState::ALL
         .into_iter()
         .find(|state| state.as_str() == name)
         .ok_or_else(|| Problem::internal(format!("the database has a payment in state `{name}`")))?;
     Ok(PaymentRow {
-        id: row.try_get("id")?,
-        order: row.try_get("order_id")?,
+        id: row.get("id")?,
+        order: row.get("order_id")?,
         state,
         amount: money(row)?,
-        txn: row.try_get("provider_txn")?,
+        txn: row.get("provider_txn")?,
     })
 }
 
 /// One payment.
-pub async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: PaymentId) -> Result<Option<PaymentRow>> {
-    let row = sqlx::query("SELECT * FROM payments WHERE id = ?").bind(id).fetch_optional(executor).await?;
+pub async fn find(executor: impl Into<Target<'_>>, id: PaymentId) -> Result<Option<PaymentRow>> {
+    let row = query("SELECT * FROM payments WHERE id = $1").bind(id).fetch_optional(executor).await?;
     row.as_ref().map(payment).transpose()
 }
 
 /// The payments of an order, newest first.
-pub async fn of_order(executor: impl sqlx::SqliteExecutor<'_>, order: OrderId) -> Result<Vec<PaymentRow>> {
-    sqlx::query("SELECT * FROM payments WHERE order_id = ? ORDER BY created_at DESC, id DESC")
+pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<PaymentRow>> {
+    query("SELECT * FROM payments WHERE order_id = $1 ORDER BY created_at DESC, id DESC")
         .bind(order)
         .fetch_all(executor)
         .await?
@@ -89,13 +92,13 @@ pub async fn of_order(executor: impl sqlx::SqliteExecutor<'_>, order: OrderId) -
 
 /// Begins a payment.
 pub async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     id: PaymentId,
     order: OrderId,
     provider: &str,
     amount: Money,
 ) -> Result<()> {
-    sqlx::query(include_str!("sql/insert_payment.sql"))
+    query(include_str!("sql/insert_payment.sql"))
         .bind(id)
         .bind(order)
         .bind(provider)
@@ -109,12 +112,12 @@ pub async fn insert(
 
 /// Ends a payment. A success is kept whatever was thought before: the provider has the money.
 pub async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     id: PaymentId,
     state: PaymentState,
     txn: Option<&str>,
 ) -> Result<()> {
-    sqlx::query(include_str!("sql/settle_payment.sql"))
+    query(include_str!("sql/settle_payment.sql"))
         .bind(state.as_str())
         .bind(txn)
         .bind(Millis::now().0)
@@ -125,29 +128,27 @@ pub async fn settle(
 }
 
 /// Pending payments that nobody has heard of since `before`, oldest first.
-pub async fn stuck(executor: impl sqlx::SqliteExecutor<'_>, before: Millis, limit: u32) -> Result<Vec<PaymentId>> {
-    Ok(sqlx::query_scalar(
-        "SELECT id FROM payments WHERE state = 'PENDING' AND updated_at < ? ORDER BY updated_at LIMIT ?",
-    )
-    .bind(before.0)
-    .bind(limit)
-    .fetch_all(executor)
-    .await?)
+pub async fn stuck(executor: impl Into<Target<'_>>, before: Millis, limit: u32) -> Result<Vec<PaymentId>> {
+    Ok(query("SELECT id FROM payments WHERE state = 'PENDING' AND updated_at < $1 ORDER BY updated_at LIMIT $2")
+        .bind(before.0)
+        .bind(limit)
+        .scalars(executor)
+        .await?)
 }
 
 /// Remembers a notification; `false` when it was seen before.
-pub async fn remember_notification(connection: &mut SqliteConnection, id: &str) -> Result<bool> {
-    let inserted = sqlx::query("INSERT INTO payment_notifications (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING")
+pub async fn remember_notification(connection: &mut Connection<'_>, id: &str) -> Result<bool> {
+    let inserted = query("INSERT INTO payment_notifications (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(id)
         .bind(Millis::now().0)
         .execute(connection)
         .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(inserted == 1)
 }
 
 /// Forgets notifications that are too old to be accepted again anyway.
-pub async fn forget_notifications(connection: &mut SqliteConnection, before: Millis) -> Result<()> {
-    sqlx::query("DELETE FROM payment_notifications WHERE at < ?").bind(before.0).execute(connection).await?;
+pub async fn forget_notifications(connection: &mut Connection<'_>, before: Millis) -> Result<()> {
+    query("DELETE FROM payment_notifications WHERE at < $1").bind(before.0).execute(connection).await?;
     Ok(())
 }
 
@@ -168,20 +169,20 @@ pub struct RefundRow {
     pub done: bool,
 }
 
-fn refund(row: &SqliteRow) -> Result<RefundRow> {
+fn refund(row: &Row) -> Result<RefundRow> {
     Ok(RefundRow {
-        payment: row.try_get("payment_id")?,
-        order: row.try_get("order_id")?,
-        txn: row.try_get("provider_txn")?,
+        payment: row.get("payment_id")?,
+        order: row.get("order_id")?,
+        txn: row.get("provider_txn")?,
         amount: money(row)?,
-        reason: row.try_get("reason")?,
-        done: row.try_get::<&str, _>("state")? == "DONE",
+        reason: row.get("reason")?,
+        done: row.get::<String>("state")? == "DONE",
     })
 }
 
 /// Decides that a charge goes back; `false` when that was decided before.
-pub async fn insert_refund(connection: &mut SqliteConnection, refund: &RefundRow) -> Result<bool> {
-    let inserted = sqlx::query(include_str!("sql/insert_refund.sql"))
+pub async fn insert_refund(connection: &mut Connection<'_>, refund: &RefundRow) -> Result<bool> {
+    let inserted = query(include_str!("sql/insert_refund.sql"))
         .bind(uuid::Uuid::now_v7().to_string())
         .bind(refund.payment)
         .bind(refund.order)
@@ -192,18 +193,18 @@ pub async fn insert_refund(connection: &mut SqliteConnection, refund: &RefundRow
         .bind(Millis::now().0)
         .execute(connection)
         .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(inserted == 1)
 }
 
 /// The refund of a charge.
-pub async fn find_refund(executor: impl sqlx::SqliteExecutor<'_>, txn: &str) -> Result<Option<RefundRow>> {
-    let row = sqlx::query("SELECT * FROM refunds WHERE provider_txn = ?").bind(txn).fetch_optional(executor).await?;
+pub async fn find_refund(executor: impl Into<Target<'_>>, txn: &str) -> Result<Option<RefundRow>> {
+    let row = query("SELECT * FROM refunds WHERE provider_txn = $1").bind(txn).fetch_optional(executor).await?;
     row.as_ref().map(refund).transpose()
 }
 
 /// The refunds of an order.
-pub async fn refunds_of_order(executor: impl sqlx::SqliteExecutor<'_>, order: OrderId) -> Result<Vec<RefundRow>> {
-    sqlx::query("SELECT * FROM refunds WHERE order_id = ? ORDER BY created_at")
+pub async fn refunds_of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<RefundRow>> {
+    query("SELECT * FROM refunds WHERE order_id = $1 ORDER BY created_at")
         .bind(order)
         .fetch_all(executor)
         .await?
@@ -213,8 +214,8 @@ pub async fn refunds_of_order(executor: impl sqlx::SqliteExecutor<'_>, order: Or
 }
 
 /// The provider confirmed a refund.
-pub async fn complete_refund(connection: &mut SqliteConnection, txn: &str) -> Result<()> {
-    sqlx::query("UPDATE refunds SET state = 'DONE', updated_at = ? WHERE provider_txn = ?")
+pub async fn complete_refund(connection: &mut Connection<'_>, txn: &str) -> Result<()> {
+    query("UPDATE refunds SET state = 'DONE', updated_at = $1 WHERE provider_txn = $2")
         .bind(Millis::now().0)
         .bind(txn)
         .execute(connection)
@@ -223,25 +224,23 @@ pub async fn complete_refund(connection: &mut SqliteConnection, txn: &str) -> Re
 }
 
 /// Charges whose refund was decided before `before` and is still not confirmed.
-pub async fn unfinished_refunds(
-    executor: impl sqlx::SqliteExecutor<'_>,
-    before: Millis,
-    limit: u32,
-) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar("SELECT provider_txn FROM refunds WHERE state = 'PENDING' AND updated_at < ? LIMIT ?")
+pub async fn unfinished_refunds(executor: impl Into<Target<'_>>, before: Millis, limit: u32) -> Result<Vec<String>> {
+    Ok(query("SELECT provider_txn FROM refunds WHERE state = 'PENDING' AND updated_at < $1 LIMIT $2")
         .bind(before.0)
         .bind(limit)
-        .fetch_all(executor)
+        .scalars(executor)
         .await?)
 }
 
-/// Writes the unique rows that make seats sold; `false` when one of them is sold already.
-pub async fn insert_sold(connection: &mut SqliteConnection, order: OrderId) -> Result<bool> {
-    let result =
-        sqlx::query(include_str!("sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(connection).await;
-    match result {
-        Ok(_) => Ok(true),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
-        Err(error) => Err(error.into()),
+/// Writes the unique rows that make seats sold; `false`, and nothing written, when one of them is sold already.
+pub async fn insert_sold(connection: &mut Connection<'_>, order: OrderId) -> Result<bool> {
+    let seats: u32 =
+        query("SELECT count(*) FROM order_seats WHERE order_id = $1").bind(order).scalar(&mut *connection).await?;
+    let written =
+        query(include_str!("sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(&mut *connection).await?;
+    if written == u64::from(seats) {
+        return Ok(true);
     }
+    query("DELETE FROM sold_seats WHERE order_id = $1").bind(order).execute(connection).await?;
+    Ok(false)
 }

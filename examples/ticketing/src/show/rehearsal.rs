@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 
 use super::{HALL_CATEGORY, hall, store};
 use crate::{
@@ -15,7 +14,16 @@ use crate::{
     ids::{SessionId, UserId},
     money::{Currency, Money},
     problem::{Code, Problem, Result},
+    storage::{
+        Connection,
+        sql::{Sql, query},
+    },
     user::Admin,
+};
+
+const INSERT_BUYERS: Sql = Sql::Each {
+    sqlite: include_str!("sql/insert_rehearsal_buyers.sqlite.sql"),
+    postgres: include_str!("sql/insert_rehearsal_buyers.postgres.sql"),
 };
 
 /// Largest numbers of a rehearsal.
@@ -99,17 +107,13 @@ fn sign_in(app: &App, users: Vec<UserId>) -> Result<Vec<RehearsalBuyer>> {
 }
 
 async fn store(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     wanted: &Wanted,
     plan: &store::NewPlan,
     users: &[UserId],
 ) -> Result<SessionId> {
     let ids = serde_json::to_string(users).map_err(Problem::internal)?;
-    sqlx::query(include_str!("sql/insert_rehearsal_buyers.sql"))
-        .bind(ids)
-        .bind(Millis::now().0)
-        .execute(&mut *connection)
-        .await?;
+    query(INSERT_BUYERS).bind(ids).bind(Millis::now().0).execute(&mut *connection).await?;
     let venue = store::venue(connection, "Rehearsal hall", "", "").await?;
     let plan = store::insert_plan(connection, venue, plan, |_| {}).await?;
     let show = store::NewShow {

@@ -3,13 +3,21 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use sqlx::SqliteConnection;
 
 use super::plan::{Category, Seat};
 use crate::{
     clock::Millis,
     ids::{PlanId, SessionId, ShowId, VenueId},
     money::Money,
+    storage::{
+        Connection,
+        sql::{Sql, query},
+    },
+};
+
+const INSERT_SEATS: Sql = Sql::Each {
+    sqlite: include_str!("sql/insert_seats.sqlite.sql"),
+    postgres: include_str!("sql/insert_seats.postgres.sql"),
 };
 
 /// Seats in one statement.
@@ -85,9 +93,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Cancel safety
 ///
 /// What was written is undone with the caller's transaction. So for every function here.
-pub async fn venue(connection: &mut SqliteConnection, name: &str, city: &str, address: &str) -> sqlx::Result<VenueId> {
-    sqlx::query(
-        "INSERT INTO venues (id, name, city, address, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+pub async fn venue(connection: &mut Connection<'_>, name: &str, city: &str, address: &str) -> sqlx::Result<VenueId> {
+    query(
+        "INSERT INTO venues (id, name, city, address, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING",
     )
     .bind(VenueId::new())
     .bind(name)
@@ -96,7 +104,7 @@ pub async fn venue(connection: &mut SqliteConnection, name: &str, city: &str, ad
     .bind(Millis::now().0)
     .execute(&mut *connection)
     .await?;
-    sqlx::query_scalar("SELECT id FROM venues WHERE name = ?").bind(name).fetch_one(connection).await
+    query("SELECT id FROM venues WHERE name = $1").bind(name).scalar(connection).await
 }
 
 /// Stores a plan; `progress` is told how many seats were written since it was last called.
@@ -105,14 +113,14 @@ pub async fn venue(connection: &mut SqliteConnection, name: &str, city: &str, ad
 ///
 /// The database failed, or a `guid` stands twice.
 pub async fn insert_plan(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     venue: VenueId,
     plan: &NewPlan,
     progress: impl Fn(usize) + Send + Sync,
 ) -> sqlx::Result<PlanId> {
     let id = PlanId::new();
-    sqlx::query(
-        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    query(
+        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
     .bind(venue)
@@ -125,7 +133,7 @@ pub async fn insert_plan(
     .execute(&mut *connection)
     .await?;
     for category in &plan.categories {
-        sqlx::query("INSERT INTO plan_categories (plan_id, name, color) VALUES (?, ?, ?)")
+        query("INSERT INTO plan_categories (plan_id, name, color) VALUES ($1, $2, $3)")
             .bind(id)
             .bind(&category.name)
             .bind(&category.color)
@@ -134,7 +142,7 @@ pub async fn insert_plan(
     }
     for (index, seats) in plan.seats.chunks(CHUNK).enumerate() {
         let json = serde_json::to_string(seats).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query(include_str!("sql/insert_seats.sql"))
+        query(INSERT_SEATS)
             .bind(id)
             .bind(i64::try_from(index * CHUNK).unwrap_or(i64::MAX))
             .bind(json)
@@ -150,11 +158,11 @@ pub async fn insert_plan(
 /// # Errors
 ///
 /// The database failed.
-pub async fn insert_show(connection: &mut SqliteConnection, show: &NewShow) -> sqlx::Result<ShowId> {
+pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sqlx::Result<ShowId> {
     let id = ShowId::new();
-    sqlx::query(
+    query(
         "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(id)
     .bind(&show.title)
@@ -173,11 +181,11 @@ pub async fn insert_show(connection: &mut SqliteConnection, show: &NewShow) -> s
 /// # Errors
 ///
 /// The database failed.
-pub async fn insert_session(connection: &mut SqliteConnection, session: &NewSession) -> sqlx::Result<SessionId> {
+pub async fn insert_session(connection: &mut Connection<'_>, session: &NewSession) -> sqlx::Result<SessionId> {
     let id = SessionId::new();
-    sqlx::query(
+    query(
         "INSERT INTO sessions (id, show_id, plan_id, starts_at, sale_opens_at, sale_closes_at, hold_ms, seats_per_user, \
-         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(id)
     .bind(session.show)
@@ -191,7 +199,7 @@ pub async fn insert_session(connection: &mut SqliteConnection, session: &NewSess
     .execute(&mut *connection)
     .await?;
     for (category, price) in &session.prices {
-        sqlx::query("INSERT INTO session_prices (session_id, category, minor, currency) VALUES (?, ?, ?, ?)")
+        query("INSERT INTO session_prices (session_id, category, minor, currency) VALUES ($1, $2, $3, $4)")
             .bind(id)
             .bind(category)
             .bind(price.minor)

@@ -1,32 +1,77 @@
-//! The database: one file that several processes on this machine may share.
+//! The database: one file that several processes on this machine may share, or a PostgreSQL server.
 
+mod batches;
+mod migrate;
+pub mod sql;
+mod transactions;
 mod writer;
 
-use std::{path::Path, time::Duration};
-
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
 
-pub use self::writer::{Writer, WriterError};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    Connection as _, PgConnection, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use thiserror::Error;
+
+use crate::config::{Config, DatabaseProvider};
+
+pub use self::{
+    sql::{Connection, Pool},
+    writer::{Writer, WriterError},
+};
 
 /// How long to wait for a connection, or for another process to finish writing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The database cannot be used.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file.
+    #[error("the database file {0} cannot be opened")]
+    File(PathBuf, #[source] sqlx::Error),
+    /// The server.
+    #[error("the PostgreSQL server that the configuration names in database.url cannot be used")]
+    Server(#[source] sqlx::Error),
+}
+
 /// Readers on a pool, writers through one [`Writer`].
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// For reading. A write through it would work, but wait for the writer's lock.
-    pub read: SqlitePool,
+    /// For reading. On SQLite, a write through it would work, but wait for the writer's lock.
+    pub read: Pool,
     /// For everything that changes something.
     pub write: Writer,
-    /// For the delay queue, which claims and settles messages in transactions of its own. It is the writer's one
-    /// connection: in a line for that connection nobody sleeps, as they would in SQLite's busy time-out.
-    pub queue: SqlitePool,
+    /// For the delay queue, which claims and settles messages in transactions of its own. On SQLite it is the writer's
+    /// one connection: in a line for that connection nobody sleeps, as they would in SQLite's busy time-out.
+    pub queue: Pool,
 }
 
 impl Database {
+    /// The database that the configuration names, with its tables up to date.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened or reached; the text says which it is.
+    pub async fn of(config: &Config) -> Result<Self, OpenError> {
+        match (config.database.provider, &config.database.url) {
+            (DatabaseProvider::Postgres, Some(url)) => {
+                Self::connect(url, config.database.max_connections).await.map_err(OpenError::Server)
+            }
+            _ => {
+                let path = config.database_path();
+                Self::open(&path).await.map_err(|error| OpenError::File(path, error))
+            }
+        }
+    }
+
     /// Opens the file, creating it when absent, and brings its tables up to date.
     ///
     /// # Errors
@@ -42,24 +87,57 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
-        let write = pool(1).connect_with(options.clone()).await?;
-        migrate(&write).await?;
+        let write: SqlitePool = pool(1).connect_with(options.clone()).await?;
+        migrate::sqlite(&write).await?;
         let read = pool(4).connect_with(options).await?;
-        Ok(Self { read, queue: write.clone(), write: Writer::start(write) })
+        let queue = Pool::Sqlite(write.clone());
+        Ok(Self { read: Pool::Sqlite(read), queue, write: Writer::sqlite(write) })
     }
-}
 
-/// The migrations, oldest first. Never edit one that was released: append.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_init.sql")];
-
-async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let done: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(done).unwrap_or(0)) {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", index + 1)))
-            .execute(&mut *transaction)
-            .await?;
+    /// Connects to the server at `url` with up to `connections` connections, and brings the tables up to date.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached, refuses, or a migration fails.
+    pub async fn connect(url: &SecretString, connections: u32) -> Result<Self, sqlx::Error> {
+        let options = PgConnectOptions::from_str(url.expose_secret())?
+            .application_name("ticketing")
+            // The server ends what takes too long, also when this process is gone without a word.
+            .options([
+                ("statement_timeout", "10s"),
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "30s"),
+            ]);
+        let pool: PgPool =
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
+        migrate::postgres(&pool).await?;
+        let read = Pool::Postgres(pool.clone());
+        Ok(Self { queue: read.clone(), read, write: Writer::postgres(pool) })
     }
-    transaction.commit().await
+
+    /// Removes everything from the server that the configuration names, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached or refuses; the text says so.
+    pub async fn clear(config: &Config) -> Result<(), OpenError> {
+        let (DatabaseProvider::Postgres, Some(url)) = (config.database.provider, &config.database.url) else {
+            return Ok(());
+        };
+        let cleared = async {
+            let mut connection = PgConnection::connect(url.expose_secret()).await?;
+            sqlx::raw_sql(include_str!("../../migrations/postgres/reset.sql")).execute(&mut connection).await?;
+            connection.close().await
+        };
+        cleared.await.map_err(OpenError::Server)
+    }
+
+    /// The database for reading, as SeaORM sees it.
+    #[must_use]
+    pub fn orm(&self) -> DatabaseConnection {
+        match &self.read {
+            Pool::Sqlite(pool) => SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone()),
+            Pool::Postgres(pool) => SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
+        }
+    }
 }

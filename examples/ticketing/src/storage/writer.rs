@@ -1,25 +1,21 @@
-//! Group commit: everything that waits to be written shares one transaction.
-//!
-//! SQLite lets one connection write at a time, and a durable commit costs a disk flush. So the writes of a process go
-//! through one task, which takes all that wait, runs each in a savepoint of its own, and commits once. A write that
-//! fails is rolled back alone; a caller is answered only after the commit.
+//! Everything that changes the database goes through here, each change in a transaction.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection, SqlitePool};
+use sqlx::{PgPool, SqlitePool};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 
-/// Most writes in one transaction: bounds how long a reader of the log or another process waits for the lock.
-const BATCH: usize = 128;
-/// Most writes that may wait; more are refused with [`WriterError::Overloaded`].
-const BACKLOG: usize = 8_192;
+use super::{batches::Batches, sql::Connection, transactions};
 
-/// Runs writes in shared transactions.
+/// Runs writes in transactions: on SQLite in shared ones, on PostgreSQL each in its own.
 #[derive(Clone, Debug)]
-pub struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+pub struct Writer(Engine);
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite(Batches),
+    Postgres(PgPool),
 }
 
 /// Why a write was not done, or is not known to be done.
@@ -31,6 +27,9 @@ pub enum WriterError {
     /// The writer has stopped.
     #[error("the database writer has stopped")]
     Stopped,
+    /// The database did not answer in time: the write is not in it, or nobody can tell.
+    #[error("the database did not answer in time")]
+    Late,
     /// The transaction could not be begun or committed: nothing of it is in the database, or nobody can tell.
     #[error("the database transaction failed")]
     Transaction(#[source] Arc<sqlx::Error>),
@@ -45,57 +44,22 @@ impl From<WriterError> for crate::problem::Problem {
     }
 }
 
-trait Job: Send {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Arc<sqlx::Error>>>;
-    fn finish(self: Box<Self>, outcome: Result<(), WriterError>);
-}
-
-/// A write: called with a connection inside a savepoint; `Err` rolls back what it did.
-type Work<T, E> = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, E>> + Send>;
-
-struct Task<T, E> {
-    work: Option<Work<T, E>>,
-    result: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<Result<T, E>, WriterError>>,
-}
-
-impl<T: Send + 'static, E: Send + 'static> Job for Task<T, E> {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Arc<sqlx::Error>>> {
-        Box::pin(async move {
-            // Whoever asked has gone: do not sell a seat to nobody.
-            let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else { return Ok(()) };
-            let mut savepoint = connection.begin().await.map_err(Arc::new)?;
-            let result = work(&mut savepoint).await;
-            let ended = if result.is_ok() { savepoint.commit().await } else { savepoint.rollback().await };
-            ended.map_err(Arc::new)?;
-            self.result = Some(result);
-            Ok(())
-        })
-    }
-
-    fn finish(self: Box<Self>, outcome: Result<(), WriterError>) {
-        let reply = match (outcome, self.result) {
-            (Ok(()), Some(result)) => Ok(result),
-            (Ok(()), None) => return,
-            (Err(error), _) => Err(error),
-        };
-        // The receiver may have gone since; what was committed stays, and a retry finds it.
-        let _gone = self.reply.send(reply);
-    }
-}
-
 impl Writer {
     /// Starts the task that owns the writing connection of `pool`.
     #[must_use]
-    pub fn start(pool: SqlitePool) -> Self {
-        let (jobs, queue) = mpsc::channel(BACKLOG);
-        tokio::spawn(run(pool, queue));
-        Self { jobs }
+    pub fn sqlite(pool: SqlitePool) -> Self {
+        Self(Engine::Sqlite(Batches::start(pool)))
     }
 
-    /// Runs `work` in a transaction shared with other writes and answers after the commit.
+    /// Writes over the connections of `pool`.
+    #[must_use]
+    pub fn postgres(pool: PgPool) -> Self {
+        Self(Engine::Postgres(pool))
+    }
+
+    /// Runs `work` in a transaction and answers after the commit.
     ///
-    /// `work` runs once, in a savepoint; when it answers `Err`, what it wrote is rolled back and the error returned.
+    /// `work` runs once; when it answers `Err`, what it wrote is rolled back and the error returned.
     ///
     /// # Errors
     ///
@@ -104,136 +68,17 @@ impl Writer {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before the work began skips it; later, the work is committed and its answer discarded.
+    /// Dropping the future before the work began skips it; later, the work is committed or rolled back as a whole, and
+    /// its answer discarded.
     pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<WriterError> + Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+        F: for<'a, 'c> FnOnce(&'a mut Connection<'c>) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let task = Task { work: Some(Box::new(work)), result: None, reply };
-        self.jobs.try_send(Box::new(task)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => WriterError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => WriterError::Stopped,
-        })?;
-        answer.await.map_err(|_| WriterError::Stopped)??
-    }
-}
-
-async fn run(pool: SqlitePool, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        let started = Instant::now();
-        metrics::histogram!("ticketing_write_batch_size").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        let outcome = commit(&pool, &mut batch).await.map_err(WriterError::Transaction);
-        if let Err(error) = &outcome {
-            tracing::error!(error = crate::problem::chain(error), "a database transaction failed");
+        match &self.0 {
+            Engine::Sqlite(batches) => batches.run(Box::new(work)).await,
+            Engine::Postgres(pool) => transactions::run(pool, work).await,
         }
-        for job in batch.drain(..) {
-            job.finish(outcome.clone());
-        }
-        metrics::histogram!("ticketing_write_batch_seconds").record(started.elapsed());
-    }
-}
-
-async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), Arc<sqlx::Error>> {
-    let mut connection = pool.acquire().await.map_err(Arc::new)?;
-    // Immediate: a transaction that reads first and writes later could otherwise fail with SQLITE_BUSY at once,
-    // without the busy time-out, when another process writes in between.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(Arc::new)?;
-    for job in batch {
-        job.run(&mut transaction).await?;
-    }
-    transaction.commit().await.map_err(Arc::new)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::Database;
-
-    #[derive(Debug)]
-    enum Refused {
-        Wanted,
-        Writer(#[allow(dead_code, reason = "shown by Debug when a test fails")] WriterError),
-        Sql(#[allow(dead_code, reason = "shown by Debug when a test fails")] sqlx::Error),
-    }
-
-    impl From<WriterError> for Refused {
-        fn from(error: WriterError) -> Self {
-            Self::Writer(error)
-        }
-    }
-
-    async fn insert(connection: &mut SqliteConnection, name: &str) -> Result<(), Refused> {
-        sqlx::query("INSERT INTO venues (id, name, created_at) VALUES (?, ?, 0)")
-            .bind(name)
-            .bind(name)
-            .execute(connection)
-            .await
-            .map(|_| ())
-            .map_err(Refused::Sql)
-    }
-
-    #[tokio::test]
-    async fn a_failing_write_takes_nobody_with_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("t.db")).await.unwrap();
-        let writes = (0..300).map(|n| {
-            let writer = database.write.clone();
-            async move {
-                writer
-                    .run(move |connection| {
-                        Box::pin(async move {
-                            insert(connection, &format!("venue {n}")).await?;
-                            if n % 3 == 0 { Err(Refused::Wanted) } else { Ok(n) }
-                        })
-                    })
-                    .await
-            }
-        });
-        let results = futures_util::future::join_all(writes).await;
-        for (n, result) in results.into_iter().enumerate() {
-            match result {
-                Ok(answer) => assert!(answer == n && n % 3 != 0),
-                Err(Refused::Wanted) => assert_eq!(n % 3, 0),
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM venues").fetch_one(&database.read).await.unwrap();
-        assert_eq!(kept, 200);
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_left_before_its_turn_writes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("t.db")).await.unwrap();
-        let (entered, mut on_entered) = oneshot::channel();
-        let (gate, on_gate) = oneshot::channel::<()>();
-        let writer = database.write.clone();
-        let first = tokio::spawn(async move {
-            writer
-                .run(move |connection| {
-                    Box::pin(async move {
-                        entered.send(()).unwrap();
-                        on_gate.await.unwrap();
-                        insert(connection, "first").await
-                    })
-                })
-                .await
-        });
-        (&mut on_entered).await.unwrap();
-        let writer = database.write.clone();
-        let second = tokio::spawn(async move { writer.run(|connection| Box::pin(insert(connection, "second"))).await });
-        tokio::task::yield_now().await;
-        second.abort();
-        assert!(second.await.unwrap_err().is_cancelled());
-        gate.send(()).unwrap();
-        first.await.unwrap().unwrap();
-        database.write.run(|connection| Box::pin(insert(connection, "third"))).await.unwrap();
-        let names: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM venues ORDER BY name").fetch_all(&database.read).await.unwrap();
-        assert_eq!(names, ["first", "third"]);
     }
 }

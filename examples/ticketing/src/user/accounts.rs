@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_auth::{Error, PasswordAccount, PasswordAccounts, PasswordHash, SubjectDirectory, SubjectState};
-use sqlx::SqliteConnection;
 
 use super::Role;
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     ids::UserId,
     problem::{Code, Problem, Result},
     show::Cache,
-    storage::Database,
+    storage::{Connection, Database, sql::query},
 };
 
 /// How long a role is believed: a demotion takes effect within this time, whatever the token says.
@@ -46,9 +45,9 @@ impl Accounts {
     pub(super) async fn role(&self, user: UserId) -> Result<Option<Role>> {
         self.roles
             .get(user, || async {
-                let role: Option<String> = sqlx::query_scalar("SELECT role FROM users WHERE id = ?")
+                let role: Option<String> = query("SELECT role FROM users WHERE id = $1")
                     .bind(user)
-                    .fetch_optional(&self.database.read)
+                    .scalar_optional(&self.database.read)
                     .await?;
                 Ok(role.as_deref().and_then(Role::parse))
             })
@@ -56,20 +55,20 @@ impl Accounts {
     }
 
     pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
-        let row: Option<(String, String, String)> =
-            sqlx::query_as("SELECT email, display_name, role FROM users WHERE id = ?")
-                .bind(id)
-                .fetch_optional(&self.database.read)
-                .await?;
-        row.map(|(email, display_name, role)| {
+        let row = query("SELECT email, display_name, role FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.database.read)
+            .await?;
+        row.map(|row| {
+            let role: String = row.get("role")?;
             let role = Role::parse(&role).ok_or_else(|| Problem::internal(format!("unknown role `{role}`")))?;
-            Ok(User { id, email, display_name, role })
+            Ok(User { id, email: row.get("email")?, display_name: row.get("display_name")?, role })
         })
         .transpose()
     }
 
     pub(super) async fn count(&self) -> Result<i64> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&self.database.read).await?)
+        Ok(query("SELECT count(*) FROM users").scalar(&self.database.read).await?)
     }
 
     pub(super) async fn set_hash(&self, user: UserId, hash: PasswordHash) -> Result<()> {
@@ -77,7 +76,7 @@ impl Accounts {
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
+                    query("UPDATE users SET password_hash = $1 WHERE id = $2")
                         .bind(hash.expose())
                         .bind(user)
                         .execute(connection)
@@ -89,11 +88,8 @@ impl Accounts {
     }
 
     pub(super) async fn taken(&self, email: &str) -> Result<bool> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE email = ?")
-            .bind(email)
-            .fetch_optional(&self.database.read)
-            .await?;
-        Ok(found.is_some())
+        let found = query("SELECT EXISTS (SELECT 1 FROM users WHERE email = $1)").bind(email);
+        Ok(found.scalar(&self.database.read).await?)
     }
 
     pub(super) async fn add(&self, user: &User, hash: PasswordHash) -> Result<()> {
@@ -114,9 +110,9 @@ impl Accounts {
 /// # Cancel safety
 ///
 /// What was written is undone with the transaction.
-pub async fn insert(connection: &mut SqliteConnection, user: &User, hash: Option<&PasswordHash>) -> Result<()> {
-    let written = sqlx::query(
-        "INSERT INTO users (id, email, display_name, password_hash, role, created_at) VALUES (?, ?, ?, ?, ?, ?) \
+pub async fn insert(connection: &mut Connection<'_>, user: &User, hash: Option<&PasswordHash>) -> Result<()> {
+    let written = query(
+        "INSERT INTO users (id, email, display_name, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (email) DO NOTHING",
     )
     .bind(user.id)
@@ -127,7 +123,7 @@ pub async fn insert(connection: &mut SqliteConnection, user: &User, hash: Option
     .bind(Millis::now().0)
     .execute(connection)
     .await?;
-    if written.rows_affected() == 0 {
+    if written == 0 {
         return Err(Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead."));
     }
     Ok(())
@@ -136,14 +132,15 @@ pub async fn insert(connection: &mut SqliteConnection, user: &User, hash: Option
 #[async_trait]
 impl PasswordAccounts for Accounts {
     async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error> {
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT id, password_hash FROM users WHERE email = ? AND password_hash IS NOT NULL")
-                .bind(identifier)
-                .fetch_optional(&self.database.read)
-                .await
-                .map_err(|error| Error::unavailable("the accounts could not be read", error))?;
-        row.map(|(subject, hash)| {
-            let hash = PasswordHash::from_phc(hash)?;
+        let unread = |error| Error::unavailable("the accounts could not be read", error);
+        let row = query("SELECT id, password_hash FROM users WHERE email = $1 AND password_hash IS NOT NULL")
+            .bind(identifier)
+            .fetch_optional(&self.database.read)
+            .await
+            .map_err(unread)?;
+        row.map(|row| {
+            let hash = PasswordHash::from_phc(row.get::<String>("password_hash").map_err(unread)?)?;
+            let subject = row.get("id").map_err(unread)?;
             Ok(PasswordAccount { subject, hash, active: true, permission_version: None })
         })
         .transpose()
@@ -155,7 +152,7 @@ impl PasswordAccounts for Accounts {
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+                    query("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")
                         .bind(new.expose())
                         .bind(subject)
                         .bind(old.expose())

@@ -10,6 +10,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use nebula_test_support::postgres_database;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,12 +18,13 @@ use ticketing::{
     app::App,
     assembly,
     clock::Millis,
-    config::Config,
+    config::{Config, DatabaseProvider},
     http::Server,
     ids::{SessionId, UserId},
     money::{Currency, Money},
     problem::Problem,
     show::{HALL_CATEGORY, hall, store},
+    storage::{Connection, sql::query},
 };
 use tokio::task::JoinHandle;
 
@@ -56,6 +58,12 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let mut config =
             Config { listen: ([127, 0, 0, 1], 0).into(), data: folder.path().join("data"), ..Config::default() };
+        // These tests are compiled into `postgres` once more.
+        if env!("CARGO_CRATE_NAME") == "postgres" {
+            config.database.provider = DatabaseProvider::Postgres;
+            config.database.url = Some(postgres_database().await.into());
+            config.database.max_connections = 8;
+        }
         change(&mut config);
         let mut app = Self::start_on(config).await;
         app.folder = Some(folder);
@@ -121,7 +129,7 @@ impl TestApp {
         let id = account.id;
         self.write(move |connection| {
             Box::pin(async move {
-                sqlx::query("UPDATE users SET role = 'admin' WHERE id = ?").bind(id).execute(connection).await?;
+                query("UPDATE users SET role = 'admin' WHERE id = $1").bind(id).execute(connection).await?;
                 Ok(())
             })
         })
@@ -172,7 +180,7 @@ impl TestApp {
     pub async fn write<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, Result<T, Problem>>
+        F: for<'a, 'c> FnOnce(&'a mut Connection<'c>) -> futures_util::future::BoxFuture<'a, Result<T, Problem>>
             + Send
             + 'static,
     {

@@ -5,9 +5,16 @@ use std::{sync::Arc, time::Duration};
 use nebula_redis::RedisConfig;
 use nebula_test_support::{RedisServer, eventually, unique};
 use ticketing::{
+    clock::Millis,
     ids::{OrderId, SessionId, UserId},
     inventory::{Hold, HoldRequest, Load, MemoryLedger, SeatLedger, Settled},
-    problem::Code,
+    money::{Currency, Money},
+    order::{
+        OrderState,
+        storage::{self, Inserted, OrderRow, OrderSeat},
+    },
+    problem::{Code, Problem},
+    storage::sql::query,
 };
 
 use crate::{
@@ -125,41 +132,36 @@ async fn processes_that_rebuild_at_once_agree() {
 
 /// Writes the order in one step with the check of the epoch, as the order service does.
 async fn accept(stock: &Stock, request: &HoldRequest, epoch: i64) -> bool {
-    let mut transaction = stock.database.read.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let now: i64 = sqlx::query_scalar("SELECT ledger_epoch FROM sessions WHERE id = ?")
-        .bind(request.session)
-        .fetch_one(&mut *transaction)
-        .await
-        .unwrap();
-    if now != epoch {
-        return false;
-    }
-    sqlx::query("INSERT INTO users (id, email, display_name, role, created_at) VALUES (?1, ?1, '', 'buyer', 0)")
-        .bind(request.user)
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    sqlx::query(
-        "INSERT INTO orders (id, user_id, session_id, state, minor, currency, fingerprint, ledger_epoch, created_at,
-         expires_at, updated_at) VALUES (?, ?, ?, 'LOCKED', 0, 'CNY', '', ?, 0, 0, 0)",
-    )
-    .bind(request.order)
-    .bind(request.user)
-    .bind(request.session)
-    .bind(epoch)
-    .execute(&mut *transaction)
-    .await
-    .unwrap();
-    for seat in &request.seats {
-        sqlx::query("INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES (?, ?, '', '', 0)")
-            .bind(request.order)
-            .bind(seat)
-            .execute(&mut *transaction)
-            .await
-            .unwrap();
-    }
-    transaction.commit().await.unwrap();
-    true
+    let order = OrderRow {
+        id: request.order,
+        user: request.user,
+        session: request.session,
+        state: OrderState::Locked,
+        total: Money { minor: 0, currency: Currency::CNY },
+        fingerprint: String::new(),
+        created_at: Millis(0),
+        expires_at: Millis(0),
+    };
+    let seat = |position: &u32| OrderSeat {
+        position: *position,
+        guid: format!("g{position}"),
+        category: "c".to_owned(),
+        price: Money { minor: 0, currency: Currency::CNY },
+    };
+    let seats: Vec<_> = request.seats.iter().map(seat).collect();
+    let write = stock.database.write.run::<_, Problem, _>(move |connection| {
+        Box::pin(async move {
+            query(
+                "INSERT INTO users (id, email, display_name, role, created_at) VALUES ($1, $1, '', 'buyer', 0)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(order.user)
+            .execute(&mut *connection)
+            .await?;
+            storage::insert(connection, &order, &seats, epoch).await
+        })
+    });
+    write.await.unwrap() == Inserted::New
 }
 
 #[tokio::test]
@@ -214,7 +216,7 @@ async fn a_rebuild_that_died_half_way_is_finished_by_another() {
     let stock = Stock::new(memory(), 3).await;
     let old = held(&stock, &[0]).await;
     let void = stock.inventory.counts(stock.session).await.unwrap().cursor.epoch;
-    sqlx::query("UPDATE sessions SET ledger_epoch = ledger_epoch + 1").execute(&stock.database.read).await.unwrap();
+    query("UPDATE sessions SET ledger_epoch = ledger_epoch + 1").execute(&stock.database.read).await.unwrap();
     stock.inventory.invalidate(stock.session, void).await.unwrap();
     let Hold::Held { epoch } = stock.inventory.hold(&old).await.unwrap() else { panic!("the seat is free") };
     assert_eq!(epoch, stock.epoch().await);

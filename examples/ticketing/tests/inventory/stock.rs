@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use nebula_lock::{LockManager, MemoryLock};
-use sqlx::SqlitePool;
 use tempfile::TempDir;
 use ticketing::{
     ids::{OrderId, SessionId, UserId},
     inventory::{Inventory, SeatLedger, SeatState},
-    storage::Database,
+    storage::{Database, Pool, sql::query},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,8 +34,8 @@ impl Stock {
              VALUES ('p', 'v', 'p', 1, 1, '[]', '', 0)",
         )
         .await;
-        sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1)
+        query(
+            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
              INSERT INTO plan_seats (plan_id, position, guid, zone, row, number, category, x, y)
              SELECT 'p', i, 'g' || i, '', '', '', 'c', 0, 0 FROM n",
         )
@@ -45,10 +44,10 @@ impl Stock {
         .await
         .unwrap();
         run(pool, "INSERT INTO shows (id, title, title_zh, created_at) VALUES ('s', 's', 's', 0)").await;
-        sqlx::query(
+        query(
             "INSERT INTO sessions
              (id, show_id, plan_id, starts_at, sale_opens_at, sale_closes_at, hold_ms, seats_per_user, created_at)
-             VALUES (?, 's', 'p', 0, 0, 0, 0, 4, 0)",
+             VALUES ($1, 's', 'p', 0, 0, 0, 0, 4, 0)",
         )
         .bind(session)
         .execute(pool)
@@ -74,14 +73,14 @@ impl Stock {
 
     pub(crate) async fn order_of(&self, order: OrderId, user: UserId, state: &str, seats: &[u32]) {
         let pool = &self.database.read;
-        sqlx::query("INSERT INTO users (id, email, display_name, role, created_at) VALUES (?1, ?1, '', 'buyer', 0)")
+        query("INSERT INTO users (id, email, display_name, role, created_at) VALUES ($1, $1, '', 'buyer', 0)")
             .bind(user)
             .execute(pool)
             .await
             .unwrap();
-        sqlx::query(
+        query(
             "INSERT INTO orders (id, user_id, session_id, state, minor, currency, fingerprint, ledger_epoch, created_at,
-             expires_at, updated_at) VALUES (?, ?, ?, ?, 0, 'CNY', '', 0, 0, 0, 0)",
+             expires_at, updated_at) VALUES ($1, $2, $3, $4, 0, 'CNY', '', 0, 0, 0, 0)",
         )
         .bind(order)
         .bind(user)
@@ -91,14 +90,12 @@ impl Stock {
         .await
         .unwrap();
         for position in seats {
-            sqlx::query(
-                "INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES (?, ?, '', 'c', 0)",
-            )
-            .bind(order)
-            .bind(position)
-            .execute(pool)
-            .await
-            .unwrap();
+            query("INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES ($1, $2, '', 'c', 0)")
+                .bind(order)
+                .bind(*position)
+                .execute(pool)
+                .await
+                .unwrap();
         }
         if state == "PAID" {
             self.sold(order).await;
@@ -107,7 +104,7 @@ impl Stock {
 
     /// Changes the state of an order; `PAID` sells its seats.
     pub(crate) async fn set(&self, order: OrderId, state: &str) {
-        sqlx::query("UPDATE orders SET state = ? WHERE id = ?")
+        query("UPDATE orders SET state = $1 WHERE id = $2")
             .bind(state)
             .bind(order)
             .execute(&self.database.read)
@@ -119,9 +116,9 @@ impl Stock {
     }
 
     async fn sold(&self, order: OrderId) {
-        sqlx::query(
+        query(
             "INSERT INTO sold_seats (session_id, position, order_id, at)
-             SELECT ?1, position, order_id, 0 FROM order_seats WHERE order_id = ?2",
+             SELECT $1, position, order_id, 0 FROM order_seats WHERE order_id = $2",
         )
         .bind(self.session)
         .bind(order)
@@ -132,9 +129,9 @@ impl Stock {
 
     /// The epoch that the database accepts orders of.
     pub(crate) async fn epoch(&self) -> i64 {
-        sqlx::query_scalar("SELECT ledger_epoch FROM sessions WHERE id = ?")
+        query("SELECT ledger_epoch FROM sessions WHERE id = $1")
             .bind(self.session)
-            .fetch_one(&self.database.read)
+            .scalar(&self.database.read)
             .await
             .unwrap()
     }
@@ -149,6 +146,6 @@ fn locks() -> LockManager {
     LockManager::new(MemoryLock::new())
 }
 
-async fn run(pool: &SqlitePool, sql: &'static str) {
-    sqlx::query(sql).execute(pool).await.unwrap();
+async fn run(pool: &Pool, sql: &'static str) {
+    query(sql).execute(pool).await.unwrap();
 }

@@ -1,5 +1,5 @@
-SELECT position, 1 AS sold FROM sold_seats WHERE session_id = ?1
+SELECT position, true AS sold FROM sold_seats WHERE session_id = $1
 UNION ALL
-SELECT order_seats.position, 0 AS sold
+SELECT order_seats.position, false AS sold
 FROM orders JOIN order_seats ON order_seats.order_id = orders.id
-WHERE orders.session_id = ?1 AND orders.state IN ('LOCKED', 'PAYING')
+WHERE orders.session_id = $1 AND orders.state IN ('LOCKED', 'PAYING')

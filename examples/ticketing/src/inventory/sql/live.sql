@@ -1,1 +1,1 @@
-SELECT id FROM orders WHERE session_id = ?1 AND state IN ('LOCKED', 'PAYING')
+SELECT id FROM orders WHERE session_id = $1 AND state IN ('LOCKED', 'PAYING')

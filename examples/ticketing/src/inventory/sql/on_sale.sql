@@ -1,5 +1,5 @@
 -- Sessions whose seats change now; the newest first, since each costs time series.
 SELECT id FROM sessions
-WHERE sale_opens_at <= ?1 AND sale_closes_at + hold_ms > ?1
+WHERE sale_opens_at <= $1 AND sale_closes_at + hold_ms > $1
 ORDER BY sale_opens_at DESC
-LIMIT ?2
+LIMIT $2

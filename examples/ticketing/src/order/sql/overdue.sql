@@ -1,4 +1,4 @@
 SELECT id FROM orders
-WHERE state IN ('LOCKED', 'PAYING') AND expires_at < ?1
+WHERE state IN ('LOCKED', 'PAYING') AND expires_at < $1
 ORDER BY expires_at
-LIMIT ?2
+LIMIT $2

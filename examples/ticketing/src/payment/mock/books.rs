@@ -1,7 +1,5 @@
 //! The provider's books.
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-
 use super::{NotificationBody, NotificationStatus};
 use crate::{
     clock::Millis,
@@ -10,7 +8,10 @@ use crate::{
     order::storage::money,
     payment::provider::{Charge, ChargeState},
     problem::{Code, Problem, Result},
-    storage::Database,
+    storage::{
+        Connection, Database,
+        sql::{Row, Target, query},
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -27,8 +28,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn read(row: &SqliteRow) -> Result<Self> {
-        Ok(Self { amount: money(row)?, state: row.try_get("state")?, txn: row.try_get("txn")? })
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self { amount: money(row)?, state: row.get("state")?, txn: row.get("txn")? })
     }
 
     pub(super) fn charge_state(&self) -> ChargeState {
@@ -51,8 +52,8 @@ impl Entry {
     }
 }
 
-async fn find(executor: impl sqlx::SqliteExecutor<'_>, payment: PaymentId) -> Result<Option<Entry>> {
-    let row = sqlx::query("SELECT minor, currency, state, txn FROM mock_charges WHERE payment_id = ?")
+async fn find(executor: impl Into<Target<'_>>, payment: PaymentId) -> Result<Option<Entry>> {
+    let row = query("SELECT minor, currency, state, txn FROM mock_charges WHERE payment_id = $1")
         .bind(payment)
         .fetch_optional(executor)
         .await?;
@@ -61,15 +62,15 @@ async fn find(executor: impl sqlx::SqliteExecutor<'_>, payment: PaymentId) -> Re
 
 /// Moves a charge from one of `from` to `to`; a charge in another state stays as it is.
 async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     payment: PaymentId,
     from: &str,
     to: &str,
     txn: Option<String>,
 ) -> Result<()> {
-    sqlx::query(
-        "UPDATE mock_charges SET state = ?1, txn = coalesce(txn, ?2), updated_at = ?3
-         WHERE payment_id = ?4 AND state = ?5",
+    query(
+        "UPDATE mock_charges SET state = $1, txn = coalesce(txn, $2), updated_at = $3
+         WHERE payment_id = $4 AND state = $5",
     )
     .bind(to)
     .bind(txn)
@@ -96,9 +97,9 @@ impl Books {
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query(
+                    query(
                         "INSERT INTO mock_charges (payment_id, minor, currency, state, updated_at)
-                         VALUES (?, ?, ?, 'OPEN', ?) ON CONFLICT DO NOTHING",
+                         VALUES ($1, $2, $3, 'OPEN', $4) ON CONFLICT DO NOTHING",
                     )
                     .bind(payment)
                     .bind(amount.minor)
@@ -132,9 +133,9 @@ impl Books {
             .run(move |connection| {
                 Box::pin(async move {
                     // A charge that arrives to be opened after it was closed must find itself closed.
-                    sqlx::query(
+                    query(
                         "INSERT INTO mock_charges (payment_id, minor, currency, state, updated_at)
-                         VALUES (?, 0, 'CNY', 'CLOSED', ?) ON CONFLICT DO NOTHING",
+                         VALUES ($1, 0, 'CNY', 'CLOSED', $2) ON CONFLICT DO NOTHING",
                     )
                     .bind(payment)
                     .bind(Millis::now().0)

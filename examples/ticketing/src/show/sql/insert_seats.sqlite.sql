@@ -1,7 +1,7 @@
--- ?1 plan, ?2 position of the first seat, ?3 JSON array of seats. One statement carries thousands of seats.
+-- $1 plan, $2 position of the first seat, $3 JSON array of seats. One statement carries thousands of seats.
 INSERT INTO plan_seats (plan_id, position, guid, zone, row, number, category, x, y, radius)
-SELECT ?1,
-       ?2 + seat.key,
+SELECT $1,
+       $2 + seat.key,
        seat.value ->> 'guid',
        seat.value ->> 'zone',
        seat.value ->> 'row',
@@ -10,4 +10,4 @@ SELECT ?1,
        seat.value ->> 'x',
        seat.value ->> 'y',
        seat.value ->> 'r'
-FROM json_each(?3) AS seat
+FROM json_each($3) AS seat

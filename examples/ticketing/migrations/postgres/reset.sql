@@ -1,0 +1,5 @@
+-- Removes what the platform keeps in the database, its messages included, and nothing else.
+DROP TABLE IF EXISTS
+    ticketing_schema, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
+    session_prices, sessions, shows, plan_seats, plan_categories, plans, venues, users,
+    nebula_delay_message, nebula_delay_schema

@@ -1,0 +1,43 @@
+//! Brings the tables up to date. A migration that was released is never edited: append.
+
+use sqlx::{PgPool, SqlitePool};
+
+/// For SQLite, oldest first; the file remembers how many it has.
+const SQLITE: &[&str] = &[include_str!("../../migrations/sqlite/0001_init.sql")];
+
+/// For PostgreSQL, oldest first; a table remembers how many there are.
+const POSTGRES: &[&str] = &[include_str!("../../migrations/postgres/0001_init.sql")];
+
+/// Any number that nothing else on the server locks: one process migrates, the others wait.
+const ADVISORY_LOCK: i64 = 0x7469_636b_6574_696e;
+
+pub(super) async fn sqlite(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let done: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+    for (index, migration) in SQLITE.iter().enumerate().skip(usize::try_from(done).unwrap_or(0)) {
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", index + 1)))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+pub(super) async fn postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(&mut *transaction).await?;
+    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS ticketing_schema (version BIGINT PRIMARY KEY)")
+        .execute(&mut *transaction)
+        .await?;
+    let done: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM ticketing_schema")
+        .fetch_one(&mut *transaction)
+        .await?;
+    for (index, migration) in POSTGRES.iter().enumerate().skip(usize::try_from(done).unwrap_or(0)) {
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO ticketing_schema (version) VALUES ($1)")
+            .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}

@@ -1,0 +1,49 @@
+//! The platform on PostgreSQL: the tests of its API once more, each on a database of its own; and how it starts over.
+#![allow(clippy::duplicate_mod, reason = "each file brings what it needs")]
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "api_account.rs"]
+mod api_account;
+#[path = "api_catalog.rs"]
+mod api_catalog;
+#[path = "api_orders.rs"]
+mod api_orders;
+#[path = "api_payments.rs"]
+mod api_payments;
+#[path = "api_seats.rs"]
+mod api_seats;
+mod program;
+
+use nebula_test_support::postgres_database;
+use program::Program;
+use rustix::process::Signal;
+use sqlx::{Connection, PgConnection};
+
+#[tokio::test]
+async fn a_reset_takes_everything_of_the_platform_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let url = postgres_database().await;
+    let command = |arguments: &[&str]| {
+        let mut command = program::ticketing(&data, arguments);
+        command.env("NEBULA_TICKETING__DATABASE__PROVIDER", "postgres").env("NEBULA_TICKETING__DATABASE__URL", &url);
+        command
+    };
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE somebody_elses (id BIGINT)").execute(&mut database).await.unwrap();
+    for _ in 0..2 {
+        let server = Program::spawn(command(&["--port", "0"]));
+        let refused = command(&["reset", "--yes"]).output().unwrap();
+        assert!(!refused.status.success(), "{refused:?}");
+        let shows: i64 = sqlx::query_scalar("SELECT count(*) FROM shows").fetch_one(&mut database).await.unwrap();
+        assert!(shows > 0);
+        server.signal(Signal::TERM);
+        assert_eq!(server.end().0, Some(0));
+
+        let reset = command(&["reset", "--yes"]).output().unwrap();
+        assert!(reset.status.success(), "{reset:?}");
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let left: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut database).await.unwrap();
+        assert_eq!(left, ["somebody_elses"]);
+    }
+}
