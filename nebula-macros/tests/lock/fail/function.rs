@@ -1,4 +1,4 @@
-#![allow(unused)]
+#![allow(unused, reason = "only the messages of the macro are of interest")]
 
 use nebula_lock::{LockError, LockManager, distributed_lock};
 
