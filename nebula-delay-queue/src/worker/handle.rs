@@ -35,7 +35,7 @@ impl<L: DelayQueueListener> Core<L> {
         let receipt = delivery.receipt();
         let slot = tokio::select! {
             biased;
-            () = self.control.stop.cancelled() => return Verdict::give_back(receipt),
+            () = self.control.stop.cancelled() => return self.let_go(receipt, lease).await,
             () = lease.ended() => return Verdict::Lost(receipt),
             slot = self.slots.acquire() => slot,
         };
@@ -47,6 +47,15 @@ impl<L: DelayQueueListener> Core<L> {
         };
         drop(slot);
         verdict
+    }
+
+    /// Gives back what has not begun, once no claim is under way that would only get it again.
+    async fn let_go(&self, receipt: Receipt, lease: &Lease) -> Verdict {
+        tokio::select! {
+            biased;
+            () = self.claimed_out.cancelled() => Verdict::give_back(receipt),
+            () = lease.ended() => Verdict::Lost(receipt),
+        }
     }
 
     async fn judge(&self, delivery: Delivery, lease: &Lease) -> Verdict {

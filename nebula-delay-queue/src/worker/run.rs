@@ -11,7 +11,7 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use super::{Drained, WorkerControl, WorkerOptions, handle::Verdict, lease::Held, settle::Settler};
+use super::{Drained, Signal, WorkerControl, WorkerOptions, handle::Verdict, lease::Held, settle::Settler};
 use crate::{Claimed, DelayQueueBackend, DelayQueueListener, QueueName, RetryPolicy, error::chain, telemetry};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +29,8 @@ pub(super) struct Core<L> {
     pub(super) listener: L,
     pub(super) control: WorkerControl,
     pub(super) slots: Semaphore,
+    /// The last claim has come back. What is given back before that would be claimed once more.
+    pub(super) claimed_out: Signal,
     held: Arc<Held>,
 }
 
@@ -44,7 +46,7 @@ impl<L: DelayQueueListener> Core<L> {
         let retry = options.get_retry().cloned().unwrap_or(retry);
         let slots = Semaphore::new(options.get_concurrency());
         let held = Arc::new(Held::new(queue.clone()));
-        Arc::new(Self { backend, queue, options, retry, listener, control, slots, held })
+        Arc::new(Self { backend, queue, options, retry, listener, control, slots, claimed_out: Signal::new(), held })
     }
 
     pub(super) async fn run(self: Arc<Self>) -> Drained {
@@ -52,6 +54,7 @@ impl<L: DelayQueueListener> Core<L> {
         // If this future is dropped, its runtime is going away: let go of everything.
         let _stop: DropGuard = self.control.stop.clone().drop_guard();
         let _abort: DropGuard = self.control.abort.clone().drop_guard();
+        let _claimed_out: DropGuard = self.claimed_out.clone().drop_guard();
         let (verdicts, inbox) = mpsc::unbounded_channel();
         let settler = Settler {
             backend: Arc::clone(&self.backend),
@@ -67,6 +70,7 @@ impl<L: DelayQueueListener> Core<L> {
         let handlers = TaskTracker::new();
 
         self.claim_until_stopped(&verdicts, &handlers).await;
+        self.claimed_out.cancel();
 
         handlers.close();
         if timeout(self.control.patience(), handlers.wait()).await.is_err() {
