@@ -14,6 +14,7 @@ mod error;
 mod packages;
 mod programs;
 mod rabbitmq;
+mod second_look;
 mod servers;
 mod steps;
 mod testing;

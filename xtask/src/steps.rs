@@ -1,7 +1,8 @@
 //! Steps: named pieces of work that are announced, timed, and summed up in a table at the end.
 
 use std::fmt::Write as _;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
@@ -89,9 +90,64 @@ impl Steps {
 pub(crate) fn execute(command: &mut Command) -> Result {
     let shown = shown(command);
     eprintln!("$ {shown}");
-    let status =
-        command.stdin(std::process::Stdio::null()).status().context(format_args!("`{shown}` could not be started"))?;
+    let status = command.stdin(Stdio::null()).status().context(format_args!("`{shown}` could not be started"))?;
     if status.success() { Ok(()) } else { Err(Error::new(format!("`{shown}` ended with {status}"))) }
+}
+
+/// What a command printed, all of which has been shown as well.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) stdout: String,
+    /// Without colours.
+    pub(crate) stderr: String,
+    failure: Option<String>,
+}
+
+impl Captured {
+    pub(crate) fn verdict(&self) -> Result {
+        self.failure.as_ref().map_or(Ok(()), |failure| Err(Error::new(failure.clone())))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn failed(stdout: &str, stderr: &str) -> Self {
+        Self { stdout: stdout.to_owned(), stderr: stderr.to_owned(), failure: Some("failed".to_owned()) }
+    }
+}
+
+/// Runs a command without input, shows what it prints, and keeps it.
+pub(crate) fn execute_captured(command: &mut Command) -> Result<Captured> {
+    let shown = shown(command);
+    eprintln!("$ {shown}");
+    let starting = format!("`{shown}` could not be started");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context(starting)?;
+    let errors = child.stderr.take().map(|stderr| std::thread::spawn(move || tee(stderr, |line| eprint!("{line}"))));
+    let stdout = child.stdout.take().map(|stdout| tee(stdout, |line| print!("{line}"))).unwrap_or_default();
+    let stderr = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
+    let status = child.wait().context(format_args!("waiting for `{shown}`"))?;
+    let failure = (!status.success()).then(|| format!("`{shown}` ended with {status}"));
+    Ok(Captured { stdout, stderr: without_colours(&stderr), failure })
+}
+
+/// Shows everything, line by line, and returns it.
+fn tee(from: impl Read, show: impl Fn(&str)) -> String {
+    let (mut from, mut line, mut all) = (BufReader::new(from), Vec::new(), String::new());
+    while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line);
+        show(&text);
+        all += &text;
+        line.clear();
+    }
+    all
+}
+
+/// Removes ANSI sequences like "ESC[1;31m".
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |clean, part| {
+        clean + part.split_once(|end: char| end.is_ascii_alphabetic()).map_or("", |(_, rest)| rest)
+    })
 }
 
 /// A command as one would type it.
@@ -142,6 +198,15 @@ mod tests {
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
         let error = execute(&mut Command::new("no-such-program-here")).unwrap_err().to_string();
         assert!(error.contains("no-such-program-here"), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_prints_is_kept_without_colours() {
+        let script = "printf 'out\\nno end'; printf '\\033[1;31merror\\033[0m: x' >&2; exit 3";
+        let captured = execute_captured(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!((captured.stdout.as_str(), captured.stderr.as_str()), ("out\nno end", "error: x"));
+        assert!(captured.verdict().unwrap_err().to_string().contains('3'));
+        assert!(execute_captured(&mut Command::new("true")).unwrap().verdict().is_ok());
     }
 
     #[test]

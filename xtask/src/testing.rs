@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
 use crate::steps::{Steps, execute};
-use crate::{programs, workspace};
+use crate::{programs, second_look, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut steps = Steps::default();
@@ -34,8 +34,15 @@ pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
         }
     }
     steps.run("tests", || {
-        let mut tests = cargo_test(arguments);
-        execute(tests.envs(servers.environment())).map(|()| String::new())
+        let on_servers = |mut command: Command| {
+            command.envs(servers.environment());
+            command
+        };
+        let mut tests = on_servers(cargo_test(arguments));
+        if !arguments.is_empty() {
+            return execute(&mut tests).map(|()| String::new());
+        }
+        second_look::run(&mut tests, || on_servers(cargo_test(&["--tests".to_owned()])))
     });
     Ok(())
 }
