@@ -83,7 +83,7 @@ fn instructions(redis: &str) -> String {
            redis:\n    \
              url: {redis}\n\n  \
            NEBULA_TICKETING__REDIS__URL={redis} \\\n    \
-             cargo run --release -p ticketing -- --config examples/ticketing/config/redis.yaml\n\n\
+             cargo run --release -p ticketing -- --config config/redis.yaml\n\n\
          Ctrl-C stops the server and removes its folder."
     )
 }

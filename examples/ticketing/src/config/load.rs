@@ -1,6 +1,9 @@
 //! Reads the configuration from its sources.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -38,10 +41,9 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     // A file may set anything below `auth` without repeating what `nebula-auth` asks for.
     let mut figment = Figment::from(Yaml::string("auth: { jwt: { expiration: 30m } }"));
     if let Some(file) = file {
-        if !file.is_file() {
-            return Err(ConfigError::NoFile(file.display().to_string()));
-        }
-        figment = figment.merge(Yaml::file_exact(file));
+        // Cargo sets this variable for what it runs.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        figment = figment.merge(Yaml::file_exact(locate(file, package.as_deref())?));
     }
     // NEBULA_TICKETING__SALES__HOLD_TIME is the key sales.hold-time.
     let environment = Env::prefixed("NEBULA_TICKETING__")
@@ -50,6 +52,17 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         figment.merge(environment).extract().map_err(|errors| ConfigError::Invalid(describe(errors)))?;
     check(&config)?;
     Ok(config)
+}
+
+/// `cargo run -p ticketing -- --config config/redis.yaml` means the file that comes with the package, wherever it is
+/// typed; a file below the current directory comes first.
+fn locate(file: &Path, package: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let packaged = package.map(|package| package.join(file));
+    [Some(file.to_path_buf()), packaged]
+        .into_iter()
+        .flatten()
+        .find(|file| file.is_file())
+        .ok_or_else(|| ConfigError::NoFile(file.display().to_string()))
 }
 
 fn describe(errors: figment::Error) -> String {
@@ -172,6 +185,9 @@ mod tests {
             assert!(config.unwrap_err().to_string().contains("nonsense"));
         });
         assert!(load(Some(Path::new("nowhere.yaml"))).unwrap_err().to_string().contains("nowhere.yaml"));
+        let (file, package) = (Path::new("redis.yaml"), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config")));
+        assert_eq!(locate(file, Some(package)).unwrap(), package.join(file));
+        assert!(locate(file, None).is_err(), "not in the current directory");
     }
 
     #[test]
