@@ -125,8 +125,8 @@ impl PolicySection {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-struct RedisSection {
-    enabled: Option<bool>,
+pub(crate) struct RedisSection {
+    pub(crate) enabled: Option<bool>,
     url: Option<SecretString>,
     username: Option<String>,
     password: Option<SecretString>,
@@ -209,29 +209,34 @@ impl CacheConfig {
 
     #[cfg(feature = "redis")]
     async fn backend(&self) -> Result<crate::redis::RedisShared<nebula_redis::Connection>> {
-        use secrecy::ExposeSecret;
-
-        let section = &self.redis;
-        let mut redis = section
-            .url
-            .as_ref()
-            .map_or_else(nebula_redis::RedisConfig::default, |url| nebula_redis::RedisConfig::new(url.expose_secret()));
-        if let Some(username) = &section.username {
-            redis = redis.with_username(username);
-        }
-        if let Some(password) = &section.password {
-            redis = redis.with_password(password.clone());
-        }
-        if let Some(time) = section.response_timeout {
-            redis = redis.with_response_timeout(time);
-        }
-        let connection = redis.connect().await?;
-        let shared = crate::redis::RedisShared::new(connection, redis.subscriber()?);
+        let (connection, subscriber) = self.redis.connect().await?;
+        let shared = crate::redis::RedisShared::new(connection, subscriber);
         // A server that wants a password says so at the first command only.
         crate::store::SharedStore::ping(&shared).await?;
         Ok(match &self.namespace {
             Some(namespace) => shared.with_namespace(namespace.as_str()),
             None => shared,
         })
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RedisSection {
+    pub(crate) async fn connect(&self) -> Result<(nebula_redis::Connection, nebula_redis::Subscriber)> {
+        use nebula_redis::RedisConfig;
+        use secrecy::ExposeSecret;
+
+        let mut redis =
+            self.url.as_ref().map_or_else(RedisConfig::default, |url| RedisConfig::new(url.expose_secret()));
+        if let Some(username) = &self.username {
+            redis = redis.with_username(username);
+        }
+        if let Some(password) = &self.password {
+            redis = redis.with_password(password.clone());
+        }
+        if let Some(time) = self.response_timeout {
+            redis = redis.with_response_timeout(time);
+        }
+        Ok((redis.connect().await?, redis.subscriber()?))
     }
 }

@@ -54,6 +54,10 @@ pub enum ErrorKind {
     ConfigInvalid,
     /// The backend does not offer what was asked of it.
     Unsupported,
+    /// There is no rate limit of this name.
+    UnknownRule,
+    /// More was asked of a rate limit than it ever allows at once.
+    CostAboveBurst,
     /// The manager has been shut down.
     ShutDown,
     /// The backend reported something else.
@@ -125,6 +129,8 @@ impl fmt::Display for ErrorKind {
             Self::Auth => "shared cache refused access",
             Self::ConfigInvalid => "invalid configuration",
             Self::Unsupported => "unsupported",
+            Self::UnknownRule => "unknown rate limit",
+            Self::CostAboveBurst => "more than the rate limit ever allows",
             Self::ShutDown => "cache manager shut down",
             Self::Backend => "shared cache failed",
         })

@@ -27,6 +27,9 @@ mod memory;
 mod outbox;
 mod policy;
 mod put;
+#[cfg(feature = "rate-limit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rate-limit")))]
+pub mod rate_limit;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;

@@ -25,6 +25,9 @@
 //! ```
 
 pub mod channel;
+#[cfg(feature = "rate-limit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rate-limit")))]
+pub mod rate_limit;
 pub mod store;
 
 use std::fmt;

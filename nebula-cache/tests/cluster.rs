@@ -43,3 +43,35 @@ async fn two_nodes_work_over_it() {
     b.caught_up(at, std::time::Duration::from_secs(60)).await.unwrap();
     assert!(on_b.get_many(&keys).await.unwrap().iter().all(Option::is_none));
 }
+
+mod rates {
+    use nebula_cache::nebula_redis::{Connection, RedisConfig};
+    use nebula_cache::rate_limit::{MicroClock, RedisRates};
+    use nebula_cache::rate_limit_conformance_suite;
+    use nebula_cache::testing::rate_limit::RateFixture;
+    use nebula_test_support::{redis_cluster_urls, unique};
+
+    #[derive(Debug)]
+    struct Rates(RedisRates<Connection>);
+
+    impl RateFixture for Rates {
+        type Store = RedisRates<Connection>;
+
+        async fn start() -> Self {
+            let config = RedisConfig::cluster(redis_cluster_urls().await);
+            let connection = config.connect().await.expect("the test servers run");
+            let subscriber = config.subscriber().expect("inside a runtime");
+            Self(RedisRates::new(connection, subscriber).with_namespace(unique("rates")))
+        }
+
+        fn store(&self) -> Self::Store {
+            self.0.clone()
+        }
+
+        fn with_clock(&self, clock: MicroClock) -> Self::Store {
+            self.0.clone().with_client_clock(clock)
+        }
+    }
+
+    rate_limit_conformance_suite!(Rates);
+}

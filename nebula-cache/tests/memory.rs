@@ -42,3 +42,57 @@ mod behind_an_arc {
 
     conformance_suite!(Shared);
 }
+
+mod rates {
+    use std::sync::Arc;
+
+    use nebula_cache::rate_limit::{MemoryRates, MicroClock};
+    use nebula_cache::rate_limit_conformance_suite;
+    use nebula_cache::testing::rate_limit::RateFixture;
+
+    #[derive(Debug)]
+    struct Rates(MemoryRates);
+
+    impl RateFixture for Rates {
+        type Store = MemoryRates;
+
+        async fn start() -> Self {
+            Self(MemoryRates::new())
+        }
+
+        fn store(&self) -> MemoryRates {
+            self.0.clone()
+        }
+
+        fn with_clock(&self, clock: MicroClock) -> MemoryRates {
+            self.0.clone().with_clock(clock)
+        }
+    }
+
+    rate_limit_conformance_suite!(Rates);
+
+    mod behind_an_arc {
+        use super::*;
+
+        #[derive(Debug)]
+        struct Shared(Rates);
+
+        impl RateFixture for Shared {
+            type Store = Arc<dyn nebula_cache::rate_limit::RateLimitStore>;
+
+            async fn start() -> Self {
+                Self(Rates::start().await)
+            }
+
+            fn store(&self) -> Self::Store {
+                Arc::new(self.0.store())
+            }
+
+            fn with_clock(&self, clock: MicroClock) -> Self::Store {
+                Arc::new(self.0.with_clock(clock))
+            }
+        }
+
+        rate_limit_conformance_suite!(Shared);
+    }
+}

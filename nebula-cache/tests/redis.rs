@@ -25,3 +25,35 @@ impl Fixture for Redis {
 }
 
 conformance_suite!(Redis);
+
+mod rates {
+    use nebula_cache::nebula_redis::{Connection, RedisConfig};
+    use nebula_cache::rate_limit::{MicroClock, RedisRates};
+    use nebula_cache::rate_limit_conformance_suite;
+    use nebula_cache::testing::rate_limit::RateFixture;
+    use nebula_test_support::{redis_url, unique};
+
+    #[derive(Debug)]
+    struct Rates(RedisRates<Connection>);
+
+    impl RateFixture for Rates {
+        type Store = RedisRates<Connection>;
+
+        async fn start() -> Self {
+            let config = RedisConfig::new(redis_url().await);
+            let connection = config.connect().await.expect("the test servers run");
+            let subscriber = config.subscriber().expect("inside a runtime");
+            Self(RedisRates::new(connection, subscriber).with_namespace(unique("rates")))
+        }
+
+        fn store(&self) -> Self::Store {
+            self.0.clone()
+        }
+
+        fn with_clock(&self, clock: MicroClock) -> Self::Store {
+            self.0.clone().with_client_clock(clock)
+        }
+    }
+
+    rate_limit_conformance_suite!(Rates);
+}
