@@ -104,7 +104,7 @@ impl Platform {
             connections: 8,
             abandon: 10,
             hold_seconds: 5,
-            deadline: 300,
+            deadline: 600,
             admin: ticketing::demo::ADMIN_EMAIL.to_owned(),
             password: ticketing::demo::PASSWORD.to_owned().into(),
             json: false,
@@ -114,7 +114,7 @@ impl Platform {
 
     /// Waits until this many orders are paid, which must be before the rush is over.
     async fn paid(&self, wanted: u32, rush: &JoinHandle<Report>) {
-        eventually(Duration::from_secs(120), || async {
+        eventually(Duration::from_secs(300), || async {
             assert!(!rush.is_finished(), "the rush was over before {wanted} orders were paid");
             let paid = query("SELECT count(*) FROM orders WHERE state = 'PAID'").scalar(&self.database).await;
             let paid: i64 = paid.map_err(|error| error.to_string())?;

@@ -12,7 +12,8 @@ use nebula_test_support::{eventually, unique};
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than a broker waits before it sends again what was on its way when it died, whatever it is configured to.
+const PATIENCE: Duration = Duration::from_secs(300);
 const QUEUE: &str = "order.timeout";
 
 fn options(url: String) -> RabbitOptions {
