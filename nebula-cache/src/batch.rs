@@ -97,11 +97,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let (mut found, mut missing, mut seen) = (HashMap::new(), Vec::new(), HashSet::new());
         for key in keys.iter().filter(|key| seen.insert(*key)) {
             let bytes = checked(key)?;
-            match self.look(key) {
-                Look::Answer { stored, stale, .. } => {
+            match (self.look(key), self.unwritten(key)) {
+                (Look::Answer { stored, stale, .. }, _) => {
                     found.insert(key.clone(), self.serve(stored.cached(stale), Event::LocalHit));
                 }
-                Look::Nothing(fallback) => {
+                (Look::Nothing(_), Some(stored)) => {
+                    found.insert(key.clone(), self.serve(stored.cached(false), Event::LocalHit));
+                }
+                (Look::Nothing(fallback), None) => {
                     let place = self.place(key, &bytes);
                     let fence = self.fence(place.hash);
                     missing.push(Missing { place, fence, fallback });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::behind::{Plan, WriteBehind, WriteSink};
 use crate::cache::Cache;
 use crate::codec::Codec;
 use crate::core::Core;
@@ -35,12 +36,13 @@ pub struct CacheBuilder<K, V> {
     pub(crate) policy: Policy,
     pub(crate) codec: Option<Arc<dyn Codec<V>>>,
     pub(crate) weigh: Option<Weigh<K, V>>,
+    pub(crate) behind: Option<Plan<K, V>>,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub(crate) fn new(core: &Arc<Core>, name: Arc<str>) -> Self {
         let policy = core.policy_of(&name);
-        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None }
+        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None }
     }
 
     /// How values become bytes for the shared level (default: [`Postcard`](crate::Postcard)).
@@ -173,6 +175,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Lets [`Cache::write_behind`] write to `sink`.
+    pub fn with_write_behind(mut self, sink: impl WriteSink<K, V>, options: WriteBehind) -> Self
+    where
+        V: Clone,
+    {
+        self.behind = Some(Plan { options, sink: Arc::new(sink), clone: V::clone });
+        self
+    }
+
     /// The cache.
     ///
     /// # Errors
@@ -180,6 +191,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     /// this name.
     pub fn build(self) -> Result<Cache<K, V>> {
         self.policy.check()?;
+        self.behind.as_ref().map_or(Ok(()), |plan| plan.options.check())?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
         if self.name.is_empty() || self.name.len() > 200 || !self.name.bytes().all(plain) {
             return Err(Error::new(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
+use crate::behind::Behind;
 use crate::builder::CacheBuilder;
 use crate::core::{Registered, cache_hash};
 use crate::entry::{Cached, Loaded, Lookup};
@@ -45,7 +46,7 @@ pub struct Cache<K, V> {
 
 impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     pub(crate) fn new(builder: CacheBuilder<K, V>) -> Result<Self> {
-        let CacheBuilder { core, name, policy, codec, weigh } = builder;
+        let CacheBuilder { core, name, policy, codec, weigh, behind } = builder;
         let hash = cache_hash(&name);
         let local = match policy.local_capacity {
             0 => None,
@@ -65,9 +66,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             stats: Default::default(),
             reported: Default::default(),
             warned: Default::default(),
+            behind: Default::default(),
         });
         let registered: Arc<dyn Registered> = Arc::<Inner<K, V>>::clone(&inner);
         core.register(&name, Arc::downgrade(&registered))?;
+        if let Some(plan) = behind {
+            // It was empty: nobody else has the cache yet.
+            let _ = inner.behind.set(Behind::start(plan, &inner));
+        }
         Ok(Self { inner })
     }
 
@@ -116,6 +122,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             }
             Look::Nothing(fallback) => fallback,
         };
+        if let Some(stored) = inner.unwritten(key) {
+            return Ok(Lookup::from(inner.serve(stored.cached(false), Event::LocalHit)));
+        }
         let hash = inner.key_hash(&bytes);
         let found = match inner.is_shared() && !inner.is_unsettled(hash) {
             true => inner.read(&inner.place(key, &bytes).id, inner.fence(hash)).await,
@@ -183,6 +192,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             }
             Look::Nothing(fallback) => fallback,
         };
+        if let Some(stored) = inner.unwritten(key) {
+            return Ok(inner.serve(stored.cached(false), Event::LocalHit));
+        }
         if let Some(error) = inner.flights.backing_off(key) {
             // Another node may have been luckier.
             if inner.is_shared()

@@ -28,6 +28,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The loader failed; its own error is the source.
     Loader,
+    /// The source could not be written; its own error is the source.
+    Writer,
     /// The loader did not finish in time.
     LoadTimeout,
     /// Too many loads are under way.
@@ -90,6 +92,7 @@ impl Error {
         matches!(
             self.kind,
             ErrorKind::Loader
+                | ErrorKind::Writer
                 | ErrorKind::LoadTimeout
                 | ErrorKind::Overloaded
                 | ErrorKind::Unavailable
@@ -116,6 +119,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Loader => "the loader failed",
+            Self::Writer => "the write failed",
             Self::LoadTimeout => "not loaded in time",
             Self::Overloaded => "too many loads",
             Self::Unavailable => "shared cache unavailable",

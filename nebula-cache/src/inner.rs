@@ -1,13 +1,14 @@
 //! One cache: its two levels, and what is valid in them.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::behind::Behind;
 use crate::channel::Position;
 use crate::clock::millis;
 use crate::codec::Codec;
@@ -37,6 +38,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) stats: Stats,
     pub(crate) reported: Mutex<([u64; EVENTS], u64)>,
     pub(crate) warned: AtomicU64,
+    pub(crate) behind: OnceLock<Behind<K, V>>,
 }
 
 /// The state of a key before anything about it was read: what was read or loaded is valid while this stands.

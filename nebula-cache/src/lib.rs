@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;
+mod behind;
 mod breaker;
 mod builder;
 mod cache;
@@ -41,7 +42,9 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod tracker;
+mod write;
 
+pub use behind::{SinkError, WriteBehind, WriteSink};
 pub use breaker::{BreakerConfig, BreakerState, Call, CircuitBreaker, Refused};
 pub use builder::CacheBuilder;
 pub use cache::Cache;

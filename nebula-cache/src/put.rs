@@ -53,7 +53,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writing<K, V> {
         let inner = &self.inner;
         inner.stats.count(Event::Put);
         let Loaded { value, ttl, tags } = loaded;
-        let Some(life) = inner.life(ttl, value.is_none()) else { return self.evict().await };
+        let Some(life) = inner.life(ttl, value.is_none()) else { return inner.evict_place(&self.place).await };
         let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag)).collect();
         if inner.is_shared()
             && let Some(store) = &inner.core.store
@@ -64,7 +64,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writing<K, V> {
             };
             if let Err(error) = stored {
                 // The older value must not stay, and if the new one got through it must not be known here alone.
-                drop(self.evict());
+                drop(inner.evict_place(&self.place));
                 return Err(error);
             }
         }
@@ -83,16 +83,17 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writing<K, V> {
         }
         inner.core.outbox.send(Vec::new(), vec![Invalid::Key(self.place.hash)], false).await
     }
+}
 
+impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     /// Evicts the key; that is under way when this returns, whether or not it is awaited.
-    fn evict(&self) -> impl Future<Output = Result<Position>> + Send + use<K, V> {
-        let inner = &self.inner;
-        inner.core.generations.invalidate(self.place.hash);
-        let sent = inner.core.channel.is_some().then(|| {
-            let keys = if inner.is_shared() { vec![self.place.id.clone()] } else { Vec::new() };
-            inner.core.outbox.send(keys, vec![Invalid::Key(self.place.hash)], true)
+    pub(crate) fn evict_place(&self, place: &Place<K>) -> impl Future<Output = Result<Position>> + Send + use<K, V> {
+        self.core.generations.invalidate(place.hash);
+        let sent = self.core.channel.is_some().then(|| {
+            let keys = if self.is_shared() { vec![place.id.clone()] } else { Vec::new() };
+            self.core.outbox.send(keys, vec![Invalid::Key(place.hash)], true)
         });
-        let position = inner.core.tracker.position();
+        let position = self.core.tracker.position();
         async move {
             match sent {
                 Some(sent) => sent.await,

@@ -245,7 +245,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Whether the value was stored; `None` if that is unknown.
-    async fn fill(&self, fill: &Fill) -> Option<bool> {
+    pub(crate) async fn fill(&self, fill: &Fill) -> Option<bool> {
         let store = self.core.store.as_ref()?;
         let filled = self.ask(store.fill(fill)).await.ok()?;
         if !filled {

@@ -75,6 +75,18 @@ pub(crate) fn evictions_postponed(number: usize) {
     counter!("nebula_cache_evictions_postponed_total").increment(number as u64);
 }
 
+pub(crate) fn written_behind(cache: &str, entries: usize) {
+    counter!("nebula_cache_written_behind_total", "cache" => cache.to_owned()).increment(entries as u64);
+}
+
+pub(crate) fn write_behind_failed(cache: &str) {
+    counter!("nebula_cache_write_behind_failures_total", "cache" => cache.to_owned()).increment(1);
+}
+
+pub(crate) fn unwritten_lost(cache: &str, entries: usize) {
+    counter!("nebula_cache_write_behind_lost_total", "cache" => cache.to_owned()).increment(entries as u64);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,10 +23,18 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
     let bare = quick_cache::sync::Cache::<String, Arc<String>>::new(CAPACITY);
     let moka: moka::future::Cache<String, Arc<String>> =
         moka::future::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(Duration::from_secs(3600)).build();
+    let cached = cached::ShardedLruTtlCache::<String, Arc<String>>::builder()
+        .max_size(CAPACITY)
+        .ttl(Duration::from_secs(3600))
+        .build()
+        .unwrap();
+    let foyer: foyer::Cache<String, Arc<String>> = foyer::CacheBuilder::new(CAPACITY).build();
     for key in &keys {
         ours.put(key.clone(), key.clone()).await.unwrap();
         bare.insert(key.clone(), Arc::new(key.clone()));
         moka.insert(key.clone(), Arc::new(key.clone())).await;
+        cached.set(key.clone(), Arc::new(key.clone()));
+        foyer.insert(key.clone(), Arc::new(key.clone()));
     }
     // What shared a generation with a later put was thrown out by it.
     for key in &keys {
@@ -45,15 +53,7 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
     };
     let mut versus = Versus::new("cache local hit 10k random").unit(Unit::Nanos);
     for _ in 0..rounds {
-        let bare = async || {
-            let all = async {
-                for place in &order {
-                    black_box(bare.get(&keys[*place]).unwrap());
-                }
-            };
-            Unit::Nanos.time(times, all).await
-        };
-        versus.round("quick_cache bare", hit, bare).await;
+        versus.round("quick_cache bare", hit, async || each(&order, |place| bare.get(&keys[place]).unwrap()).await).await;
         let moka = async || {
             let all = async {
                 for place in &order {
@@ -63,8 +63,20 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
             Unit::Nanos.time(times, all).await
         };
         versus.round("moka future", hit, moka).await;
+        versus.round("cached", hit, async || each(&order, |place| cached.get(&keys[place]).unwrap()).await).await;
+        versus.round("foyer", hit, async || each(&order, |place| foyer.get(&keys[place]).unwrap()).await).await;
     }
     versus.print();
+}
+
+/// Nanoseconds of one read of a store that knows no futures.
+async fn each<T>(order: &[usize], read: impl Fn(usize) -> T) -> f64 {
+    let all = async {
+        for place in order {
+            black_box(read(*place));
+        }
+    };
+    Unit::Nanos.time(order.len() as u64, all).await
 }
 
 /// Places in an order that no processor foresees.
