@@ -104,6 +104,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
                 (Look::Nothing(_), Some(stored)) => {
                     found.insert(key.clone(), self.serve(stored.cached(false), Event::LocalHit));
                 }
+                (Look::Nothing(_), None) if self.is_excluded(&bytes) => {
+                    found.insert(key.clone(), None);
+                }
                 (Look::Nothing(fallback), None) => {
                     let place = self.place(key, &bytes);
                     let fence = self.fence(place.hash);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::behind::{Plan, WriteBehind, WriteSink};
+use crate::bloom::KeyFilter;
 use crate::cache::Cache;
 use crate::codec::Codec;
 use crate::core::Core;
@@ -37,12 +38,13 @@ pub struct CacheBuilder<K, V> {
     pub(crate) codec: Option<Arc<dyn Codec<V>>>,
     pub(crate) weigh: Option<Weigh<K, V>>,
     pub(crate) behind: Option<Plan<K, V>>,
+    pub(crate) filter: Option<Arc<dyn KeyFilter>>,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub(crate) fn new(core: &Arc<Core>, name: Arc<str>) -> Self {
         let policy = core.policy_of(&name);
-        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None }
+        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None, filter: None }
     }
 
     /// How values become bytes for the shared level (default: [`Postcard`](crate::Postcard)).
@@ -175,6 +177,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Asks `filter` before anything is looked for outside of this process: what certainly does not exist is not loaded, so
+    /// that made-up keys never reach the source. Keys that are put or written are added to it; others have to be added by
+    /// whoever creates them, before it is committed.
+    pub fn with_filter(mut self, filter: impl KeyFilter) -> Self {
+        self.filter = Some(Arc::new(filter));
+        self
+    }
+
     /// Lets [`Cache::write_behind`] write to `sink`.
     pub fn with_write_behind(mut self, sink: impl WriteSink<K, V>, options: WriteBehind) -> Self
     where
@@ -192,15 +202,21 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub fn build(self) -> Result<Cache<K, V>> {
         self.policy.check()?;
         self.behind.as_ref().map_or(Ok(()), |plan| plan.options.check())?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-        if self.name.is_empty() || self.name.len() > 200 || !self.name.bytes().all(plain) {
-            return Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                format!("a cache's name has 1 to 200 letters, digits, `-`, `_`, `.` or `/`: {:?}", self.name),
-            ));
-        }
+        check_name(&self.name, "a cache")?;
         Cache::new(self)
     }
+}
+
+/// Names become parts of keys and labels.
+pub(crate) fn check_name(name: &str, whose: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    if name.is_empty() || name.len() > 200 || !name.bytes().all(plain) {
+        return Err(Error::new(
+            ErrorKind::ConfigInvalid,
+            format!("the name of {whose} has 1 to 200 letters, digits, `-`, `_`, `.` or `/`: {name:?}"),
+        ));
+    }
+    Ok(())
 }
 
 impl<K, V> fmt::Debug for CacheBuilder<K, V> {

@@ -46,7 +46,7 @@ pub struct Cache<K, V> {
 
 impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     pub(crate) fn new(builder: CacheBuilder<K, V>) -> Result<Self> {
-        let CacheBuilder { core, name, policy, codec, weigh, behind } = builder;
+        let CacheBuilder { core, name, policy, codec, weigh, behind, filter } = builder;
         let hash = cache_hash(&name);
         let local = match policy.local_capacity {
             0 => None,
@@ -67,6 +67,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             reported: Default::default(),
             warned: Default::default(),
             behind: Default::default(),
+            filter,
         });
         let registered: Arc<dyn Registered> = Arc::<Inner<K, V>>::clone(&inner);
         core.register(&name, Arc::downgrade(&registered))?;
@@ -124,6 +125,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         };
         if let Some(stored) = inner.unwritten(key) {
             return Ok(Lookup::from(inner.serve(stored.cached(false), Event::LocalHit)));
+        }
+        if inner.is_excluded(&bytes) {
+            return Ok(Lookup::KnownAbsent);
         }
         let hash = inner.key_hash(&bytes);
         let found = match inner.is_shared() && !inner.is_unsettled(hash) {
@@ -194,6 +198,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         };
         if let Some(stored) = inner.unwritten(key) {
             return Ok(inner.serve(stored.cached(false), Event::LocalHit));
+        }
+        if inner.is_excluded(&bytes) {
+            return Ok(None);
         }
         if let Some(error) = inner.flights.backing_off(key) {
             // Another node may have been luckier.

@@ -9,11 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::behind::Behind;
+use crate::bloom::KeyFilter;
 use crate::channel::Position;
 use crate::clock::millis;
 use crate::codec::Codec;
 use crate::core::{Core, Registered, key_hash};
 use crate::entry::{Cached, Meta, More, Stored, Times};
+use crate::error::Result;
 use crate::flight::Flights;
 use crate::generations::Mark;
 use crate::key::CacheKey;
@@ -39,6 +41,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) reported: Mutex<([u64; EVENTS], u64)>,
     pub(crate) warned: AtomicU64,
     pub(crate) behind: OnceLock<Behind<K, V>>,
+    pub(crate) filter: Option<Arc<dyn KeyFilter>>,
 }
 
 /// The state of a key before anything about it was read: what was read or loaded is valid while this stands.
@@ -195,6 +198,23 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         }
     }
 
+    /// Whether there is certainly nothing under the key.
+    pub(crate) fn is_excluded(&self, key: &[u8]) -> bool {
+        let excluded = self.filter.as_ref().is_some_and(|filter| filter.excludes(key));
+        if excluded {
+            self.stats.count(Event::Excluded);
+        }
+        excluded
+    }
+
+    /// There will be something under the key.
+    pub(crate) async fn admit(&self, key: &[u8]) -> Result<()> {
+        match &self.filter {
+            Some(filter) => filter.add(key).await,
+            None => Ok(()),
+        }
+    }
+
     /// Counts what a caller gets.
     pub(crate) fn serve(&self, cached: Option<Cached<V>>, from: Event) -> Option<Cached<V>> {
         self.stats.count(from);
@@ -231,6 +251,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
             shared_hits: stats.get(Event::SharedHit),
             misses: stats.get(Event::Miss),
             known_absent: stats.get(Event::NullHit),
+            excluded: stats.get(Event::Excluded),
             stale_served: stats.get(Event::Stale),
             loads: stats.get(Event::Load),
             failed_loads: stats.get(Event::LoadFailed),

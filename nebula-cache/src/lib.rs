@@ -3,6 +3,7 @@
 
 mod batch;
 mod behind;
+mod bloom;
 mod breaker;
 mod builder;
 mod cache;
@@ -27,6 +28,7 @@ mod manager;
 mod memory;
 mod outbox;
 mod policy;
+mod progress;
 mod put;
 #[cfg(feature = "rate-limit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rate-limit")))]
@@ -45,6 +47,10 @@ mod tracker;
 mod write;
 
 pub use behind::{SinkError, WriteBehind, WriteSink};
+pub use bloom::{
+    BloomBuilder, BloomFilter, BloomPlace, BloomSnapshot, BloomState, BloomStore, Generation, Geometry, Inserted,
+    KeyFilter, KeySource, Since, SourceError,
+};
 pub use breaker::{BreakerConfig, BreakerState, Call, CircuitBreaker, Refused};
 pub use builder::CacheBuilder;
 pub use cache::Cache;
@@ -60,6 +66,7 @@ pub use memory::MemoryShared;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use nebula_redis;
+pub use progress::Progress;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::RedisShared;

@@ -53,6 +53,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writing<K, V> {
         let inner = &self.inner;
         inner.stats.count(Event::Put);
         let Loaded { value, ttl, tags } = loaded;
+        if value.is_some()
+            && let Err(error) = inner.admit(self.place.id.key()).await
+        {
+            drop(inner.evict_place(&self.place));
+            return Err(error);
+        }
         let Some(life) = inner.life(ttl, value.is_none()) else { return inner.evict_place(&self.place).await };
         let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag)).collect();
         if inner.is_shared()

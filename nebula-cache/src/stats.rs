@@ -25,9 +25,10 @@ pub(crate) enum Event {
     Evict,
     TooLarge,
     Overloaded,
+    Excluded,
 }
 
-pub(crate) const EVENTS: usize = 17;
+pub(crate) const EVENTS: usize = 18;
 
 /// Sets of counters, so that processors do not fight for one cache line.
 const STRIPES: usize = 16;

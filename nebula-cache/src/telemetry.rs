@@ -23,6 +23,7 @@ pub(crate) const COUNTERS: [(Event, &str, &str, &str); EVENTS] = [
     (Event::Evict, "nebula_cache_evictions_total", "cause", "explicit"),
     (Event::TooLarge, "nebula_cache_too_large_total", "", ""),
     (Event::Overloaded, "nebula_cache_loads_total", "outcome", "overloaded"),
+    (Event::Excluded, "nebula_cache_excluded_total", "", ""),
 ];
 
 pub(crate) fn counted(place: usize, cache: &str, number: u64) {
@@ -73,6 +74,10 @@ pub(crate) fn gap() {
 
 pub(crate) fn evictions_postponed(number: usize) {
     counter!("nebula_cache_evictions_postponed_total").increment(number as u64);
+}
+
+pub(crate) fn bloom_trusted(filter: &str, trusted: bool) {
+    gauge!("nebula_cache_bloom_trusted", "filter" => filter.to_owned()).set(f64::from(u8::from(trusted)));
 }
 
 pub(crate) fn written_behind(cache: &str, entries: usize) {

@@ -1,4 +1,5 @@
-//! The conformance suite: every bullet of the contracts of [`SharedStore`] and [`InvalidationChannel`] as a test, for any
+//! The conformance suite: every bullet of the contracts of [`SharedStore`], [`InvalidationChannel`] and, where
+//! offered, [`BloomStore`](crate::BloomStore) as a test, for any
 //! backend.
 //!
 //! ```
@@ -24,6 +25,7 @@
 //! conformance_suite!(Memory);
 //! ```
 
+pub mod bloom;
 pub mod channel;
 #[cfg(feature = "rate-limit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rate-limit")))]
@@ -57,7 +59,8 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
     fn shared(&self) -> Self::Shared;
 }
 
-/// Defines one `#[tokio::test]` for each part of the contracts, run with the given [`Fixture`].
+/// Defines one `#[tokio::test]` for each part of the contracts, run with the given [`Fixture`]. With `bloom:` before it, for
+/// those of [`BloomStore`](crate::BloomStore).
 #[macro_export]
 macro_rules! conformance_suite {
     ($fixture:ty) => {
@@ -70,6 +73,13 @@ macro_rules! conformance_suite {
         $crate::conformance_suite!(@tests $fixture, channel:
             places_follow_each_other, since_returns_what_was_missed, since_knows_what_it_does_not_know,
             concurrent_batches_have_one_order, listeners_hear_what_follows, versions_are_those_of_the_last_batch);
+    };
+    (bloom: $fixture:ty) => {
+        $crate::conformance_suite!(@tests $fixture, bloom:
+            what_is_built_can_be_read, insertions_go_to_both_generations, insertions_count_what_is_new,
+            insertions_into_other_generations_are_refused, since_returns_what_was_inserted,
+            a_log_that_lost_its_end_is_noticed, long_ago_is_forgotten, one_builder_at_a_time,
+            nothing_incomplete_becomes_current);
     };
     (@tests $fixture:ty, $part:ident: $($test:ident),+ $(,)?) => {
         mod $part {

@@ -41,7 +41,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     /// # Errors
     /// [`ErrorKind::Writer`] with the error of `write` as source, or [`ErrorKind::OutcomeUnknown`] if it takes longer than
     /// [`with_load_timeout`](crate::CacheBuilder::with_load_timeout) allows; the key is evicted then. Other errors mean
-    /// that the source has been written and the cache could not be reached: the eviction is tried again until it can.
+    /// that the source has been written and the cache could not be reached: the eviction is tried again until it can. If a
+    /// [filter](crate::CacheBuilder::with_filter) cannot take the key, nothing is written.
     ///
     /// # Cancel safety
     /// Once polled it takes place, whether or not it is awaited.
@@ -76,6 +77,9 @@ struct Through<K: CacheKey, V: Send + Sync + 'static> {
 impl<K: CacheKey, V: Send + Sync + 'static> Through<K, V> {
     async fn run(self, loaded: Loaded<V>, write: impl Future<Output = Result<()>> + Send) -> Result<Position> {
         let inner = &self.inner;
+        if loaded.value.is_some() {
+            inner.admit(self.place.id.key()).await?;
+        }
         let loader = self.lease().await;
         // Whatever happens from here on, even a panic of `write`: what was cached before must not stay.
         let unless_done = EvictUnlessDone { through: &self, armed: true };

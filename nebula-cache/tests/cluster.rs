@@ -26,6 +26,7 @@ impl Fixture for Cluster {
 }
 
 conformance_suite!(Cluster);
+conformance_suite!(bloom: Cluster);
 
 #[tokio::test]
 async fn two_nodes_work_over_it() {

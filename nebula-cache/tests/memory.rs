@@ -19,6 +19,7 @@ impl Fixture for Memory {
 }
 
 conformance_suite!(Memory);
+conformance_suite!(bloom: Memory);
 
 mod behind_an_arc {
     use std::sync::Arc;
@@ -41,6 +42,7 @@ mod behind_an_arc {
     }
 
     conformance_suite!(Shared);
+    conformance_suite!(bloom: Shared);
 }
 
 mod rates {

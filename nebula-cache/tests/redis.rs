@@ -25,6 +25,7 @@ impl Fixture for Redis {
 }
 
 conformance_suite!(Redis);
+conformance_suite!(bloom: Redis);
 
 mod rates {
     use nebula_cache::nebula_redis::{Connection, RedisConfig};

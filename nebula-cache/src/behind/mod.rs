@@ -199,6 +199,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };
+        if loaded.value.is_some() {
+            inner.admit(&key.key_bytes()).await?;
+        }
         let value = loaded.value.as_ref().map(behind.clone);
         match timeout(inner.policy.load_timeout, behind.queue.push(key.clone(), value)).await {
             Ok(true) => {}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::bloom::Filters;
 use crate::channel::{Batch, CatchUp, Invalid, InvalidationChannel, Listening, Position};
 use crate::error::Result;
 use crate::store::{Begun, Fill, Loader, SharedStore, StoreKey};
@@ -25,6 +26,7 @@ use values::Values;
 pub struct MemoryShared {
     values: Arc<Values>,
     log: Arc<Log>,
+    pub(crate) filters: Arc<Filters>,
 }
 
 impl MemoryShared {

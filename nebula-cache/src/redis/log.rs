@@ -103,6 +103,6 @@ fn position(epoch: &str, sequence: &str, mark: u64) -> Result<Position> {
     Ok(Position { epoch: hex(epoch).ok_or_else(nonsense)?, sequence, mark })
 }
 
-fn nonsense() -> Error {
+pub(super) fn nonsense() -> Error {
     Error::new(ErrorKind::Backend, "redis answered something else than the script returns")
 }

@@ -1,5 +1,6 @@
 //! The Redis backend.
 
+mod bloom;
 mod error;
 mod log;
 mod message;

@@ -20,4 +20,9 @@ scripts! {
     PUBLISH = "head.lua" "publish.lua";
     SINCE = "head.lua" "since.lua";
     VERSIONS = "head.lua" "versions.lua";
+    BLOOM_SINCE = "bloom_since.lua";
+    BLOOM_INSERT = "bloom_insert.lua";
+    BLOOM_BEGIN = "bloom_begin.lua";
+    BLOOM_UPLOAD = "bloom_upload.lua";
+    BLOOM_FINISH = "bloom_finish.lua";
 }
