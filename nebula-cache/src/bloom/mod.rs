@@ -223,6 +223,8 @@ impl BloomFilter {
     /// # Cancel safety
     /// Cancel safe: it changes nothing.
     pub async fn ready(&self, patience: Duration) -> Result<()> {
+        // The task that announces it may not have noticed yet that the bound is over.
+        self.inner.announce();
         let mut trusted = self.inner.trusted.subscribe();
         match timeout(patience, trusted.wait_for(|trusted| *trusted)).await {
             Ok(Ok(_)) => Ok(()),

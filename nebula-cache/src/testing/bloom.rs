@@ -92,7 +92,10 @@ pub async fn insertions_count_what_is_new<F: Fixture<Shared: BloomStore>>() {
     build(&store, &generation(1), &[1]).await;
     let all: Vec<u64> = (1..=100_u64).map(|number| number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
     assert_eq!(store.insert(NAME, &state(&store).await, &all).await.unwrap(), Inserted::Done(100));
-    assert_eq!(store.insert(NAME, &state(&store).await, &[1, all[7], 0x0123_4567_89AB_CDEF]).await.unwrap(), Inserted::Done(1));
+    assert_eq!(
+        store.insert(NAME, &state(&store).await, &[1, all[7], 0x0123_4567_89AB_CDEF]).await.unwrap(),
+        Inserted::Done(1)
+    );
     assert_eq!(state(&store).await.current.unwrap().items, 102);
     let before = state(&store).await.place;
     assert_eq!(store.insert(NAME, &state(&store).await, &[]).await.unwrap(), Inserted::Done(0));
