@@ -78,7 +78,7 @@ async fn of_two_writers_at_once_neither_is_believed() {
     let [(a, on_a), (b, on_b)] = nodes().await;
     for same_node in [true, false] {
         let (go, gone) = oneshot::channel::<()>();
-        let first = on_a.write_through(&1, Some(1), async move { gone.await });
+        let first = on_a.write_through(&1, Some(1), gone);
         let second = async {
             let cache = if same_node { &on_a } else { &on_b };
             cache.write_through(&1, Some(2), async { Ok::<_, Infallible>(()) }).await.unwrap();

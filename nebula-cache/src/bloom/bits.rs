@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     /// The part of keys that were not inserted and are found nevertheless.
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio need not be exact")]
     fn rate(bits: &Bits, inserted: u64, asked: u64) -> f64 {
         for key in 0..inserted {
             bits.insert(key_hash(&key.to_le_bytes()));

@@ -179,7 +179,7 @@ fn parse(parts: &[String]) -> Option<BloomState> {
         }
         let geometry = Geometry { bits: part(1)?.parse().ok()?, hashes: part(2)?.parse().ok()? };
         let (capacity, items) = (part(3)?.parse().ok()?, part(4)?.parse().ok()?);
-        let sound = geometry.bits % 64 == 0 && geometry.bits > 0 && (1..=30).contains(&geometry.hashes);
+        let sound = geometry.bits.is_multiple_of(64) && geometry.bits > 0 && (1..=30).contains(&geometry.hashes);
         Some(Some(Generation { id: hex(part(0)?)?, geometry, capacity, items })).filter(|_| sound)
     };
     let place = BloomPlace { sequence: parts.get(10)?.parse().ok()?, mark: hex(parts.get(11)?)? };
