@@ -97,6 +97,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let (mut found, mut missing, mut seen) = (HashMap::new(), Vec::new(), HashSet::new());
         for key in keys.iter().filter(|key| seen.insert(*key)) {
             let bytes = checked(key)?;
+            self.note_read(key);
             match (self.look(key), self.unwritten(key)) {
                 (Look::Answer { stored, stale, .. }, _) => {
                     found.insert(key.clone(), self.serve(stored.cached(stale), Event::LocalHit));

@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::codec::Codec;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hot::HotKeys;
 use crate::key::CacheKey;
 use crate::local::Weigh;
 use crate::policy::Policy;
@@ -39,12 +40,13 @@ pub struct CacheBuilder<K, V> {
     pub(crate) weigh: Option<Weigh<K, V>>,
     pub(crate) behind: Option<Plan<K, V>>,
     pub(crate) filter: Option<Arc<dyn KeyFilter>>,
+    pub(crate) hot: Option<HotKeys>,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub(crate) fn new(core: &Arc<Core>, name: Arc<str>) -> Self {
         let policy = core.policy_of(&name);
-        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None, filter: None }
+        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None, filter: None, hot: None }
     }
 
     /// How values become bytes for the shared level (default: [`Postcard`](crate::Postcard)).
@@ -177,6 +179,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Finds hot keys and keeps them in the local level, on all nodes (default: not).
+    pub fn with_hot_keys(mut self, options: HotKeys) -> Self {
+        self.hot = Some(options);
+        self
+    }
+
     /// Asks `filter` before anything is looked for outside of this process: what certainly does not exist is not loaded, so
     /// that made-up keys never reach the source. Keys that are put or written are added to it; others have to be added by
     /// whoever creates them, before it is committed.
@@ -202,6 +210,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub fn build(self) -> Result<Cache<K, V>> {
         self.policy.check()?;
         self.behind.as_ref().map_or(Ok(()), |plan| plan.options.check())?;
+        self.hot.as_ref().map_or(Ok(()), HotKeys::check)?;
         check_name(&self.name, "a cache")?;
         Cache::new(self)
     }

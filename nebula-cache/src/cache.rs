@@ -13,6 +13,7 @@ use crate::core::{Registered, cache_hash};
 use crate::entry::{Cached, Loaded, Lookup};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::{Flight, Flights, Role};
+use crate::hot::Hot;
 use crate::inner::{Inner, Look};
 use crate::key::{CacheKey, checked};
 use crate::load::{Load, Loading};
@@ -46,7 +47,7 @@ pub struct Cache<K, V> {
 
 impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     pub(crate) fn new(builder: CacheBuilder<K, V>) -> Result<Self> {
-        let CacheBuilder { core, name, policy, codec, weigh, behind, filter } = builder;
+        let CacheBuilder { core, name, policy, codec, weigh, behind, filter, hot } = builder;
         let hash = cache_hash(&name);
         let local = match policy.local_capacity {
             0 => None,
@@ -68,6 +69,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             warned: Default::default(),
             behind: Default::default(),
             filter,
+            hot: hot.map(Hot::new),
         });
         let registered: Arc<dyn Registered> = Arc::<Inner<K, V>>::clone(&inner);
         core.register(&name, Arc::downgrade(&registered))?;
@@ -93,6 +95,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// Cancel safe: it changes nothing.
     pub async fn get(&self, key: &K) -> Result<Option<Cached<V>>> {
+        self.inner.note_read(key);
         if let Some(stored) = self.inner.quick(key) {
             return Ok(self.inner.serve(stored.cached(false), Event::LocalHit));
         }
@@ -110,6 +113,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// Cancel safe: it changes nothing.
     pub async fn lookup(&self, key: &K) -> Result<Lookup<V>> {
+        self.inner.note_read(key);
         self.peek(key).await
     }
 
@@ -173,6 +177,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         L: Into<Loaded<V>>,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
+        self.inner.note_read(key);
         if let Some(stored) = self.inner.quick(key) {
             return Ok(self.inner.serve(stored.cached(false), Event::LocalHit));
         }

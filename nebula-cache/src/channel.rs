@@ -51,6 +51,17 @@ pub struct Batch {
     pub node: u64,
     /// What became invalid.
     pub items: Arc<[Invalid]>,
+    /// Keys that the publisher found to be read a lot. A hint: nothing depends on its arrival.
+    pub hot: Arc<[HotKey]>,
+}
+
+/// A key that is read a lot, by the hashes of its cache and its own, which all nodes compute alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HotKey {
+    /// The cache.
+    pub cache: u64,
+    /// The key.
+    pub key: u64,
 }
 
 /// A batch with its place.

@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::breaker::CircuitBreaker;
-use crate::channel::{Invalid, InvalidationChannel, Position};
+use crate::channel::{HotKey, Invalid, InvalidationChannel, Position};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generations::Generations;
@@ -28,6 +28,8 @@ pub(crate) trait Registered: Send + Sync {
     fn snapshot(&self) -> CacheSnapshot;
     /// Hands what was counted since the last time to the facade `metrics`; throws out what has ended.
     fn housekeeping(&self);
+    /// Another node says that the key with this hash is hot.
+    fn heat(&self, key: u64);
 }
 
 pub(crate) struct Core {
@@ -44,6 +46,8 @@ pub(crate) struct Core {
     /// What configuration says about single caches.
     named: BTreeMap<String, Policy>,
     caches: RwLock<HashMap<u64, Weak<dyn Registered>>>,
+    /// Found hot and not yet told.
+    pub(crate) hot: Mutex<Vec<HotKey>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -73,6 +77,7 @@ impl Core {
             policy: parts.policy,
             named: parts.named,
             caches: RwLock::default(),
+            hot: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -118,6 +123,16 @@ impl Core {
                     }
                 }
                 Invalid::All => self.distrust_all(),
+            }
+        }
+    }
+
+    /// Passes on what another node found hot.
+    pub(crate) fn heat(&self, keys: &[HotKey]) {
+        for HotKey { cache, key } in keys {
+            let cache = self.caches.read().get(cache).and_then(Weak::upgrade);
+            if let Some(cache) = cache {
+                cache.heat(*key);
             }
         }
     }

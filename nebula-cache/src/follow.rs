@@ -102,6 +102,7 @@ fn apply(core: &Core, published: &Published) {
     core.note(&published.batch.items, published.at);
     if published.batch.node != core.node {
         core.apply(&published.batch.items);
+        core.heat(&published.batch.hot);
     }
     core.tracker.advance(published.at);
 }

@@ -18,6 +18,7 @@ use crate::entry::{Cached, Meta, More, Stored, Times};
 use crate::error::Result;
 use crate::flight::Flights;
 use crate::generations::Mark;
+use crate::hot::Hot;
 use crate::key::CacheKey;
 use crate::local::Local;
 use crate::policy::Policy;
@@ -42,6 +43,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) warned: AtomicU64,
     pub(crate) behind: OnceLock<Behind<K, V>>,
     pub(crate) filter: Option<Arc<dyn KeyFilter>>,
+    pub(crate) hot: Option<Hot<K>>,
 }
 
 /// The state of a key before anything about it was read: what was read or loaded is valid while this stands.
@@ -52,6 +54,8 @@ pub(crate) struct Fence {
     pub(crate) mark: Mark,
     /// How often the cache had been cleared.
     pub(crate) clears: u32,
+    /// Whether the key was hot.
+    pub(crate) hot: bool,
 }
 
 /// A key in all its forms.
@@ -90,7 +94,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
 
     pub(crate) fn fence(&self, hash: u64) -> Fence {
         let position = self.core.tracker.position();
-        Fence { position, mark: self.core.generations.mark(hash), clears: self.clears() }
+        let hot = self.hot.as_ref().is_some_and(|hot| hot.is_hot(hash));
+        Fence { position, mark: self.core.generations.mark(hash), clears: self.clears(), hot }
     }
 
     /// Whether nothing was invalidated since.
@@ -147,12 +152,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     }
 
     /// From when to when a value is good that was written `age` ago and fresh for `fresh` then; all in milliseconds.
-    pub(crate) fn times(&self, fresh: u64, keep: u64, age: u64) -> Times {
+    pub(crate) fn times(&self, fresh: u64, keep: u64, age: u64, hot: bool) -> Times {
         let now = self.core.clock.precise();
         let from_now = |after: u64| now + after.saturating_sub(age);
         let mut local = fresh.saturating_sub(age);
         if self.is_shared() {
-            local = local.min(millis(self.policy.local_ttl));
+            local = local.min(millis(match &self.hot {
+                Some(found) if hot => found.options.local_ttl,
+                _ => self.policy.local_ttl,
+            }));
             if let Some(idle) = self.policy.idle {
                 // The shared level has to hear now and then that the value is in use.
                 local = local.min(millis(idle) / 2);
@@ -191,7 +199,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
 
     /// Puts an entry into the local level unless it is invalid already.
     pub(crate) fn keep(&self, key: &K, stored: &Stored<V>) {
+        let cold = self.hot.as_ref().is_some_and(|hot| hot.options.only && !stored.meta().fence.hot);
         if let Some(local) = &self.local
+            && !cold
             && self.is_valid(stored.meta())
         {
             local.insert(key.clone(), stored.clone());
@@ -251,6 +261,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
             shared_hits: stats.get(Event::SharedHit),
             misses: stats.get(Event::Miss),
             known_absent: stats.get(Event::NullHit),
+            hot_keys: self.hot_keys(),
             excluded: stats.get(Event::Excluded),
             stale_served: stats.get(Event::Stale),
             loads: stats.get(Event::Load),
@@ -269,7 +280,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
         }
     }
 
+    fn heat(&self, key: u64) {
+        self.heat_key(key);
+    }
+
     fn housekeeping(&self) {
+        self.turn_hot_keys();
         self.flights.clean(self.policy.back_off.1);
         let (counts, evicted) = (self.stats.all(), self.local.as_ref().map_or(0, Local::evicted));
         let mut reported = self.reported.lock();

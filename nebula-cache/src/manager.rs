@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tracing::debug;
 
 use crate::breaker::{BreakerConfig, BreakerState, CircuitBreaker};
 use crate::builder::CacheBuilder;
-use crate::channel::{Invalid, InvalidationChannel, Position};
+use crate::channel::{Batch, Invalid, InvalidationChannel, Position};
 use crate::clock::TICK;
 use crate::codec::Postcard;
 use crate::core::{Core, Parts, tag_hash};
@@ -311,7 +312,7 @@ impl CacheManagerBuilder {
         let manager = self.start_with(store, channel);
         if let Some(channel) = channel_used {
             // A first batch, so that a channel that cannot be used is found out now.
-            let batch = crate::channel::Batch { node: manager.core.node, items: Arc::default() };
+            let batch = Batch { node: manager.core.node, items: Arc::default(), hot: Arc::default() };
             let position = crate::core::within(START, channel.publish(&batch)).await?;
             manager.caught_up(position, START).await?;
         }
@@ -347,6 +348,9 @@ const LONGEST_BOUND: Duration = Duration::from_secs(60);
 /// How long the channel may take to prove itself.
 const START: Duration = Duration::from_secs(10);
 
+/// How long telling other nodes of hot keys may take.
+const HOT: Duration = Duration::from_millis(500);
+
 async fn tick(core: Weak<Core>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -365,5 +369,12 @@ async fn housekeeping(core: Weak<Core>) {
         let Some(core) = core.upgrade() else { return };
         core.caches().iter().for_each(|cache| cache.housekeeping());
         telemetry::staleness(core.staleness());
+        let hot = std::mem::take(&mut *core.hot.lock());
+        if let Some(channel) = core.channel.as_ref().filter(|_| !hot.is_empty()) {
+            let batch = Batch { node: core.node, items: Arc::default(), hot: hot.into() };
+            if let Err(error) = crate::core::within(HOT, channel.publish(&batch)).await {
+                debug!(%error, "hot keys are known on this node alone");
+            }
+        }
     }
 }

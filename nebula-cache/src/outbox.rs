@@ -208,7 +208,7 @@ async fn attempt(core: &Core, jobs: &[Job]) -> Result<Position> {
     core.apply(&own);
     let Some(channel) = &core.channel else { return Ok(core.tracker.position()) };
     let items: HashSet<Invalid> = jobs.iter().flat_map(|job| job.items.iter().copied()).collect();
-    let batch = Batch { node: core.node, items: items.into_iter().collect() };
+    let batch = Batch { node: core.node, items: items.into_iter().collect(), hot: Arc::default() };
     let position = within(PATIENCE, channel.publish(&batch)).await?;
     core.note(&batch.items, position);
     // From the shared level, tags and whole caches vanish only now.

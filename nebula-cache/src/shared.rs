@@ -100,7 +100,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             Ok(value) => value,
             Err(error) => return Ok(self.undecodable(&error)),
         };
-        let times = self.times(header.fresh_for, header.keep_for, age);
+        let times = self.times(header.fresh_for, header.keep_for, age, fence.hot);
         let now = self.core.clock.precise();
         let age = match now {
             _ if now >= times.stale => Age::LastResort,
@@ -190,7 +190,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     ) -> (Option<Cached<V>>, bool) {
         let Loaded { value, ttl, tags } = loaded;
         let Some(life) = self.life(ttl, value.is_none()) else {
-            let stored = Stored::new(value, self.meta(fence, self.times(0, 0, 0), &[]));
+            let stored = Stored::new(value, self.meta(fence, self.times(0, 0, 0, false), &[]));
             return (stored.cached(false), false);
         };
         let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag)).collect();
@@ -221,7 +221,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             [] => Some(Vec::new()),
             _ => self.vet((fence.position.epoch, fence.position.sequence), tags).await.ok().flatten(),
         };
-        let times = self.times(millis(life.fresh), millis(life.keep), 0);
+        let times = self.times(millis(life.fresh), millis(life.keep), 0, fence.hot);
         let stored = Stored::new(value, self.meta(fence, times, marks.as_deref().unwrap_or_default()));
         (stored, marks.is_some())
     }

@@ -42,6 +42,8 @@ pub struct CacheSnapshot {
     pub misses: u64,
     /// Hits, of either level, that said that there is no value.
     pub known_absent: u64,
+    /// Keys that are hot, here or elsewhere.
+    pub hot_keys: usize,
     /// Reads that a filter answered: there is certainly nothing.
     pub excluded: u64,
     /// Values that were served though older than their time to live.

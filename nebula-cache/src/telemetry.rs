@@ -76,6 +76,11 @@ pub(crate) fn evictions_postponed(number: usize) {
     counter!("nebula_cache_evictions_postponed_total").increment(number as u64);
 }
 
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn hot(cache: &str, keys: usize) {
+    gauge!("nebula_cache_hot_keys", "cache" => cache.to_owned()).set(keys as f64);
+}
+
 pub(crate) fn bloom_trusted(filter: &str, trusted: bool) {
     gauge!("nebula_cache_bloom_trusted", "filter" => filter.to_owned()).set(f64::from(u8::from(trusted)));
 }

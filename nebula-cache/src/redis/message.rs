@@ -1,9 +1,9 @@
 //! Batches as text: `1 <epoch> <sequence> <mark of the batch before> <mark> <node> <time> <items>`. Epoch, marks and node
-//! are hexadecimal; an item is a letter and 16 hexadecimal digits.
+//! are hexadecimal; an item is a letter and 16 hexadecimal digits. A hot key is two items: `h`, its cache, and `i`, itself.
 
 use std::fmt::Write as _;
 
-use crate::channel::{Batch, Invalid, Position, Published};
+use crate::channel::{Batch, HotKey, Invalid, Position, Published};
 
 pub(super) fn items(batch: &Batch) -> String {
     let mut text = String::with_capacity(batch.items.len() * 17);
@@ -16,6 +16,9 @@ pub(super) fn items(batch: &Batch) -> String {
         };
         // Writing to a string cannot fail.
         let _ = write!(text, "{kind}{:016x}", item.hash());
+    }
+    for HotKey { cache, key } in &*batch.hot {
+        let _ = write!(text, "h{cache:016x}i{key:016x}");
     }
     text
 }
@@ -32,18 +35,32 @@ pub(super) fn parse(text: &[u8]) -> Option<Published> {
     let time = parts.next()?.parse().ok()?;
     let items = parts.next()?;
     let whole = items.len() % 17 == 0 && items.is_ascii();
-    let items = items.as_bytes().chunks_exact(17).map(item).collect::<Option<Vec<_>>>().filter(|_| whole)?;
+    let mut invalid = Vec::new();
+    let mut hot = Vec::new();
+    let mut items = items.as_bytes().chunks_exact(17).filter(|_| whole);
+    while let Some(text) = items.next() {
+        match text.split_first()? {
+            (b'h', cache) => {
+                let key = items.next()?.strip_prefix(b"i")?;
+                hot.push(HotKey { cache: digits(cache)?, key: digits(key)? });
+            }
+            _ => invalid.push(item(text)?),
+        }
+    }
+    if !whole {
+        return None;
+    }
     Some(Published {
         after: Position { epoch, sequence: sequence.checked_sub(1)?, mark: before },
         at: Position { epoch, sequence, mark },
-        batch: Batch { node, items: items.into() },
+        batch: Batch { node, items: invalid.into(), hot: hot.into() },
         time,
     })
 }
 
 fn item(text: &[u8]) -> Option<Invalid> {
     let (kind, hash) = text.split_first()?;
-    let hash = hex(std::str::from_utf8(hash).ok()?)?;
+    let hash = digits(hash)?;
     Some(match kind {
         b'k' => Invalid::Key(hash),
         b't' => Invalid::Tag(hash),
@@ -51,6 +68,10 @@ fn item(text: &[u8]) -> Option<Invalid> {
         b'a' => Invalid::All,
         _ => return None,
     })
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    hex(std::str::from_utf8(text).ok()?)
 }
 
 pub(super) fn hex(text: &str) -> Option<u64> {
@@ -66,6 +87,7 @@ mod tests {
         let batch = Batch {
             node: 77,
             items: [Invalid::Key(1), Invalid::Tag(u64::MAX), Invalid::Cache(3), Invalid::All].into(),
+            hot: [HotKey { cache: 4, key: u64::MAX }].into(),
         };
         let text = format!("1 ab 12 cd ef {:x} 1700000000000 {}", batch.node, items(&batch));
         let published = parse(text.as_bytes()).unwrap();
@@ -79,7 +101,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_a_batch_or_nothing(bytes: Vec<u8>, tail in "[0-9a-fktcä ]{0,40}") {
+        fn any_bytes_are_a_batch_or_nothing(bytes: Vec<u8>, tail in "[0-9a-fhiktcä ]{0,40}") {
             let _ = parse(&bytes);
             let _ = parse(format!("1 ab 1 0 ef 5 6 {tail}").as_bytes());
         }

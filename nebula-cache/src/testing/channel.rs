@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::{Fixture, PATIENCE};
-use crate::channel::{Batch, Heard, Invalid, InvalidationChannel, Position, Published};
+use crate::channel::{Batch, Heard, HotKey, Invalid, InvalidationChannel, Position, Published};
 
 fn batch(items: &[Invalid]) -> Batch {
-    Batch { node: 7, items: items.into() }
+    Batch { node: 7, items: items.into(), hot: [HotKey { cache: u64::MAX, key: items.len() as u64 }].into() }
 }
 
 async fn end(channel: &impl InvalidationChannel) -> Position {
