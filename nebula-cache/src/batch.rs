@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, timeout_at};
@@ -86,7 +87,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-type AtHand<K, V> = HashMap<K, Option<Cached<V>>>;
+type AtHand<K, V> = HashMap<K, Option<Cached<V>>, RandomState>;
 
 type Looked<K, V> = (AtHand<K, V>, Vec<Missing<K, V>>);
 
@@ -94,7 +95,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     /// What the local level knows, and what it does not.
     fn at_hand(&self, keys: &[K]) -> Result<Looked<K, V>> {
         self.core.running()?;
-        let (mut found, mut missing, mut seen) = (HashMap::new(), Vec::new(), HashSet::new());
+        let (mut found, mut missing, mut seen) =
+            (AtHand::default(), Vec::new(), HashSet::with_hasher(RandomState::default()));
         for key in keys.iter().filter(|key| seen.insert(*key)) {
             let bytes = checked(key)?;
             self.note_read(key);

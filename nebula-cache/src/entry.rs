@@ -22,13 +22,44 @@ pub(crate) struct Times {
     pub(crate) keep: u64,
 }
 
-/// Under which conditions an entry is valid.
+/// Under which conditions an entry is valid. What every hit looks at comes first, beside the reference count.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Meta {
+    /// Until when a valid entry is served without further thought; 0 if there are rare conditions.
+    quick: u64,
+    /// The number of all invalidations when it was last found valid.
+    seen: AtomicU64,
     pub(crate) fence: Fence,
     pub(crate) times: Times,
     /// The rare conditions.
     pub(crate) more: Option<Box<More>>,
+}
+
+impl Meta {
+    pub(crate) fn new(fence: Fence, times: Times, more: Option<Box<More>>) -> Self {
+        let quick = if more.is_none() { times.local.min(times.refresh) } else { 0 };
+        Self { quick, seen: AtomicU64::new(u64::MAX), fence, times, more }
+    }
+
+    /// Whether it is served without further thought if it is valid.
+    #[inline]
+    pub(crate) fn is_quick(&self, now: u64) -> bool {
+        now < self.quick
+    }
+
+    /// Whether it is valid by `check`, which is asked only if anything was invalidated since it was last.
+    #[inline]
+    pub(crate) fn is_still_valid(&self, invalidations: u64, check: impl FnOnce() -> bool) -> bool {
+        if self.seen.load(Ordering::Relaxed) == invalidations {
+            return true;
+        }
+        let valid = check();
+        if valid {
+            self.seen.store(invalidations, Ordering::Relaxed);
+        }
+        valid
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +88,7 @@ impl More {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Present<V> {
     pub(crate) meta: Meta,
     pub(crate) value: V,

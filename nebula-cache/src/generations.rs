@@ -1,6 +1,6 @@
 //! The fence of the local level: who loads remembers a number that an invalidation changes.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Numbers that invalidations count up, each shared by all keys whose hash falls on it.
 ///
@@ -11,7 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug)]
 pub(crate) struct Generations {
     slots: Box<[AtomicU32]>,
+    total: Total,
 }
+
+/// How many invalidations there were, of whatever kind. Read at every hit, so it shares its cache line with nothing.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Total(AtomicU64);
 
 /// One key's number at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ const SLOTS: usize = 1024 * 1024;
 
 impl Generations {
     pub(crate) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect() }
+        Self { slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(), total: Total::default() }
     }
 
     /// The present number of whatever has this hash.
@@ -46,7 +52,20 @@ impl Generations {
         if let Some(slot) = self.slots.get(slot(hash) as usize) {
             // Together with the `Acquire` of readers: who sees that the invalidation is over sees the new number.
             slot.fetch_add(1, Ordering::AcqRel);
+            self.note();
         }
+    }
+
+    /// What was found to be valid when this number was read before stays so while it stands: that saves most hits the look
+    /// at their own number, which is rarely in the processor's cache.
+    #[inline]
+    pub(crate) fn total(&self) -> u64 {
+        self.total.0.load(Ordering::Acquire)
+    }
+
+    /// Something became invalid, here or by other means; to be called afterwards.
+    pub(crate) fn note(&self) {
+        self.total.0.fetch_add(1, Ordering::Release);
     }
 
     /// Makes everything else invalid that was marked like this, and returns the new mark; `None` if that had happened.
@@ -54,6 +73,7 @@ impl Generations {
         let next = mark.generation.wrapping_add(1);
         let slot = self.slots.get(mark.slot as usize)?;
         slot.compare_exchange(mark.generation, next, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        self.note();
         Some(Mark { generation: next, ..mark })
     }
 

@@ -116,10 +116,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn quick(&self, key: &K) -> Option<Stored<V>> {
         let stored = self.local.as_ref()?.get(key)?;
         let meta = stored.meta();
-        let now = self.core.clock.now();
-        let good =
-            now < meta.times.local && now < meta.times.refresh && meta.more.is_none() && self.stands(&meta.fence);
-        good.then_some(stored)
+        if !meta.is_quick(self.core.clock.now()) {
+            return None;
+        }
+        let invalidations = self.core.generations.total();
+        meta.is_still_valid(invalidations, || self.stands(&meta.fence)).then_some(stored)
     }
 
     /// All other cases.
@@ -194,7 +195,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let idle = self.policy.idle.map_or(0, millis);
         let more = (idle != 0 || !tags.is_empty())
             .then(|| Box::new(More { tags: tags.into(), idle, used: AtomicU64::new(self.core.clock.now()) }));
-        Meta { fence, times, more }
+        Meta::new(fence, times, more)
     }
 
     /// Puts an entry into the local level unless it is invalid already.
@@ -226,6 +227,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Counts what a caller gets.
+    #[inline]
     pub(crate) fn serve(&self, cached: Option<Cached<V>>, from: Event) -> Option<Cached<V>> {
         self.stats.count(from);
         match &cached {
@@ -247,6 +249,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
 impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
     fn distrust(&self) {
         self.clears.fetch_add(1, Ordering::AcqRel);
+        self.core.generations.note();
     }
 
     fn snapshot(&self) -> CacheSnapshot {

@@ -113,6 +113,24 @@ pub(crate) fn checked<K: CacheKey>(key: &K) -> Result<Cow<'_, [u8]>> {
 
 /// A hash that all processes agree on: XXH3 with 64 bits over the parts, each after its length.
 pub(crate) fn stable_hash(parts: &[&[u8]]) -> u64 {
+    // At once is several times faster than piece by piece, and gives the same.
+    let mut whole = [0; SHORT];
+    let mut end = 0;
+    for part in parts {
+        let length = (part.len() as u64).to_le_bytes();
+        for bytes in [&length[..], part] {
+            let Some(place) = whole.get_mut(end..end + bytes.len()) else { return long_hash(parts) };
+            place.copy_from_slice(bytes);
+            end += bytes.len();
+        }
+    }
+    xxhash_rust::xxh3::xxh3_64(whole.get(..end).unwrap_or_default())
+}
+
+/// Longest sum of parts that is hashed at once.
+const SHORT: usize = 240;
+
+fn long_hash(parts: &[&[u8]]) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -151,5 +169,9 @@ mod tests {
         // Nodes of different versions tell each other these numbers.
         assert_ne!(stable_hash(&[b"k", b"users", b"7"]), stable_hash(&[b"k", b"user", b"s7"]));
         assert_eq!(stable_hash(&[b"k", b"users", b"7"]), 7_795_202_394_522_774_685);
+        for length in 0..600 {
+            let text = vec![b'x'; length];
+            assert_eq!(stable_hash(&[b"key", &text]), long_hash(&[b"key", &text]), "length {length}");
+        }
     }
 }

@@ -45,6 +45,7 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod tracker;
+mod warm;
 mod write;
 
 pub use behind::{SinkError, WriteBehind, WriteSink};
@@ -74,3 +75,4 @@ pub use progress::Progress;
 pub use redis::RedisShared;
 pub use snapshot::{CacheSnapshot, Snapshot};
 pub use store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};
+pub use warm::{Readiness, WarmUp, WarmUpBuilder};

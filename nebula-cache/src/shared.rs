@@ -126,11 +126,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         }
         // Before the versions: an invalidation that comes after them kills the mark.
         let marks = tags.iter().map(|tag| self.core.generations.mark(*tag)).collect();
-        let wide = [Invalid::Cache(self.hash), Invalid::All];
-        let items: Vec<Invalid> = wide.into_iter().chain(tags.iter().copied().map(Invalid::Tag)).collect();
-        self.core.learn(epoch, &items, self.policy.shared_timeout).await?;
-        let version = |item: &Invalid| self.core.tracker.version(epoch, item.hash());
-        Ok(items.iter().all(|item| version(item).is_some_and(|version| version <= sequence)).then_some(marks))
+        let hashes = || [self.hash, ALL].into_iter().chain(tags.iter().copied());
+        let mut newest = self.core.tracker.newest(epoch, hashes());
+        if newest.is_none() {
+            let wide = [Invalid::Cache(self.hash), Invalid::All];
+            let items: Vec<Invalid> = wide.into_iter().chain(tags.iter().copied().map(Invalid::Tag)).collect();
+            self.core.learn(epoch, &items, self.policy.shared_timeout).await?;
+            newest = self.core.tracker.newest(epoch, hashes());
+        }
+        Ok(newest.is_some_and(|newest| newest <= sequence).then_some(marks))
     }
 
     /// The bytes to store for a value, or for the knowledge that there is none.

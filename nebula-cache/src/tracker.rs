@@ -31,7 +31,7 @@ pub(crate) struct Tracker {
 #[derive(Debug, Default)]
 struct Versions {
     epoch: u64,
-    known: HashMap<u64, u64>,
+    known: HashMap<u64, u64, foldhash::fast::RandomState>,
     /// How often they were forgotten: an answer that was asked for before must not be believed after.
     round: u64,
     /// What is unknown was not invalidated after this; only used without a channel.
@@ -137,12 +137,21 @@ impl Tracker {
 
     /// When `hash` was invalidated last, if that is known for this epoch.
     pub(crate) fn version(&self, epoch: u64, hash: u64) -> Option<u64> {
+        self.newest(epoch, std::iter::once(hash))
+    }
+
+    /// When the last of these was invalidated, if that is known of all of them for this epoch.
+    pub(crate) fn newest(&self, epoch: u64, hashes: impl Iterator<Item = u64>) -> Option<u64> {
         let versions = self.versions.lock();
         if versions.epoch != epoch {
             return None;
         }
-        let known = versions.known.get(&hash).copied();
-        if self.alone { Some(known.unwrap_or(versions.floor)) } else { known }
+        let mut newest = 0;
+        for hash in hashes {
+            let known = versions.known.get(&hash).copied();
+            newest = newest.max(if self.alone { known.unwrap_or(versions.floor) } else { known? });
+        }
+        Some(newest)
     }
 
     /// What the channel says about versions, unless what was known has been forgotten since it was asked.

@@ -15,6 +15,10 @@ const FAULT_ROUNDS: u32 = 50;
 pub(crate) fn add_to(steps: &mut Steps) {
     checks::feature_powerset(steps);
     steps.run("repeated fault tests", repeat_fault_tests);
+    steps.command(
+        "ten million keys",
+        workspace::cargo(["test", "--release", "--package", "nebula-cache", "--lib", "--", "--ignored", "ten_million"]),
+    );
     steps.command("publishing rehearsal", workspace::cargo(["publish", "--workspace", "--dry-run", "--allow-dirty"]));
     steps.run("licences and sources", || cargo_deny(&["licenses", "bans", "sources"]));
     // Apart, because it is the one check that asks the network for its data every time.
