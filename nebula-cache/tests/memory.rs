@@ -1,7 +1,7 @@
 //! The store and channel in this process against the contract.
 
 use nebula_cache::testing::Fixture;
-use nebula_cache::{MemoryShared, conformance_suite};
+use nebula_cache::{BloomStore, InvalidationChannel, MemoryShared, SharedStore, conformance_suite};
 
 #[derive(Debug)]
 struct Memory(MemoryShared);
@@ -29,8 +29,13 @@ mod behind_an_arc {
     #[derive(Debug)]
     struct Shared(Memory);
 
+    /// All that a backend can be, so that it can be chosen at run time.
+    trait Backend: SharedStore + InvalidationChannel + BloomStore {}
+
+    impl<B: SharedStore + InvalidationChannel + BloomStore> Backend for B {}
+
     impl Fixture for Shared {
-        type Shared = Arc<MemoryShared>;
+        type Shared = Arc<dyn Backend>;
 
         async fn start() -> Self {
             Self(Memory::start().await)

@@ -20,7 +20,14 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
         .with_ttl(Duration::from_secs(3600))
         .build()
         .unwrap();
-    let bare = quick_cache::sync::Cache::<String, Arc<String>>::new(CAPACITY);
+    // With the hash function that ours gives it.
+    let bare = quick_cache::sync::Cache::<String, Arc<String>, _, _, _>::with(
+        CAPACITY,
+        CAPACITY as u64,
+        quick_cache::UnitWeighter,
+        foldhash::fast::RandomState::default(),
+        quick_cache::sync::DefaultLifecycle::default(),
+    );
     let moka: moka::future::Cache<String, Arc<String>> =
         moka::future::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(Duration::from_secs(3600)).build();
     let cached = cached::ShardedLruTtlCache::<String, Arc<String>>::builder()
@@ -53,7 +60,9 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
     };
     let mut versus = Versus::new("cache local hit 10k random").unit(Unit::Nanos);
     for _ in 0..rounds {
-        versus.round("quick_cache bare", hit, async || each(&order, |place| bare.get(&keys[place]).unwrap()).await).await;
+        versus
+            .round("quick_cache bare", hit, async || each(&order, |place| bare.get(&keys[place]).unwrap()).await)
+            .await;
         let moka = async || {
             let all = async {
                 for place in &order {

@@ -1,8 +1,9 @@
 //! Reading a cache: the local level against its store used bare (the limit) and moka; the shared level against bare
-//! commands with decoding.
+//! commands with decoding; filters against `fastbloom`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
 
+mod filter;
 mod local;
 mod shared;
 
@@ -18,4 +19,5 @@ async fn main() {
     let server = RedisServer::start().await;
     let time = effort.pick(Duration::from_millis(500), Duration::from_secs(2));
     shared::compare(&server.url(), rounds(effort), time).await;
+    filter::compare(effort).await;
 }

@@ -1,5 +1,6 @@
 //! A thousand values on Redis, read without a local level.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ pub(crate) async fn compare(url: &str, rounds: u32, time: Duration) {
             });
             calls.await * MANY as f64
         };
-        let one_by_one = async || {
+        let all_together = async || {
             let side = (bare.clone(), counter());
             let calls = throughput(8, time, &side, async |(bare, next), _| {
                 let first = next.key();
@@ -79,7 +80,31 @@ pub(crate) async fn compare(url: &str, rounds: u32, time: Duration) {
             });
             calls.await * MANY as f64
         };
-        many.round("50 GETs at once and decode", at_once, one_by_one).await;
+        let in_turn = async || {
+            let side = (bare.clone(), counter());
+            let calls = throughput(8, time, &side, async |(mut bare, next), _| {
+                let first = next.key();
+                for key in first..first + MANY {
+                    read(&mut bare, key % KEYS).await;
+                }
+            });
+            calls.await * MANY as f64
+        };
+        many.round("50 GETs and decode", at_once, in_turn).await;
+        many.round("50 GETs at the same time and decode", at_once, all_together).await;
+        let mget = async || {
+            let side = (bare.clone(), counter());
+            let calls = throughput(8, time, &side, async |(mut bare, next), _| {
+                let first = next.key();
+                let names: Vec<String> = (first..first + MANY).map(|key| format!("bare:{}", key % KEYS)).collect();
+                let all: Vec<Vec<u8>> = bare.mget(names).await.unwrap();
+                for bytes in all {
+                    black_box(postcard::from_bytes::<Train>(&bytes).unwrap());
+                }
+            });
+            calls.await * MANY as f64
+        };
+        many.round("MGET and decode", at_once, mget).await;
     }
     one.print();
     many.print();
