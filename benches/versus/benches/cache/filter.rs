@@ -51,7 +51,7 @@ fn name(key: u64) -> Vec<u8> {
     key.to_le_bytes().to_vec()
 }
 
-async fn each(keys: &[Vec<u8>], ask: impl Fn(&Vec<u8>) -> bool) -> f64 {
+async fn each(keys: &[Vec<u8>], ask: impl Fn(&Vec<u8>) -> bool + Send + Sync) -> f64 {
     let all = async {
         for key in keys {
             black_box(ask(key));

@@ -79,7 +79,7 @@ pub(crate) async fn compare(rounds: u32, times: u64) {
 }
 
 /// Nanoseconds of one read of a store that knows no futures.
-async fn each<T>(order: &[usize], read: impl Fn(usize) -> T) -> f64 {
+async fn each<T>(order: &[usize], read: impl Fn(usize) -> T + Send + Sync) -> f64 {
     let all = async {
         for place in order {
             black_box(read(*place));
