@@ -1,17 +1,24 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+pub mod access;
+pub mod audit;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum;
 mod clock;
 mod config;
+pub mod data;
 mod duration;
 mod error;
 mod key;
 mod password;
 mod provider;
 mod random;
+pub mod rbac;
 mod session;
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -19,6 +26,9 @@ mod telemetry;
 pub mod testing;
 mod token;
 
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use nebula_macros::{requires_mfa, requires_permission, requires_role};
 pub use secrecy;
 
 #[cfg(feature = "sqlite")]
@@ -50,5 +60,5 @@ pub use crate::{
         TokenService, Verdict,
     },
 };
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sqlx;

@@ -58,3 +58,17 @@ pub(crate) fn reuse_detected(session_id: &str, subject: &str) {
 pub(crate) fn sessions_revoked(reason: &'static str, count: u64) {
     metrics::counter!("nebula_auth_sessions_revoked_total", "reason" => reason).increment(count);
 }
+
+pub(crate) fn permissions_read(answered: bool) {
+    let outcome = if answered { "read" } else { "failed" };
+    metrics::counter!("nebula_auth_permission_reads_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn changes_unknown(error: &Error) {
+    tracing::warn!(
+        target: "nebula_auth",
+        %error,
+        "it is not known what other processes have changed; after the lease nobody is let through on old knowledge"
+    );
+    metrics::counter!("nebula_auth_permission_polls_failed_total").increment(1);
+}

@@ -111,7 +111,8 @@ pub(crate) fn string_literal(value: &Expr) -> Option<&LitStr> {
     }
 }
 
-fn duration_from_text(text: &LitStr) -> syn::Result<TokenStream> {
+/// A duration that is read at compile time.
+pub(crate) fn duration_from_text(text: &LitStr) -> syn::Result<TokenStream> {
     let duration = humantime::parse_duration(&text.value()).map_err(|error| {
         Error::new(text.span(), format!("not a duration ({error}): write it like \"2s\" or \"1m 30s\""))
     })?;

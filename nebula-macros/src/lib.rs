@@ -3,6 +3,7 @@
 mod args;
 mod listener;
 mod lock;
+mod requires;
 mod template;
 
 use proc_macro::TokenStream;
@@ -102,4 +103,41 @@ pub fn distributed_lock(arguments: TokenStream, item: TokenStream) -> TokenStrea
 #[proc_macro_attribute]
 pub fn delay_queue_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
     args::emit(listener::expand(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Lets an async function run only for those who have permissions.
+///
+/// Import it from `nebula_auth`, whose crate documentation shows it at work. It stands on axum handlers, plain async functions
+/// and methods that return a `Result<T, E>` with `E: From<nebula_auth::access::AccessError>`, `impl IntoResponse` or
+/// `Response`. Who is asking is found in the task's `AuthContext`; where there is none, nobody is let through.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `"order:read"` | a permission that `permissions!` declares; a name that is not declared does not compile |
+/// | `order::Read` | the same as a type |
+/// | `any("a:b", "c:d")`, `all(...)` | one of these, all of these; several arguments are all needed |
+/// | `declared = crate::auth::PERMISSIONS` | where the list of declared permissions is; `crate::PERMISSIONS` without it |
+/// | `crate = path` | where `nebula_auth` is found, when it was renamed |
+#[proc_macro_attribute]
+pub fn requires_permission(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let expansion = requires::expand(requires::Subject::Permission, arguments.into(), item.clone().into());
+    args::emit(expansion, &item.into()).into()
+}
+
+/// Lets an async function run only for those who have roles, inherited or not.
+///
+/// As `#[requires_permission]`, with names of roles: `#[requires_role("admin")]`, `#[requires_role(any("lead", "boss"))]`.
+#[proc_macro_attribute]
+pub fn requires_role(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let expansion = requires::expand(requires::Subject::Role, arguments.into(), item.clone().into());
+    args::emit(expansion, &item.into()).into()
+}
+
+/// Lets an async function run only for those who have shown a second factor recently: `#[requires_mfa(within = "5m")]`.
+///
+/// As `#[requires_permission]` otherwise. Whoever has not is told to prove again who they are (401, RFC 9470), not that they
+/// may not.
+#[proc_macro_attribute]
+pub fn requires_mfa(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    args::emit(requires::expand_mfa(arguments.into(), item.clone().into()), &item.into()).into()
 }

@@ -40,7 +40,7 @@ pub struct Authenticated(pub Principal);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaybeAuthenticated(pub Option<Principal>);
 
-async fn principal(parts: &Parts, tokens: &TokenService) -> Result<Option<Principal>, AuthRejection> {
+pub(super) async fn principal_of(parts: &Parts, tokens: &TokenService) -> Result<Option<Principal>, AuthRejection> {
     let Some(token) = bearer(&parts.headers, &parts.uri)? else { return Ok(None) };
     match tokens.verify(token).await {
         Ok(Verdict::Accepted(principal)) => Ok(Some(principal)),
@@ -57,7 +57,7 @@ where
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
-        match principal(parts, &TokenService::from_ref(state)).await? {
+        match principal_of(parts, &TokenService::from_ref(state)).await? {
             Some(principal) => Ok(Self(principal)),
             None => Err(AuthRefusal::Missing.into()),
         }
@@ -72,7 +72,7 @@ where
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, AuthRejection> {
-        Ok(principal(parts, &TokenService::from_ref(state)).await?.map(Self))
+        Ok(principal_of(parts, &TokenService::from_ref(state)).await?.map(Self))
     }
 }
 
@@ -84,6 +84,6 @@ where
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
-        principal(parts, &TokenService::from_ref(state)).await.map(Self)
+        principal_of(parts, &TokenService::from_ref(state)).await.map(Self)
     }
 }

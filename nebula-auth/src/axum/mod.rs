@@ -1,10 +1,17 @@
-//! Extractors for axum.
+//! Extractors, a layer and a router for axum.
 
+mod access;
 mod extract;
 mod header;
+mod layer;
+mod problem;
 mod rejection;
+mod secure;
 
+use self::problem::problem;
 pub use self::{
     extract::{Authenticated, MaybeAuthenticated},
+    layer::{AuthLayer, AuthService},
     rejection::{AuthRefusal, AuthRejection},
+    secure::{Policy, SecureRouter, SecuredRoute},
 };

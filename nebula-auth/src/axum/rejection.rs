@@ -3,15 +3,11 @@
 use std::fmt;
 
 use axum::{
-    body::Body,
-    http::{
-        HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
-    },
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 
+use super::problem;
 use crate::{error::Error, token::TokenRefusal};
 
 /// Why a request was not let through.
@@ -151,25 +147,6 @@ impl std::error::Error for AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "detail": self.refusal.to_string(),
-            "code": self.code(),
-        });
-        let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.www_authenticate() {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        problem(self.status(), self.code(), &self.refusal.to_string(), self.refusal.challenge())
     }
 }

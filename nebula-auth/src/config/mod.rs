@@ -16,6 +16,7 @@ use crate::{
     duration,
     error::Error,
     password::{Argon2Params, PasswordHasher, PasswordPolicy},
+    rbac::EvaluatorOptions,
 };
 
 /// Everything under `nebula.auth`. Durations are numbers of seconds or text such as `2h 30m`.
@@ -49,7 +50,7 @@ pub struct AuthConfig {
     /// Passwords.
     #[serde(default)]
     pub password: PasswordConfig,
-    /// Roles and permissions. Read and checked, but not acted upon by this version.
+    /// Roles and permissions; [`RbacConfig::evaluator_options`] makes use of them.
     #[serde(default)]
     pub rbac: RbacConfig,
     /// Further factors.
@@ -169,6 +170,23 @@ pub struct RbacConfig {
 impl Default for RbacConfig {
     fn default() -> Self {
         Self { enabled: false, cache_enabled: true, cache_expiration: Duration::from_mins(30) }
+    }
+}
+
+impl RbacConfig {
+    /// The options for a [`PermissionEvaluator`](crate::rbac::PermissionEvaluator) that these settings describe.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if roles are not enabled, or the cache is to be off or to last no
+    /// time: without it every check would read the store.
+    pub fn evaluator_options(&self) -> Result<EvaluatorOptions, Error> {
+        if !self.enabled {
+            return Err(Error::config("nebula.auth.rbac.enabled is false, but permissions are to be checked"));
+        }
+        if !self.cache_enabled || self.cache_expiration.is_zero() {
+            return Err(Error::config("nebula.auth.rbac needs its cache: set cache-enabled and a cache-expiration"));
+        }
+        Ok(EvaluatorOptions::new().max_age(self.cache_expiration))
     }
 }
 

@@ -1,0 +1,20 @@
+//! Who did what, and whether they were let: a log that cannot be changed unnoticed.
+
+mod chain;
+mod file;
+mod log;
+mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
+mod tracing;
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
+pub use self::sql::SqlAuditSink;
+pub use self::{
+    chain::{AuditEntry, AuditRecord, Decision, EntryHash, Verification, verify},
+    file::FileAuditSink,
+    log::{Appended, AuditLog, AuditSink},
+    memory::MemoryAuditSink,
+    tracing::TracingAuditSink,
+};

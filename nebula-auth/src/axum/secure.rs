@@ -1,0 +1,205 @@
+//! A router on which nothing is open by mistake.
+
+use std::{convert::Infallible, fmt};
+
+use axum::{
+    Router,
+    extract::Request,
+    handler::Handler,
+    http::Method,
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Response},
+    routing::{MethodFilter, MethodRouter, on},
+};
+
+use super::AuthLayer;
+use crate::access::{AuthContext, Requirement};
+
+/// Who may use a route.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Everybody. A token that is not acceptable is still refused.
+    Public,
+    /// Those who have this.
+    Requires(Requirement),
+}
+
+impl From<Requirement> for Policy {
+    fn from(requirement: Requirement) -> Self {
+        Self::Requires(requirement)
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::Requires(requirement) => requirement.fmt(f),
+        }
+    }
+}
+
+/// One route and who may use it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SecuredRoute {
+    /// The method.
+    pub method: Method,
+    /// The path, as axum writes it.
+    pub path: String,
+    /// Who may use it.
+    pub policy: Policy,
+}
+
+/// An axum router whose routes cannot be mounted without saying who may use them, and which can list them all.
+///
+/// The policy stands on the handler, behind axum's own matching: no path is matched a second time, so no spelling of a path
+/// gets around it. Only [`finish`](Self::finish) turns it into a [`Router`], and puts the [`AuthLayer`] around it in the
+/// same step, so that no route escapes the layer.
+///
+/// ```
+/// use axum::http::Method;
+/// use nebula_auth::{access::Requirement, axum::{Policy, SecureRouter}};
+///
+/// nebula_auth::permissions! { order: [Read = "order:read"] }
+///
+/// let routes = SecureRouter::<()>::new()
+///     .get("/health", Policy::Public, async || "ok")
+///     .get("/orders/{id}", Requirement::permission::<order::Read>(), async || "an order");
+/// let listed: Vec<String> = routes.routes().iter().map(|r| format!("{} {} {}", r.method, r.path, r.policy)).collect();
+/// assert_eq!(listed, ["GET /health public", "GET /orders/{id} order:read"]);
+/// ```
+///
+/// Without a policy there is nothing to call:
+///
+/// ```compile_fail,E0061
+/// # use nebula_auth::axum::SecureRouter;
+/// SecureRouter::<()>::new().get("/orders", async || "all orders");
+/// ```
+pub struct SecureRouter<S = ()> {
+    router: Router<S>,
+    routes: Vec<SecuredRoute>,
+}
+
+impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
+    /// A router without routes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { router: Router::new(), routes: Vec::new() }
+    }
+
+    /// A route.
+    ///
+    /// # Panics
+    /// As axum's: if the path is malformed or the route is there already; and for methods that axum does not route.
+    #[must_use]
+    #[allow(clippy::panic, reason = "the application is wired wrongly, as axum's own router says it")]
+    pub fn route<H, T>(mut self, method: Method, path: &str, policy: impl Into<Policy>, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let policy = policy.into();
+        let Ok(filter) = MethodFilter::try_from(method.clone()) else { panic!("no routes for the method {method}") };
+        let guarded: MethodRouter<S, Infallible> = on(filter, handler).route_layer(from_fn({
+            let policy = policy.clone();
+            move |request: Request, next: Next| {
+                let policy = policy.clone();
+                async move { guard(&policy, request, next).await }
+            }
+        }));
+        self.router = self.router.route(path, guarded);
+        self.routes.push(SecuredRoute { method, path: path.to_owned(), policy });
+        self
+    }
+
+    /// Puts the routes of another router under a path.
+    ///
+    /// # Panics
+    /// As axum's.
+    #[must_use]
+    pub fn nest(mut self, prefix: &str, other: Self) -> Self {
+        self.router = self.router.nest(prefix, other.router);
+        self.routes.extend(other.routes.into_iter().map(|route| {
+            let rest = if route.path == "/" { "" } else { &route.path };
+            SecuredRoute { path: format!("{}{rest}", prefix.trim_end_matches('/')), ..route }
+        }));
+        self
+    }
+
+    /// Adds the routes of another router.
+    ///
+    /// # Panics
+    /// As axum's.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.routes.extend(other.routes);
+        self
+    }
+
+    /// Every route, in the order in which they were added.
+    #[must_use]
+    pub fn routes(&self) -> &[SecuredRoute] {
+        &self.routes
+    }
+
+    /// The router, behind the layer that knows who is asking.
+    pub fn finish(self, layer: AuthLayer) -> Router<S> {
+        self.router.layer(layer)
+    }
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident,)+) => {
+        impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {$(
+            #[doc = concat!("A route for `", stringify!($method), "`.")]
+            ///
+            /// # Panics
+            /// As [`route`](Self::route).
+            #[must_use]
+            pub fn $name<H, T>(self, path: &str, policy: impl Into<Policy>, handler: H) -> Self
+            where
+                H: Handler<T, S>,
+                T: 'static,
+            {
+                self.route(Method::$method, path, policy, handler)
+            }
+        )+}
+    };
+}
+
+methods! {
+    get GET,
+    post POST,
+    put PUT,
+    patch PATCH,
+    delete DELETE,
+}
+
+async fn guard(policy: &Policy, request: Request, next: Next) -> Response {
+    let allowed = match policy {
+        Policy::Public => Ok(()),
+        Policy::Requires(requirement) => match AuthContext::current() {
+            Ok(context) => context.require(requirement).await,
+            Err(error) => Err(error),
+        },
+    };
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for SecureRouter<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> fmt::Debug for SecureRouter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureRouter").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,11 @@
+//! Which records somebody reaches, and how they see them: the same for reading and writing, in statements and in answers.
+
+mod access;
+mod entity;
+mod predicate;
+
+pub use self::{
+    access::{DataAccess, DataRefusal, RowKey},
+    entity::{Entity, Field, Mask},
+    predicate::{Placeholders, Predicate},
+};

@@ -1,0 +1,72 @@
+//! Scopes as conditions of SQL.
+
+/// How a database marks values in statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placeholders {
+    /// `?`: SQLite, MySQL, MariaDB.
+    Question,
+    /// `$1`, `$2`, …: PostgreSQL (and SQLite).
+    Dollar,
+}
+
+/// A condition on records, with values to bind; values never stand in the text.
+///
+/// ```
+/// # use nebula_auth::data::{Placeholders, Predicate};
+/// # fn statement(scope: Predicate) -> String {
+/// // The caller's own condition comes first, so that its placeholders keep their numbers.
+/// format!("SELECT id FROM orders WHERE {}", scope.within("total > $1 OR urgent"))
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predicate {
+    /// The condition, in parentheses.
+    pub sql: String,
+    /// What to bind to its placeholders, in order.
+    pub values: Vec<String>,
+}
+
+impl Predicate {
+    /// Another condition and this one. The other one may hold an `OR`: it stays within the scope.
+    #[must_use]
+    pub fn within(&self, condition: &str) -> String {
+        format!("({condition}) AND {}", self.sql)
+    }
+}
+
+/// Writes a condition.
+pub(super) struct Writer {
+    style: Placeholders,
+    next: usize,
+    parts: Vec<String>,
+    values: Vec<String>,
+}
+
+impl Writer {
+    pub(super) fn new(style: Placeholders, first: usize) -> Self {
+        Self { style, next: first, parts: Vec::new(), values: Vec::new() }
+    }
+
+    /// `column` is one of the values.
+    pub(super) fn one_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {
+        let mut marks = Vec::new();
+        for value in values {
+            marks.push(match self.style {
+                Placeholders::Question => "?".to_owned(),
+                Placeholders::Dollar => format!("${}", self.next),
+            });
+            self.next += 1;
+            self.values.push(value.to_owned());
+        }
+        if !marks.is_empty() {
+            self.parts.push(format!("{column} IN ({})", marks.join(", ")));
+        }
+    }
+
+    /// One of the parts; nothing if there are none.
+    pub(super) fn finish(self) -> Predicate {
+        let sql = if self.parts.is_empty() { "(1 = 0)".to_owned() } else { format!("({})", self.parts.join(" OR ")) };
+        Predicate { sql, values: self.values }
+    }
+}

@@ -1,0 +1,92 @@
+//! Roles and users in a database, shared by all processes that use it.
+
+mod connection;
+mod dialect;
+mod statements;
+
+use std::{fmt, future::Future, time::Duration};
+
+use sqlx::Pool;
+
+pub(crate) use self::{connection::Lease, dialect::Dialect};
+use crate::error::Error;
+
+/// A database that roles and users can live in: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature
+/// `postgres`) or `sqlx::MySql` (feature `mysql`), which is MariaDB as well. Sealed.
+pub trait RbacDatabase: Dialect {}
+
+impl<DB: Dialect> RbacDatabase for DB {}
+
+/// Keeps roles and users in a database that [`migrate`](Self::migrate) has prepared.
+///
+/// Commits take a lock on one row first, so that they follow one another, and check in the same transaction that what
+/// the change was judged by is still so. Reads take no lock: each is a single statement. Ids are compared byte by byte
+/// on every database. Use a pool on the primary: a replica that lags answers from the past, which the permission cache
+/// notices and does not believe.
+pub struct SqlRbacStore<DB: RbacDatabase> {
+    pool: Pool<DB>,
+    timeout: Duration,
+}
+
+impl<DB: RbacDatabase> SqlRbacStore<DB> {
+    /// A store on that pool.
+    #[must_use]
+    pub const fn new(pool: Pool<DB>) -> Self {
+        Self { pool, timeout: Duration::from_secs(10) }
+    }
+
+    /// How long any operation may take, waiting for a connection and for locks included. 10 s by default.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Creates or upgrades the tables `nebula_auth_rbac_*`. Any number of processes may call it at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the tables as they were or upgraded; on MySQL perhaps half-way, from where the next
+    /// call goes on.
+    pub async fn migrate(pool: &Pool<DB>) -> Result<(), Error> {
+        DB::migrate(pool).await.map_err(|error| failed("the tables nebula_auth_rbac_* could not be migrated", error))
+    }
+
+    async fn within<R>(
+        &self,
+        context: &'static str,
+        work: impl Future<Output = sqlx::Result<R>> + Send,
+    ) -> Result<R, Error> {
+        within(self.timeout, context, work).await
+    }
+}
+
+/// Runs an operation within a deadline.
+pub(crate) async fn within<R>(
+    timeout: Duration,
+    context: &'static str,
+    work: impl Future<Output = sqlx::Result<R>> + Send,
+) -> Result<R, Error> {
+    match tokio::time::timeout(timeout, work).await {
+        Ok(result) => result.map_err(|error| failed(context, error)),
+        Err(_) => Err(Error::new(crate::ErrorKind::Unavailable, format!("{context}: no answer within {timeout:?}"))),
+    }
+}
+
+impl<DB: RbacDatabase> Clone for SqlRbacStore<DB> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), timeout: self.timeout }
+    }
+}
+
+impl<DB: RbacDatabase> fmt::Debug for SqlRbacStore<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlRbacStore").field("database", &DB::NAME).finish_non_exhaustive()
+    }
+}
+
+fn failed(context: &'static str, error: sqlx::Error) -> Error {
+    Error::unavailable(context, error)
+}

@@ -1,0 +1,1 @@
+UPDATE nebula_auth_rbac_head SET policy = sequence

@@ -1,0 +1,1 @@
+DELETE FROM nebula_auth_rbac_user WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT sequence, policy FROM nebula_auth_rbac_head

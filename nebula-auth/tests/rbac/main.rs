@@ -1,0 +1,8 @@
+//! Roles and permissions.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
+
+mod conformance;
+mod evaluator;
+mod grammar;
+mod rules;
