@@ -171,6 +171,29 @@ async fn refusals_and_second_factors_are_written_down() {
 }
 
 #[tokio::test]
+async fn changes_of_roles_are_written_down_with_who_made_them() {
+    use nebula_auth::rbac::{Actor, MemoryRbacStore, PermissionPattern, RbacService, Role, RoleName, UserId};
+
+    let log = AuditLog::new(MemoryAuditSink::new());
+    let service = RbacService::new(MemoryRbacStore::new()).with_audit(log.clone());
+    let (setup, bob) = (Actor::system("test"), UserId::new("bob").unwrap());
+    let role = Role::new(RoleName::new("clerk").unwrap());
+    service.create_role(&setup, role).await.unwrap().into_result().unwrap();
+    let everything = PermissionPattern::everything();
+    let refused = service.grant(&Actor::User(bob.clone()), &bob, &everything, None).await.unwrap();
+    assert!(!refused.is_done());
+    let entries = log.read(0, 10).await.unwrap();
+    let lines: Vec<_> = entries.iter().map(|entry| &entry.record).collect();
+    let fields = |at: usize| {
+        let record = lines[at];
+        (record.who.as_str(), record.what.as_str(), record.on.as_str(), record.decision, record.reason.as_str())
+    };
+    assert_eq!(lines.len(), 2);
+    assert_eq!(fields(0), ("system: test", "rbac:role:write", "clerk", Decision::Changed, "commit 1"));
+    assert_eq!(fields(1), ("bob", "rbac:user:write", "user bob", Decision::Denied, "not_allowed"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_down_is_not_done() {
     #[derive(Debug)]
     struct Full;

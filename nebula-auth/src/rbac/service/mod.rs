@@ -26,7 +26,10 @@ use super::{
     policy::Policy,
     store::{Commit, CommitOutcome, Expect, Head, RbacStore, StoredUser, UserWrite},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    audit::{AuditLog, AuditRecord, Decision},
+    error::{Error, ErrorKind},
+};
 
 /// Who makes a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +147,7 @@ pub struct RbacService {
     /// The policy as read last, with the head it belongs to.
     known: Arc<Mutex<Known>>,
     observers: Vec<Arc<dyn Observer>>,
+    audit: Option<AuditLog>,
     deadline: Duration,
 }
 
@@ -179,13 +183,45 @@ enum Concerns {
 impl RbacService {
     /// Administers what that store holds.
     pub fn new(store: impl RbacStore) -> Self {
-        Self { store: Arc::new(store), known: Arc::default(), observers: Vec::new(), deadline: Duration::from_secs(10) }
+        Self {
+            store: Arc::new(store),
+            known: Arc::default(),
+            observers: Vec::new(),
+            audit: None,
+            deadline: Duration::from_secs(10),
+        }
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn RbacStore> {
         &self.store
+    }
+
+    /// Writes every change and every refusal to that log, with who made it or asked for it. A change that was made and
+    /// could not be written down is reported as an error, and stands.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.audit = Some(log);
+        self
+    }
+
+    /// Writes down what became of a change.
+    async fn note(
+        &self,
+        actor: &Actor,
+        right: &'static str,
+        on: String,
+        outcome: RbacOutcome,
+    ) -> Result<RbacOutcome, Error> {
+        let Some(log) = &self.audit else { return Ok(outcome) };
+        let (decision, reason) = match &outcome {
+            RbacOutcome::Done(head) => (Decision::Changed, format!("commit {}", head.sequence)),
+            RbacOutcome::Refused(refusal) => (Decision::Denied, refusal.code().to_owned()),
+        };
+        let who = actor.name();
+        log.write(AuditRecord { who, what: right.to_owned(), on, decision, reason, request_id: None }).await?;
+        Ok(outcome)
     }
 
     pub(crate) fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -268,6 +304,16 @@ impl RbacService {
         id: &UserId,
         edit: impl Fn(&mut Option<User>) -> Result<(), RbacRefusal> + Send + Sync,
     ) -> Result<RbacOutcome, Error> {
+        let outcome = self.try_user(actor, id, edit).await?;
+        self.note(actor, rights::USERS, format!("user {id}"), outcome).await
+    }
+
+    async fn try_user(
+        &self,
+        actor: &Actor,
+        id: &UserId,
+        edit: impl Fn(&mut Option<User>) -> Result<(), RbacRefusal> + Send + Sync,
+    ) -> Result<RbacOutcome, Error> {
         let started = Instant::now();
         for attempt in 0.. {
             let stored = self.store.user(id).await?;
@@ -306,6 +352,18 @@ impl RbacService {
 
     /// Changes the policy, and users with it where `concerns` and `then` say so.
     async fn change_policy(
+        &self,
+        actor: &Actor,
+        (right, on): (&'static str, &str),
+        edit: impl Fn(&mut Policy) -> Result<(), RbacRefusal> + Send + Sync,
+        concerns: impl Fn(&Policy, &Policy) -> Concerns + Send + Sync,
+        then: impl Fn(&mut Users) -> Result<(), RbacRefusal> + Send + Sync,
+    ) -> Result<RbacOutcome, Error> {
+        let outcome = self.try_policy(actor, right, edit, concerns, then).await?;
+        self.note(actor, right, on.to_owned(), outcome).await
+    }
+
+    async fn try_policy(
         &self,
         actor: &Actor,
         right: &'static str,

@@ -29,7 +29,7 @@ impl RbacService {
             policy.roles.insert(role.name.clone(), role.clone());
             Ok(())
         };
-        self.change_policy(actor, rights::ROLES, edit, separated, keep).await
+        self.change_policy(actor, (rights::ROLES, role.name.as_str()), edit, separated, keep).await
     }
 
     /// Changes a role in place; what the closure refuses is refused.
@@ -51,7 +51,7 @@ impl RbacService {
             edit(role);
             if role.name == *name { Ok(()) } else { Err(RbacRefusal::Invalid("a role cannot be renamed")) }
         };
-        self.change_policy(actor, rights::ROLES, edit, separated, keep).await
+        self.change_policy(actor, (rights::ROLES, name.as_str()), edit, separated, keep).await
     }
 
     /// Gives a role a permission.
@@ -147,7 +147,7 @@ impl RbacService {
             }
             Ok(())
         };
-        self.change_policy(actor, rights::ROLES, edit, holders, take).await
+        self.change_policy(actor, (rights::ROLES, name.as_str()), edit, holders, take).await
     }
 
     /// Makes or changes a department.
@@ -162,7 +162,7 @@ impl RbacService {
             policy.departments.insert(department.id.clone(), department.clone());
             Ok(())
         };
-        self.change_policy(actor, rights::DEPARTMENTS, edit, nobody, keep).await
+        self.change_policy(actor, (rights::DEPARTMENTS, department.id.as_str()), edit, nobody, keep).await
     }
 
     /// Removes a department; refused while departments, roles or users are in it. Looks at every user.
@@ -189,7 +189,7 @@ impl RbacService {
             }
             None => Ok(()),
         };
-        self.change_policy(actor, rights::DEPARTMENTS, edit, |_, _| Concerns::Everybody, used).await
+        self.change_policy(actor, (rights::DEPARTMENTS, id.as_str()), edit, |_, _| Concerns::Everybody, used).await
     }
 
     /// Makes or changes a node of the resource tree.
@@ -204,7 +204,7 @@ impl RbacService {
             policy.resources.insert(resource.id.clone(), resource.clone());
             Ok(())
         };
-        self.change_policy(actor, rights::RESOURCES, edit, nobody, keep).await
+        self.change_policy(actor, (rights::RESOURCES, resource.id.as_str()), edit, nobody, keep).await
     }
 
     /// Removes a node of the resource tree; refused while others are below it.
@@ -223,7 +223,7 @@ impl RbacService {
             policy.resources.remove(id);
             Ok(())
         };
-        self.change_policy(actor, rights::RESOURCES, edit, nobody, keep).await
+        self.change_policy(actor, (rights::RESOURCES, id.as_str()), edit, nobody, keep).await
     }
 
     /// Makes or changes a constraint; refused if somebody breaks it already.
@@ -238,7 +238,7 @@ impl RbacService {
             policy.separations.insert(separation.name.clone(), separation.clone());
             Ok(())
         };
-        self.change_policy(actor, rights::SEPARATIONS, edit, separated, keep).await
+        self.change_policy(actor, (rights::SEPARATIONS, separation.name.as_str()), edit, separated, keep).await
     }
 
     /// Removes a constraint.
@@ -253,7 +253,7 @@ impl RbacService {
             policy.separations.remove(name);
             Ok(())
         };
-        self.change_policy(actor, rights::SEPARATIONS, edit, nobody, keep).await
+        self.change_policy(actor, (rights::SEPARATIONS, name.as_str()), edit, nobody, keep).await
     }
 
     /// Puts a permission on the list that administrators choose from. Being on it gives nothing to anybody.
@@ -273,7 +273,7 @@ impl RbacService {
             policy.permissions.insert(permission.clone(), title.to_owned());
             Ok(())
         };
-        self.change_policy(actor, rights::PERMISSIONS, edit, nobody, keep).await
+        self.change_policy(actor, (rights::PERMISSIONS, permission.as_str()), edit, nobody, keep).await
     }
 
     /// Takes a permission off the list; refused while a role gives it or a resource needs it by name.
@@ -297,7 +297,7 @@ impl RbacService {
             policy.permissions.remove(permission);
             Ok(())
         };
-        self.change_policy(actor, rights::PERMISSIONS, edit, nobody, keep).await
+        self.change_policy(actor, (rights::PERMISSIONS, permission.as_str()), edit, nobody, keep).await
     }
 }
 
