@@ -61,7 +61,7 @@ fn whatever_is_not_a_permission_is_refused_with_what_is() {
     }
     let bomb = vec!["a"; 1000].join(":");
     assert_eq!(PermissionPattern::new(&bomb), Err(TooLong));
-    assert_eq!(PermissionPattern::new(vec!["a"; MAX_PERMISSION_SEGMENTS + 1].join(":")), Err(TooManySegments));
+    assert_eq!(PermissionPattern::new(["a"; MAX_PERMISSION_SEGMENTS + 1].join(":")), Err(TooManySegments));
     assert_eq!(PermissionPattern::new("x".repeat(64 * 1024)), Err(TooLong));
     assert!(PermissionPattern::new("x".repeat(MAX_PERMISSION_BYTES)).is_ok());
     // What is required names one thing.
