@@ -279,6 +279,8 @@ impl KeyFilter for BloomFilter {
 impl Inner {
     fn excludes(&self, key: &[u8]) -> bool {
         let held = self.held.read();
+        // First the clock, then the bits: the other way round, a replica that catches up in between would vouch for what it
+        // did not know.
         let Some(current) = held.current.as_ref().filter(|_| self.is_current()) else { return false };
         !current.bits.contains(bits::key_hash(key))
     }
