@@ -107,7 +107,8 @@ pub struct CatchUp {
 /// - `publish` appends a batch and announces it, at once; places follow each other without gaps.
 /// - `since` with the present end returns nothing missed; with an earlier place all that came after it; with a place
 ///   that the log does not know, or no longer remembers what followed it, `None`. Without a place it returns the end.
-/// - `listen` yields what is published after it returned, while nothing disturbs it; afterwards it says `MaybeLost`.
+/// - `listen` yields what is published after it returned, and perhaps what was shortly before, while nothing disturbs it;
+///   afterwards it says `MaybeLost`.
 ///   Nothing is repeated or out of order without that a listener could tell by the places.
 /// - `versions` returns, for each tag or cache, the sequence of the last batch that invalidated it in the present epoch;
 ///   0 for never. If that has been forgotten it returns a sequence that is not smaller.
