@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nebula_cache::nebula_redis::RedisConfig;
-use nebula_cache::{Cache, CacheManager, RedisShared};
+use nebula_cache::{BreakerConfig, Cache, CacheManager, RedisShared};
 use nebula_test_support::{redis_url, unique};
 use support::{Source, ms};
 use tokio::time::{sleep, timeout};
@@ -15,15 +15,20 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn nodes() -> Vec<Cache<u64, u64>> {
-    let config = RedisConfig::new(redis_url().await);
+    let config = RedisConfig::new(redis_url().await).with_response_timeout(PATIENCE);
     let namespace = unique("herd");
     let mut nodes = Vec::new();
     for _ in 0..3 {
         let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
-        let manager = CacheManager::new(shared.with_namespace(namespace.clone())).await.unwrap();
         // A machine under load may be slow to answer; what is tested is who loads, not when.
-        let cache = manager.cache("test").with_shared_timeout(Duration::from_secs(30));
-        nodes.push(cache.with_load_timeout(Duration::from_secs(60)).build().unwrap());
+        let manager = CacheManager::builder()
+            .with_shared(shared.with_namespace(namespace.clone()))
+            .with_breaker(BreakerConfig::default().with_slow_after(PATIENCE))
+            .start()
+            .await
+            .unwrap();
+        let cache = manager.cache("test").with_shared_timeout(PATIENCE).with_load_timeout(PATIENCE);
+        nodes.push(cache.build().unwrap());
     }
     nodes
 }

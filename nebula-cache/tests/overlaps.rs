@@ -5,14 +5,16 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nebula_cache::nebula_redis::RedisConfig;
-use nebula_cache::{Cache, CacheManager, MemoryShared, RedisShared};
+use nebula_cache::{BreakerConfig, Cache, CacheManager, MemoryShared, RedisShared};
 use nebula_test_support::{redis_url, unique};
 use tokio::sync::oneshot;
 
 const OVERLAPS: u64 = 10_000;
 const TASKS: u64 = 16;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The truth of one key. A load reads it, lets the eviction go on, and returns what it read.
 async fn overlap(
@@ -50,7 +52,7 @@ async fn overlap(
         at
     };
     caller.await.unwrap();
-    reading.0.caught_up(at, std::time::Duration::from_secs(60)).await.unwrap();
+    reading.0.caught_up(at, PATIENCE).await.unwrap();
     let now = Arc::clone(&truth);
     let load = async move { Ok::<_, Infallible>(Some(now.load(Ordering::SeqCst))) };
     let found = reading.1.get_or_load(&key, load).await.unwrap().unwrap();
@@ -73,7 +75,9 @@ async fn campaign(loading: (CacheManager, Cache<u64, u64>), evicting: (CacheMana
 }
 
 fn node(manager: CacheManager) -> (CacheManager, Cache<u64, u64>) {
-    let cache = manager.cache("overlaps").with_local_capacity(100_000).build().unwrap();
+    // On a machine under load answers may take long: what is tested is not how long.
+    let cache = manager.cache("overlaps").with_local_capacity(100_000).with_shared_timeout(PATIENCE);
+    let cache = cache.with_load_timeout(PATIENCE).build().unwrap();
     (manager, cache)
 }
 
@@ -93,12 +97,15 @@ async fn on_another_node_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_another_node_over_redis() {
-    let config = RedisConfig::new(redis_url().await);
+    let config = RedisConfig::new(redis_url().await).with_response_timeout(PATIENCE);
     let namespace = unique("overlaps");
     let mut nodes = Vec::new();
     for _ in 0..2 {
         let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
-        nodes.push(node(CacheManager::new(shared.with_namespace(namespace.clone())).await.unwrap()));
+        let manager = CacheManager::builder()
+            .with_shared(shared.with_namespace(namespace.clone()))
+            .with_breaker(BreakerConfig::default().with_slow_after(PATIENCE));
+        nodes.push(node(manager.start().await.unwrap()));
     }
     let (here, there) = (nodes.remove(0), nodes.remove(0));
     campaign(here.clone(), there).await;
