@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+#[cfg(feature = "rabbitmq")]
+use self::sections::LedgerProvider;
 use self::sections::{RabbitSection, RedisSection, ServerSection, SqliteSection};
 use crate::{
     DelayQueue, DelayQueueBackend, Error, ErrorKind, MemoryDelayQueue, QueueName, Result, RetryPolicy, duration,
@@ -25,7 +27,9 @@ use crate::{
 /// | `postgres.url`, `mysql.url` | required | `postgres://user@host:5432/database`, `mysql://user@host:3306/database`; MariaDB is `mysql` as well |
 /// | `postgres.username` and `.password`, `mysql.username` and `.password` | none | win over those in the URL |
 /// | `postgres.max-connections`, `mysql.max-connections` | 10 | size of the pool |
-/// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
+/// | `redis.url` | `redis://127.0.0.1:6379/` | the server; also `redis-sentinel://…` and `redis-cluster://…`, as [`nebula_redis::RedisConfig`](https://docs.rs/nebula-redis) takes them |
+/// | `redis.sentinel.master`, `.nodes`, `.username`, `.password` | none | instead of `url`: the master that these sentinels name, and their credentials |
+/// | `redis.cluster.nodes` | none | instead of `url`: the cluster that these nodes belong to |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
 /// | `redis.key-prefix` | `nebula-delay:1` | what all keys begin with |
@@ -34,6 +38,7 @@ use crate::{
 /// | `rabbitmq.timeout` | 10 s | how long an operation may take, waiting for the broker included |
 /// | `rabbitmq.prefix` | `nebula-delay.1` | what all exchanges and queues begin with |
 /// | `rabbitmq.dead-letter-exchange` | `<prefix>.dead` | the direct exchange that dead letters go through |
+/// | `rabbitmq.ledger` | none | what finds messages by their ids, for `cancel`, `reschedule` and duplicates: `redis`, `postgres`, `mysql`, `sqlite` (each with the settings of the section of that name) or `memory` |
 /// | `rabbitmq.lanes` | none | delays (in the forms above) that get a queue of their own, at most 16 |
 ///
 /// `queue-prefix`, `retry-times` and `retry-interval` may also stand under `rabbitmq`, where they win.
@@ -113,6 +118,19 @@ impl Provider {
             ("rabbitmq", cfg!(feature = "rabbitmq")),
         ];
         features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    #[cfg(not(all(
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "mysql",
+        feature = "redis",
+        feature = "rabbitmq"
+    )))]
+    fn is_missing(self, key: &str) -> Error {
+        let (name, available) = (self.name(), Self::available());
+        let text = format!("{key} `{name}` needs the feature `{name}` of nebula-delay-queue; compiled in: {available}");
+        Error::new(ErrorKind::ConfigInvalid, text)
     }
 }
 
@@ -202,13 +220,13 @@ impl DelayQueueConfig {
             #[cfg(feature = "sqlite")]
             Provider::Sqlite => Ok(self.connect_with(self.sqlite.backend().await?)),
             #[cfg(feature = "postgres")]
-            Provider::Postgres => Ok(self.connect_with(self.postgres.postgres().await?)),
+            Provider::Postgres => Ok(self.connect_with(crate::SqlDelayQueue::new(self.postgres.postgres().await?))),
             #[cfg(feature = "mysql")]
-            Provider::MySql => Ok(self.connect_with(self.mysql.mysql().await?)),
+            Provider::MySql => Ok(self.connect_with(crate::SqlDelayQueue::new(self.mysql.mysql().await?))),
             #[cfg(feature = "redis")]
             Provider::Redis => Ok(self.connect_with(self.redis.backend().await?)),
             #[cfg(feature = "rabbitmq")]
-            Provider::RabbitMq => Ok(self.connect_with(self.rabbitmq.backend().await?)),
+            Provider::RabbitMq => Ok(self.connect_with(self.on_rabbitmq().await?)),
             #[cfg(not(all(
                 feature = "sqlite",
                 feature = "postgres",
@@ -216,15 +234,33 @@ impl DelayQueueConfig {
                 feature = "redis",
                 feature = "rabbitmq"
             )))]
-            missing => Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                format!(
-                    "provider `{name}` needs the feature `{name}` of nebula-delay-queue; compiled in: {}",
-                    Provider::available(),
-                    name = missing.name(),
-                ),
-            )),
+            missing => Err(missing.is_missing("provider")),
         }
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    async fn on_rabbitmq(&self) -> Result<crate::RabbitDelayQueue> {
+        let Some(ledger) = self.rabbitmq.ledger else { return self.rabbitmq.backend().await };
+        let ledger: std::sync::Arc<dyn crate::MessageLedger> = match ledger {
+            LedgerProvider::Memory => std::sync::Arc::new(crate::MemoryLedger::new()),
+            #[cfg(feature = "sqlite")]
+            LedgerProvider::Sqlite => std::sync::Arc::new(crate::SqlLedger::new(self.sqlite.pool().await?)),
+            #[cfg(feature = "postgres")]
+            LedgerProvider::Postgres => std::sync::Arc::new(crate::SqlLedger::new(self.postgres.postgres().await?)),
+            #[cfg(feature = "mysql")]
+            LedgerProvider::MySql => std::sync::Arc::new(crate::SqlLedger::new(self.mysql.mysql().await?)),
+            #[cfg(feature = "redis")]
+            LedgerProvider::Redis => std::sync::Arc::new(self.redis.ledger().await?),
+            #[cfg(not(feature = "sqlite"))]
+            LedgerProvider::Sqlite => return Err(Provider::Sqlite.is_missing("ledger")),
+            #[cfg(not(feature = "postgres"))]
+            LedgerProvider::Postgres => return Err(Provider::Postgres.is_missing("ledger")),
+            #[cfg(not(feature = "mysql"))]
+            LedgerProvider::MySql => return Err(Provider::MySql.is_missing("ledger")),
+            #[cfg(not(feature = "redis"))]
+            LedgerProvider::Redis => return Err(Provider::Redis.is_missing("ledger")),
+        };
+        Ok(self.rabbitmq.backend().await?.with_ledger(ledger))
     }
 
     /// A queue with these settings over a backend that the application brings, for example one that shares the

@@ -15,6 +15,8 @@ mod duration;
 mod envelope;
 mod error;
 mod idempotency;
+#[cfg(feature = "rabbitmq")]
+mod ledger;
 mod listener;
 mod memory;
 mod message;
@@ -67,17 +69,29 @@ pub use self::{
     worker::{Drained, Worker, WorkerBuilder, WorkerOptions},
 };
 
+#[cfg(all(feature = "sql", feature = "rabbitmq"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "rabbitmq", any(feature = "sqlite", feature = "postgres", feature = "mysql"))))
+)]
+pub use self::sql::SqlLedger;
 #[cfg(feature = "sql")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
-pub use self::sql::{SqlDatabase, SqlDelayQueue};
+pub use self::sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency};
 /// The database driver, so that applications use the same one.
 #[cfg(feature = "sql")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
 pub use sqlx;
 
+#[cfg(all(feature = "rabbitmq", feature = "redis"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "rabbitmq", feature = "redis"))))]
+pub use self::ledger::RedisLedger;
 #[cfg(feature = "rabbitmq")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]
-pub use self::rabbitmq::{RabbitDelayQueue, RabbitOptions};
+pub use self::{
+    ledger::{LedgerChange, LedgerContent, LedgerRecord, LedgerState, LedgerView, MemoryLedger, MessageLedger},
+    rabbitmq::{RabbitDelayQueue, RabbitOptions},
+};
 /// The broker's driver, so that applications use the same one.
 #[cfg(feature = "rabbitmq")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rabbitmq")))]

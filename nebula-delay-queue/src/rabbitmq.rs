@@ -5,10 +5,13 @@ mod dead;
 mod error;
 mod feed;
 mod inbox;
+mod index;
+mod indexed;
 mod ladder;
 mod link;
 mod names;
 mod publisher;
+mod settling;
 mod topology;
 mod wire;
 
@@ -26,14 +29,15 @@ use tokio_util::{sync::CancellationToken, sync::DropGuard};
 
 use self::{
     feed::Feed,
+    index::Index,
     link::Link,
     names::Names,
     publisher::{Publisher, Way},
     wire::Copy,
 };
 use crate::{
-    Cancel, Capabilities, Clock, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule,
-    Result, Schedule, SendOutcome, SystemClock, WakeupHub,
+    Cancel, Capabilities, Clock, DelayQueueProducer, Error, ErrorKind, MessageId, MessageLedger, QueueName, RawMessage,
+    Reschedule, Result, Schedule, SendOutcome, SystemClock, WakeupHub,
     clock::{duration_ms, floor_ms},
 };
 
@@ -51,6 +55,7 @@ const MOST_LANES: usize = 16;
 /// What a broker cannot do is refused with [`ErrorKind::Unsupported`]: it finds no message by its id, so that there is
 /// no `cancel` and no `reschedule`, and an id is not deduplicated when it is sent: a message that is sent twice comes
 /// twice. Nor can it count what waits in the ladder, which all queues share. [`Capabilities`] tells so in advance.
+/// [`with_ledger`](Self::with_ledger) makes up for all of it.
 ///
 /// An attempt of a process that died or lost its connection is counted from the second such death on: whatever the
 /// broker had pushed to it comes again, most of which no handler has seen. How late a message is, and whether it has
@@ -81,6 +86,7 @@ pub struct RabbitDelayQueue {
     hub: WakeupHub,
     feeds: Arc<Mutex<HashMap<QueueName, Arc<Feed>>>>,
     dead_gate: Arc<AsyncMutex<()>>,
+    index: Option<Index>,
     queue_prefix: Option<QueueName>,
     stop: Arc<Stop>,
 }
@@ -196,6 +202,7 @@ impl RabbitOptions {
             hub: WakeupHub::default(),
             feeds: Arc::default(),
             dead_gate: Arc::default(),
+            index: None,
             queue_prefix: self.queue_prefix,
             stop: Arc::new(Stop { _guard: token.clone().drop_guard(), token }),
         })
@@ -241,6 +248,18 @@ impl RabbitDelayQueue {
         }
     }
 
+    /// Lets a ledger find messages by their ids: `cancel`, `reschedule`, duplicates that are refused when they are sent,
+    /// and counts of what is delayed, all as with any other backend.
+    ///
+    /// Every process that sends to or works off these queues needs the same ledger. A ledger that cannot be reached makes
+    /// sending, claiming and settling fail with its error. One that has lost its records makes no message lost: whatever
+    /// comes and is unknown is handed out, what was cancelled included.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: impl MessageLedger) -> Self {
+        self.index = Some(Index::new(Arc::new(ledger)));
+        self
+    }
+
     /// The full name of a queue.
     fn destination(&self, queue: &QueueName) -> Result<QueueName> {
         match &self.queue_prefix {
@@ -279,6 +298,9 @@ impl DelayQueueProducer for RabbitDelayQueue {
         for message in &messages {
             message.check()?;
         }
+        if let Some(index) = &self.index {
+            return self.send_indexed(index, queue, messages).await;
+        }
         let now = self.publisher.clock.now();
         let outcomes = messages.iter().map(|message| SendOutcome::Accepted(message.id.clone())).collect();
         let copies = messages.into_iter().map(|message| {
@@ -289,17 +311,32 @@ impl DelayQueueProducer for RabbitDelayQueue {
         Ok(outcomes)
     }
 
-    async fn cancel(&self, _: &QueueName, _: &MessageId) -> Result<Cancel> {
-        Err(Error::new(ErrorKind::Unsupported, "a broker cannot cancel: it finds no message by its id"))
+    async fn cancel(&self, queue: &QueueName, id: &MessageId) -> Result<Cancel> {
+        if let Some(index) = &self.index {
+            return index.cancel(&self.destination(queue)?, id).await;
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "a broker cannot cancel: it finds no message by its id, unless it has a ledger",
+        ))
     }
 
-    async fn reschedule(&self, _: &QueueName, _: &MessageId, schedule: Schedule) -> Result<Reschedule> {
+    async fn reschedule(&self, queue: &QueueName, id: &MessageId, schedule: Schedule) -> Result<Reschedule> {
         schedule.check()?;
-        Err(Error::new(ErrorKind::Unsupported, "a broker cannot reschedule: it finds no message by its id"))
+        if let Some(index) = &self.index {
+            return self.reschedule_indexed(index, queue, id, schedule).await;
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "a broker cannot reschedule: it finds no message by its id, unless it has a ledger",
+        ))
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { finds_by_id: false, counts_delayed: false, knows_next_due: false }
+        match &self.index {
+            Some(_) => Capabilities::FULL,
+            None => Capabilities { finds_by_id: false, counts_delayed: false, knows_next_due: false },
+        }
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,14 +1,19 @@
 //! The SQL backend: durable, and part of the caller's transactions.
 
+mod beside;
 mod connection;
 mod consumer;
 mod database;
 mod error;
+#[cfg(feature = "rabbitmq")]
+mod ledger;
+mod marks;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
+mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
@@ -25,6 +30,9 @@ use serde::Serialize;
 use sqlx::Pool;
 
 pub(crate) use self::error::sql_error;
+#[cfg(feature = "rabbitmq")]
+pub use self::ledger::SqlLedger;
+pub use self::marks::SqlIdempotency;
 use self::{connection::Connection, database::Dialect};
 use crate::{
     Cancel, Clock, DelayMessage, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule,

@@ -32,6 +32,8 @@
 
 pub mod consumer;
 pub mod idempotency;
+#[cfg(feature = "rabbitmq")]
+pub mod ledger;
 pub mod producer;
 pub mod worker;
 

@@ -8,9 +8,11 @@ use figment::{
     providers::{Format, Yaml},
 };
 use nebula_delay_queue::{
-    DelayMessage, DelayQueueConfig, ErrorKind, MemoryDelayQueue, Provider, Received, SendOutcome,
+    Cancel, DelayMessage, DelayQueueConfig, ErrorKind, MemoryDelayQueue, Provider, Received, SendOutcome,
 };
-use nebula_test_support::{amqp_url, mariadb_database, postgres_database, redis_url, unique};
+use nebula_test_support::{
+    amqp_url, mariadb_database, postgres_database, redis_cluster_urls, redis_sentinels, redis_url, unique,
+};
 
 fn read(yaml: &str) -> Result<DelayQueueConfig, String> {
     Figment::new().merge(Yaml::string(yaml)).extract_inner("nebula.delay-queue").map_err(|error| error.to_string())
@@ -86,6 +88,59 @@ async fn rabbitmq_is_reached_by_configuration_alone() {
     let error = wrong.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
     assert!(!format!("{error:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn sentinels_and_clusters_are_reached_by_configuration_alone() {
+    let (master, sentinels) = redis_sentinels().await;
+    let nodes = redis_cluster_urls().await;
+    let bare = |url: &String| url.trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let list = |nodes: &[String]| format!("{:?}", nodes);
+    let plain = |nodes: &[String]| nodes.iter().map(bare).collect::<Vec<_>>().join(",");
+    for server in [
+        format!("sentinel: {{master: {master}, nodes: {}}}", list(&sentinels)),
+        format!("url: 'redis-sentinel://{}/{master}'", plain(&sentinels)),
+        format!("cluster: {{nodes: {}}}", list(&nodes)),
+        format!("url: 'redis-cluster://{}'", plain(&nodes)),
+    ] {
+        let prefix = unique("config");
+        let yaml = format!("nebula: {{delay-queue: {{redis: {{enabled: true, key-prefix: '{prefix}', {server}}}}}}}");
+        let config = read(&yaml).unwrap();
+        let (here, there) = (config.connect().await.unwrap(), config.connect().await.unwrap());
+        let message = DelayMessage::new("hello");
+        assert!(here.send("q", &message).await.unwrap().is_accepted(), "{server}");
+        let again = there.send("q", &message).await.unwrap();
+        assert_eq!(again, SendOutcome::Duplicate(message.id().clone()), "{server}");
+    }
+    assert!(read("nebula: {delay-queue: {redis: {sentinel: {nodes: []}}}}").unwrap_err().contains("master"));
+}
+
+#[tokio::test]
+async fn a_ledger_is_reached_by_configuration_alone() {
+    let (url, redis, folder) = (amqp_url().await, redis_url().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("ledger.db");
+    for (ledger, section) in [
+        ("memory", String::new()),
+        ("redis", format!("redis: {{url: '{redis}'}},")),
+        ("sqlite", format!("sqlite: {{path: '{}'}},", file.display())),
+        ("postgres", format!("postgres: {{url: '{}'}},", postgres_database().await)),
+        ("mariadb", format!("mysql: {{url: '{}'}},", mariadb_database().await)),
+    ] {
+        let prefix = unique("config");
+        let settings = format!("rabbitmq: {{enabled: true, url: '{url}', timeout: 20s, ledger: {ledger}}}");
+        let yaml = format!("nebula: {{delay-queue: {{queue-prefix: '{prefix}', {section} {settings}}}}}");
+        let queue = read(&yaml).unwrap().connect().await.unwrap();
+        let message = DelayMessage::builder().body("hello").delay(Duration::from_secs(3600)).build().unwrap();
+        assert!(queue.send("q", &message).await.unwrap().is_accepted(), "{ledger}");
+        let again = queue.send("q", &message).await.unwrap();
+        assert_eq!(again, SendOutcome::Duplicate(message.id().clone()), "{ledger}");
+        assert_eq!(queue.cancel("q", message.id()).await.unwrap(), Cancel::Cancelled, "{ledger}");
+    }
+    let refused = read("nebula: {delay-queue: {rabbitmq: {ledger: rabbitmq}}}").unwrap_err();
+    assert!(refused.contains("unknown variant"), "{refused}");
+    let yaml = format!("nebula: {{delay-queue: {{rabbitmq: {{enabled: true, url: '{url}', ledger: postgres}}}}}}");
+    let error = read(&yaml).unwrap().connect().await.unwrap_err();
+    assert!(error.to_string().contains("`postgres.url`"), "{error}");
 }
 
 #[tokio::test]

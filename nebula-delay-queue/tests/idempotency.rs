@@ -1,6 +1,8 @@
 //! The stores of what took effect keep their contract.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod common;
+
 use std::{
     sync::{
         Arc,
@@ -10,10 +12,12 @@ use std::{
 };
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, IdempotencyStore, MemoryDelayQueue, MemoryIdempotency, Received, RedisIdempotency,
-    RetryPolicy, idempotency_suite, nebula_redis::RedisConfig,
+    Begin, DelayMessage, DelayQueue, ErrorKind, IdempotencyStore, LeaseToken, MemoryDelayQueue, MemoryIdempotency,
+    Received, RedisIdempotency, RetryPolicy, SqlDatabase, SqlIdempotency, idempotency_suite,
+    nebula_redis::RedisConfig,
+    sqlx::{Executor, MySql, Postgres},
 };
-use nebula_test_support::{redis_url, unique};
+use nebula_test_support::{eventually, mariadb_database, postgres_database, redis_url, unique};
 use tokio::sync::mpsc::unbounded_channel;
 
 mod memory {
@@ -31,6 +35,37 @@ mod redis {
     }
 
     idempotency_suite!(store());
+}
+
+mod sqlite {
+    use super::*;
+
+    async fn store() -> impl IdempotencyStore {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let pool = common::pool(&folder.join("marks.db")).await;
+        SqlIdempotency::migrate(&pool).await.unwrap();
+        SqlIdempotency::new(pool)
+    }
+
+    idempotency_suite!(store());
+}
+
+async fn marks<DB: SqlDatabase>(url: &str) -> SqlIdempotency<DB> {
+    let pool = common::connect(url).await;
+    SqlIdempotency::migrate(&pool).await.unwrap();
+    SqlIdempotency::new(pool)
+}
+
+mod postgres {
+    use super::*;
+
+    idempotency_suite!(async { marks::<Postgres>(&postgres_database().await).await });
+}
+
+mod mariadb {
+    use super::*;
+
+    idempotency_suite!(async { marks::<MySql>(&mariadb_database().await).await });
 }
 
 mod erased {
@@ -93,3 +128,135 @@ async fn dead_letters_leave_no_mark() {
     let _ = queue.replay(QUEUE, message.id().clone()).await.unwrap();
     assert!(!hears.recv().await.unwrap(), "it is handled again");
 }
+
+/// The effect is a row; it dies once before its transaction commits, and once after.
+async fn effect_and_mark_are_one<DB>(url: String)
+where
+    DB: SqlDatabase,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let (pool, store) = (common::connect::<DB>(&url).await, marks::<DB>(&url).await);
+    let sql = |text: &str| nebula_delay_queue::sqlx::AssertSqlSafe(text.to_owned());
+    pool.acquire().await.unwrap().execute(sql("CREATE TABLE effect (number BIGINT)")).await.unwrap();
+    for with_begin in [true, false] {
+        let queue = DelayQueue::new(MemoryDelayQueue::new());
+        let (calls, firsts) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let handler = {
+            let (pool, store, calls, firsts) = (pool.clone(), store.clone(), Arc::clone(&calls), Arc::clone(&firsts));
+            move |message: Received<u64>| {
+                let (pool, store) = (pool.clone(), store.clone());
+                let (calls, firsts) = (Arc::clone(&calls), Arc::clone(&firsts));
+                async move {
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    let mut tx = pool.begin().await.unwrap();
+                    if !store.finish_in(&mut tx, message.queue(), message.id()).await.unwrap() {
+                        return Ok(());
+                    }
+                    firsts.fetch_add(1, Ordering::SeqCst);
+                    tx.execute(sql("INSERT INTO effect (number) VALUES (1)")).await.unwrap();
+                    assert!(message.attempt() > 1, "dies before the commit");
+                    tx.commit().await.unwrap();
+                    Err("dies after the commit")
+                }
+            }
+        };
+        let worker = queue.worker(QUEUE).unwrap().retry(RetryPolicy::fixed(5, Duration::ZERO)).handle(handler);
+        match with_begin {
+            true => drop(worker.idempotent(store.clone()).start().unwrap()),
+            false => drop(worker.start().unwrap()),
+        }
+        queue.send(QUEUE, &DelayMessage::new(1u64)).await.unwrap();
+        eventually(Duration::from_secs(60), async || {
+            let stats = queue.stats(QUEUE).await.unwrap();
+            if stats.backlog + stats.delayed + stats.leased == 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+        })
+        .await;
+        queue.shutdown(Duration::from_secs(30)).await;
+        assert_eq!(queue.stats(QUEUE).await.unwrap().dead, 0);
+        let expected = if with_begin { 2 } else { 3 };
+        assert_eq!((calls.load(Ordering::SeqCst), firsts.load(Ordering::SeqCst)), (expected, 2));
+    }
+    let rows = pool.acquire().await.unwrap().fetch_all(sql("SELECT number FROM effect")).await.unwrap();
+    assert_eq!(rows.len(), 2, "one of each message");
+}
+
+/// Of transactions that mark the same message at once, one commits the effect.
+async fn one_of_many_transactions_has_the_effect<DB: SqlDatabase>(url: String) {
+    let store = marks::<DB>(&url).await;
+    let pool = common::connect::<DB>(&url).await;
+    let tries = (0..4).map(|_| {
+        let (pool, store) = (pool.clone(), store.clone());
+        tokio::spawn(async move {
+            let mut tx = pool.begin().await.unwrap();
+            let mine = match store.finish_in(&mut tx, &QUEUE.try_into().unwrap(), &"a".try_into().unwrap()).await {
+                Ok(mine) => mine,
+                // MariaDB ends one of two that wait for each other; its handler is called again.
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}");
+                    return false;
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tx.commit().await.unwrap();
+            mine
+        })
+    });
+    let mut effects = 0;
+    for mine in tries.collect::<Vec<_>>() {
+        effects += usize::from(mine.await.unwrap());
+    }
+    assert_eq!(effects, 1);
+}
+
+async fn old_marks_are_swept_and_no_others<DB: SqlDatabase>(url: String) {
+    let store = marks::<DB>(&url).await;
+    let (queue, token) = (QUEUE.try_into().unwrap(), LeaseToken::random());
+    let id = |number: usize| number.to_string().as_str().try_into().unwrap();
+    for number in 0..6 {
+        let keep = Duration::from_millis(if number < 4 { 1 } else { 600_000 });
+        assert_eq!(store.begin(&queue, &id(number), token, keep).await.unwrap(), Begin::Fresh);
+        if number % 2 == 0 {
+            assert!(store.complete(&queue, &id(number), token, keep).await.unwrap());
+        }
+    }
+    let swept = AtomicUsize::new(0);
+    // The first completion has swept as well.
+    eventually(Duration::from_secs(60), async || {
+        swept.fetch_add(usize::try_from(store.sweep().await.unwrap()).unwrap(), Ordering::SeqCst);
+        let swept = swept.load(Ordering::SeqCst);
+        if swept >= 3 { Ok(()) } else { Err(format!("{swept} are swept")) }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    store.sweep().await.unwrap();
+    for number in 0..6 {
+        let begin = store.begin(&queue, &id(number), LeaseToken::random(), Duration::from_millis(1)).await.unwrap();
+        match number {
+            4 => assert_eq!(begin, Begin::Done),
+            5 => assert!(matches!(begin, Begin::Busy(_))),
+            _ => assert_eq!(begin, Begin::Fresh),
+        }
+    }
+}
+
+macro_rules! on_servers {
+    ($($name:ident),+ $(,)?) => {
+        mod on_postgres {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name::<Postgres>(postgres_database().await).await;
+            })+
+        }
+
+        mod on_mariadb {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name::<MySql>(mariadb_database().await).await;
+            })+
+        }
+    };
+}
+
+on_servers!(effect_and_mark_are_one, one_of_many_transactions_has_the_effect, old_marks_are_swept_and_no_others,);

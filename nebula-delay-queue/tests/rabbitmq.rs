@@ -1,10 +1,15 @@
 //! The conformance suite on a real RabbitMQ broker.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod common;
+
 use std::sync::Arc;
 
-use nebula_delay_queue::{DelayQueueBackend, QueueName, RabbitDelayQueue, conformance_suite, testing::Fixture};
-use nebula_test_support::{amqp_url, unique};
+use nebula_delay_queue::{
+    Capabilities, DelayQueueBackend, DelayQueueProducer, MessageLedger, QueueName, RabbitDelayQueue, RedisLedger,
+    SqlLedger, conformance_suite, nebula_redis::RedisConfig, sqlx::Postgres, testing::Fixture,
+};
+use nebula_test_support::{amqp_url, postgres_database, redis_url, unique};
 
 /// All tests share one ladder, and keep apart by the names of their queues.
 async fn rabbit() -> RabbitDelayQueue {
@@ -29,23 +34,58 @@ impl Fixture for RabbitMq {
 
 conformance_suite!(RabbitMq);
 
-mod erased {
+/// With a ledger, nothing is left out; behind an `Arc<dyn …>`.
+mod with_a_ledger {
     use super::*;
 
-    #[derive(Debug)]
-    struct Erased(Arc<dyn DelayQueueBackend>);
-
-    impl Fixture for Erased {
-        type Backend = Arc<dyn DelayQueueBackend>;
-
-        async fn start() -> Self {
-            Self(Arc::new(rabbit().await))
-        }
-
-        fn backend(&self) -> Arc<dyn DelayQueueBackend> {
-            Arc::clone(&self.0)
-        }
+    async fn indexed(ledger: impl MessageLedger) -> Arc<dyn DelayQueueBackend> {
+        let queue = rabbit().await.with_ledger(ledger);
+        assert_eq!(queue.capabilities(), Capabilities::FULL);
+        Arc::new(queue)
     }
 
-    conformance_suite!(Erased);
+    mod on_redis {
+        use super::*;
+
+        #[derive(Debug)]
+        struct Indexed(Arc<dyn DelayQueueBackend>);
+
+        impl Fixture for Indexed {
+            type Backend = Arc<dyn DelayQueueBackend>;
+
+            async fn start() -> Self {
+                let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
+                Self(indexed(RedisLedger::new(connection)).await)
+            }
+
+            fn backend(&self) -> Self::Backend {
+                Arc::clone(&self.0)
+            }
+        }
+
+        conformance_suite!(Indexed);
+    }
+
+    mod on_postgres {
+        use super::*;
+
+        #[derive(Debug)]
+        struct Indexed(Arc<dyn DelayQueueBackend>);
+
+        impl Fixture for Indexed {
+            type Backend = Arc<dyn DelayQueueBackend>;
+
+            async fn start() -> Self {
+                let pool = common::connect::<Postgres>(&postgres_database().await).await;
+                SqlLedger::migrate(&pool).await.unwrap();
+                Self(indexed(SqlLedger::new(pool)).await)
+            }
+
+            fn backend(&self) -> Self::Backend {
+                Arc::clone(&self.0)
+            }
+        }
+
+        conformance_suite!(Indexed);
+    }
 }

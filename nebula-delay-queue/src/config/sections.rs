@@ -42,11 +42,32 @@ impl ServerSection {
 pub(super) struct RedisSection {
     pub(super) enabled: Option<bool>,
     url: Option<SecretString>,
+    sentinel: Option<SentinelSection>,
+    cluster: Option<ClusterSection>,
     username: Option<String>,
     password: Option<SecretString>,
     #[serde(deserialize_with = "duration::optional")]
     response_timeout: Option<Duration>,
     key_prefix: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
+struct SentinelSection {
+    master: String,
+    nodes: Vec<SecretString>,
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    password: Option<SecretString>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
+struct ClusterSection {
+    nodes: Vec<SecretString>,
 }
 
 impl RedisSection {
@@ -70,9 +91,22 @@ pub(super) struct RabbitSection {
     lanes: Vec<Duration>,
     pub(super) queue_prefix: Option<QueueName>,
     dead_letter_exchange: Option<String>,
+    pub(super) ledger: Option<LedgerProvider>,
     pub(super) retry_times: Option<u32>,
     #[serde(deserialize_with = "duration::optional")]
     pub(super) retry_interval: Option<Duration>,
+}
+
+/// Where what is known of a broker's messages lives; each has the settings of the section of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LedgerProvider {
+    Memory,
+    Sqlite,
+    Postgres,
+    #[serde(alias = "mariadb")]
+    MySql,
+    Redis,
 }
 
 impl RabbitSection {
@@ -109,8 +143,12 @@ impl RabbitSection {
 
 #[cfg(feature = "sqlite")]
 impl SqliteSection {
-    /// Opens the file, creates the tables.
     pub(super) async fn backend(&self) -> crate::Result<crate::SqlDelayQueue> {
+        Ok(crate::SqlDelayQueue::new(self.pool().await?))
+    }
+
+    /// Opens the file, creates the tables.
+    pub(super) async fn pool(&self) -> crate::Result<sqlx::SqlitePool> {
         use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
         let options = SqliteConnectOptions::new()
@@ -122,14 +160,14 @@ impl SqliteSection {
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
         let pool = pool.map_err(crate::sql::sql_error("opening the delay queue's database"))?;
         crate::SqlDelayQueue::migrate(&pool).await?;
-        Ok(crate::SqlDelayQueue::new(pool))
+        Ok(pool)
     }
 }
 
 #[cfg(feature = "postgres")]
 impl ServerSection {
     /// Connects, creates the tables.
-    pub(super) async fn postgres(&self) -> crate::Result<crate::SqlDelayQueue<sqlx::Postgres>> {
+    pub(super) async fn postgres(&self) -> crate::Result<sqlx::PgPool> {
         use secrecy::ExposeSecret;
 
         let mut options: sqlx::postgres::PgConnectOptions = self.options("postgres")?;
@@ -139,14 +177,14 @@ impl ServerSection {
         if let Some(password) = &self.password {
             options = options.password(password.expose_secret());
         }
-        self.backend(options).await
+        self.pool(options).await
     }
 }
 
 #[cfg(feature = "mysql")]
 impl ServerSection {
     /// Connects, creates the tables.
-    pub(super) async fn mysql(&self) -> crate::Result<crate::SqlDelayQueue<sqlx::MySql>> {
+    pub(super) async fn mysql(&self) -> crate::Result<sqlx::MySqlPool> {
         use secrecy::ExposeSecret;
 
         let mut options: sqlx::mysql::MySqlConnectOptions = self.options("mysql")?;
@@ -156,7 +194,7 @@ impl ServerSection {
         if let Some(password) = &self.password {
             options = options.password(password.expose_secret());
         }
-        self.backend(options).await
+        self.pool(options).await
     }
 }
 
@@ -172,10 +210,10 @@ impl ServerSection {
         url.expose_secret().parse().map_err(crate::sql::sql_error("reading the database's URL"))
     }
 
-    async fn backend<DB: crate::SqlDatabase>(
+    async fn pool<DB: crate::SqlDatabase>(
         &self,
         options: <DB::Connection as sqlx::Connection>::Options,
-    ) -> crate::Result<crate::SqlDelayQueue<DB>> {
+    ) -> crate::Result<sqlx::Pool<DB>> {
         let pool = sqlx::pool::PoolOptions::new()
             .max_connections(self.max_connections.unwrap_or(10))
             .acquire_timeout(Duration::from_secs(10))
@@ -183,20 +221,61 @@ impl ServerSection {
             .await
             .map_err(crate::sql::sql_error("connecting to the delay queue's database"))?;
         crate::SqlDelayQueue::migrate(&pool).await?;
-        Ok(crate::SqlDelayQueue::new(pool))
+        Ok(pool)
     }
 }
 
 #[cfg(feature = "redis")]
 impl RedisSection {
     pub(super) async fn backend(&self) -> crate::Result<crate::RedisDelayQueue<nebula_redis::Connection>> {
-        use nebula_redis::RedisConfig;
+        use crate::DelayQueueProducer;
+
+        let redis = self.server();
+        let subscriber = redis.subscriber().map_err(|error| crate::redis::redis_error(error, CONNECTING))?;
+        let mut backend = crate::RedisDelayQueue::new(self.connection().await?).with_subscriber(subscriber);
+        if let Some(prefix) = &self.key_prefix {
+            backend = backend.with_key_prefix(prefix);
+        }
+        // A server that wants a password says so at the first command only.
+        backend.ping().await?;
+        Ok(backend)
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    pub(super) async fn ledger(&self) -> crate::Result<crate::RedisLedger<nebula_redis::Connection>> {
+        let ledger = crate::RedisLedger::new(self.connection().await?);
+        Ok(match &self.key_prefix {
+            Some(prefix) => ledger.with_key_prefix(prefix),
+            None => ledger,
+        })
+    }
+
+    async fn connection(&self) -> crate::Result<nebula_redis::Connection> {
+        self.server().connect().await.map_err(|error| crate::redis::redis_error(error, CONNECTING))
+    }
+
+    fn server(&self) -> nebula_redis::RedisConfig {
+        use nebula_redis::{ClusterConfig, RedisConfig, SentinelConfig};
         use secrecy::ExposeSecret;
 
-        use crate::{DelayQueueProducer, redis::redis_error};
-
+        let exposed = |nodes: &[SecretString]| -> Vec<String> {
+            nodes.iter().map(|node| node.expose_secret().to_owned()).collect()
+        };
         let mut redis =
             self.url.as_ref().map_or_else(RedisConfig::default, |url| RedisConfig::new(url.expose_secret()));
+        if let Some(section) = &self.sentinel {
+            let mut sentinel = SentinelConfig::new(&section.master, exposed(&section.nodes));
+            if let Some(username) = &section.username {
+                sentinel = sentinel.with_username(username);
+            }
+            if let Some(password) = &section.password {
+                sentinel = sentinel.with_password(password.clone());
+            }
+            redis = redis.with_sentinel(sentinel);
+        }
+        if let Some(section) = &self.cluster {
+            redis = redis.with_cluster(ClusterConfig::new(exposed(&section.nodes)));
+        }
         if let Some(username) = &self.username {
             redis = redis.with_username(username);
         }
@@ -206,14 +285,9 @@ impl RedisSection {
         if let Some(time) = self.response_timeout {
             redis = redis.with_response_timeout(time);
         }
-        let failed = |error| redis_error(error, "connecting to redis");
-        let connection = redis.connect().await.map_err(failed)?;
-        let mut backend = crate::RedisDelayQueue::new(connection).with_subscriber(redis.subscriber().map_err(failed)?);
-        if let Some(prefix) = &self.key_prefix {
-            backend = backend.with_key_prefix(prefix);
-        }
-        // A server that wants a password says so at the first command only.
-        backend.ping().await?;
-        Ok(backend)
+        redis
     }
 }
+
+#[cfg(feature = "redis")]
+const CONNECTING: &str = "connecting to redis";

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use super::{
     RabbitDelayQueue,
     inbox::Entry,
+    indexed::{entries, reborn},
     publisher::Way,
+    settling::Settling,
     topology,
     wire::{Copy, Death},
 };
@@ -23,11 +25,17 @@ use crate::{
 #[async_trait]
 impl DelayQueueConsumer for RabbitDelayQueue {
     async fn claim(&self, queue: &QueueName, max: usize, lease: Duration) -> Result<Claimed> {
+        if let Some(index) = &self.index {
+            return self.claim_indexed(index, queue, max, lease).await;
+        }
         let (deliveries, next) = self.feed(queue)?.claim(max, lease).await?;
         Ok(Claimed::new(deliveries, next))
     }
 
     async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
+        if let Some(index) = &self.index {
+            return self.ack_indexed(index, queue, receipts).await;
+        }
         let feed = self.feed(queue)?;
         let entries: Vec<_> = {
             let mut inbox = feed.inbox.lock();
@@ -46,12 +54,16 @@ impl DelayQueueConsumer for RabbitDelayQueue {
                 copy.attempts = copy.attempts.saturating_sub(1);
             }
             copy.at_ms = floor_ms(now).saturating_add(after);
+            copy.mark = copy.mark.map(|_| reborn());
             (copy, Way::Delay(after))
         };
         self.move_on(queue, requests, |request| &request.receipt, again).await
     }
 
     async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
+        if let Some(index) = &self.index {
+            return self.extend_indexed(index, queue, receipts, lease).await;
+        }
         let feed = self.feed(queue)?;
         let until = Instant::now() + lease;
         let mut inbox = feed.inbox.lock();
@@ -87,6 +99,9 @@ impl DelayQueueConsumer for RabbitDelayQueue {
 
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
         let name = self.destination(queue)?;
+        if let Some(index) = &self.index {
+            return self.stats_indexed(index, &name).await;
+        }
         let (claimable, held, leased, oldest) = match self.running(&name) {
             Some(feed) => feed.inbox.lock().counts(Instant::now(), self.publisher.clock.now()),
             None => (0, 0, 0, None),
@@ -130,27 +145,29 @@ impl RabbitDelayQueue {
             return Ok(Vec::new());
         }
         let feed = self.feed(queue)?;
-        let (mut copies, mut kept) = (Vec::new(), Vec::new());
-        {
-            let (mut inbox, now) = (feed.inbox.lock(), Instant::now());
-            for request in requests {
-                // Whoever overtakes us while we publish would only make a second copy; the lease outlasts that.
-                let entry = inbox.held(receipt(request), now, self.publisher.timeout);
-                kept.push(entry.is_some());
-                copies.extend(entry.map(|entry| change(request, entry.copy)));
-            }
-        }
+        let name = self.destination(queue)?;
+        let receipts: Vec<Receipt> = requests.iter().map(|request| receipt(request).clone()).collect();
+        // Whoever overtakes us while we publish would only make a second copy; the leases outlast that.
+        let held = entries(&feed, &receipts, self.publisher.timeout);
+        let changed = requests.iter().zip(&held);
+        let copies: Vec<_> =
+            changed.map(|(request, entry)| Some(change(request, entry.as_ref()?.copy.clone()))).collect();
+        let mut settling = Settling::new(self.index.as_ref(), &name, held, receipts, copies)?;
+        settling.prepare().await?;
+        let copies = settling.copies();
         if !copies.is_empty() {
-            self.publisher.publish(&self.destination(queue)?, copies).await?;
+            self.publisher.publish(&name, copies).await?;
         }
+        let kept = settling.commit().await?;
         let entries: Vec<_> = {
             let mut inbox = feed.inbox.lock();
-            requests.iter().zip(kept).map(|(request, kept)| kept.then(|| inbox.take(receipt(request)))?).collect()
+            requests.iter().zip(&kept).map(|(request, kept)| kept.then(|| inbox.take(receipt(request)))?).collect()
         };
-        Ok(self.acknowledge(entries).await)
+        let settled = self.acknowledge(entries).await;
+        Ok(settling.result(settled))
     }
 
-    async fn acknowledge(&self, entries: Vec<Option<Entry>>) -> Vec<Settled> {
+    pub(super) async fn acknowledge(&self, entries: Vec<Option<Entry>>) -> Vec<Settled> {
         let acks = entries.into_iter().map(|entry| async move {
             match entry {
                 // Not acknowledged means that the channel is gone: the broker delivers the message again.

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     RabbitDelayQueue,
     error::amqp_error,
+    indexed::reborn,
     names::{Names, short},
     publisher::Way,
     topology,
@@ -61,6 +62,13 @@ impl RabbitDelayQueue {
                 if letter.message.id != *id {
                     continue;
                 }
+                let mark = match &self.index {
+                    Some(index) => match index.revive(queue, id, copy.mark).await? {
+                        None => continue,
+                        mark => mark,
+                    },
+                    None => copy.mark.map(|_| reborn()),
+                };
                 let now = floor_ms(self.publisher.clock.now());
                 let fresh = Copy {
                     due_ms: now,
@@ -69,9 +77,13 @@ impl RabbitDelayQueue {
                     charged: false,
                     last_error: None,
                     death: None,
+                    mark,
                     ..copy
                 };
                 self.publisher.publish(queue, vec![(fresh, Way::Delay(0))]).await?;
+                if let (Some(index), Some(mark)) = (&self.index, mark) {
+                    let _ = index.revived(queue, id, mark).await?;
+                }
                 reader.remove(&message).await?;
                 replay = Replay::Replayed;
                 break;
@@ -88,7 +100,11 @@ impl RabbitDelayQueue {
             let mut reader = Reader::open(self, &channel, queue).await?;
             let Some(id) = id else {
                 let purge = channel.queue_purge(reader.name, QueuePurgeOptions::default());
-                return purge.await.map(u64::from).map_err(amqp_error("purging dead letters"));
+                let purged = purge.await.map(u64::from).map_err(amqp_error("purging dead letters"))?;
+                if let Some(index) = &self.index {
+                    index.ledger.forget_dead(queue).await?;
+                }
+                return Ok(purged);
             };
             let mut purged = 0;
             while let Some(message) = reader.next().await? {
@@ -99,6 +115,10 @@ impl RabbitDelayQueue {
                 }
             }
             reader.close().await?;
+            // After the letter, so that a purge that was interrupted can be repeated.
+            if let Some(index) = &self.index {
+                index.purged(queue, id).await?;
+            }
             Ok(purged)
         };
         self.bounded(&channel, deadline, work).await

@@ -215,7 +215,7 @@ impl Feed {
     }
 
     /// Publishes a message anew and then acknowledges what it came in. If that fails, the broker delivers it again.
-    fn pass_on(&self, entry: Entry, way: Way) {
+    pub(super) fn pass_on(&self, entry: Entry, way: Way) {
         let (publisher, queue) = (Arc::clone(&self.publisher), self.queue.clone());
         self.runtime.spawn(async move {
             let published = publisher.publish(&queue, vec![(entry.copy, way)]).await;

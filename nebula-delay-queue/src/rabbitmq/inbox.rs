@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::wire::Copy;
 use crate::{
-    Delivery, LeaseToken, MessageId, Receipt,
+    Delivery, LeaseToken, LedgerRecord, MessageId, Receipt,
     clock::{floor_ms, from_ms},
 };
 
@@ -115,6 +115,26 @@ impl Inbox {
     pub(super) fn held(&mut self, receipt: &Receipt, now: Instant, grace: Duration) -> Option<Entry> {
         let until = self.leases.get(&receipt.token.as_u128())?.until.max(now + grace);
         self.extend(receipt, until).then(|| self.leases[&receipt.token.as_u128()].entry.clone())
+    }
+
+    /// What is leased to this receipt.
+    pub(super) fn leased_to(&self, receipt: &Receipt) -> Option<&Copy> {
+        self.leases.get(&receipt.token.as_u128()).map(|leased| &leased.entry.copy)
+    }
+
+    /// Notes what the ledger has of a message.
+    pub(super) fn recorded(&mut self, receipt: &Receipt, record: Option<LedgerRecord>) {
+        if let Some(leased) = self.leases.get_mut(&receipt.token.as_u128()) {
+            leased.entry.copy.record = record;
+        }
+    }
+
+    /// Undoes a lease, and the attempt with it.
+    pub(super) fn unlease(&mut self, receipt: &Receipt) {
+        if let Some(mut entry) = self.take(receipt) {
+            entry.copy.charged = true;
+            self.make_ready(entry);
+        }
     }
 
     /// Ends a lease; returns what was leased.

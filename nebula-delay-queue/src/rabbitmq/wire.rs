@@ -1,15 +1,16 @@
 //! A message as AMQP properties and payload, and back.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeadReason, Error, ErrorKind, MessageId, Priority, RawMessage, Result,
+    DeadReason, Error, ErrorKind, LedgerRecord, MessageId, Priority, RawMessage, Result,
     clock::{floor_ms, from_ms},
     envelope::Envelope,
     error::BoxError,
@@ -27,6 +28,9 @@ const CHARGED: &str = "x-nebula-charged";
 const ERROR: &str = "x-nebula-error";
 const REASON: &str = "x-nebula-reason";
 const DIED: &str = "x-nebula-died";
+const LIFE: &str = "x-nebula-life";
+const COPY: &str = "x-nebula-copy";
+const MOVES: &str = "x-nebula-moves";
 /// What a quorum queue counts: how often it took the message back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
@@ -52,6 +56,21 @@ pub(super) struct Copy {
     pub(super) hold_ms: u64,
     pub(super) rest_ms: u64,
     pub(super) death: Option<Death>,
+    /// Which copies the ledger takes for the same message.
+    pub(super) mark: Option<Mark>,
+    /// The ledger's record of it, as of the last look. Not written.
+    pub(super) record: Option<LedgerRecord>,
+}
+
+/// What tells the copies of a message apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Another one after each retry and replay: older copies do not count any more.
+    pub(super) life: u64,
+    /// Kept when a copy is only written afresh.
+    pub(super) copy: u64,
+    /// How often the message had been rescheduled when this copy was written.
+    pub(super) moves: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +93,8 @@ impl Copy {
             hold_ms: 0,
             rest_ms: 0,
             death: None,
+            mark: None,
+            record: None,
         }
     }
 
@@ -95,6 +116,11 @@ impl Copy {
             if value > 0 {
                 put(name, number(value));
             }
+        }
+        if let Some(Mark { life, copy, moves }) = self.mark {
+            put(LIFE, number(life));
+            put(COPY, number(copy));
+            put(MOVES, number(moves));
         }
         if let Some(error) = &self.last_error {
             put(ERROR, text(shortened(error)));
@@ -132,8 +158,47 @@ impl Copy {
             hold_ms: count(HOLD),
             rest_ms: count(REST),
             death,
+            mark: as_number(headers, LIFE).map(|life| Mark { life, copy: count(COPY), moves: count(MOVES) }),
+            record: None,
         })
     }
+
+    /// What a ledger keeps of it, so that another copy can be written: a line of JSON, then the body.
+    pub(super) fn content(&self) -> Result<Bytes> {
+        let encode = |error| Error::new(ErrorKind::Codec, "encoding a message for the ledger").with_source(error);
+        let kept = Kept {
+            due: self.due_ms,
+            rank: self.message.priority.rank(),
+            attempts: self.attempts,
+            error: self.last_error.as_deref().map(|error| Cow::Borrowed(shortened(error))),
+            envelope: serde_json::to_string(&Envelope::of(&self.message)).map_err(encode)?,
+        };
+        let mut content = serde_json::to_vec(&kept).map_err(encode)?;
+        content.push(b'\n');
+        content.extend_from_slice(&self.message.body);
+        Ok(content.into())
+    }
+
+    pub(super) fn from_content(id: MessageId, content: &Bytes) -> Result<Self, BoxError> {
+        let end = content.iter().position(|byte| *byte == b'\n').ok_or("no envelope")?;
+        let kept: Kept<'_> = serde_json::from_slice(&content[..end])?;
+        let envelope = Envelope::parse(kept.envelope.as_bytes())?;
+        let message = envelope.open(id, Priority::from_rank(i64::from(kept.rank)), content.slice(end + 1..));
+        let mut copy = Self::first(message, from_ms(kept.due));
+        (copy.attempts, copy.last_error) = (kept.attempts, kept.error.map(Cow::into_owned));
+        Ok(copy)
+    }
+}
+
+/// Fields are only ever added, optional.
+#[derive(Serialize, Deserialize)]
+struct Kept<'a> {
+    due: u64,
+    rank: u8,
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'a, str>>,
+    envelope: String,
 }
 
 /// What can be saved of a message that is not understood.
@@ -193,12 +258,26 @@ mod tests {
         copy.last_error = Some("no luck".into());
         let died = from_ms(1_700_000_000_123);
         copy.death = Some(Death { reason: DeadReason::Rejected("x".into()), died });
+        copy.mark = Some(Mark { life: i64::MAX as u64, copy: 1, moves: 2 });
         let read = Copy::parse(&copy.properties().unwrap(), Bytes::from(vec![0, 1, 255])).unwrap();
         assert_eq!(read.message, copy.message.clone().with_schedule(crate::Schedule::NOW));
         assert_eq!((read.due_ms, read.at_ms, read.attempts, read.charged), (copy.due_ms, copy.at_ms, 3, true));
         assert_eq!((read.hold_ms, read.rest_ms, read.last_error), (7, 1 << 40, Some("no luck".into())));
+        assert_eq!(read.mark, copy.mark);
         let death = read.death.unwrap();
         assert_eq!((death.reason, death.died), (DeadReason::Rejected("x".into()), died));
+    }
+
+    #[test]
+    fn a_copy_survives_the_ledger() {
+        let mut message = RawMessage::new(MessageId::new("a").unwrap(), vec![10, 0, 255]).with_priority(Priority::Low);
+        message.headers.insert("a".into(), "b\n".into());
+        let mut copy = Copy::first(message, from_ms(1_700_000_000_123));
+        (copy.attempts, copy.last_error) = (3, Some("no\nluck".into()));
+        let read = Copy::from_content(copy.message.id.clone(), &copy.content().unwrap()).unwrap();
+        assert_eq!((read.message, read.due_ms), (copy.message, copy.due_ms));
+        assert_eq!((read.attempts, read.last_error), (copy.attempts, copy.last_error));
+        assert!(Copy::from_content(MessageId::new("a").unwrap(), &Bytes::from_static(b"junk")).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use sqlx::{Database, Pool};
 
+use super::beside::{Ledgers, Marks};
+
 /// The columns that make up a message.
 #[derive(Debug)]
 pub(super) struct Content {
@@ -102,7 +104,9 @@ pub trait Statements: Database {
 
 /// What is done in different ways.
 #[async_trait]
-pub trait Dialect: Statements {
+pub trait Dialect: Statements + Marks + Ledgers {
+    /// Begins a transaction that writes.
+    const WRITING: &'static str;
     /// Whether a network lies between, which can swallow answers.
     const REMOTE: bool;
     /// Creates or updates the tables.

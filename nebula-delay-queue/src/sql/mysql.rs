@@ -6,20 +6,28 @@ use async_trait::async_trait;
 use sqlx::{Connection, Database, Executor, MySql, MySqlConnection, Pool, Row, Transaction};
 
 use super::{
+    beside::{LedgerRow, Ledgers, Marks, NewLedgerRow, beside},
     database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
     row::batch,
     statements::statements,
 };
 
 statements!(MySql, "mysql");
+beside!(MySql, "mysql");
 
 #[async_trait]
 impl Dialect for MySql {
     const REMOTE: bool = true;
+    /// Reads what is committed and locks the rows it finds, not the gaps between them.
+    const WRITING: &'static str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION";
 
     /// Changes of tables end transactions here, so a named lock keeps other processes away, and ends with the connection.
     async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-        const MIGRATIONS: &[&str] = &[include_str!("mysql/0001_messages.sql")];
+        const MIGRATIONS: &[&str] = &[
+            include_str!("mysql/0001_messages.sql"),
+            include_str!("mysql/0002_marks.sql"),
+            include_str!("mysql/0003_ledger.sql"),
+        ];
         let mut connection = pool.acquire().await?.detach();
         let locked: Option<i64> = sqlx::query_scalar(include_str!("mysql/lock.sql")).fetch_one(&mut connection).await?;
         if locked != Some(1) {
@@ -116,7 +124,6 @@ impl Dialect for MySql {
     }
 }
 
-/// Reads what is committed and locks the rows it finds, not the gaps between them.
 async fn begin(connection: &mut MySqlConnection) -> sqlx::Result<Transaction<'_, MySql>> {
-    connection.begin_with("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION").await
+    connection.begin_with(MySql::WRITING).await
 }

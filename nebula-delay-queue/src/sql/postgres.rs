@@ -6,17 +6,20 @@ use async_trait::async_trait;
 use sqlx::{Database, Executor, PgConnection, Pool, Postgres, Row};
 
 use super::{
+    beside::{LedgerRow, Ledgers, Marks, NewLedgerRow, beside},
     database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
     row::batch,
     statements::{returning, statements},
 };
 
 statements!(Postgres, "postgres");
+beside!(Postgres, "postgres");
 // The lock is advisory and ends with the transaction; its number is as good as any.
 returning!(
     Postgres,
     "postgres",
     remote: true,
+    writing: "BEGIN",
     begin: "BEGIN; SELECT pg_advisory_xact_lock(7093838478413914469)",
     now
 );

@@ -103,13 +103,18 @@ macro_rules! statements {
 /// nothing left to do.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! returning {
-    ($database:ty, $folder:literal, remote: $remote:literal, begin: $begin:literal, $now:path) => {
+    ($database:ty, $folder:literal, remote: $remote:literal, writing: $writing:literal, begin: $begin:literal, $now:path) => {
         #[async_trait]
         impl Dialect for $database {
             const REMOTE: bool = $remote;
+            const WRITING: &'static str = $writing;
 
             async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-                const MIGRATIONS: &[&str] = &[include_str!(concat!($folder, "/0001_messages.sql"))];
+                const MIGRATIONS: &[&str] = &[
+                    include_str!(concat!($folder, "/0001_messages.sql")),
+                    include_str!(concat!($folder, "/0002_marks.sql")),
+                    include_str!(concat!($folder, "/0003_ledger.sql")),
+                ];
                 let mut tx = pool.begin_with($begin).await?;
                 sqlx::raw_sql(include_str!(concat!($folder, "/schema.sql"))).execute(&mut *tx).await?;
                 let version: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM nebula_delay_schema")

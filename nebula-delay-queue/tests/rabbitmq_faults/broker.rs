@@ -34,7 +34,7 @@ fn sender(queue: &DelayQueue, count: u64) -> (Arc<AtomicU64>, JoinHandle<Vec<Mes
 }
 
 /// A way to the shared broker that can be cut.
-async fn proxied() -> (TcpProxy, String) {
+pub(super) async fn proxied() -> (TcpProxy, String) {
     let url = amqp_url().await;
     let (start, rest) = url.split_once('@').unwrap();
     let (host, path) = rest.split_once('/').unwrap();

@@ -2,10 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod broker;
+mod ledger;
 mod messages;
 mod worker;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use nebula_delay_queue::{DelayMessage, DelayQueue, MessageId, RabbitDelayQueue, RabbitOptions, Received};
 use nebula_test_support::{eventually, unique};
@@ -50,6 +55,10 @@ impl Seen {
 
     fn count(&self) -> usize {
         self.0.lock().len()
+    }
+
+    fn counts(&self) -> BTreeMap<String, usize> {
+        self.0.lock().iter().map(|(id, count)| (id.to_string(), *count)).collect()
     }
 
     fn handler(&self) -> impl Fn(Received<u64>) -> std::future::Ready<()> + Send + Sync + 'static + use<> {

@@ -1,0 +1,15 @@
+-- KEYS ids by time: waiting, leased, dead
+-- Returns the time in ms as text, then how many are due, delayed, leased, dead, and the least time as text or ""
+local clock = redis.call('TIME')
+local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local waiting, leased = redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2])
+local due, ended = redis.call('ZCOUNT', KEYS[1], '-inf', now), redis.call('ZCOUNT', KEYS[2], '-inf', now)
+local least
+for place = 1, 2 do
+  local first = tonumber(redis.call('ZRANGE', KEYS[place], 0, 0, 'WITHSCORES')[2])
+  if first and (not least or first < least) then
+    least = first
+  end
+end
+local text = least and string.format('%.0f', least) or ''
+return { now, due + ended, waiting - due, leased - ended, redis.call('ZCARD', KEYS[3]), text }

@@ -1,0 +1,2 @@
+-- queue, id
+SELECT content FROM nebula_delay_ledger WHERE queue = ? AND id = ?

@@ -1,0 +1,2 @@
+-- queue, id, token
+DELETE FROM nebula_delay_mark WHERE queue = ? AND id = ? AND token = ?

@@ -1,0 +1,4 @@
+-- queue, now, limit
+DELETE FROM nebula_delay_ledger
+WHERE rowid IN (
+    SELECT rowid FROM nebula_delay_ledger WHERE queue = ?1 AND state IN (0, 4) AND at_ms <= ?2 LIMIT ?3)
