@@ -1,22 +1,28 @@
-//! Looks into queues on Redis, RabbitMQ or in an SQLite file, and mends them.
+//! Looks into queues on Redis, RabbitMQ, PostgreSQL, MySQL, MariaDB or in an SQLite file, and mends them.
 //!
-//! `cargo run -p nebula-delay-queue --features redis,rabbitmq,sqlite --example dqctl -- redis://127.0.0.1/ dead order.timeout`
+//! `cargo run -p nebula-delay-queue --all-features --example dqctl -- redis://127.0.0.1/ dead order.timeout`
 //!
 //! `list`, `peek` and `trace` read the trace store on Redis that the application gave to `DelayQueue::with_trace`; name it
-//! with `--trace`.
+//! with `--trace`. On RabbitMQ, `cancel` needs the ledger that the application uses: name it with `--ledger`.
 
 use std::{
     error::Error,
     io::Write,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nebula_delay_queue::{Cancel, DelayQueue, DelayQueueConfig, RedisTrace, Replay, nebula_redis::RedisConfig};
+use nebula_delay_queue::{
+    Cancel, DelayQueue, DelayQueueConfig, MessageLedger, RabbitDelayQueue, RedisLedger, RedisTrace, Replay, SqlLedger,
+    nebula_redis::RedisConfig,
+    sqlx::{MySqlPool, PgPool, SqlitePool},
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-const USAGE: &str = "usage: dqctl URL [--trace REDIS-URL] COMMAND
-URL is redis://…, amqp://… or the path of an SQLite file; COMMAND is one of
+const USAGE: &str = "usage: dqctl URL [--ledger URL] [--trace REDIS-URL] COMMAND
+URL is redis://… (redis-sentinel://…, redis-cluster://…), amqp://…, postgres://…, mysql://… or the path of an SQLite file;
+the ledger's is any of these but amqp://…; COMMAND is one of
   list                 all queues, with how many messages are where
   stats QUEUE          one of them
   peek QUEUE [N]       the N messages that are due next
@@ -36,7 +42,13 @@ async fn main() -> Result<(), Failure> {
 /// What the program does; it writes to `out`.
 pub(crate) async fn run(arguments: &[&str], out: &mut (impl Write + Send)) -> Result<(), Failure> {
     let [url, rest @ ..] = arguments else { return Err(USAGE.into()) };
-    let mut queue = connect(url).await?;
+    let (mut queue, rest) = match rest {
+        ["--ledger", ledger, rest @ ..] if url.starts_with("amqp") => {
+            let rabbit = RabbitDelayQueue::options(*url).connect().await?;
+            (DelayQueue::new(rabbit.with_ledger(open(ledger).await?)), rest)
+        }
+        rest => (connect(url).await?, rest),
+    };
     let command = match rest {
         ["--trace", store, command @ ..] => {
             queue = queue.with_trace(RedisTrace::new(RedisConfig::new(*store).connect().await?));
@@ -76,14 +88,33 @@ pub(crate) async fn run(arguments: &[&str], out: &mut (impl Write + Send)) -> Re
 
 async fn connect(url: &str) -> Result<DelayQueue, Failure> {
     let config = match url.split_once("://") {
-        Some(("redis" | "rediss", _)) => DelayQueueConfig::redis(url),
+        Some(("redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" | "redis-cluster" | "rediss-cluster", _)) => {
+            DelayQueueConfig::redis(url)
+        }
         Some(("amqp" | "amqps", _)) => DelayQueueConfig::rabbitmq(url),
+        Some(("postgres" | "postgresql", _)) => DelayQueueConfig::postgres(url),
+        Some(("mysql" | "mariadb", _)) => DelayQueueConfig::mysql(url),
         Some(_) => return Err(USAGE.into()),
-        // Nobody wants a new file for a name that was misspelt.
-        None if !std::path::Path::new(url).is_file() => return Err(format!("there is no file {url}").into()),
-        None => DelayQueueConfig::sqlite(url),
+        None => DelayQueueConfig::sqlite(existing(url)?),
     };
     Ok(config.connect().await?)
+}
+
+async fn open(url: &str) -> Result<Arc<dyn MessageLedger>, Failure> {
+    Ok(match url.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => Arc::new(SqlLedger::new(PgPool::connect(url).await?)),
+        Some(("mysql" | "mariadb", _)) => Arc::new(SqlLedger::new(MySqlPool::connect(url).await?)),
+        Some((scheme, _)) if scheme.starts_with("redis") => {
+            Arc::new(RedisLedger::new(RedisConfig::new(url).connect().await?))
+        }
+        Some(_) => return Err(USAGE.into()),
+        None => Arc::new(SqlLedger::new(SqlitePool::connect(existing(url)?).await?)),
+    })
+}
+
+/// Nobody wants a new file for a name that was misspelt.
+fn existing(file: &str) -> Result<&str, Failure> {
+    if std::path::Path::new(file).is_file() { Ok(file) } else { Err(format!("there is no file {file}").into()) }
 }
 
 async fn stats(queue: &DelayQueue, name: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {

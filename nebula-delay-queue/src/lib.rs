@@ -30,6 +30,8 @@ mod rabbitmq;
 mod raw;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sql")]
+mod relay;
 mod retry;
 #[cfg(feature = "sql")]
 #[cfg_attr(
@@ -77,7 +79,10 @@ pub use self::{
 pub use self::sql::SqlLedger;
 #[cfg(feature = "sql")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
-pub use self::sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency};
+pub use self::{
+    relay::{Outbox, Relay, RelayStatus, RunningRelay},
+    sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency},
+};
 /// The database driver, so that applications use the same one.
 #[cfg(feature = "sql")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]

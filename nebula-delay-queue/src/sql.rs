@@ -204,8 +204,19 @@ impl<DB: SqlDatabase> SqlDelayQueue<DB> {
         &self.pool
     }
 
+    /// Stores a message as it is.
+    pub(crate) async fn insert_in(
+        &self,
+        connection: &mut DB::Connection,
+        queue: &QueueName,
+        message: &RawMessage,
+        now: SystemTime,
+    ) -> Result<SendOutcome> {
+        row::insert_one::<DB>(connection, queue, message, now).await
+    }
+
     /// The time by which messages are due: the database's, unless a test has its own.
-    async fn now(&self, connection: &mut DB::Connection) -> Result<SystemTime> {
+    pub(crate) async fn now(&self, connection: &mut DB::Connection) -> Result<SystemTime> {
         match &self.clock {
             Some(clock) => Ok(clock.now()),
             None => DB::now(connection).await.map_err(sql_error("asking for the time")),

@@ -16,6 +16,12 @@ const IN_FLIGHT: &str = "nebula_delay_queue_in_flight";
 const MESSAGES: &str = "nebula_delay_queue_messages";
 const ERRORS: &str = "nebula_delay_queue_worker_errors_total";
 const MISSING: &str = "nebula_delay_queue_missing";
+#[cfg(feature = "sql")]
+const RELAYED: &str = "nebula_delay_queue_relayed_total";
+#[cfg(feature = "sql")]
+const RELAY_LAG: &str = "nebula_delay_queue_relay_lag_seconds";
+#[cfg(feature = "sql")]
+const RELAY_FAILURES: &str = "nebula_delay_queue_relay_failures_total";
 const TRACE_LOST: &str = "nebula_delay_queue_trace_lost_total";
 
 pub(crate) fn describe() {
@@ -34,6 +40,12 @@ pub(crate) fn describe() {
             "Messages that should have been delivered and have not been, when last watched (at most 100)"
         );
         describe_counter!(TRACE_LOST, "Events that could not be written to the trace store");
+        #[cfg(feature = "sql")]
+        {
+            describe_counter!(RELAYED, "Messages that a relay moved, by outcome (accepted, duplicate, refused)");
+            describe_histogram!(RELAY_LAG, Unit::Seconds, "Time from when a message was stored until it was moved");
+            describe_counter!(RELAY_FAILURES, "Times that a relay could not move messages");
+        }
         describe_counter!(ERRORS, "Backend errors that workers met, by operation");
     });
 }
@@ -77,6 +89,22 @@ pub(crate) fn in_flight(queue: &QueueName, count: usize) {
 
 pub(crate) fn worker_error(queue: &QueueName, operation: &'static str) {
     counter!(ERRORS, "queue" => queue.to_string(), "operation" => operation).increment(1);
+}
+
+#[cfg(feature = "sql")]
+pub(crate) fn relayed(queue: &QueueName, moved: &[Duration], duplicates: u64, refused: u64) {
+    for (outcome, count) in [("accepted", moved.len() as u64), ("duplicate", duplicates), ("refused", refused)] {
+        if count > 0 {
+            counter!(RELAYED, "queue" => queue.to_string(), "outcome" => outcome).increment(count);
+        }
+    }
+    let lag = histogram!(RELAY_LAG, "queue" => queue.to_string());
+    moved.iter().for_each(|waited| lag.record(waited.as_secs_f64()));
+}
+
+#[cfg(feature = "sql")]
+pub(crate) fn relay_failed(queue: &QueueName) {
+    counter!(RELAY_FAILURES, "queue" => queue.to_string()).increment(1);
 }
 
 pub(crate) fn missing(queue: &QueueName, count: usize) {

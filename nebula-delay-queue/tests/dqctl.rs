@@ -8,9 +8,10 @@ mod dqctl;
 use std::time::Duration;
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, Received, RedisTrace, nebula_redis::RedisConfig,
+    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, RabbitDelayQueue, Received, RedisLedger, RedisTrace,
+    nebula_redis::RedisConfig,
 };
-use nebula_test_support::{RedisServer, amqp_url, eventually, unique};
+use nebula_test_support::{RedisServer, amqp_url, eventually, mariadb_database, postgres_database, redis_url, unique};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,6 +72,40 @@ async fn queues_on_rabbitmq_are_looked_into_and_mended() {
     let mut out = Vec::new();
     let refused = dqctl::run(&[&url, "cancel", &name, "later"], &mut out).await.unwrap_err();
     assert!(refused.to_string().contains("not supported"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_on_rabbitmq_with_a_ledger_are_looked_into_and_mended() {
+    let (url, redis, name) = (amqp_url().await, redis_url().await, unique("dqctl"));
+    let ledger = RedisLedger::new(RedisConfig::new(&redis).connect().await.unwrap());
+    let rabbit = RabbitDelayQueue::options(&url).connect().await.unwrap();
+    fill(&DelayQueue::new(rabbit.with_ledger(ledger)), &name).await;
+    let indexed = async |command: &[&str]| dqctl(&[&[&url, "--ledger", &redis], command].concat()).await;
+    let stats = indexed(&["stats", &name]).await;
+    assert!(stats.starts_with(&format!("{name} due=0 delayed=1 leased=0 dead=3")), "{stats}");
+    assert_eq!(indexed(&["cancel", &name, "later"]).await, "later cancelled\n");
+    assert_eq!(indexed(&["cancel", &name, "later"]).await, "later is unknown, or a worker has it\n");
+    assert_eq!(indexed(&["replay", &name, "--all"]).await, "3 replayed\n");
+    let stats = indexed(&["stats", &name]).await;
+    assert!(stats.starts_with(&format!("{name} due=3 delayed=0 leased=0 dead=0")), "{stats}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_in_databases_are_looked_into_and_mended() {
+    for (config, url) in [
+        (DelayQueueConfig::postgres as fn(String) -> DelayQueueConfig, postgres_database().await),
+        (DelayQueueConfig::mysql, mariadb_database().await),
+    ] {
+        fill(&config(url.clone()).connect().await.unwrap(), "order.timeout").await;
+        let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
+        assert!(stats.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{stats}");
+        assert_eq!(dqctl(&[&url, "dead", "order.timeout", "2"]).await.lines().count(), 2);
+        assert_eq!(dqctl(&[&url, "replay", "order.timeout", "a"]).await, "a replayed\n");
+        assert_eq!(dqctl(&[&url, "replay", "order.timeout", "--all"]).await, "2 replayed\n");
+        assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later cancelled\n");
+        let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
+        assert!(stats.starts_with("order.timeout due=3 delayed=0 leased=0 dead=0"), "{stats}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use std::{
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use nebula_delay_queue::{DelayMessage, DelayQueue, MemoryDelayQueue, MemoryTrace, Outcome, Received, RetryPolicy};
+use nebula_delay_queue::{
+    DelayMessage, DelayQueue, DelayQueueProducer, MemoryDelayQueue, MemoryTrace, Outcome, RawMessage, Received, Relay,
+    RetryPolicy,
+};
 use parking_lot::Mutex;
 
 /// The last value or the sum, per metric with its labels.
@@ -104,6 +107,15 @@ fn a_messages_whole_life_is_counted() {
             tokio::time::sleep(Duration::from_secs(60)).await;
             queue.stats("q").await.unwrap();
             queue.shutdown(Duration::from_secs(60)).await;
+            // A relay finds one of two moved already.
+            let (source, target) = (MemoryDelayQueue::new(), MemoryDelayQueue::new());
+            let (r, outbox) = ("r".try_into().unwrap(), "outbox.r".try_into().unwrap());
+            let message = |id: &str| RawMessage::new(id.try_into().unwrap(), "1");
+            let _ = target.enqueue(&r, message("a")).await.unwrap();
+            source.enqueue_batch(&outbox, vec![message("a"), message("b")]).await.unwrap();
+            let relay = Relay::new(source, target).queue("r").unwrap().start().unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(relay.shutdown(Duration::from_secs(1)).await);
         });
     });
     let seen = seen.0.lock().clone();
@@ -124,6 +136,9 @@ fn a_messages_whole_life_is_counted() {
         ("messages queue=q state=leased", 0.0),
         ("messages queue=q state=dead", 2.0),
         ("sent_total queue=lost outcome=accepted", 1.0),
+        ("relayed_total queue=r outcome=accepted", 1.0),
+        ("relayed_total queue=r outcome=duplicate", 1.0),
+        ("relay_lag_seconds queue=r", 1.0),
         ("missing queue=lost", 1.0),
         ("messages queue=lost state=backlog", 1.0),
         ("messages queue=lost state=delayed", 0.0),
@@ -141,6 +156,6 @@ fn a_messages_whole_life_is_counted() {
     let mut recorded: BTreeSet<_> =
         seen.keys().filter_map(|name| name.strip_prefix("nebula_delay_queue_")?.split(' ').next()).collect();
     // Memory has no errors that could be counted.
-    recorded.extend(["worker_errors_total", "trace_lost_total"]);
+    recorded.extend(["worker_errors_total", "trace_lost_total", "relay_failures_total"]);
     assert_eq!(documented, recorded);
 }
