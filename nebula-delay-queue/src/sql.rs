@@ -1,5 +1,6 @@
 //! The SQL backend: durable, and part of the caller's transactions.
 
+#[cfg_attr(not(feature = "rabbitmq"), allow(dead_code, reason = "ledgers are for brokers"))]
 mod beside;
 mod connection;
 mod consumer;

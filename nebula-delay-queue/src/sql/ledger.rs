@@ -11,15 +11,12 @@ use super::{
     beside::{LedgerRow, NewLedgerRow},
     error::sql_error,
     row::json,
-    session::{Session, now_ms},
+    session::{SWEPT, Session, now_ms},
 };
 use crate::{
     Error, ErrorKind, LedgerChange, LedgerContent, LedgerRecord, LedgerState, LedgerView, MessageId, MessageLedger,
     QueueName, QueueStats, Result,
 };
-
-/// As many old rows are removed at a time.
-const SWEPT: i64 = 1000;
 
 /// Keeps records in a database, for all processes that use it, as durable as its commits.
 ///
@@ -87,7 +84,7 @@ impl<DB: SqlDatabase> MessageLedger for SqlLedger<DB> {
         self.session
             .within(context, async {
                 let mut connection = self.session.connection(context).await?;
-                if self.session.sweeps() {
+                if self.session.sweeps(queue.as_str()) {
                     let now = now_ms::<DB>(&mut connection).await?;
                     let swept = DB::sweep_ledger(&mut connection, queue.as_str(), now, SWEPT).await;
                     swept.map_err(sql_error(context))?;

@@ -8,15 +8,12 @@ use sqlx::Pool;
 use super::{
     SqlDatabase, SqlDelayQueue, as_i64,
     error::sql_error,
-    session::{Session, now_ms},
+    session::{SWEPT, Session, now_ms},
 };
 use crate::{
     Begin, IdempotencyStore, LeaseToken, MessageId, QueueName, Result,
     clock::{duration_ms, lease_ms},
 };
-
-/// As many old marks are removed at a time.
-const SWEPT: i64 = 1000;
 
 /// Remembers in a database what took effect, for all processes that use it.
 ///
@@ -52,7 +49,7 @@ const SWEPT: i64 = 1000;
 /// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```
 ///
-/// Marks that have ended are removed now and then, a thousand at a time; [`sweep`](Self::sweep) removes them all.
+/// Marks that have ended are removed beside the work, every second; [`sweep`](Self::sweep) removes them all at once.
 pub struct SqlIdempotency<
     #[cfg(feature = "sqlite")] DB: SqlDatabase = sqlx::Sqlite,
     #[cfg(not(feature = "sqlite"))] DB: SqlDatabase,
@@ -195,7 +192,7 @@ impl<DB: SqlDatabase> IdempotencyStore for SqlIdempotency<DB> {
                 let mut connection = self.session.connection(context).await?;
                 let failed = sql_error(context);
                 let now = now_ms::<DB>(&mut connection).await?;
-                if self.session.sweeps() {
+                if self.session.sweeps("marks") {
                     DB::sweep_marks(&mut connection, now, SWEPT).await.map_err(failed)?;
                 }
                 let until = now.saturating_add(as_i64(duration_ms(keep)));

@@ -1,6 +1,7 @@
 //! A pool, the deadline of every operation on it, and the time that all its users share.
 
 use std::{
+    collections::HashMap,
     future::Future,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,12 +15,14 @@ use super::{SqlDatabase, as_i64, connection::Connection, error::sql_error};
 use crate::{Error, ErrorKind, Result, clock::floor_ms};
 
 /// How often old rows are looked for.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(1);
+/// As many of them are removed at a time: more than come in within that time.
+pub(super) const SWEPT: i64 = 5000;
 
 pub(super) struct Session<DB: SqlDatabase> {
     pub(super) pool: Pool<DB>,
     pub(super) timeout: Duration,
-    swept: Arc<Mutex<Option<Instant>>>,
+    swept: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl<DB: SqlDatabase> Clone for Session<DB> {
@@ -48,12 +51,12 @@ impl<DB: SqlDatabase> Session<DB> {
         }
     }
 
-    /// Whether it is time to look for old rows.
-    pub(super) fn sweeps(&self) -> bool {
+    /// Whether it is time to look for old rows of a kind.
+    pub(super) fn sweeps(&self, kind: &str) -> bool {
         let (mut swept, now) = (self.swept.lock(), Instant::now());
-        let due = swept.is_none_or(|last| now.duration_since(last) >= SWEEP);
+        let due = swept.get(kind).is_none_or(|last| now.duration_since(*last) >= SWEEP);
         if due {
-            *swept = Some(now);
+            swept.insert(kind.to_owned(), now);
         }
         due
     }
