@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
     Capabilities, DelayQueueBackend, DelayQueueProducer, MessageLedger, QueueName, RabbitDelayQueue, RedisLedger,
@@ -14,7 +14,9 @@ use nebula_test_support::{amqp_url, postgres_database, redis_url, unique};
 /// All tests share one ladder, and keep apart by the names of their queues.
 async fn rabbit() -> RabbitDelayQueue {
     let prefix = QueueName::new(unique("t")).unwrap();
-    RabbitDelayQueue::options(amqp_url().await).queue_prefix(prefix).connect().await.unwrap()
+    // The broker is slow in declaring queues when all tests want theirs at once.
+    let options = RabbitDelayQueue::options(amqp_url().await).timeout(Duration::from_secs(60));
+    options.queue_prefix(prefix).connect().await.unwrap()
 }
 
 #[derive(Debug)]

@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(250);
 const FEWEST_AHEAD: u32 = 16;
 const MOST_AHEAD: u32 = 32_768;
-/// How long a claim waits for the consumers to be there.
+/// How long a claim waits for consumers that were there before; a stopping worker waits for its claim. The first ones are
+/// waited for until the deadline, as their queues may have to be declared.
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
 /// A claim that got something asks the broker for more at most this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -59,6 +60,8 @@ pub(super) struct Feed {
     asked: Mutex<Instant>,
     looked: Mutex<Option<Instant>>,
     parked: AtomicBool,
+    /// Whether there have been consumers.
+    begun: AtomicBool,
     /// The channel of the consumers, while it is there.
     channel: watch::Sender<Option<Channel>>,
     /// Something has changed about what is wanted.
@@ -79,6 +82,7 @@ impl Feed {
             asked: Mutex::new(Instant::now()),
             looked: Mutex::default(),
             parked: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             channel: watch::Sender::new(None),
             wanted: Notify::new(),
             lost: Notify::new(),
@@ -130,7 +134,8 @@ impl Feed {
     async fn live(&self) -> Result<Channel> {
         let mut channel = self.channel.subscribe();
         let there = channel.wait_for(Option::is_some);
-        match timeout(CLAIM_WAIT, there).await {
+        let patience = if self.begun.load(Ordering::Relaxed) { CLAIM_WAIT } else { self.publisher.timeout };
+        match timeout(patience, there).await {
             Ok(Ok(channel)) => {
                 channel.clone().ok_or_else(|| Error::new(ErrorKind::Unavailable, "not connected to the broker"))
             }
@@ -257,6 +262,7 @@ impl Feed {
         let mut consumers = self.subscribe(&channel).await?;
         let mut ahead = self.ahead.load(Ordering::Relaxed);
         self.channel.send_replace(Some(channel.clone()));
+        self.begun.store(true, Ordering::Relaxed);
         // Workers that slept through it had better look.
         self.hub.notify(&self.queue);
         let result = loop {
