@@ -86,6 +86,25 @@ impl Error {
         self.kind
     }
 
+    /// The error of the loader, if that is what failed and it is of this type.
+    ///
+    /// ```
+    /// use nebula_cache::{CacheManager, ErrorKind};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let cache = CacheManager::local().cache::<u64, String>("names").build()?;
+    /// let failing = async { Err::<Option<String>, _>(std::io::Error::from(std::io::ErrorKind::NotFound)) };
+    /// let error = cache.get_or_load(&7, failing).await.unwrap_err();
+    /// let theirs = error.loader_error::<std::io::Error>().expect("that is what it was");
+    /// assert_eq!(theirs.kind(), std::io::ErrorKind::NotFound);
+    /// # Ok::<_, nebula_cache::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn loader_error<E: StdError + 'static>(&self) -> Option<&E> {
+        self.source.as_deref().filter(|_| self.kind == ErrorKind::Loader)?.downcast_ref()
+    }
+
     /// Whether the same call may succeed later without anybody mending anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

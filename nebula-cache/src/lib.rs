@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod batch;
 mod behind;
 mod bloom;
@@ -12,6 +16,9 @@ mod clock;
 mod codec;
 mod config;
 mod core;
+#[cfg(feature = "dashboard")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dashboard")))]
+pub mod dashboard;
 mod duration;
 mod entry;
 mod envelope;
@@ -65,6 +72,9 @@ pub use hot::HotKeys;
 pub use key::{CacheKey, MAX_KEY_BYTES};
 pub use manager::{CacheManager, CacheManagerBuilder, Health, Shutdown};
 pub use memory::MemoryShared;
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use nebula_macros::{cache_evict, cache_put, cached};
 /// The Redis plumbing, with connections that repair themselves.
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -72,7 +82,7 @@ pub use nebula_redis;
 pub use progress::Progress;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use redis::RedisShared;
+pub use redis::{RedisShared, SlowCommand};
 pub use snapshot::{CacheSnapshot, Snapshot};
 pub use store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};
 pub use warm::{Readiness, WarmUp, WarmUpBuilder};

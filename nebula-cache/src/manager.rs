@@ -369,6 +369,7 @@ async fn housekeeping(core: Weak<Core>) {
         let Some(core) = core.upgrade() else { return };
         core.caches().iter().for_each(|cache| cache.housekeeping());
         telemetry::staleness(core.staleness());
+        telemetry::breaker(core.breaker.state() != BreakerState::Closed);
         let hot = std::mem::take(&mut *core.hot.lock());
         if let Some(channel) = core.channel.as_ref().filter(|_| !hot.is_empty()) {
             let batch = Batch { node: core.node, items: Arc::default(), hot: hot.into() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::channel::Invalid;
@@ -19,6 +19,7 @@ use crate::inner::{Fence, Inner, Place};
 use crate::key::CacheKey;
 use crate::stats::Event;
 use crate::store::{Fill, Loader, StoreKey};
+use crate::telemetry;
 
 /// How long a lease lasts when its holder is not heard of any more. It is renewed every third of it.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -51,7 +52,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let Ok(pass) = self.core.breaker.try_call() else {
             return Err(Error::new(ErrorKind::Unavailable, "it failed too often and is left alone for a moment"));
         };
+        let began = Instant::now();
         let result = within(self.policy.shared_timeout, call).await;
+        let time = began.elapsed();
+        self.stats.shared_in(time);
+        telemetry::shared(&self.name, time);
         match &result {
             Err(error) if error.is_retryable() => pass.failed(),
             _ => pass.succeeded(),

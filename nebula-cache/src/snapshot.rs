@@ -62,6 +62,10 @@ pub struct CacheSnapshot {
     pub loading: usize,
     /// How long loads took: the upper ends of classes in microseconds with the number of loads in each; `None` for no end.
     pub load_histogram: Vec<(Option<u64>, u64)>,
+    /// How long the shared level took to answer, in the same form.
+    pub shared_histogram: Vec<(Option<u64>, u64)>,
+    /// Answers of the shared level that took longer than 100 ms.
+    pub slow_shared: u64,
     /// Loaded values that were not stored because of an eviction meanwhile.
     pub refused_fills: u64,
     /// Stored values that could not be decoded.

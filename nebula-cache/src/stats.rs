@@ -42,6 +42,7 @@ struct Stripe([AtomicU64; EVENTS]);
 pub(crate) struct Stats {
     stripes: [Stripe; STRIPES],
     loads: Durations,
+    shared: Durations,
 }
 
 impl Stats {
@@ -69,6 +70,14 @@ impl Stats {
 
     pub(crate) fn loaded_in(&self, time: Duration) {
         self.loads.record(time);
+    }
+
+    pub(crate) fn shared_in(&self, time: Duration) {
+        self.shared.record(time);
+    }
+
+    pub(crate) const fn shared(&self) -> &Durations {
+        &self.shared
     }
 
     pub(crate) const fn loads(&self) -> &Durations {
@@ -105,6 +114,12 @@ impl Durations {
         }
     }
 
+    /// How many took longer than `micros`, which is the end of a class.
+    pub(crate) fn above(&self, micros: u64) -> u64 {
+        let ends = CLASSES.iter().map(|end| *end > micros).chain([true]);
+        ends.zip(self.counts()).filter(|(above, _)| *above).map(|(_, count)| count).sum()
+    }
+
     pub(crate) fn counts(&self) -> Vec<u64> {
         self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
     }
@@ -134,5 +149,6 @@ mod tests {
         durations.record(Duration::from_secs(3600));
         let counts = durations.counts();
         assert_eq!((counts[0], counts[1], counts[CLASSES.len()]), (1, 1, 1));
+        assert_eq!((durations.above(100), durations.above(100_000)), (2, 1));
     }
 }

@@ -50,6 +50,14 @@ pub(crate) fn loaded(cache: &str, time: std::time::Duration) {
     histogram!("nebula_cache_load_seconds", "cache" => cache.to_owned()).record(time.as_secs_f64());
 }
 
+pub(crate) fn shared(cache: &str, time: std::time::Duration) {
+    histogram!("nebula_cache_shared_seconds", "cache" => cache.to_owned()).record(time.as_secs_f64());
+}
+
+pub(crate) fn breaker(open: bool) {
+    gauge!("nebula_cache_breaker_open").set(f64::from(u8::from(open)));
+}
+
 pub(crate) fn trusted(trusted: bool) {
     gauge!("nebula_cache_invalidation_trusted").set(f64::from(u8::from(trusted)));
 }

@@ -78,6 +78,27 @@ impl Args {
         }
     }
 
+    /// The value of `name = true` or `name = false`; `false` without it.
+    pub(crate) fn flag(&mut self, name: &str) -> syn::Result<bool> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Expr::Lit(ExprLit { lit: Lit::Bool(value), .. })) => Ok(value.value),
+            Some(other) => Err(Error::new(other.span(), format!("expected `{name} = true` or `{name} = false`"))),
+        }
+    }
+
+    /// The value of `name` as a closure.
+    pub(crate) fn closure(&mut self, name: &str, example: &str) -> syn::Result<Option<Expr>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value @ (Expr::Closure(_) | Expr::Path(_))) => Ok(Some(value)),
+            Some(other) => Err(Error::new(
+                other.span(),
+                format!("expected a closure over the value, such as `{name} = {example}`"),
+            )),
+        }
+    }
+
     /// The value of `name` as a plain identifier.
     pub(crate) fn ident(&mut self, name: &str) -> syn::Result<Option<Ident>> {
         match self.take(name) {
@@ -100,6 +121,14 @@ impl Args {
                 _ => Ok(Some(quote! { #value })),
             },
         }
+    }
+}
+
+/// `Some(value)` or `None`, as an expression.
+pub(crate) fn optional(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote! { ::core::option::Option::Some(#value) },
+        None => quote! { ::core::option::Option::None },
     }
 }
 

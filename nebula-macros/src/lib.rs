@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod cache;
+mod function;
 mod listener;
 mod lock;
 mod requires;
@@ -140,4 +142,98 @@ pub fn requires_role(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn requires_mfa(arguments: TokenStream, item: TokenStream) -> TokenStream {
     args::emit(requires::expand_mfa(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Answers from a cache what the function answered before for the same key; otherwise runs it, once for all who ask at the same
+/// time, and caches what it returns.
+///
+/// Import it from `nebula_cache`. The function must be `async` and return `Result<T, E>`, `Result<Option<T>, E>` with
+/// `E: From<nebula_cache::CacheError>`, an `Option<T>`, or a `T` that is cloned out of the cache. It goes on when its caller
+/// is gone, so it works on copies of what it borrows: arguments `&T` are passed through [`ToOwned`], and a method takes
+/// `&self` of a type that is [`Clone`], or `self: Arc<Self>`.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `cache = expr` | required: a `Cache<K, T>`, or anything that dereferences to one, such as `self.users` |
+/// | `key = "user:{id}"` | required: a template over arguments and fields (`K` is `String`), or any other expression of type `K` |
+/// | `ttl = "60s"` | time to live: text, or an expression of type `Duration`; that of the cache without it |
+/// | `null = true` | remembers that the answer was `None`, for the time the cache has for that; otherwise it is not cached |
+/// | `condition = expr` | the cache is asked and filled only if this is true; arguments can be used |
+/// | `unless = \|value\| expr` | values (`&T`) that are not cached |
+/// | `tags = ["event:{event}"]` | templates or expressions of type `String`: tags by which it can be evicted |
+/// | `crate = path` | where `nebula_cache` is found, when it was renamed |
+///
+/// With a `Result`, failures of the function are errors of kind `Loader` with the function's error as source, because all who
+/// wait get the same one; `CacheError::loader_error` finds it. Otherwise what the cache cannot answer the function does.
+///
+/// ```
+/// use nebula_cache::{Cache, CacheError, CacheManager, cache_evict, cached};
+///
+/// #[derive(Clone)]
+/// struct Users {
+///     cache: Cache<String, String>,
+/// }
+///
+/// impl Users {
+///     #[cached(cache = self.cache, key = "user:{id}", ttl = "60s", null = true)]
+///     async fn name(&self, id: u64) -> Result<Option<String>, CacheError> {
+///         Ok((id == 7).then(|| "Ada".to_owned()))
+///     }
+///
+///     #[cache_evict(cache = self.cache, key = "user:{id}")]
+///     async fn rename(&self, id: u64, name: &str) -> Result<(), CacheError> {
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let users = Users { cache: CacheManager::local().cache("users").build()? };
+/// assert_eq!(users.name(7).await?.as_deref(), Some("Ada"));
+/// assert!(users.cache.get(&"user:7".to_owned()).await?.is_some());
+/// users.rename(7, "Ada Lovelace").await?;
+/// assert!(users.cache.get(&"user:7".to_owned()).await?.is_none());
+/// # Ok::<_, CacheError>(())
+/// # }).unwrap();
+/// ```
+#[proc_macro_attribute]
+pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    args::emit(cache::cached(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Caches what the function returns when it succeeds; the function always runs.
+///
+/// Import it from `nebula_cache`. The function must be `async` and return `Result<T, E>`, `Result<Option<T>, E>`, `Option<T>`
+/// or `T`, which is cloned. That the cache cannot be reached is logged and changes nothing about the result: the key is evicted
+/// then, or will be as soon as it can be.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `cache = expr` | required: a `Cache<K, T>`, or anything that dereferences to one, such as `self.users` |
+/// | `key = "user:{id}"` | required: a template over arguments, any other expression of type `K`, or a closure: `\|user\| user.id` |
+/// | `ttl`, `null`, `condition`, `unless`, `tags`, `crate` | as for [`macro@cached`] |
+///
+/// If the caller leaves before the function has ended, the key is evicted, where it is known by then: it may have changed.
+#[proc_macro_attribute]
+pub fn cache_put(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    args::emit(cache::cache_put(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Evicts from a cache when the function has succeeded: not when it returns `Err`.
+///
+/// Import it from `nebula_cache`. The function must be `async`. That the cache cannot be reached is logged and changes nothing
+/// about the result: the eviction is tried again until it takes place.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `cache = expr` | required: a `Cache<K, T>`, or anything that dereferences to one, such as `self.users` |
+/// | `key = "user:{id}"` | a template over arguments and fields, or any other expression of type `K` |
+/// | `all = true` | everything in the cache, instead of a key |
+/// | `condition = expr` | evicts only if this is true; arguments can be used |
+/// | `crate = path` | where `nebula_cache` is found, when it was renamed |
+///
+/// Several can stand above each other. If the caller leaves before the function has ended, it is evicted too: what was cached
+/// may have changed.
+#[proc_macro_attribute]
+pub fn cache_evict(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    args::emit(cache::cache_evict(arguments.into(), item.clone().into()), &item.into()).into()
 }

@@ -7,8 +7,8 @@ use syn::{Error, Expr, LitStr};
 /// Turns the template into an expression of type `String`.
 ///
 /// A hole holds an argument or a path of fields that starts at one; upper-case names are constants. `names` are the
-/// names that the function's arguments bind.
-pub(crate) fn expand(template: &LitStr, names: &[String]) -> syn::Result<TokenStream> {
+/// names that the function's arguments bind; `what` it is, for errors.
+pub(crate) fn expand(template: &LitStr, names: &[String], what: &str) -> syn::Result<TokenStream> {
     let text = template.value();
     let mut format = String::new();
     let mut values: Vec<Expr> = Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn expand(template: &LitStr, names: &[String]) -> syn::Result<TokenSt
     }
     format.push_str(rest);
     if text.is_empty() {
-        return Err(Error::new(template.span(), "a lock key cannot be empty"));
+        return Err(Error::new(template.span(), format!("{what} cannot be empty")));
     }
     let format = LitStr::new(&format, template.span());
     Ok(quote! { ::std::format!(#format #(, #values)*) })

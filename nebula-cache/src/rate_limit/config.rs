@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::limiter::{RateLimiter, RateLimiterBuilder};
 use super::memory::MemoryRates;
 use super::quota::invalid;
+use super::rule::Rule;
 use super::rules::RuleText;
 use super::store::RateLimitStore;
 use crate::config::RedisSection;
@@ -83,6 +84,15 @@ impl RateLimitConfig {
             (None, Some(true)) => Ok(RateLimitProvider::Redis),
             (None, _) => Ok(RateLimitProvider::Memory),
         }
+    }
+
+    /// Adds rules that the application brings, where the configuration has none of the same name.
+    #[must_use]
+    pub fn with_default_rules(mut self, rules: &[Rule]) -> Self {
+        for rule in rules {
+            self.rules.entry(rule.name().to_owned()).or_insert_with(|| RuleText::of(rule));
+        }
+        self
     }
 
     /// Connects and starts.

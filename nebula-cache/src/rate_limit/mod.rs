@@ -75,6 +75,10 @@ mod snapshot;
 mod store;
 mod sync;
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod http;
+
 pub use calendar::Calendar;
 pub use clock::MicroClock;
 pub use config::{RateLimitConfig, RateLimitProvider};

@@ -83,7 +83,7 @@ impl RuleText {
         }
     }
 
-    fn of(rule: &Rule) -> Self {
+    pub(super) fn of(rule: &Rule) -> Self {
         let mut text = Self {
             when_down: Some(rule.when_down),
             lease: rule.lease.map(|lease| lease.most),

@@ -5,7 +5,10 @@ mod error;
 mod log;
 mod message;
 mod scripts;
+mod slow;
 mod values;
+
+pub use slow::SlowCommand;
 
 use std::fmt;
 use std::sync::Arc;
