@@ -61,6 +61,11 @@ impl Seen {
         self.0.lock().iter().map(|(id, count)| (id.to_string(), *count)).collect()
     }
 
+    fn has_all(&self, ids: &[MessageId]) -> bool {
+        let seen = self.0.lock();
+        ids.iter().all(|id| seen.contains_key(id))
+    }
+
     fn handler(&self) -> impl Fn(Received<u64>) -> std::future::Ready<()> + Send + Sync + 'static + use<> {
         let seen = self.clone();
         move |message: Received<u64>| {
