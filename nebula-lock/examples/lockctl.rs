@@ -1,4 +1,4 @@
-//! Lists, inspects and force-releases locks on a Redis server.
+//! Lists, inspects and force-releases locks on a Redis server, behind Sentinel or on a cluster.
 //!
 //! `cargo run -p nebula-lock --features redis --example lockctl -- redis://127.0.0.1/ list seat:`
 
@@ -43,7 +43,12 @@ async fn connect(url: &str) -> Result<RedisLock<Connection>, Failure> {
 
 async fn list(lock: &RedisLock<Connection>, prefix: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {
     let locks = LockManager::new(lock.clone());
-    for key in lock.held(prefix).await? {
+    let mut held = Vec::new();
+    for server in lock.on_each_server().await? {
+        held.extend(server.held(prefix).await?);
+    }
+    held.sort();
+    for key in held {
         // What has been released meanwhile is not shown.
         if let Some(holder) = locks.inspect(&key).await? {
             show(out, &key, Some(&holder))?;

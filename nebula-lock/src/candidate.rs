@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, Span, debug, debug_span};
 
 use crate::background::{Unstoppable, is_orphaned, orphaned};
 use crate::backoff::{Backoff, jittered};
@@ -20,10 +20,12 @@ use crate::fence::Fence;
 use crate::gate::Ticket;
 use crate::guard::LockGuard;
 use crate::hold::Hold;
-use crate::lock::{Attempt, Busy, Claim, Mode, Watch};
+use crate::lock::{Attempt, Busy, Claim, Mode, Place};
 use crate::options::Terms;
+use crate::record::Record;
 use crate::telemetry::{self, Ending};
 use crate::validity::valid_until;
+use crate::watch::{Hint, Watch};
 
 /// A live watch makes polling a safety net only; this many intervals apart.
 const POLLS_PER_WATCH: u32 = 10;
@@ -40,8 +42,18 @@ pub(crate) async fn obtain(core: Arc<Core>, claim: Claim, terms: Terms) -> Resul
         .map_err(|error| Error::new(ErrorKind::ConfigInvalid, "locks need a Tokio runtime").with_source(error))?;
     let span = debug_span!("lock", key = %claim.key());
     let tracked = core.tasks.token();
-    let candidate =
-        Candidate { core, claim, terms, tracked, unknown_since: None, queued: false, contended: false, ticket: None };
+    let candidate = Candidate {
+        core,
+        claim,
+        terms,
+        tracked,
+        caller: Span::current(),
+        unknown_since: None,
+        queued: false,
+        place: None,
+        contended: false,
+        ticket: None,
+    };
     Unstoppable::new(runtime.clone(), candidate.run(runtime).instrument(span)).await
 }
 
@@ -55,20 +67,27 @@ struct Candidate {
     terms: Terms,
     /// A shutdown waits for it.
     tracked: TaskTrackerToken,
+    /// What the lock is wanted within.
+    caller: Span,
     /// When the last command was sent whose outcome nobody knows.
     unknown_since: Option<Instant>,
     /// The backend may know that this claim waits.
     queued: bool,
+    /// The place in line that the last attempt was told of, and when that was sent.
+    place: Option<(Instant, Place)>,
     contended: bool,
     /// The place in the queue of this process.
     ticket: Option<Ticket>,
 }
 
-/// A lock that was obtained, by a command sent at `sent`.
+/// A lock that was obtained, for `lease` after the sending of a command at `sent`.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) fence: Fence,
     pub(crate) sent: Instant,
+    pub(crate) lease: Duration,
+    /// When the hold counts as begun: the time of `sent`, unless it was handed over later.
+    pub(crate) since: Instant,
     pub(crate) heard: Instant,
     pub(crate) until: Instant,
     /// When an earlier attempt was sent of which nothing was heard.
@@ -95,11 +114,14 @@ impl Candidate {
             Ok(None) => Ending::Busy,
             Err(_) => Ending::Failed,
         };
-        telemetry::acquisition(ending, end.saturating_duration_since(start));
+        let waited = end.saturating_duration_since(start);
+        telemetry::acquisition(ending, waited);
         match outcome {
             // If the caller has gone, the guard is dropped, and so the lock released.
             Ok(Some(grant)) => {
-                let hold = Hold::new(self.core, self.claim, self.terms, self.ticket, self.tracked, &grant);
+                let (caller, long) = (&self.caller, self.terms.long_hold);
+                let record = Record::begin(caller, &self.claim, grant.fence, waited, grant.since, long);
+                let hold = Hold::new(self.core, self.claim, self.terms, self.ticket, self.tracked, record, &grant);
                 Ok(Some(hold.rest(&runtime)))
             }
             Ok(None) => {
@@ -122,20 +144,28 @@ impl Candidate {
                 Outcome::Failed(error) => Err(error),
             };
         };
+        // In a line that others of this process stand in as well, a watch is open already.
+        let joins = self.claim.mode() == Mode::Fair;
+        let watch = if joins { self.core.backend.join_watch(&self.claim) } else { None };
         let first = if self.has_turn() { Some(self.attempt_at(start).await) } else { None };
         match first {
             Some(Outcome::Granted(grant)) => Ok(Some(grant)),
             // Most need not wait, so this is kept out of what is allocated for everybody.
-            first => Box::pin(self.wait(start, wait, first)).await,
+            first => Box::pin(self.wait(start, wait, first, watch)).await,
         }
     }
 
     /// Waits for up to `patience`: at first for its turn, unless it had one and this is what came of it.
-    async fn wait(&mut self, start: Instant, patience: Duration, first: Option<Outcome>) -> Result<Option<Grant>> {
+    async fn wait(
+        &mut self,
+        start: Instant,
+        patience: Duration,
+        first: Option<Outcome>,
+        mut watch: Option<Watch>,
+    ) -> Result<Option<Grant>> {
         let core = Arc::clone(&self.core);
         let deadline = start + patience;
         let mut backoff = Backoff::new(self.terms.retry_interval, Duration::from_secs(1));
-        let mut watch: Option<Watch> = None;
         let mut outcome = match first {
             Some(outcome) => outcome,
             None => {
@@ -152,16 +182,18 @@ impl Candidate {
         loop {
             let (pause, failure) = match outcome {
                 Outcome::Granted(grant) => return Ok(Some(grant)),
-                Outcome::Busy(busy) => match &watch {
-                    None => {
-                        self.note_contention();
-                        watch = Some(self.open_watch().await);
-                        // Whatever happened before the watch was open is seen by looking again.
-                        outcome = self.attempt().await;
-                        continue;
+                Outcome::Busy(busy) => {
+                    self.note_contention();
+                    match &watch {
+                        None => {
+                            watch = Some(self.open_watch().await);
+                            // Whatever happened before the watch was open is seen by looking again.
+                            outcome = self.attempt().await;
+                            continue;
+                        }
+                        Some(watch) => (self.pause(&busy, watch), None),
                     }
-                    Some(watch) => (self.pause(&busy, watch), None),
-                },
+                }
                 Outcome::Failed(error) if error.is_retryable() => {
                     debug!(key = %self.claim.key(), %error, "the attempt failed; trying again");
                     (backoff.pause(), Some(error))
@@ -172,7 +204,11 @@ impl Candidate {
                 biased;
                 () = orphaned() => return Ok(None),
                 () = core.closing.cancelled() => return Err(shut_down("stopped waiting")),
-                () = hint(&mut watch) => {}
+                hint = hint(&mut watch) => {
+                    if let Some(grant) = self.taken_over(hint) {
+                        return Ok(Some(grant));
+                    }
+                }
                 () = sleep_until(deadline.min(Instant::now() + pause)) => {
                     if Instant::now() >= deadline {
                         return failure.map_or(Ok(None), Err);
@@ -234,13 +270,15 @@ impl Candidate {
         let error = match attempt {
             Ok(Ok(Attempt::Busy(busy))) => {
                 self.queued = matches!(self.claim.mode(), Mode::Fair | Mode::Write);
+                self.place = busy.place().map(|place| (sent, place));
                 return Outcome::Busy(busy);
             }
             Ok(Ok(Attempt::Acquired(fence))) => {
                 let until = valid_until(sent, self.terms.lease);
                 let heard = Instant::now();
                 if until > heard {
-                    return Outcome::Granted(Grant { fence, sent, heard, until, unknown_since: self.unknown_since });
+                    let (lease, unknown_since) = (self.terms.lease, self.unknown_since);
+                    return Outcome::Granted(Grant { fence, sent, lease, since: sent, heard, until, unknown_since });
                 }
                 self.unknown_since = Some(sent);
                 Error::new(ErrorKind::InvalidLease, "the lease was used up before the reply arrived")
@@ -259,6 +297,20 @@ impl Candidate {
             }
         };
         Outcome::Failed(error)
+    }
+
+    /// The lock, if the hint says that it was handed over to the present place in line.
+    ///
+    /// It is held for what the last attempt was told, counted from before that was sent. If that has to be renewed soon, or if
+    /// the caller wants a lease that begins now, another attempt costs no more and gives the whole lease.
+    fn taken_over(&self, hint: Hint) -> Option<Grant> {
+        let Hint::HandedOver { place: number, fence } = hint else { return None };
+        let (sent, place) = self.place.filter(|(_, place)| place.number() == number)?;
+        self.terms.renewal?;
+        let lease = place.lasts().min(self.terms.lease);
+        let heard = Instant::now();
+        let (until, unknown_since) = (valid_until(sent, lease), self.unknown_since);
+        (heard < sent + lease / 3).then_some(Grant { fence, sent, lease, since: heard, heard, until, unknown_since })
     }
 
     async fn open_watch(&self) -> Watch {
@@ -296,7 +348,7 @@ async fn pass(ticket: &mut Option<Ticket>) {
     }
 }
 
-async fn hint(watch: &mut Option<Watch>) {
+async fn hint(watch: &mut Option<Watch>) -> Hint {
     match watch {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,

@@ -28,6 +28,7 @@ use redis::RedisSection;
 /// | `default-wait-time` | 10 s | how long `lock` waits |
 /// | `retry-interval` | 100 ms | how often a waiting caller tries again where it cannot be woken |
 /// | `max-hold-time` | unlimited | the longest hold |
+/// | `warn-hold-time` | 1 min | a hold that lasts longer is reported |
 /// | `redis.enabled` | `false` | chooses `redis` if `provider` does not say |
 /// | `redis.url` | `redis://127.0.0.1:6379/` | the server, or several: `redis-sentinel://host:port,host:port/master`, `redis-cluster://host:port,host:port` |
 /// | `redis.sentinel.master`, `redis.sentinel.nodes` | none | instead of `url`: the master that sentinels name, and a list of sentinels, `host:port` |
@@ -44,7 +45,7 @@ use redis::RedisSection;
 /// | `redlock.node-timeout` | 200 ms | how long to wait for the reply of one node |
 /// | `redlock.min-validity` | 0 | what has to be left of a lease when a lock is handed out |
 ///
-/// The five times may also stand under `redis`, where they win.
+/// The six times may also stand under `redis`, where they win.
 ///
 /// ```
 /// use nebula_lock::LockConfig;
@@ -71,6 +72,8 @@ pub struct LockConfig {
     retry_interval: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
     max_hold_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    warn_hold_time: Option<Duration>,
     redis: RedisSection,
     redlock: RedlockSection,
 }
@@ -172,6 +175,7 @@ impl LockConfig {
             watchdog: Some(watchdog),
             wait: self.redis.default_wait_time.or(self.default_wait_time).unwrap_or(defaults.wait),
             max_hold: self.redis.max_hold_time.or(self.max_hold_time),
+            long_hold: self.redis.warn_hold_time.or(self.warn_hold_time).unwrap_or(defaults.long_hold),
             retry_interval: self.redis.retry_interval.or(self.retry_interval).unwrap_or(defaults.retry_interval),
             ..defaults
         };

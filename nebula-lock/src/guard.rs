@@ -49,6 +49,18 @@ pub enum Release {
     Unknown,
 }
 
+impl Release {
+    /// The value of the `outcome` label of metrics.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::AlreadyLost => "already_lost",
+            Self::StillHeld => "still_held",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl LockGuard {
     pub(crate) fn new(claim: Claim, fence: Fence, renewed: bool, validity: Arc<Validity>, post: Arc<Post>) -> Self {
         Self { hand: Arc::new(Hand { claim, fence, renewed, validity, post, entry: OnceLock::new() }) }

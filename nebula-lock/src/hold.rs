@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use crate::backoff::Backoff;
 use crate::candidate::Grant;
@@ -26,6 +26,7 @@ use crate::lock::{Attempt, Claim, Mode};
 use crate::lost::{LossReason, Lost};
 use crate::options::Terms;
 use crate::post::{Order, Post};
+use crate::record::Record;
 use crate::telemetry;
 use crate::validity::{Validity, lease_until, valid_until};
 
@@ -36,8 +37,10 @@ pub(crate) struct Hold {
     claim: Claim,
     terms: Terms,
     fence: Fence,
-    /// When the acquisition was sent.
+    /// When the command was sent from which the first lease counts.
     sent: Instant,
+    /// The first lease.
+    lease: Duration,
     /// When the longest hold is reached.
     end: Option<Instant>,
     validity: Arc<Validity>,
@@ -47,6 +50,7 @@ pub(crate) struct Hold {
     counted: Option<Counted>,
     /// A shutdown waits for it.
     tracked: TaskTrackerToken,
+    record: Record,
 }
 
 impl Hold {
@@ -56,15 +60,16 @@ impl Hold {
         terms: Terms,
         ticket: Option<Ticket>,
         tracked: TaskTrackerToken,
+        record: Record,
         grant: &Grant,
     ) -> Self {
-        let (fence, sent) = (grant.fence, grant.sent);
-        let end = terms.max_hold.map(|most| sent + most);
+        let Grant { fence, sent, lease, since, .. } = *grant;
+        let end = terms.max_hold.map(|most| since + most);
         let until = end.map_or(grant.until, |end| grant.until.min(end));
         let validity = Arc::new(Validity::new(sent, until));
         let echo = grant.unknown_since.map(|sent| sent + terms.lease);
         let counted = Some(core.held.enter());
-        Self { core, claim, terms, fence, sent, end, validity, echo, ticket, counted, tracked }
+        Self { core, claim, terms, fence, sent, lease, end, validity, echo, ticket, counted, tracked, record }
     }
 
     /// The guard of a hold that needs no keeper yet.
@@ -85,7 +90,8 @@ impl Hold {
     /// When there is something to do for it, unless it is released before.
     pub(crate) fn due(&self) -> Instant {
         let until = self.validity.until();
-        self.renewal_time(self.sent, self.terms.lease).map_or(until, |renewal| renewal.min(until))
+        let next = self.renewal_time(self.sent, self.lease).map_or(until, |renewal| renewal.min(until));
+        self.record.long_at().map_or(next, |long| long.min(next))
     }
 
     /// When to renew what was granted by a command sent at `sent`.
@@ -114,9 +120,15 @@ impl Hold {
         (sent, lease, reply)
     }
 
+    fn tell_if_long(&self, now: Instant) {
+        self.record.tell_if_long(&self.claim, self.fence, now);
+    }
+
     fn lose(&self, reason: LossReason) {
-        let held = self.sent.elapsed();
+        let now = Instant::now();
         self.validity.lose(reason);
+        self.tell_if_long(now);
+        let held = self.record.end(now, reason.label());
         telemetry::lost(reason, held);
         warn!(key = %self.claim.key(), fence = %self.fence, reason = reason.label(), ?held, "lock lost");
     }
@@ -137,7 +149,8 @@ impl Hold {
                 Release::Unknown
             }
         };
-        telemetry::released(outcome, sent.saturating_duration_since(self.sent));
+        self.tell_if_long(sent);
+        telemetry::released(outcome, self.record.end(sent, outcome.label()));
         // No longer held when the caller hears of it; the next one of this process may try.
         self.counted = None;
         self.ticket = None;
@@ -186,8 +199,13 @@ impl Keeper {
 
     /// Keeps the hold until it is released or lost.
     pub(crate) async fn run(self) {
+        let span = self.hold.record.span().clone();
+        self.keep().instrument(span).await;
+    }
+
+    async fn keep(self) {
         let Self { mut hold, mut orders } = self;
-        let mut course = hold.course(hold.sent, hold.terms.lease, hold.terms.lease);
+        let mut course = hold.course(hold.sent, hold.lease, hold.lease);
         loop {
             let order = match hold.keep(&mut orders, &mut course).await {
                 Next::Order(order) => order,
@@ -228,14 +246,17 @@ impl Hold {
             let until = self.validity.until();
             let in_flight = AtomicBool::new(false);
             let mut renewal = pin!(self.renew(course.renew_at, &in_flight));
-            let event = tokio::select! {
-                biased;
-                order = &mut *orders => Event::Order(order.ok()),
-                () = self.core.forced.cancelled() => Event::End(LossReason::ShutDown),
-                () = sleep_until(until) => Event::End(course.reason),
-                // Somebody asked the clock before this task could.
-                _ = &mut noted => Event::End(course.reason),
-                (sent, lease, reply) = &mut renewal => Event::Renewal(sent, lease, reply),
+            let event = loop {
+                tokio::select! {
+                    biased;
+                    order = &mut *orders => break Event::Order(order.ok()),
+                    () = self.core.forced.cancelled() => break Event::End(LossReason::ShutDown),
+                    () = sleep_until(until) => break Event::End(course.reason),
+                    // Somebody asked the clock before this task could.
+                    _ = &mut noted => break Event::End(course.reason),
+                    (sent, lease, reply) = &mut renewal => break Event::Renewal(sent, lease, reply),
+                    () = self.record.lasts_long() => self.tell_if_long(Instant::now()),
+                }
             };
             match event {
                 Event::Order(order) => {

@@ -37,6 +37,7 @@ mod multi;
 mod options;
 mod owner;
 mod post;
+mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod redlock;
@@ -45,6 +46,7 @@ mod registry;
 mod segmented;
 mod telemetry;
 mod validity;
+mod watch;
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -67,7 +69,7 @@ pub use crate::fence_guard::{FenceGuard, StaleFence};
 pub use crate::fence_sql::FenceSql;
 pub use crate::guard::{LockGuard, Release};
 pub use crate::key::{IntoLockKey, LockKey};
-pub use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
+pub use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Place};
 pub use crate::lost::{LossReason, Lost};
 pub use crate::manager::{Health, LockManager, Shutdown};
 pub use crate::memory::MemoryLock;
@@ -78,6 +80,7 @@ pub use crate::owner::Owner;
 pub use crate::redis::RedisLock;
 pub use crate::redlock::{QuorumNode, Redlock};
 pub use crate::segmented::{Allocation, SegmentGuard, SegmentedLock};
+pub use crate::watch::{Hint, Watch};
 /// The Redis plumbing, with connections that repair themselves.
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

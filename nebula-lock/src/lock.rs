@@ -1,17 +1,16 @@
 //! The trait that a backend implements, and its value types.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt};
 
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::key::LockKey;
 use crate::owner::Owner;
+use crate::watch::Watch;
 
 /// The few atomic operations that only a backend can do. Waiting, renewal, deadlines, clean-up and statistics are
 /// written once, for all backends, in [`LockManager`](crate::LockManager).
@@ -36,6 +35,9 @@ use crate::owner::Owner;
 /// - `release_of_others_is_refused`: `release` by anybody but the holder returns `false` and changes nothing.
 /// - `fences_increase`: fences of one key strictly increase, over releases and expiries.
 /// - `watch_wakes`: a watch opened before a release of the key yields after it. It may yield at other times as well.
+/// - `handed_over_locks_hold`: when a lock is released, a backend may hand it over to the claim that is next in line and that it
+///   gave a [`Place`] when it last tried. That claim then holds without a further attempt, for what is left of its place, and its
+///   watch yields [`Hint::HandedOver`](crate::Hint::HandedOver). Should it try nevertheless, that starts its whole lease.
 /// - `inspect_tells_the_holder`: `inspect` shows owner, fence and remaining lease of the holder, and `None` when free.
 /// - `kinds_exclude_each_other`: whatever the modes, claims of one key exclude each other, except for readers.
 /// - `fair_claims_get_it_in_order`: of fair claims that wait, only the one that came first can acquire.
@@ -76,6 +78,13 @@ pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
     ///
     /// When no watch can be opened now; the caller polls then.
     async fn watch(&self, claim: &Claim) -> Result<Watch>;
+
+    /// Joins a watch of the claim's key that is open already, if that takes no command. Whoever does so before an attempt need
+    /// not try a second time to be sure that no hint was missed. `None`, as by default: there is no such watch.
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        let _ = claim;
+        None
+    }
 
     /// Who holds the key.
     ///
@@ -160,13 +169,41 @@ pub enum Attempt {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Busy {
     retry_after: Option<Duration>,
+    place: Option<Place>,
+}
+
+/// A place in the line for a lock that is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    number: u64,
+    lasts: Duration,
+}
+
+impl Place {
+    /// A place with a number that the claim never had before, which is kept for so long after the attempt arrived.
+    #[must_use]
+    pub const fn new(number: u64, lasts: Duration) -> Self {
+        Self { number, lasts }
+    }
+
+    /// What tells it from earlier places of the same claim.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How long after the attempt it is kept, and how long after the attempt a lock is held that is handed over to it.
+    #[must_use]
+    pub const fn lasts(&self) -> Duration {
+        self.lasts
+    }
 }
 
 impl Busy {
     /// Held, for an unknown time.
     #[must_use]
     pub const fn new() -> Self {
-        Self { retry_after: None }
+        Self { retry_after: None, place: None }
     }
 
     /// Adds the time after which the holder's lease ends if it is not renewed.
@@ -180,6 +217,19 @@ impl Busy {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Adds that the lock may be handed over to this place in line.
+    #[must_use]
+    pub const fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The place in line to which the lock may be handed over.
+    #[must_use]
+    pub const fn place(&self) -> Option<Place> {
+        self.place
     }
 }
 
@@ -259,49 +309,6 @@ impl Holder {
     }
 }
 
-/// A source of hints that a key may have become free.
-pub struct Watch(Option<Pin<Box<dyn Stream<Item = ()> + Send>>>);
-
-impl Watch {
-    /// Hints from `stream`.
-    pub fn new(stream: impl Stream<Item = ()> + Send + 'static) -> Self {
-        Self(Some(Box::pin(stream)))
-    }
-
-    /// No hints at all: the caller has to poll.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Whether hints can be expected.
-    #[must_use]
-    pub const fn is_live(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Waits for the next hint; for ever if there will be none.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: no hint is lost.
-    pub async fn changed(&mut self) {
-        if let Some(stream) = &mut self.0 {
-            if stream.next().await.is_some() {
-                return;
-            }
-            self.0 = None;
-        }
-        std::future::pending::<()>().await;
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("live", &self.is_live()).finish()
-    }
-}
-
 macro_rules! forward {
     ($pointer:ty) => {
         #[deny(clippy::missing_trait_methods)]
@@ -321,6 +328,10 @@ macro_rules! forward {
 
             async fn watch(&self, claim: &Claim) -> Result<Watch> {
                 (**self).watch(claim).await
+            }
+
+            fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+                (**self).join_watch(claim)
             }
 
             async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {

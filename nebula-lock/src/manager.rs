@@ -93,6 +93,14 @@ impl LockManager {
         self
     }
 
+    /// Sets after which time a hold is reported as a long one, once, while it lasts (1 min by default): with a warning and in
+    /// `nebula_lock_long_holds_total`. It changes nothing else.
+    #[must_use]
+    pub const fn with_warn_hold(mut self, after: Duration) -> Self {
+        self.options.long_hold = after;
+        self
+    }
+
     /// Sets how often a waiting caller tries again where the backend cannot wake it (100 ms by default). Where it can, a
     /// tenth as often, as a safety net.
     #[must_use]

@@ -14,6 +14,7 @@ pub(crate) struct Options {
     pub(crate) watchdog: Option<Duration>,
     pub(crate) wait: Duration,
     pub(crate) max_hold: Option<Duration>,
+    pub(crate) long_hold: Duration,
     pub(crate) retry_interval: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) local_queue: bool,
@@ -26,6 +27,7 @@ impl Default for Options {
             watchdog: None,
             wait: Duration::from_secs(10),
             max_hold: None,
+            long_hold: Duration::from_secs(60),
             retry_interval: Duration::from_millis(100),
             command_timeout: Duration::from_secs(3),
             local_queue: true,
@@ -43,6 +45,8 @@ pub(crate) struct Terms {
     /// How long to wait for the lock; `None`: one attempt.
     pub(crate) wait: Option<Duration>,
     pub(crate) max_hold: Option<Duration>,
+    /// What is held for so long is reported.
+    pub(crate) long_hold: Duration,
     pub(crate) retry_interval: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) local_queue: bool,
@@ -65,6 +69,7 @@ impl Options {
             renewal,
             wait: Some(wait).filter(|wait| !wait.is_zero()),
             max_hold: self.max_hold,
+            long_hold: self.long_hold,
             retry_interval: self.retry_interval.max(Duration::from_millis(1)),
             command_timeout: self.command_timeout.max(Duration::from_millis(1)),
             local_queue: self.local_queue,

@@ -36,6 +36,10 @@ pub(crate) fn acquisition(ending: Ending, waited: Duration) {
     }
 }
 
+pub(crate) fn held_long() {
+    counter!("nebula_lock_long_holds_total").increment(1);
+}
+
 pub(crate) fn contended() {
     counter!("nebula_lock_contended_total").increment(1);
 }

@@ -93,7 +93,7 @@ macro_rules! conformance_suite {
             renew_never_resurrects, release_frees, release_of_others_is_refused, fences_increase, watch_wakes,
             inspect_tells_the_holder, nothing_is_left);
         $crate::conformance_suite!(@tests $fixture, kinds:
-            kinds_exclude_each_other, fair_claims_get_it_in_order, dead_waiters_are_passed_over, readers_share,
+            kinds_exclude_each_other, fair_claims_get_it_in_order, dead_waiters_are_passed_over, handed_over_locks_hold, readers_share,
             waiting_writer_bars_readers, writer_may_turn_reader, readers_and_writers_at_work, fair_turns_at_work);
         $crate::conformance_suite!(@tests $fixture, handle:
             ping_answers, release_tells_the_outcome, dropped_guard_releases, waiting_callers_get_it_in_turn,

@@ -6,7 +6,7 @@
 mod lockctl;
 
 use nebula_lock::{LockConfig, LossReason};
-use nebula_test_support::{redis_url, unique};
+use nebula_test_support::{redis_cluster_urls, redis_url, unique};
 
 /// Whether it succeeded, and what it wrote.
 async fn lockctl(arguments: &[&str]) -> (bool, String) {
@@ -15,6 +15,23 @@ async fn lockctl(arguments: &[&str]) -> (bool, String) {
         Ok(()) => (true, String::from_utf8(out).unwrap()),
         Err(error) => (false, error.to_string()),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_what_all_nodes_of_a_cluster_hold() {
+    let (urls, prefix) = (redis_cluster_urls().await, unique("lockctl"));
+    let hosts: Vec<&str> = urls.iter().map(|url| url.trim_start_matches("redis://").trim_end_matches('/')).collect();
+    let url = format!("redis-cluster://{}", hosts.join(","));
+    let locks = LockConfig::redis(&url).connect().await.unwrap();
+    let keys: Vec<String> = (10..40).map(|number| format!("{prefix}:{number}")).collect();
+    let guard = locks.lock_all(&keys).await.unwrap();
+    let (ok, text) = lockctl(&[&url, "list", &prefix]).await;
+    assert!(ok, "{text}");
+    let listed: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(listed, keys);
+    assert_eq!(lockctl(&[&url, "release", &keys[7]]).await, (true, format!("{} released by force\n", keys[7])));
+    guard.release().await;
+    assert_eq!(lockctl(&[&url, "list", &prefix]).await, (true, String::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nebula_lock::nebula_redis::{RedisConfig, redis};
 use nebula_lock::{ErrorKind, LockConfig, LockKey, LockManager, Mode, RedisLock, Release};
-use nebula_test_support::{RedisReplication, RedisServer, TcpProxy, eventually};
+use nebula_test_support::{RedisCluster, RedisReplication, RedisServer, TcpProxy, eventually};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -124,11 +124,32 @@ async fn a_server_that_may_evict_locks_is_recognised() {
     assert_eq!(warnings(&server).await, Vec::<String>::new());
 }
 
-/// What a start says loudly.
+/// Whichever node of a cluster it is, also one that another connection happens not to lead to.
+#[tokio::test]
+async fn any_node_of_a_cluster_that_may_evict_locks_is_recognised() {
+    let cluster = RedisCluster::start().await;
+    let hosts: Vec<String> = cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+    let url = format!("redis-cluster://{}", hosts.join(","));
+    assert_eq!(warnings_at(&url).await, Vec::<String>::new());
+    for node in &cluster.nodes[..3] {
+        command(node, &["CONFIG", "SET", "maxmemory-policy", "volatile-ttl", "maxmemory", "100mb"]).await;
+        assert_eq!(
+            warnings_at(&url).await,
+            ["redis may evict locks when its memory is full: set `noeviction` volatile-ttl"]
+        );
+        command(node, &["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    }
+}
+
 async fn warnings(server: &RedisServer) -> Vec<String> {
+    warnings_at(&server.url()).await
+}
+
+/// What a start says loudly.
+async fn warnings_at(url: &str) -> Vec<String> {
     let heard = Heard::default();
     let listening = tracing::subscriber::set_default(heard.clone());
-    LockConfig::redis(server.url()).connect().await.unwrap().lock("key").await.unwrap().release().await;
+    LockConfig::redis(url).connect().await.unwrap().lock("key").await.unwrap().release().await;
     drop(listening);
     heard.0.lock().clone()
 }

@@ -106,6 +106,31 @@ fn every_event_is_counted_once() {
 }
 
 #[test]
+fn holds_that_last_long_are_counted_once() {
+    const LONG: &str = "nebula_lock_long_holds_total";
+    let lines = recorded(async {
+        let locks = LockManager::new(MemoryLock::new()).with_warn_hold(Duration::from_secs(5));
+        for seconds in [4, 16] {
+            let guard = locks.lock("key").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            guard.release().await;
+        }
+        let guard = locks.lock("brief").lease(Duration::from_secs(4)).await.unwrap();
+        guard.lost().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    });
+    assert_eq!(lines.iter().filter(|line| *line == LONG).count(), 1, "{lines:?}");
+    // Not with the release: while it lasts.
+    let lines = recorded(async {
+        let locks = LockManager::new(MemoryLock::new());
+        let guard = locks.lock("key").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        std::mem::forget(guard);
+    });
+    assert!(lines.contains(&LONG.to_owned()), "a minute is long unless something else is set: {lines:?}");
+}
+
+#[test]
 fn renewals_that_fail_and_nodes_that_do_not_answer_are_counted() {
     let lines = recorded(async {
         let backend = Faulty::default();

@@ -6,6 +6,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::cluster::Cluster;
+use crate::error::{Error, Result};
 use crate::link::Keeper;
 
 /// A connection that repairs itself; clones share one link.
@@ -40,6 +41,27 @@ pub(crate) enum Way {
 impl Connection {
     pub(crate) fn new(way: Way, patience: Duration) -> Self {
         Self { way, patience }
+    }
+
+    /// A connection to each server that takes writes now: to each owner of slots of a cluster, and to the one server otherwise.
+    /// For what concerns servers rather than keys, such as `INFO` and `SCAN`. Each leads to its server also when that has given up
+    /// its slots.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) and others, if the nodes of a cluster do not tell.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn servers(&self) -> Result<Vec<Self>> {
+        match &self.way {
+            Way::One(_) => Ok(vec![self.clone()]),
+            Way::Cluster(cluster) => {
+                let masters = cluster.masters(self.patience).await;
+                let masters =
+                    masters.map_err(|error| Error::from_redis(error, "cannot tell the masters of the cluster"))?;
+                Ok(masters.into_iter().map(|keeper| Self::new(Way::One(keeper), self.patience)).collect())
+            }
+        }
     }
 
     /// The outcome of the first attempt to connect.

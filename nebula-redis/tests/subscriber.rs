@@ -273,6 +273,47 @@ async fn a_slow_reader_is_told_how_much_it_missed() {
 }
 
 #[tokio::test]
+async fn a_reader_hears_only_what_it_wants() {
+    let bench = Bench::new().await;
+    let mut some = bench.subscriber.subscribe_for("a", |payload| payload.starts_with(b"for me")).await.unwrap();
+    let mut all = bench.subscriber.subscribe("a").await.unwrap();
+    for text in ["for you", "for me: 1", "", "for me: 2"] {
+        publish(&bench.connection, "a", text).await;
+    }
+    assert_eq!((payload(&mut some).await, payload(&mut some).await), ("for me: 1".to_owned(), "for me: 2".to_owned()));
+    for text in ["for you", "for me: 1", "", "for me: 2"] {
+        assert_eq!(payload(&mut all).await, text);
+    }
+}
+
+/// Whoever joins hears what is published from then on, without a word to the server.
+#[tokio::test]
+async fn a_confirmed_channel_can_be_joined() {
+    let bench = Bench::new().await;
+    let any = |_: &[u8]| true;
+    assert!(bench.subscriber.join("a", any).is_none(), "nobody has subscribed");
+    let first = bench.subscriber.subscribe("a").await.unwrap();
+    for round in 0..100 {
+        let mut joined = bench.subscriber.join("a", any).unwrap();
+        publish(&bench.connection, "a", &round.to_string()).await;
+        assert_eq!(payload(&mut joined).await, round.to_string());
+    }
+    let mut last = bench.subscriber.join("a", any).unwrap();
+    drop(first);
+    publish(&bench.connection, "a", "still there").await;
+    assert_eq!(payload(&mut last).await, "still there");
+    redis::cmd("CLIENT").arg(&["KILL", "TYPE", "pubsub"]).exec_async(&mut bench.connection.clone()).await.unwrap();
+    while next(&mut last).await != Event::Resubscribed {}
+    drop(last);
+    eventually(LONG, || async { channels(&bench.connection).await.is_empty() }).await;
+    eventually(LONG, || async { bench.subscriber.join("a", any).is_none() }).await;
+    let kept = bench.subscriber.subscribe("a").await.unwrap();
+    bench.subscriber.shutdown().await;
+    assert!(bench.subscriber.join("a", any).is_none(), "nobody listens any more");
+    drop(kept);
+}
+
+#[tokio::test]
 async fn shutdown_ends_everything() {
     let bench = Bench::new().await;
     let mut subscription = bench.subscriber.subscribe("a").await.unwrap();

@@ -28,7 +28,7 @@ pub use redis_cluster::RedisCluster;
 pub use redis_nodes::RedisNodes;
 pub use redis_replication::RedisReplication;
 pub use redis_sentinel::RedisSentinel;
-pub use redis_server::{RedisOptions, RedisServer};
+pub use redis_server::{RedisOptions, RedisServer, TlsFiles};
 pub use shared::{
     MARIADB_URL_VARIABLE, POSTGRES_URL_VARIABLE, REDIS_CLUSTER_VARIABLE, REDIS_NODES_VARIABLE,
     REDIS_SENTINELS_VARIABLE, REDIS_URL_VARIABLE, mariadb_database, postgres_database, redis_cluster_urls,

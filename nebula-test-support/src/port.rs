@@ -26,7 +26,7 @@ pub struct ReservedPort {
 }
 
 /// How far above its port a node of a Redis cluster talks to the others.
-const BUS: u16 = 10_000;
+pub(crate) const BUS: u16 = 10_000;
 
 impl ReservedPort {
     /// Claims a free port.

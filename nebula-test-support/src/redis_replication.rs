@@ -52,7 +52,7 @@ impl RedisReplication {
     pub async fn start_with(replicas: usize, options: &RedisOptions) -> Self {
         let options = options.clone().args(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);
         let master = options.clone().start().await;
-        let port = master.port().to_string();
+        let port = master.known_port().to_string();
         let replica = options.args(["--replicaof", "127.0.0.1", &port]);
         let replicas = join_all((0..replicas).map(|_| replica.clone().start())).await;
         let servers = Self { master, replicas };

@@ -9,7 +9,7 @@ use redis::RedisResult;
 use crate::eventually;
 use crate::redis_ask::ask;
 use crate::redis_replication::RedisReplication;
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisOptions, RedisServer};
 
 /// What the sentinels call the group of servers.
 const NAME: &str = "main";
@@ -52,7 +52,7 @@ impl RedisSentinel {
     /// # Cancel safety
     /// Dropping the future kills the servers.
     pub async fn start() -> Self {
-        Self::launch(None).await
+        Self::start_with(&RedisServer::options()).await
     }
 
     /// Likewise, with a password (letters and digits) that servers and sentinels demand.
@@ -63,24 +63,27 @@ impl RedisSentinel {
     /// # Cancel safety
     /// Dropping the future kills the servers.
     pub async fn start_with_password(password: &str) -> Self {
-        Self::launch(Some(password)).await
+        Self::start_with(&RedisServer::options().password(password)).await
     }
 
-    async fn launch(password: Option<&str>) -> Self {
-        let mut options = RedisServer::options();
-        if let Some(password) = password {
-            options = options.password(password);
-        }
-        let RedisReplication { master, replicas } = RedisReplication::start_with(REPLICAS, &options).await;
+    /// Likewise with options for servers and sentinels.
+    ///
+    /// # Panics
+    /// When they cannot be started or do not get ready.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the servers.
+    pub async fn start_with(options: &RedisOptions) -> Self {
+        let RedisReplication { master, replicas } = RedisReplication::start_with(REPLICAS, options).await;
         let mut lines = format!(
             "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} {DOWN_AFTER}\n\
              sentinel failover-timeout {NAME} 3000\n",
-            master.port()
+            master.known_port()
         );
-        if let Some(password) = password {
+        if let Some(password) = options.demanded_password() {
             lines += &format!("sentinel auth-pass {NAME} {password}\nsentinel sentinel-pass {password}\n");
         }
-        let sentinel = options.sentinel(lines);
+        let sentinel = options.clone().sentinel(lines);
         let sentinels = join_all((0..SENTINELS).map(|_| sentinel.clone().start())).await;
         let servers = std::iter::once(master).chain(replicas).collect();
         let all = Self { servers, sentinels };
@@ -94,10 +97,10 @@ impl RedisSentinel {
         NAME
     }
 
-    /// The sentinels as `host:port`.
+    /// The sentinels as `host:port`; with TLS, if they have it.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect()
+        self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.known_port())).collect()
     }
 
     /// Which of the [`servers`](Self::servers) most sentinels believe to be the master.
@@ -174,7 +177,7 @@ impl RedisSentinel {
         let answers = self.sentinels.iter().filter(|sentinel| sentinel.is_running()).map(async |sentinel| {
             let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
             let answer: RedisResult<(String, u16)> = ask(&sentinel.url(), &words).await;
-            answer.ok().and_then(|(_, port)| self.servers.iter().position(|server| server.port() == port))
+            answer.ok().and_then(|(_, port)| self.servers.iter().position(|server| server.known_port() == port))
         });
         let answers: Vec<usize> = join_all(answers).await.into_iter().flatten().collect();
         let votes = |server: usize| answers.iter().filter(|answer| **answer == server).count();

@@ -1,12 +1,12 @@
 //! A real `redis-server`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use crate::error::StartError;
-use crate::port::ReservedPort;
+use crate::port::{BUS, ReservedPort};
 use crate::process::{Probe, ServerProcess, ServerSpec};
 
 const SENTINEL_FILE: &str = "sentinel.conf";
@@ -26,10 +26,22 @@ pub struct RedisOptions {
     append_only: bool,
     password: Option<String>,
     port: Option<u16>,
+    tls: Option<TlsFiles>,
     args: Vec<String>,
     cluster: bool,
     /// The text of a configuration file, for a sentinel: it writes what it learns into that file.
     sentinel: Option<String>,
+}
+
+/// What a server needs to speak TLS.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The authority that all servers of a group trust.
+    pub ca: PathBuf,
+    /// The certificate of the servers.
+    pub cert: PathBuf,
+    /// The key of the servers.
+    pub key: PathBuf,
 }
 
 impl RedisOptions {
@@ -54,11 +66,23 @@ impl RedisOptions {
         self
     }
 
+    /// Listens with TLS on a second port as well, which it tells others about, and speaks TLS with other servers: replicas, nodes of a
+    /// cluster (named `localhost`) and sentinels. It asks nobody for a certificate.
+    #[must_use]
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
     /// Adds arguments as they stand on the command line, for example `["--maxmemory", "2mb"]`.
     #[must_use]
     pub fn args<I: IntoIterator<Item = A>, A: Into<String>>(mut self, args: I) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
+    }
+
+    pub(crate) fn demanded_password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     /// A node of a cluster, which knows no other node yet.
@@ -113,15 +137,20 @@ impl RedisOptions {
             None if self.cluster => ReservedPort::pick_with_bus().map_err(StartError::os("claim a port"))?,
             None => ReservedPort::pick().map_err(StartError::os("claim a port"))?,
         };
+        let tls_port = match &self.tls {
+            Some(_) => Some(ReservedPort::pick().map_err(StartError::os("claim a port"))?),
+            None => None,
+        };
         let folder = tempfile::Builder::new().prefix("nebula-redis-").tempdir();
         let folder = folder.map_err(StartError::os("create a temporary folder"))?;
         self.write_configuration(folder.path()).map_err(StartError::os("write the configuration"))?;
         let spec = ServerSpec::new("redis-server", folder.path())
             .args(self.arguments(port.number()))
+            .args(self.tls_arguments(port.number(), tls_port.as_ref().map(ReservedPort::number)))
             .probe(probe(self.url(port.number())))
             .scrap_folder();
         let process = ServerProcess::start(spec).await?;
-        Ok(RedisServer { process, options: self.clone(), port, folder })
+        Ok(RedisServer { process, options: self.clone(), port, tls_port, folder })
     }
 
     fn write_configuration(&self, folder: &Path) -> std::io::Result<()> {
@@ -166,6 +195,26 @@ impl RedisOptions {
         args
     }
 
+    fn tls_arguments(&self, port: u16, tls_port: Option<u16>) -> Vec<String> {
+        let (Some(files), Some(tls_port)) = (&self.tls, tls_port) else { return Vec::new() };
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut pairs = vec![
+            ("--tls-port", tls_port.to_string()),
+            ("--tls-ca-cert-file", text(&files.ca)),
+            ("--tls-cert-file", text(&files.cert)),
+            ("--tls-key-file", text(&files.key)),
+            ("--tls-auth-clients", "no".to_owned()),
+            ("--tls-replication", "yes".to_owned()),
+        ];
+        if self.cluster {
+            pairs.push(("--tls-cluster", "yes".to_owned()));
+            // The bus stays where it is without TLS, beside the first port.
+            pairs.push(("--cluster-port", (port + BUS).to_string()));
+            pairs.push(("--cluster-announce-hostname", "localhost".to_owned()));
+        }
+        pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
     fn url(&self, port: u16) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{port}/"),
@@ -181,6 +230,7 @@ pub struct RedisServer {
     process: ServerProcess,
     options: RedisOptions,
     port: ReservedPort,
+    tls_port: Option<ReservedPort>,
     folder: TempDir,
 }
 
@@ -218,6 +268,17 @@ impl RedisServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.number()
+    }
+
+    /// The port for TLS, if it was started with certificates.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port.as_ref().map(ReservedPort::number)
+    }
+
+    /// The port that other servers know it by.
+    pub(crate) fn known_port(&self) -> u16 {
+        self.tls_port().unwrap_or_else(|| self.port())
     }
 
     /// Process id of the server.

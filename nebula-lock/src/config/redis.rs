@@ -34,6 +34,8 @@ pub(super) struct RedisSection {
     pub(super) retry_interval: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
     pub(super) max_hold_time: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    pub(super) warn_hold_time: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -103,11 +105,7 @@ mod connect {
             }
             // A server that wants a password says so at the first command only.
             backend.ping().await?;
-            match backend.eviction().await {
-                Ok(None) => {}
-                Ok(Some(policy)) => warn!(%policy, "redis may evict locks when its memory is full: set `noeviction`"),
-                Err(error) => debug!(%error, "cannot tell whether redis may evict locks"),
-            }
+            warn_of_eviction(&backend).await;
             Ok(backend)
         }
 
@@ -137,6 +135,24 @@ mod connect {
                 redis = redis.with_response_timeout(time);
             }
             redis
+        }
+    }
+
+    /// A single server of a cluster that evicts is enough to lose a lock.
+    async fn warn_of_eviction(backend: &RedisLock<Connection>) {
+        let unknown = |error: Error| debug!(%error, "cannot tell whether redis may evict locks");
+        let servers = backend.on_each_server().await.unwrap_or_else(|error| {
+            unknown(error);
+            Vec::new()
+        });
+        for server in servers {
+            match server.eviction().await {
+                Ok(None) => {}
+                Ok(Some(policy)) => {
+                    return warn!(%policy, "redis may evict locks when its memory is full: set `noeviction`");
+                }
+                Err(error) => unknown(error),
+            }
         }
     }
 

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Claim, DistributedLock, Holder, Watch};
+use crate::lock::{Attempt, Claim, DistributedLock, Holder};
 use crate::telemetry::{self, Answer};
+use crate::watch::Watch;
 
 /// Measures every command of a backend, as `nebula_lock_command_seconds` by backend, command and outcome: how slow it is,
 /// and how often it fails, apart from how long callers wait for each other.
@@ -76,6 +77,10 @@ impl<L: DistributedLock> DistributedLock for Observed<L> {
 
     async fn watch(&self, claim: &Claim) -> Result<Watch> {
         measure(self.backend, "watch", self.inner.watch(claim), done).await
+    }
+
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        self.inner.join_watch(claim)
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::key::{IntoLockKey, LockKey};
-use crate::lock::{Attempt, Claim, DistributedLock, Holder, Watch};
+use crate::lock::{Attempt, Claim, DistributedLock, Holder};
+use crate::watch::Watch;
 
 /// Puts a prefix before every key, so that whoever gets this backend cannot touch the locks of others: a plug-in, say, or
 /// one tenant. (Where one manager uses several prefixes, [`LockManager::with_prefix`](crate::LockManager::with_prefix) is
@@ -69,6 +70,10 @@ impl<L: DistributedLock> DistributedLock for Prefixed<L> {
 
     async fn watch(&self, claim: &Claim) -> Result<Watch> {
         self.inner.watch(&self.claim(claim)?).await
+    }
+
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        self.inner.join_watch(&self.claim(claim).ok()?)
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
+use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode};
 use crate::owner::Owner;
+use crate::watch::{Hint, Watch};
 use slot::Slot;
 
 /// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
@@ -200,7 +201,7 @@ impl DistributedLock for MemoryLock {
         let receiver = table.watches.entry(claim.key().clone()).or_insert_with(|| watch::channel(()).0).subscribe();
         drop(table);
         Ok(Watch::new(stream::unfold(receiver, async |mut receiver| {
-            receiver.changed().await.ok().map(|()| ((), receiver))
+            receiver.changed().await.ok().map(|()| (Hint::Look, receiver))
         })))
     }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod exclusive;
+mod fair;
 mod group;
 mod keys;
 mod quorum;
@@ -14,20 +15,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use nebula_redis::{Event, Subscriber, Subscription};
+use nebula_redis::{Connection, Subscriber};
 use redis::aio::ConnectionLike;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Watch};
+use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode};
+use crate::watch::{Hint, Watch};
 pub(crate) use error::unanswered;
 use group::Group;
 use keys::Keys;
 use replicas::Replicas;
-use scripts::{
-    FAIR_ACQUIRE, FAIR_RELEASE, INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RENEW, WRITE_ACQUIRE, WRITE_RELEASE,
-};
+use scripts::{INSPECT, READ_ACQUIRE, READ_RELEASE, READ_RENEW, RENEW, WRITE_ACQUIRE, WRITE_RELEASE};
 
 /// How long a waiter of a fair lock, and a waiting writer, is believed to be alive without being heard of.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -119,7 +119,8 @@ where
 {
     /// The policy by which the server may throw locks away when its memory is full; `None` if it does not.
     ///
-    /// [`LockConfig::connect`](crate::LockConfig::connect) asks this and warns.
+    /// [`LockConfig::connect`](crate::LockConfig::connect) asks this of every server and warns. Of a cluster, this asks one node; see
+    /// [`on_each_server`](RedisLock::on_each_server).
     ///
     /// # Errors
     ///
@@ -138,8 +139,8 @@ where
         Ok((limit != "0" && policy != "noeviction").then(|| policy.to_owned()))
     }
 
-    /// The keys, beginning with `prefix`, that are held now. For tools: it walks over all keys of the server, and of a
-    /// cluster it sees the node that it talks to.
+    /// The keys, beginning with `prefix`, that are held now. For tools: it walks over all keys of the server. Of a cluster, it
+    /// sees one node; see [`on_each_server`](RedisLock::on_each_server).
     ///
     /// # Errors
     ///
@@ -170,6 +171,24 @@ where
     }
 }
 
+impl RedisLock<Connection> {
+    /// The same locks on each server that takes writes, for [`eviction`](Self::eviction) and [`held`](Self::held): one for each
+    /// master of a cluster, and one otherwise. Locks themselves are taken from the whole.
+    ///
+    /// # Errors
+    ///
+    /// What the nodes of a cluster report.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn on_each_server(&self) -> Result<Vec<Self>> {
+        let servers = self.connection.servers().await.map_err(|error| unanswered(error.into()))?;
+        let namespace = &self.namespace;
+        Ok(servers.into_iter().map(|server| Self::new(server).with_namespace(Arc::clone(namespace))).collect())
+    }
+}
+
 impl<C> RedisLock<C>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
@@ -178,9 +197,7 @@ where
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
             Mode::Exclusive => return self.acquire(claim, lease).await,
-            Mode::Fair => {
-                FAIR_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("queue")).key(keys.part("alive"))
-            }
+            Mode::Fair => return self.queue_up(claim, lease).await,
             Mode::Read => READ_ACQUIRE
                 .key(&keys.lock)
                 .key(keys.fence())
@@ -223,7 +240,7 @@ where
         let keys = self.keys(claim.key());
         let call = match claim.mode() {
             Mode::Exclusive => return self.give_back(claim).await,
-            Mode::Fair => FAIR_RELEASE.key(&keys.lock).key(keys.part("queue")).key(keys.part("alive")),
+            Mode::Fair => return self.pass_on(claim).await,
             Mode::Read => READ_RELEASE.key(&keys.lock).key(keys.part("readers")).key(keys.part("tokens")),
             Mode::Write => WRITE_RELEASE.key(&keys.lock).key(keys.part("writers")),
         };
@@ -233,12 +250,19 @@ where
 
     async fn watch(&self, claim: &Claim) -> Result<Watch> {
         let Some(subscriber) = &self.subscriber else { return Ok(Watch::none()) };
-        let subscription = subscriber.subscribe(&self.keys(claim.key()).lock).await?;
-        // In a fair queue only the first one is called, by name.
-        let name = (claim.mode() == Mode::Fair).then(|| claim.owner().to_string());
-        Ok(Watch::new(stream::unfold((subscription, name), async |(mut subscription, name)| {
-            next_hint(&mut subscription, name.as_deref()).await.map(|()| ((), (subscription, name)))
+        let channel = self.keys(claim.key()).lock;
+        if claim.mode() == Mode::Fair {
+            return Ok(self.hear(claim, subscriber.subscribe_for(&channel, fair::wanted(claim)).await?));
+        }
+        Ok(Watch::new(stream::unfold(subscriber.subscribe(&channel).await?, async |mut subscription| {
+            // After a reconnect, too, the lock may have become free unheard.
+            subscription.next().await.map(|_| (Hint::Look, subscription))
         })))
+    }
+
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        let channel = self.keys(claim.key()).lock;
+        Some(self.hear(claim, self.subscriber.as_ref()?.join(&channel, fair::wanted(claim))?))
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
@@ -260,17 +284,6 @@ where
     async fn ping(&self) -> Result<()> {
         let pong: Result<redis::Value, _> = redis::cmd("PING").query_async(&mut self.connection.clone()).await;
         pong.map(drop).map_err(|error| unanswered(nebula_redis::Error::from(error).into()))
-    }
-}
-
-/// Waits for an event that says that the lock may be free for the one with this name.
-async fn next_hint(subscription: &mut Subscription, name: Option<&str>) -> Option<()> {
-    loop {
-        match (subscription.next().await?, name) {
-            (Event::Message { payload, .. }, Some(name)) if payload != "free" && payload != name => {}
-            // After a reconnect, too, the lock may have become free unheard.
-            _ => return Some(()),
-        }
     }
 }
 

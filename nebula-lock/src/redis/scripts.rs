@@ -18,8 +18,8 @@ scripts! {
     SETTLE = "lock-settle": "prelude.lua" "settle.lua";
     RENEW = "lock-renew": "renew.lua";
     RELEASE = "lock-release": "release.lua";
-    FAIR_ACQUIRE = "lock-fair-acquire": "prelude.lua" "fair_acquire.lua";
-    FAIR_RELEASE = "lock-fair-release": "prelude.lua" "fair_release.lua";
+    FAIR_ACQUIRE = "lock-fair-acquire": "prelude.lua" "fair.lua" "fair_acquire.lua";
+    FAIR_RELEASE = "lock-fair-release": "prelude.lua" "fair.lua" "fair_release.lua";
     READ_ACQUIRE = "lock-read-acquire": "prelude.lua" "read_acquire.lua";
     READ_RENEW = "lock-read-renew": "prelude.lua" "read_renew.lua";
     READ_RELEASE = "lock-read-release": "prelude.lua" "read_release.lua";

@@ -1,14 +1,15 @@
 //! What a majority sees.
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self};
 
 use super::Redlock;
 use super::gather::{Replies, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Claim, Holder, Watch};
+use crate::lock::{Claim, Holder};
 use crate::owner::Owner;
+use crate::watch::{Hint, Watch};
 
 impl Redlock {
     /// The holder, as far as a majority agrees about it.
@@ -78,10 +79,11 @@ impl Redlock {
         let hints = live.into_iter().map(|watch| {
             Box::pin(stream::unfold(watch, async |mut watch| {
                 watch.changed().await;
-                Some(((), watch))
+                // What a single node hands over is no lock yet.
+                Some((Hint::Look, watch))
             }))
         });
-        Ok(Watch::new(stream::select_all(hints).map(|()| ())))
+        Ok(Watch::new(stream::select_all(hints)))
     }
 
     pub(super) async fn any_majority(&self) -> Result<()> {

@@ -20,7 +20,8 @@ use async_trait::async_trait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::fnv1a;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Claim, DistributedLock, Holder, Mode, Watch};
+use crate::lock::{Attempt, Claim, DistributedLock, Holder, Mode};
+use crate::watch::Watch;
 pub(crate) use config::RedlockSection;
 pub use node::QuorumNode;
 

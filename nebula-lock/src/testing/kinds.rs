@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::yield_now;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Fixture, LONG, PATIENCE, claim, eventually};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +14,7 @@ use crate::fence::Fence;
 use crate::guard::Release;
 use crate::lock::{Attempt, Claim, DistributedLock, Mode};
 use crate::manager::{LockManager, Shutdown};
+use crate::watch::Hint;
 
 fn of(mode: Mode) -> Claim {
     claim("key").with_mode(mode)
@@ -88,6 +89,44 @@ pub async fn fair_claims_get_it_in_order<F: Fixture>() -> Result<()> {
         holder = next.clone();
     }
     assert!(lock.release(&holder).await?);
+    Ok(())
+}
+
+/// A lock that is handed over holds, under the token and for the time that were told.
+pub async fn handed_over_locks_hold<F: Fixture>() -> Result<()> {
+    let fixture = F::start().await;
+    let lock = fixture.lock();
+    for &mode in F::MODES.iter().filter(|mode| **mode != Mode::Read) {
+        let (holder, next, rival) = (of(mode), of(mode), of(mode));
+        let held = acquire(&lock, &holder, LONG).await?;
+        assert_eq!(acquire(&lock, &next, LONG).await?, None);
+        let mut watch = lock.watch(&next).await?;
+        let Attempt::Busy(busy) = lock.try_acquire(&next, LONG).await? else { unreachable!("it is held") };
+        assert!(lock.join_watch(&next).is_none_or(|joined| joined.is_live() == watch.is_live()));
+        assert!(lock.release(&holder).await?);
+        let Some(place) = busy.place() else {
+            assert!(acquire(&lock, &next, LONG).await? > held, "nothing is handed over without a place");
+            assert!(lock.release(&next).await?);
+            continue;
+        };
+        let seen = lock.inspect(next.key()).await?;
+        assert!(seen.as_ref().is_some_and(|seen| seen.remaining() <= place.lasts()), "{mode:?}: {seen:?}");
+        assert_eq!(seen.map(|seen| (*seen.owner(), Some(seen.fence()) > held)), Some((*next.owner(), true)));
+        if watch.is_live() {
+            let hint = timeout(PATIENCE, watch.changed()).await;
+            let told = lock.inspect(next.key()).await?.map(|seen| seen.fence());
+            if let (Ok(Hint::HandedOver { place: number, fence }), Some(told)) = (hint, told) {
+                assert_eq!((number, fence), (place.number(), told));
+            }
+        }
+        assert_eq!(acquire(&lock, &rival, LONG).await?, None, "it is taken");
+        assert!(!lock.release(&rival).await?);
+        assert!(acquire(&lock, &next, LONG).await? > held);
+        let seen = lock.inspect(next.key()).await?;
+        assert!(seen.is_some_and(|seen| seen.remaining() > LONG / 2), "an attempt starts the whole lease");
+        assert!(lock.release(&next).await?);
+    }
+    assert_eq!(fixture.stored().await, 0);
     Ok(())
 }
 

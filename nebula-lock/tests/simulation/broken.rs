@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nebula_lock::{Attempt, Claim, DistributedLock, Holder, LockKey, Owner, Result, Watch};
+use futures_util::stream;
+use nebula_lock::{Attempt, Claim, DistributedLock, Hint, Holder, LockKey, Owner, Result, Watch};
 use parking_lot::Mutex;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) enum Defect {
     SilenceIsConsent,
     /// Whoever begins to wait does not look again once the watch is open.
     NoSecondLook,
+    /// Whatever place a lock was handed over to counts as the present one.
+    AnyPlace,
     /// Waiters that died stay in line. (The server's part.)
     NoPrune,
     /// The server's clock runs 5 % fast. (The server's part.)
@@ -30,12 +33,14 @@ pub(crate) struct Defective {
     inner: Arc<dyn DistributedLock>,
     defect: Option<Defect>,
     /// What claims that have just opened a watch were told before.
-    told: Mutex<HashMap<Owner, (Attempt, bool)>>,
+    told: Arc<Told>,
 }
+
+type Told = Mutex<HashMap<Owner, (Attempt, bool)>>;
 
 impl Defective {
     pub(crate) fn new(inner: Arc<dyn DistributedLock>, defect: Option<Defect>) -> Self {
-        Self { inner, defect, told: Mutex::default() }
+        Self { inner, defect, told: Arc::default() }
     }
 
     fn has(&self, defect: Defect) -> bool {
@@ -80,6 +85,9 @@ impl DistributedLock for Defective {
         if let Some((_, watched)) = self.told.lock().get_mut(claim.owner()) {
             *watched = true;
         }
+        if self.has(Defect::AnyPlace) {
+            return Ok(with_any_place(watch?, *claim.owner(), Arc::clone(&self.told)));
+        }
         watch
     }
 
@@ -90,4 +98,20 @@ impl DistributedLock for Defective {
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
     }
+}
+
+fn with_any_place(watch: Watch, owner: Owner, told: Arc<Told>) -> Watch {
+    Watch::new(stream::unfold((watch, told), move |(mut watch, told): (Watch, Arc<Told>)| async move {
+        let hint = match watch.changed().await {
+            Hint::HandedOver { place, fence } => {
+                let present = match told.lock().get(&owner) {
+                    Some((Attempt::Busy(busy), _)) => busy.place().map(|place| place.number()),
+                    _ => None,
+                };
+                Hint::HandedOver { place: present.unwrap_or(place), fence }
+            }
+            hint => hint,
+        };
+        Some((hint, (watch, told)))
+    }))
 }

@@ -19,8 +19,9 @@ mod world;
 use broken::Defect;
 use world::{Case, Outcome, run};
 
-const STORM: Case = Case { seed: 0, forgetful: false, calm: false, defect: None };
+const STORM: Case = Case { seed: 0, forgetful: false, calm: false, fair: false, defect: None };
 const AMNESIA: Case = Case { forgetful: true, ..STORM };
+const IN_LINE: Case = Case { fair: true, ..STORM };
 const CALM: Case = Case { calm: true, ..STORM };
 
 fn number(variable: &str) -> Option<u64> {
@@ -72,6 +73,12 @@ fn no_wake_up_is_missed() {
 }
 
 #[test]
+fn promises_are_kept_where_everybody_stands_in_line() {
+    let (holds, lost, overlaps) = explore(IN_LINE, 300);
+    assert!(holds > 1_000 && lost > 10 && overlaps == 0, "too little happened to prove anything");
+}
+
+#[test]
 fn the_same_seed_tells_the_same_story() {
     for case in [STORM, AMNESIA, CALM] {
         for seed in 0..5 {
@@ -114,6 +121,11 @@ fn a_waiter_that_does_not_look_twice_is_caught() {
 #[test]
 fn a_queue_that_keeps_its_dead_is_caught() {
     caught(STORM, Defect::NoPrune, "not free in the end");
+}
+
+#[test]
+fn a_lock_handed_over_to_a_place_that_was_lost_is_caught() {
+    caught(IN_LINE, Defect::AnyPlace, "after it ended on the server");
 }
 
 #[test]

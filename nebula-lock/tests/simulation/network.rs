@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use nebula_lock::{Attempt, Claim, DistributedLock, Error, ErrorKind, Fence, Holder, LockKey, Result, Watch};
+use nebula_lock::{
+    Attempt, Claim, DistributedLock, Error, ErrorKind, Fence, Hint, Holder, LockKey, Mode, Result, Watch,
+};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::server::{Condition, Server};
+use super::server::{Call, Condition, Server};
 
 /// What happens to what is sent.
 #[derive(Clone, Debug)]
@@ -192,12 +194,17 @@ impl DistributedLock for Link {
         }
         let (sender, receiver) = mpsc::unbounded_channel();
         self.0.server.subscribe(self.0.client, claim.key().as_str(), sender);
-        Ok(Watch::new(stream::unfold((self.clone(), receiver), async |(link, mut receiver)| {
+        let claim = claim.clone();
+        Ok(Watch::new(stream::unfold((self.clone(), claim, receiver), async |(link, claim, mut receiver)| {
             loop {
-                receiver.recv().await?;
-                if !link.is_dead() && !link.chance(|weather| weather.lose_replies) {
-                    sleep(link.delay()).await;
-                    return Some(((), (link, receiver)));
+                let call = receiver.recv().await?;
+                if let Some(hint) = meaning(&claim, call)
+                    && !link.is_dead()
+                    && !link.chance(|weather| weather.lose_replies)
+                {
+                    let late = if link.chance(|weather| weather.late) { link.0.late } else { Duration::ZERO };
+                    sleep(late + link.delay()).await;
+                    return Some((hint, (link, claim, receiver)));
                 }
             }
         })))
@@ -213,5 +220,16 @@ impl DistributedLock for Link {
 
     async fn ping(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// What a call means to a claim that waits; nothing, if it is for another one in the queue.
+fn meaning(claim: &Claim, call: Call) -> Option<Hint> {
+    match call {
+        Call::HandedOver { owner, place, fence } if owner == *claim.owner() => {
+            Some(Hint::HandedOver { place, fence: Fence::new(fence) })
+        }
+        Call::HandedOver { .. } if claim.mode() == Mode::Fair => None,
+        _ => Some(Hint::Look),
     }
 }

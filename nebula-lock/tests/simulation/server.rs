@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nebula_lock::{Attempt, Busy, Claim, Fence, Mode, Owner};
+use nebula_lock::{Attempt, Busy, Claim, Fence, Mode, Owner, Place};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +21,13 @@ pub(crate) enum Condition {
     Frozen,
     /// Connections are refused.
     Down,
+}
+
+/// What those who listen hear of a lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    Free,
+    HandedOver { owner: Owner, place: u64, fence: u64 },
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +49,9 @@ struct State {
     rate: f64,
     /// Broken on purpose: dead waiters stay in line.
     never_prunes: bool,
-    subscriptions: BTreeMap<String, Vec<(u64, UnboundedSender<()>)>>,
+    subscriptions: BTreeMap<String, Vec<(u64, UnboundedSender<Call>)>>,
+    /// The number of the last place in any queue.
+    places: u64,
     /// When each hold, by its token, ended on the server.
     ends: BTreeMap<u64, Instant>,
 }
@@ -50,8 +59,17 @@ struct State {
 #[derive(Debug, Default)]
 struct Lock {
     holds: Vec<Hold>,
-    queue: Vec<(Owner, Instant)>,
+    queue: Vec<Waiter>,
     writers: Vec<(Owner, Instant)>,
+}
+
+/// A fair claim that waits, until when it counts as alive, and for how long it wants the lock.
+#[derive(Debug)]
+struct Waiter {
+    owner: Owner,
+    dead: Instant,
+    place: u64,
+    lease: Duration,
 }
 
 #[derive(Debug)]
@@ -73,6 +91,7 @@ impl Server {
             rate,
             never_prunes,
             subscriptions: BTreeMap::new(),
+            places: 0,
             ends: BTreeMap::new(),
         };
         Self {
@@ -119,7 +138,7 @@ impl Server {
         }
         let admitted = match claim.mode() {
             Mode::Exclusive | Mode::Write => lock.holds.is_empty(),
-            Mode::Fair => lock.holds.is_empty() && lock.queue.first().is_none_or(|(first, _)| first == claim.owner()),
+            Mode::Fair => lock.holds.is_empty() && lock.queue.first().is_none_or(|first| first.owner == *claim.owner()),
             Mode::Read => lock.holds.iter().all(|hold| hold.reads) && lock.writers.is_empty(),
         };
         if admitted {
@@ -130,16 +149,21 @@ impl Server {
             return Attempt::Acquired(Fence::new(fence));
         }
         let rest = lock.holds.iter().map(|hold| hold.end - now).max().unwrap_or(HEARTBEAT);
-        let waiters = match claim.mode() {
-            Mode::Fair => &mut lock.queue,
-            Mode::Write => &mut lock.writers,
-            Mode::Exclusive | Mode::Read => return Attempt::Busy(Busy::new().with_retry_after(rest)),
-        };
-        match waiters.iter_mut().find(|(owner, _)| owner == claim.owner()) {
-            Some((_, dead)) => *dead = now + HEARTBEAT,
-            None => waiters.push((*claim.owner(), now + HEARTBEAT)),
+        let busy = Busy::new().with_retry_after(rest.min(HEARTBEAT / 3));
+        match claim.mode() {
+            Mode::Exclusive | Mode::Read => Attempt::Busy(Busy::new().with_retry_after(rest)),
+            Mode::Fair => {
+                let lease = end - now;
+                Attempt::Busy(busy.with_place(Place::new(state.queue_up(claim, now, lease), HEARTBEAT)))
+            }
+            Mode::Write => {
+                match lock.writers.iter_mut().find(|(owner, _)| owner == claim.owner()) {
+                    Some((_, dead)) => *dead = now + HEARTBEAT,
+                    None => lock.writers.push((*claim.owner(), now + HEARTBEAT)),
+                }
+                Attempt::Busy(busy)
+            }
         }
-        Attempt::Busy(Busy::new().with_retry_after(rest.min(HEARTBEAT / 3)))
     }
 
     pub(crate) fn renew(&self, claim: &Claim, lease: Duration) -> bool {
@@ -164,7 +188,8 @@ impl Server {
         if let Some(hold) = &held {
             state.ends.insert(hold.fence, now);
         }
-        if held.is_some() || waited {
+        let passed_on = claim.mode() == Mode::Fair && state.pass_on(key, now);
+        if !passed_on && (held.is_some() || waited) {
             state.announce(key);
         }
         state.prune(key, now);
@@ -180,7 +205,7 @@ impl Server {
         Some((hold.owner, hold.fence, hold.end - now, hold.reads))
     }
 
-    pub(crate) fn subscribe(&self, client: u64, key: &str, hints: UnboundedSender<()>) {
+    pub(crate) fn subscribe(&self, client: u64, key: &str, hints: UnboundedSender<Call>) {
         self.state.lock().subscriptions.entry(key.to_owned()).or_default().push((client, hints));
     }
 
@@ -188,7 +213,7 @@ impl Server {
     pub(crate) fn reconnected(&self, client: u64) {
         let state = self.state.lock();
         for (_, hints) in state.subscriptions.values().flatten().filter(|(who, _)| *who == client) {
-            let _ = hints.send(());
+            let _ = hints.send(Call::Free);
         }
     }
 
@@ -234,6 +259,32 @@ impl Server {
 }
 
 impl State {
+    /// Keeps the claim's place in the queue, or gives it the last one.
+    fn queue_up(&mut self, claim: &Claim, now: Instant, lease: Duration) -> u64 {
+        let dead = now + HEARTBEAT.mul_f64(self.rate);
+        let lock = self.locks.entry(claim.key().to_string()).or_default();
+        if let Some(waiter) = lock.queue.iter_mut().find(|waiter| waiter.owner == *claim.owner()) {
+            (waiter.dead, waiter.lease) = (dead, lease);
+            return waiter.place;
+        }
+        self.places += 1;
+        lock.queue.push(Waiter { owner: *claim.owner(), dead, place: self.places, lease });
+        self.places
+    }
+
+    /// Hands a free lock over to the first one in the queue, until it would have counted as dead.
+    fn pass_on(&mut self, key: &str, now: Instant) -> bool {
+        let Some(lock) = self.locks.get_mut(key).filter(|lock| lock.holds.is_empty() && !lock.queue.is_empty()) else {
+            return false;
+        };
+        let next = lock.queue.remove(0);
+        let fence = self.mint();
+        let hold = Hold { owner: next.owner, fence, reads: false, end: next.dead.min(now + next.lease) };
+        self.locks.entry(key.to_owned()).or_default().holds.push(hold);
+        self.call(key, Call::HandedOver { owner: next.owner, place: next.place, fence });
+        true
+    }
+
     fn mint(&mut self) -> u64 {
         let clock = i64::try_from(self.start.elapsed().as_micros()).unwrap() + self.ahead;
         self.counter = u64::try_from(clock).unwrap().max(self.counter + 1);
@@ -246,7 +297,7 @@ impl State {
             self.ends.insert(hold.fence, hold.end);
         }
         if !self.never_prunes {
-            lock.queue.retain(|(_, dead)| *dead > now);
+            lock.queue.retain(|waiter| waiter.dead > now);
             lock.writers.retain(|(_, dead)| *dead > now);
         }
         if lock.holds.is_empty() && lock.queue.is_empty() && lock.writers.is_empty() {
@@ -255,8 +306,12 @@ impl State {
     }
 
     fn announce(&mut self, key: &str) {
+        self.call(key, Call::Free);
+    }
+
+    fn call(&mut self, key: &str, call: Call) {
         if let Some(subscriptions) = self.subscriptions.get_mut(key) {
-            subscriptions.retain(|(_, hints)| hints.send(()).is_ok());
+            subscriptions.retain(|(_, hints)| hints.send(call).is_ok());
         }
     }
 }
@@ -264,7 +319,7 @@ impl State {
 impl Lock {
     fn stop_waiting(&mut self, owner: &Owner) -> bool {
         let before = self.queue.len() + self.writers.len();
-        self.queue.retain(|(waiter, _)| waiter != owner);
+        self.queue.retain(|waiter| waiter.owner != *owner);
         self.writers.retain(|(waiter, _)| waiter != owner);
         self.queue.len() + self.writers.len() < before
     }

@@ -29,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) forgetful: bool,
     /// No faults, but no polling either: whoever misses a wake-up waits for hours.
     pub(crate) calm: bool,
+    /// Everybody stands in line.
+    pub(crate) fair: bool,
     pub(crate) defect: Option<Defect>,
 }
 
@@ -331,6 +333,7 @@ impl Caller {
     async fn turn(&mut self) {
         let fate = Arc::clone(&self.fate);
         let mode = MODES[self.rng.random_range(0..MODES.len())];
+        let mode = if fate.case.fair { Mode::Fair } else { mode };
         let wait = match self.rng.random_range(0..5) {
             _ if fate.case.calm => Duration::from_hours(10),
             0 => Duration::ZERO,

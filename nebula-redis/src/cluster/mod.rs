@@ -80,6 +80,17 @@ impl Cluster {
         self.shared.link(None, self.shared.dialer.connect_timeout).await.map(drop)
     }
 
+    /// The link to each owner of slots.
+    pub(crate) async fn masters(&self, patience: Duration) -> RedisResult<Vec<Arc<Keeper>>> {
+        // There may be no view yet.
+        self.shared.link(None, patience).await?;
+        let masters = match &*self.shared.view.borrow() {
+            Sight::View(view) => view.masters(),
+            Sight::None(error) => return Err(not_sent("nobody has seen the redis cluster", error.clone())),
+        };
+        masters.iter().map(|address| self.shared.keeper(address)).collect()
+    }
+
     pub(crate) async fn command(&self, command: &Cmd, patience: Duration) -> RedisResult<Value> {
         let slot = slots::of_command(command)?;
         let mut attempts = Attempts::new(&self.shared, slot, patience);

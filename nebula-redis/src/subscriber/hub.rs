@@ -20,7 +20,7 @@ pub(super) struct Hub {
     dialer: Dialer,
     backoff: Backoff,
     inbox: UnboundedReceiver<Command>,
-    registry: Registry,
+    registry: Arc<Mutex<Registry>>,
     last_error: Arc<Mutex<Option<RedisError>>>,
 }
 
@@ -40,9 +40,10 @@ impl Hub {
     pub(super) fn new(
         dialer: Dialer,
         inbox: UnboundedReceiver<Command>,
+        registry: Arc<Mutex<Registry>>,
         last_error: Arc<Mutex<Option<RedisError>>>,
     ) -> Self {
-        Self { backoff: dialer.backoff.clone(), dialer, inbox, registry: Registry::default(), last_error }
+        Self { backoff: dialer.backoff.clone(), dialer, inbox, registry, last_error }
     }
 
     pub(super) async fn run(mut self) {
@@ -52,9 +53,9 @@ impl Hub {
 
     async fn work(&mut self) -> Abandoned {
         loop {
-            while self.registry.is_empty() {
+            while self.is_idle() {
                 match self.inbox.recv().await {
-                    Some(command) => self.registry.apply(command),
+                    Some(command) => self.registry.lock().apply(command),
                     None => return Abandoned,
                 }
             }
@@ -69,14 +70,14 @@ impl Hub {
                         Err(abandoned) => return abandoned,
                         Ok(error) => self.note(error, "the pub/sub link to redis broke; reconnecting"),
                     }
-                    self.registry.lost();
+                    self.registry.lock().lost();
                     if since.elapsed() >= self.backoff.max() {
                         self.backoff.reset();
                     }
                 }
                 Ok(Err(error)) => {
                     if !classify(&error).is_retryable() {
-                        self.registry.refused_all(&error);
+                        self.registry.lock().refused_all(&error);
                     }
                     self.note(error, "cannot connect to redis for pub/sub");
                 }
@@ -94,7 +95,7 @@ impl Hub {
         loop {
             tokio::select! {
                 value = &mut wait => return Ok(value),
-                command = self.inbox.recv() => self.registry.apply(command.ok_or(Abandoned)?),
+                command = self.inbox.recv() => self.registry.lock().apply(command.ok_or(Abandoned)?),
             }
         }
     }
@@ -115,13 +116,13 @@ impl Hub {
                 command = self.inbox.recv() => {
                     let command = command.ok_or(Abandoned)?;
                     let channel = Arc::clone(command.channel());
-                    self.registry.apply(command);
+                    self.registry.lock().apply(command);
                     self.ask(&channel, &sink, &replies);
                 }
                 message = messages.next() => {
                     let Some(message) = message else { return Ok(not_sent("the server closed the link", None)) };
                     heard = true;
-                    self.registry.deliver(message.get_channel_name(), message.get_payload_bytes());
+                    self.registry.lock().deliver(message.get_channel_name(), message.get_payload_bytes());
                 }
                 Some(reply) = replies.next() => {
                     heard |= !matches!(reply, Reply::Moved(_));
@@ -130,12 +131,12 @@ impl Hub {
                         Reply::Moved(true) => return Ok(not_sent("another server is the right one now", None)),
                         Reply::Pong(Ok(())) => pinging = false,
                         Reply::Channel(channel, verb, Ok(())) => {
-                            self.registry.done(&channel, verb);
+                            self.registry.lock().done(&channel, verb);
                             self.ask(&channel, &sink, &replies);
                         }
                         Reply::Channel(channel, _, Err(error)) if !ends_the_link(&error) => {
                             tracing::warn!(target: "nebula_redis", %error, %channel, "redis refused a subscription");
-                            self.registry.refused(&channel, &error);
+                            self.registry.lock().refused(&channel, &error);
                         }
                         Reply::Pong(Err(error)) | Reply::Channel(_, _, Err(error)) => return Ok(error),
                     }
@@ -155,14 +156,20 @@ impl Hub {
         }
     }
 
+    fn is_idle(&self) -> bool {
+        self.registry.lock().is_empty()
+    }
+
     fn ask_all(&mut self, sink: &PubSubSink, replies: &Replies) {
-        for channel in self.registry.channels() {
+        let channels = self.registry.lock().channels();
+        for channel in channels {
             self.ask(&channel, sink, replies);
         }
     }
 
     fn ask(&mut self, channel: &Arc<str>, sink: &PubSubSink, replies: &Replies) {
-        if let Some(verb) = self.registry.next_request(channel) {
+        let verb = self.registry.lock().next_request(channel);
+        if let Some(verb) = verb {
             replies.push(request(sink.clone(), Arc::clone(channel), verb, self.dialer.response_timeout));
         }
     }
@@ -170,6 +177,12 @@ impl Hub {
     fn note(&self, error: RedisError, what: &'static str) {
         tracing::warn!(target: "nebula_redis", %error, "{what}");
         *self.last_error.lock() = Some(error);
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.registry.lock().close();
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Dialer, not_sent};
 use hub::Hub;
 use queue::Queue;
-use registry::{Command, Listener};
+use registry::{Command, Listener, Registry, Wanted};
 
 /// Events that a subscription holds for a reader that is slow; older ones are then dropped and counted.
 const BUFFER: usize = 256;
@@ -78,6 +78,7 @@ pub struct Subscriber {
 #[derive(Debug)]
 struct Shared {
     commands: mpsc::UnboundedSender<Command>,
+    registry: Arc<Mutex<Registry>>,
     next_id: AtomicU64,
     /// How long a subscription may take: a connection and a reply.
     patience: Duration,
@@ -93,13 +94,14 @@ impl Subscriber {
         let (commands, inbox) = mpsc::unbounded_channel();
         let shared = Shared {
             commands,
+            registry: Arc::default(),
             next_id: AtomicU64::new(0),
             patience: dialer.connect_timeout + dialer.response_timeout,
             last_error: Arc::default(),
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
-        let hub = Hub::new(dialer, inbox, Arc::clone(&shared.last_error));
+        let hub = Hub::new(dialer, inbox, Arc::clone(&shared.registry), Arc::clone(&shared.last_error));
         let (stop, stopped) = (shared.stop.clone(), shared.stopped.clone().drop_guard());
         runtime.spawn(async move {
             let _stopped = stopped;
@@ -118,13 +120,46 @@ impl Subscriber {
     /// # Cancel safety
     /// Dropping the future takes the subscription back.
     pub async fn subscribe(&self, channel: &str) -> Result<Subscription> {
-        let channel: Arc<str> = channel.into();
+        self.listen(channel, None).await
+    }
+
+    /// Like [`subscribe`](Self::subscribe), but yields only messages that are `wanted`; the reader is not woken for others.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes the subscription back.
+    pub async fn subscribe_for(
+        &self,
+        channel: &str,
+        wanted: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Result<Subscription> {
+        self.listen(channel, Some(Box::new(wanted))).await
+    }
+
+    /// Like [`subscribe_for`](Self::subscribe_for), if that takes no command, because the server has confirmed a subscription to this
+    /// channel already. What is published from now on is delivered. `None`: there is no such subscription.
+    #[must_use]
+    pub fn join(&self, channel: &str, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Option<Subscription> {
+        let (subscription, listener) = self.listener(channel, Some(Box::new(wanted)));
+        // On the way out, the subscription takes back what was never added; that does no harm.
+        self.shared.registry.lock().join(channel, listener).then_some(subscription)
+    }
+
+    fn listener(&self, channel: &str, wanted: Option<Wanted>) -> (Subscription, Listener) {
         let queue = Arc::new(Queue::new(BUFFER));
-        let (confirm, confirmed) = oneshot::channel();
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let listener = Listener { id, queue: Arc::clone(&queue), confirm: Some(confirm) };
+        let listener = Listener { id, queue: Arc::clone(&queue), wanted, confirm: None };
+        (Subscription { id, channel: channel.into(), queue, shared: Arc::clone(&self.shared) }, listener)
+    }
+
+    async fn listen(&self, channel: &str, wanted: Option<Wanted>) -> Result<Subscription> {
+        let (confirm, confirmed) = oneshot::channel();
         // Armed before the command is sent: from here on every exit unsubscribes.
-        let subscription = Subscription { id, channel: Arc::clone(&channel), queue, shared: Arc::clone(&self.shared) };
+        let (subscription, listener) = self.listener(channel, wanted);
+        let listener = Listener { confirm: Some(confirm), ..listener };
+        let channel = Arc::clone(&subscription.channel);
         let closed = || Error::new(ErrorKind::Closed, "the subscriber was shut down");
         self.shared.commands.send(Command::Subscribe { channel, listener }).map_err(|_| closed())?;
         match timeout(self.shared.patience, confirmed).await {

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,10 +23,14 @@ impl Command {
     }
 }
 
-#[derive(Debug)]
+/// Which messages a listener is told of.
+pub(super) type Wanted = Box<dyn Fn(&[u8]) -> bool + Send>;
+
 pub(super) struct Listener {
     pub(super) id: u64,
     pub(super) queue: Arc<Queue>,
+    /// `None`: all of them.
+    pub(super) wanted: Option<Wanted>,
     /// `None` once the subscription was confirmed.
     pub(super) confirm: Option<oneshot::Sender<RedisResult<()>>>,
 }
@@ -56,6 +61,8 @@ struct Channel {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     channels: HashMap<Arc<str>, Channel>,
+    /// Nobody serves it any more.
+    closed: bool,
 }
 
 impl Registry {
@@ -81,6 +88,26 @@ impl Registry {
                     }
                 }
             }
+        }
+    }
+
+    /// Adds a listener to a channel that the server has confirmed, so that it hears everything from now on. `false`: it has not.
+    pub(super) fn join(&mut self, channel: &str, listener: Listener) -> bool {
+        match self.channels.get_mut(channel) {
+            Some(entry) if entry.state == State::On && !self.closed => {
+                entry.listeners.push(listener);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Nothing will be delivered any more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        // Whoever still waits for a confirmation sees it dropped.
+        for listener in self.channels.drain().flat_map(|(_, entry)| entry.listeners) {
+            listener.queue.close();
         }
     }
 
@@ -145,18 +172,17 @@ impl Registry {
 
     pub(super) fn deliver(&self, channel: &str, payload: &[u8]) {
         let Some((name, entry)) = self.channels.get_key_value(channel) else { return };
-        let payload = Bytes::copy_from_slice(payload);
-        for listener in &entry.listeners {
-            listener.queue.push(Event::Message { channel: Arc::clone(name), payload: payload.clone() });
+        let message = Bytes::copy_from_slice(payload);
+        let wants = |listener: &&Listener| listener.wanted.as_ref().is_none_or(|wanted| wanted(payload));
+        for listener in entry.listeners.iter().filter(wants) {
+            listener.queue.push(Event::Message { channel: Arc::clone(name), payload: message.clone() });
         }
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        for listener in self.channels.values().flat_map(|entry| &entry.listeners) {
-            listener.queue.close();
-        }
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
