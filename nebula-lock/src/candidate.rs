@@ -35,7 +35,7 @@ const WAITERS_LIVE: Duration = Duration::from_secs(5);
 
 /// Takes the lock of `claim`; `None`: it was not free in time.
 pub(crate) async fn obtain(core: Arc<Core>, claim: Claim, terms: Terms) -> Result<Option<LockGuard>> {
-    if core.closing.is_cancelled() {
+    if core.is_closed() {
         return Err(shut_down("no new locks").with_key(claim.key()));
     }
     let runtime = Handle::try_current()

@@ -1,7 +1,7 @@
 //! What all clones of a manager share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -18,7 +18,8 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn DistributedLock>,
     /// Everybody who has, or may have, something on the backend.
     pub(crate) tasks: TaskTracker,
-    /// No new locks.
+    /// No new locks. Every request looks at this.
+    closed: AtomicBool,
     pub(crate) closing: CancellationToken,
     /// The time for releasing is over.
     pub(crate) forced: CancellationToken,
@@ -38,6 +39,7 @@ impl Core {
         Arc::new(Self {
             backend,
             tasks: TaskTracker::new(),
+            closed: AtomicBool::new(false),
             closing: CancellationToken::new(),
             forced: CancellationToken::new(),
             gates: Gates::default(),
@@ -47,6 +49,16 @@ impl Core {
             alarms: Mutex::default(),
             over: CancellationToken::new(),
         })
+    }
+
+    /// Refuses new locks, and tells those who wait.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.closing.cancel();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// The alarm of this runtime.

@@ -249,7 +249,7 @@ impl LockManager {
     ///
     /// Cancel safe: new locks stay refused, and it can be called again.
     pub async fn shutdown(&self, within: Duration) -> Shutdown {
-        self.core.closing.cancel();
+        self.core.close();
         self.core.tasks.close();
         if timeout(within, self.core.tasks.wait()).await.is_ok() {
             return Shutdown::Drained;

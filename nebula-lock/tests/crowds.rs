@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use nebula_lock::nebula_redis::RedisConfig;
+use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{
     Attempt, Claim, DistributedLock, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
     Result, Shutdown, Watch,
 };
-use nebula_test_support::{RedisServer, eventually, redis_node_urls, unique};
+use nebula_test_support::{eventually, redis_cluster_urls, redis_node_urls, redis_sentinels, redis_url, unique};
 use redis::AsyncCommands;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -23,6 +23,10 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(120);
 const FOR_EVER: Duration = Duration::from_secs(3600);
 const ALL: [Mode; 4] = [Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
+const ON_A_QUORUM: [Mode; 3] = [Mode::Exclusive, Mode::Read, Mode::Write];
+const TEN_THOUSAND: usize = 10_000;
+/// Where each command takes several servers, or several steps of one.
+const HUNDREDS: usize = 500;
 
 /// Polls a future so many times at most; `None` if it was not ready by then.
 struct Polls<F>(F, usize);
@@ -117,10 +121,10 @@ async fn give_up(locks: &LockManager, modes: &[Mode], polls: usize, batch: usize
     dropped
 }
 
-/// Ten thousand and more, from "not yet polled" to "held, and about to be handed over".
-async fn ten_thousand_give_up(locks: &LockManager, modes: &[Mode], batch: usize) {
+/// So many and more, from "not yet polled" to "held, and about to be handed over".
+async fn give_up_in_rounds(locks: &LockManager, modes: &[Mode], batch: usize, count: usize) {
     let (mut dropped, mut round) = (0, 0);
-    while dropped < 10_000 {
+    while dropped < count {
         dropped += give_up(locks, modes, round % 16, batch).await;
         round += 1;
         assert!(round < 10_000, "only {dropped} requests could be dropped");
@@ -135,7 +139,7 @@ async fn ten_thousand_that_give_up_leave_nothing_in_memory() {
     for queue in [true, false] {
         let backend = Distant::default();
         let locks = manager(backend.clone()).with_local_queue(queue);
-        ten_thousand_give_up(&locks, &ALL, 200).await;
+        give_up_in_rounds(&locks, &ALL, 200, TEN_THOUSAND).await;
         assert_eq!((backend.0.keys(), backend.0.watched()), (0, 0));
     }
 }
@@ -144,34 +148,97 @@ async fn ten_thousand_that_give_up_leave_nothing_in_memory() {
 async fn ten_thousand_that_give_up_leave_nothing_on_a_quorum() {
     let nodes: Vec<_> = (0..3).map(|_| MemoryLock::new()).collect();
     let locks = manager(Redlock::new(nodes.clone()).unwrap());
-    ten_thousand_give_up(&locks, &[Mode::Exclusive, Mode::Read, Mode::Write], 200).await;
+    give_up_in_rounds(&locks, &ON_A_QUORUM, 200, TEN_THOUSAND).await;
     tokio::time::sleep(PATIENCE).await;
     for node in nodes {
         assert_eq!((node.keys(), node.watched()), (0, 0));
     }
 }
 
-/// What is stored on a server for locks, fence counters aside, and who listens.
-async fn left(server: &RedisServer) -> Vec<String> {
-    let mut connection = RedisConfig::new(server.url()).connect().await.unwrap();
-    let mut left: Vec<String> = connection.keys("*").await.unwrap();
-    left.retain(|key| !key.contains(":fence:"));
-    let channels: Vec<String> = redis::cmd("PUBSUB").arg("CHANNELS").query_async(&mut connection).await.unwrap();
-    left.extend(channels);
+/// What is stored on servers for locks of a namespace, fence counters aside, and who listens.
+async fn left(urls: &[String], namespace: &str) -> Vec<String> {
+    let (mut left, pattern) = (Vec::new(), format!("{namespace}:*"));
+    for url in urls {
+        let mut connection = RedisConfig::new(url).connect().await.unwrap();
+        let keys: Vec<String> = connection.keys(&pattern).await.unwrap();
+        left.extend(keys.into_iter().filter(|key| !key.contains(":fence:")));
+        let channels = redis::cmd("PUBSUB").arg("CHANNELS").arg(&pattern).query_async(&mut connection).await;
+        left.extend::<Vec<String>>(channels.unwrap());
+    }
     left
+}
+
+async fn nothing_is_left(urls: &[String], namespace: &str) {
+    eventually(PATIENCE, async || {
+        let left = left(urls, namespace).await;
+        if left.is_empty() { Ok(()) } else { Err(format!("{} left: {:?}", left.len(), left.first())) }
+    })
+    .await;
+}
+
+async fn redis_lock(config: &RedisConfig, namespace: &str) -> RedisLock<Connection> {
+    let connection = config.connect().await.unwrap();
+    RedisLock::new(connection).with_subscriber(config.subscriber().unwrap()).with_namespace(namespace)
+}
+
+/// On one server, in one of the ways in which exclusive locks can be taken.
+async fn ten_thousand_give_up_on_redis(style: impl FnOnce(RedisLock<Connection>) -> RedisLock<Connection>) {
+    let (url, namespace) = (redis_url().await, unique("crowd"));
+    let backend = style(redis_lock(&RedisConfig::new(&url), &namespace).await);
+    give_up_in_rounds(&manager(backend), &ALL, 200, TEN_THOUSAND).await;
+    nothing_is_left(&[url], &namespace).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_that_give_up_leave_nothing_on_redis() {
-    let server = RedisServer::start().await;
-    let config = RedisConfig::new(server.url());
-    let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
-    ten_thousand_give_up(&manager(backend), &ALL, 200).await;
+    ten_thousand_give_up_on_redis(|lock| lock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_that_give_up_leave_nothing_where_calls_are_shared() {
+    ten_thousand_give_up_on_redis(|lock| lock.with_group_commit(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_that_give_up_leave_nothing_where_locks_have_no_tokens() {
+    ten_thousand_give_up_on_redis(|lock| lock.without_fences().with_group_commit(16)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_that_give_up_leave_nothing_behind_sentinels() {
+    let ((master, nodes), namespace) = (redis_sentinels().await, unique("crowd"));
+    let config = RedisConfig::sentinel(master, nodes);
+    give_up_in_rounds(&manager(redis_lock(&config, &namespace).await), &ALL, 40, HUNDREDS).await;
+    // What the master has and nobody else.
+    let mut connection = config.connect().await.unwrap();
     eventually(PATIENCE, async || {
-        let left = left(&server).await;
-        if left.is_empty() { Ok(()) } else { Err(format!("{} left: {:?}", left.len(), left.first())) }
+        let keys: Vec<String> = connection.clone().keys(format!("{namespace}:*")).await.unwrap();
+        keys.iter().all(|key| key.contains(":fence:"))
     })
     .await;
+    let channels =
+        redis::cmd("PUBSUB").arg("CHANNELS").arg(format!("{namespace}:*")).query_async(&mut connection).await;
+    assert_eq!(channels, Ok(Vec::<String>::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_that_give_up_leave_nothing_on_a_cluster() {
+    let (urls, namespace) = (redis_cluster_urls().await, unique("crowd"));
+    let backend = redis_lock(&RedisConfig::cluster(&urls), &namespace).await;
+    give_up_in_rounds(&manager(backend), &ALL, 40, HUNDREDS).await;
+    nothing_is_left(&urls, &namespace).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_that_give_up_leave_nothing_on_five_servers() {
+    let (urls, namespace) = (redis_node_urls().await, unique("crowd"));
+    let mut nodes = Vec::new();
+    for url in &urls {
+        nodes.push(redis_lock(&RedisConfig::new(url), &namespace).await);
+    }
+    let quorum = Redlock::new(nodes).unwrap().with_node_timeout(Duration::from_secs(10));
+    give_up_in_rounds(&manager(quorum), &ON_A_QUORUM, 40, HUNDREDS).await;
+    nothing_is_left(&urls, &namespace).await;
 }
 
 /// Each gets it once, alone. Under several managers, as in several processes.
@@ -221,20 +288,19 @@ async fn a_thousand_get_one_key_in_memory_once_each() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_get_one_key_on_redis_once_each() {
-    let server = RedisServer::start().await;
-    let config = RedisConfig::new(server.url());
+    let (url, namespace) = (redis_url().await, unique("crowd"));
     let mut managers = Vec::new();
-    for _ in 0..2 {
-        let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
-        managers.push(manager(backend));
+    for grouped in [false, true] {
+        let backend = redis_lock(&RedisConfig::new(&url), &namespace).await;
+        managers.push(manager(if grouped { backend.with_group_commit(0) } else { backend }));
     }
     crowd(&managers, Mode::Exclusive, 1000).await;
-    crowd(&managers, Mode::Fair, 200).await;
+    crowd(&managers, Mode::Fair, 1000).await;
     crowd(&managers, Mode::Write, 200).await;
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
     }
-    eventually(PATIENCE, async || left(&server).await.is_empty()).await;
+    nothing_is_left(&[url], &namespace).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,8 @@ use relay::Relay;
 
 const LEASE: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many calls are under way at the same time at most.
+const CALLS: usize = 4;
 
 struct Bench {
     connection: Connection,
@@ -251,24 +253,26 @@ async fn callers_that_go_away_leave_nothing() {
 async fn what_nobody_waits_for_is_not_sent() {
     let bench = Bench::new(0).await;
     bench.relay.close();
-    let (first, second, third) = (claims(5, "first"), claims(5, "second"), claims(5, "third"));
     let spawn = |claims: &Vec<Claim>| {
         let (lock, claims) = (bench.lock.clone(), claims.clone());
         tokio::spawn(async move { join_all(claims.iter().map(|claim| lock.try_acquire(claim, LEASE))).await })
     };
-    // Two calls are under way, so the third lot has to wait.
-    let one = spawn(&first);
-    eventually(PATIENCE, async || bench.relay.called() == 1).await;
-    let two = spawn(&second);
-    eventually(PATIENCE, async || bench.relay.called() == 2).await;
-    let three = spawn(&third);
+    // As many calls are under way as may be, so the last lot has to wait.
+    let mut sent = Vec::new();
+    for call in 0..CALLS {
+        sent.push(spawn(&claims(5, &format!("call {call}"))));
+        eventually(PATIENCE, async || bench.relay.called() == call + 1).await;
+    }
+    let waiting = spawn(&claims(5, "last"));
     tokio::task::yield_now().await;
-    three.abort();
-    assert!(three.await.unwrap_err().is_cancelled());
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
     bench.relay.open();
-    assert!(one.await.unwrap().iter().chain(&two.await.unwrap()).all(|attempt| token(attempt) > 0));
-    assert_eq!(bench.held().await.len(), 10);
-    assert_eq!(bench.relay.calls(), [10, 10]);
+    for lot in sent {
+        assert!(lot.await.unwrap().iter().all(|attempt| token(attempt) > 0));
+    }
+    assert_eq!(bench.held().await.len(), 5 * CALLS);
+    assert_eq!(bench.relay.calls(), [10; CALLS]);
 }
 
 #[test]
@@ -277,8 +281,8 @@ fn nobody_waits_for_a_runtime_that_is_gone() {
     let (doomed, survivor) = (runtime(), runtime());
     let bench = survivor.block_on(Bench::new(0));
     bench.relay.close();
-    for (number, name) in ["one", "two"].iter().enumerate() {
-        let (lock, claims) = (bench.lock.clone(), claims(5, name));
+    for number in 0..CALLS {
+        let (lock, claims) = (bench.lock.clone(), claims(5, &format!("call {number}")));
         doomed.spawn(async move { join_all(claims.iter().map(|claim| lock.try_acquire(claim, LEASE))).await });
         survivor.block_on(eventually(PATIENCE, async || bench.relay.called() == number + 1));
     }

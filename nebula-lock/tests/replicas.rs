@@ -17,7 +17,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// Once all replicas have been heard of.
 async fn manager(servers: &RedisReplication, replicas: usize) -> LockManager {
     let config = RedisConfig::new(servers.master.url()).with_response_timeout(PATIENCE);
-    let backend = RedisLock::new(config.connect().await.unwrap());
+    let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
     let backend = backend.with_replicas(config.connect().await.unwrap(), replicas, WAIT);
     let manager = LockManager::new(backend).with_command_timeout(PATIENCE);
     manager.lock("first").wait(PATIENCE).await.unwrap().release().await;
@@ -78,6 +78,38 @@ async fn a_frozen_replica_is_a_shortfall_and_the_lock_is_given_back() {
     let guard = timeout(PATIENCE, waiting).await.expect("no hang").unwrap().unwrap();
     assert_eq!(guard.release().await, Release::Released);
     assert_eq!(both.shutdown(PATIENCE).await, Shutdown::Drained);
+}
+
+#[tokio::test]
+async fn a_downgrade_that_replicas_do_not_hear_of_gives_the_lock_back() {
+    let servers = RedisReplication::start(2).await;
+    let both = manager(&servers, 2).await;
+    let guard = both.write("key").await.unwrap();
+    servers.replicas[0].stop();
+    let error = timeout(PATIENCE, guard.downgrade()).await.expect("no hang").unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::NotReplicated, true), "{error}");
+    eventually(PATIENCE, async || locks(&servers.master).await.is_empty()).await;
+    servers.replicas[0].cont();
+    let guard = both.write("key").wait(PATIENCE).await.unwrap().downgrade().await.unwrap();
+    for replica in &servers.replicas {
+        assert!(locks(replica).await.iter().any(|name| name.contains(":readers")), "the replicas know the reader");
+    }
+    assert_eq!(guard.release().await, Release::Released);
+    assert_eq!(both.shutdown(PATIENCE).await, Shutdown::Drained);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_handed_over_has_to_be_known_to_the_replicas_as_well() {
+    let servers = RedisReplication::start(2).await;
+    let both = manager(&servers, 2).await;
+    let guard = both.lock("key").fair().await.unwrap();
+    let waiting = tokio::spawn(both.lock("key").fair().wait(Duration::from_secs(8)).into_future());
+    eventually(PATIENCE, async || both.inspect("key").await.unwrap().is_some_and(|holder| holder.waiting() == 1)).await;
+    servers.replicas[0].stop();
+    assert_eq!(guard.release().await, Release::Released);
+    let error = timeout(PATIENCE, waiting).await.expect("no hang").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReplicated, "{error}");
+    eventually(PATIENCE, async || locks(&servers.master).await.is_empty()).await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Instrument, Level, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
 
 /// Fields, as they print.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +57,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
         if *event.metadata().level() == Level::WARN {
             let mut fields = Fields::default();
             event.record(&mut fields);
-            let scope = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
+            let scope = context.event_scope(event).into_iter().flat_map(Scope::from_root);
             let (name, around) = (fields.0["message"].clone(), scope.map(|span| span.name()).collect());
             self.0.lock().push(Line { name, around, fields });
         }

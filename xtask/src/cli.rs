@@ -9,7 +9,8 @@ usage: cargo xtask <command>
                           ARGS go to `cargo test`; with ARGS the examples are left out: `cargo xtask test -- -p nebula-lock`
   servers                 starts the servers a developer needs, prints the configuration to use, runs until Ctrl-C
   ci [--full]             what the continuous integration runs: test, fmt, clippy, docs, each crate alone.
-                          --full adds the feature powerset, repeated fault tests, large filters, a publishing rehearsal and cargo-deny
+                          --full adds the feature powerset, repeated fault tests and long campaigns, large filters, a
+                          publishing rehearsal and cargo-deny
   bench [AREA] [-- ARGS]  measures ours against the limit and the peers; `-- --quick` for a short run
   coverage [-- ARGS]      line coverage with cargo-tarpaulin, as target/coverage/tarpaulin-report.html
   help                    this text";

@@ -12,9 +12,21 @@ use crate::{checks, workspace};
 /// A test that fails once in a hundred runs is a defect. This many runs of the fault tests find most of those.
 const FAULT_ROUNDS: u32 = 50;
 
+/// Programs that take minutes each: crowds of callers, and client processes under the nemesis.
+const LONG_CAMPAIGNS: [(&str, &str); 2] = [("nebula-lock", "crowds"), ("nebula-lock", "nemesis")];
+const LONG_ROUNDS: u32 = 5;
+
+/// For each topology and style of locking.
+const NEMESIS_SECONDS: &str = "60";
+
 pub(crate) fn add_to(steps: &mut Steps) {
     checks::feature_powerset(steps);
-    steps.run("repeated fault tests", repeat_fault_tests);
+    steps.run("repeated fault tests", || repeat(FAULT_ROUNDS, &campaigns()));
+    let long = LONG_CAMPAIGNS.map(|(package, target)| (package, target.to_owned()));
+    steps.run("repeated crowds and campaigns", || repeat(LONG_ROUNDS, &long));
+    let mut nemesis = workspace::cargo(["run", "--release", "--package", "nebula-lock", "--example", "nemesis"]);
+    nemesis.args(["--", "--seconds", NEMESIS_SECONDS, "--style", "all"]);
+    steps.command("nemesis", nemesis);
     steps.command(
         "ten million keys",
         workspace::cargo(["test", "--release", "--package", "nebula-cache", "--lib", "--", "--ignored", "ten_million"]),
@@ -40,24 +52,23 @@ pub(crate) fn ensure_cargo_tool(name: &str) -> Result {
         .map_err(|error| Error::new(format!("{error}; install it with: cargo install {name} --locked")))
 }
 
-/// Runs the tests that cut connections and kill servers again and again.
-fn repeat_fault_tests() -> Result<String> {
+/// Runs test programs again and again.
+fn repeat(rounds: u32, campaigns: &[(&str, String)]) -> Result<String> {
     packages::ensure(&[REDIS, MARIADB, POSTGRES, RABBITMQ])?;
     let servers = Servers::start()?.with_rabbitmq()?;
-    let campaigns = campaigns();
     if campaigns.is_empty() {
         return Err(Error::new("no fault tests were found"));
     }
-    for round in 1..=FAULT_ROUNDS {
-        eprintln!("-- round {round} of {FAULT_ROUNDS}");
-        for (package, target) in &campaigns {
+    for round in 1..=rounds {
+        eprintln!("-- round {round} of {rounds}");
+        for (package, target) in campaigns {
             let mut test =
                 workspace::cargo(["test", "--quiet", "--package", package, "--all-features", "--test", target]);
             test.envs(servers.environment());
             execute(&mut test).map_err(|error| Error::new(format!("round {round}: {error}")))?;
         }
     }
-    Ok(format!("{FAULT_ROUNDS} rounds of {} programs", campaigns.len()))
+    Ok(format!("{rounds} rounds of {} programs", campaigns.len()))
 }
 
 /// The test targets named after faults and crashes, with their packages.
@@ -69,4 +80,16 @@ fn campaigns() -> Vec<(&'static str, String)> {
         .flat_map(|(package, tests)| workspace::targets_in(&tests).into_iter().map(move |target| (package, target)))
         .filter(|(_, target)| target.contains("fault") || target.contains("crash"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_exists() {
+        for (package, target) in LONG_CAMPAIGNS {
+            assert!(workspace::targets_in(&Path::new("..").join(package).join("tests")).contains(&target.to_owned()));
+        }
+    }
 }

@@ -13,10 +13,13 @@ use std::time::Duration;
 
 use engine::campaign::Plan;
 use engine::fleet::{Program, orders};
-use engine::site::Topology;
+use engine::site::{Style, Topology};
 
 const USAGE: &str =
-    "usage: nemesis [--seconds N] [--topology single|forgetful|redlock|sentinel|cluster|all] [--seed N]";
+    "usage: nemesis [--seconds N] [--topology single|forgetful|redlock|sentinel|cluster|all] [--style fenced|grouped|plain|all]
+               [--seed N]
+
+Without --style: every topology with fenced locks, and one server with the other styles as well.";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -43,12 +46,12 @@ fn main() -> ExitCode {
 
 /// Whether every promise was kept.
 async fn campaigns() -> Result<bool, String> {
-    let (topologies, time, seed) = arguments()?;
+    let (campaigns, time, seed) = arguments()?;
     let file = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut kept = true;
-    for topology in topologies {
+    for (topology, style) in campaigns {
         let program = Program { file: file.clone(), arguments: Vec::new() };
-        let mut plan = Plan::new(topology, time, program);
+        let mut plan = Plan::new(topology, time, program).with_style(style);
         plan.seed = seed.unwrap_or(plan.seed);
         let report = plan.run().await.map_err(|error| error.to_string())?;
         print!("{report}");
@@ -58,8 +61,10 @@ async fn campaigns() -> Result<bool, String> {
     Ok(kept)
 }
 
-fn arguments() -> Result<(Vec<Topology>, Duration, Option<u64>), String> {
-    let (mut topologies, mut seconds, mut seed) = (Topology::ALL.to_vec(), 60, None);
+type Campaigns = Vec<(Topology, Style)>;
+
+fn arguments() -> Result<(Campaigns, Duration, Option<u64>), String> {
+    let (mut topologies, mut styles, mut seconds, mut seed) = (Topology::ALL.to_vec(), None, 60, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
@@ -67,15 +72,20 @@ fn arguments() -> Result<(Vec<Topology>, Duration, Option<u64>), String> {
         match name.as_str() {
             "--seconds" => seconds = number()?,
             "--seed" => seed = Some(number()?),
-            "--topology" if value == "all" => {}
-            "--topology" => {
-                topologies.retain(|topology| topology.name() == value);
-                if topologies.is_empty() {
-                    return Err(USAGE.to_owned());
-                }
+            "--topology" => topologies.retain(|topology| value == "all" || topology.name() == value),
+            "--style" => {
+                let named = |style: &Style| value == "all" || style.name() == value;
+                styles = Some(Style::ALL.into_iter().filter(named).collect::<Vec<_>>());
             }
             _ => return Err(USAGE.to_owned()),
         }
     }
-    Ok((topologies, Duration::from_secs(seconds), seed))
+    let wanted = |topology: Topology, style: Style| match &styles {
+        Some(styles) => styles.contains(&style),
+        None => style == Style::Fenced || topology == Topology::Single,
+    };
+    let all = topologies.iter().flat_map(|topology| Style::ALL.map(|style| (*topology, style)));
+    let campaigns: Campaigns =
+        all.filter(|(topology, style)| style.suits(*topology) && wanted(*topology, *style)).collect();
+    if campaigns.is_empty() { Err(USAGE.to_owned()) } else { Ok((campaigns, Duration::from_secs(seconds), seed)) }
 }

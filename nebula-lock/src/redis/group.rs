@@ -1,6 +1,6 @@
 //! Group commit: acquisitions and releases that are under way at the same time share script calls.
 //!
-//! No delay is added. While at most two batches are under way, further operations gather for the next one.
+//! No delay is added. While as many batches as may be are under way, further operations gather for the next one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Operations that one script call carries at most. It keeps the server from others for about this many microseconds.
 const MOST: usize = 128;
 
-/// While one batch is executed, the next one travels.
-const BATCHES: usize = 2;
+/// While one batch is executed, others travel there and back.
+const BATCHES: usize = 4;
 
 /// The operations of all clones of one backend.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ pub(crate) use target::Target;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
@@ -34,12 +34,15 @@ struct Inner {
     /// Replies received so far. A command that times out while others were answered is slow; one that times out in
     /// complete silence sits on a half-open link, which the driver alone would keep for as long as TCP takes to give up.
     replies: AtomicU64,
+    /// Every command looks at this.
+    down: AtomicBool,
     broken: CancellationToken,
 }
 
 impl Link {
     fn new(connection: MultiplexedConnection, run_id: Option<Arc<str>>, place: Place) -> Self {
-        let inner = Inner { connection, run_id, place, replies: AtomicU64::new(0), broken: CancellationToken::new() };
+        let (replies, down, broken) = (AtomicU64::new(0), AtomicBool::new(false), CancellationToken::new());
+        let inner = Inner { connection, run_id, place, replies, down, broken };
         Self { inner: Arc::new(inner) }
     }
 
@@ -50,6 +53,7 @@ impl Link {
 
     /// Nobody shall use it any more.
     fn give_up(&self) {
+        self.inner.down.store(true, Ordering::Release);
         self.inner.broken.cancel();
     }
 
@@ -58,7 +62,7 @@ impl Link {
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.inner.broken.is_cancelled()
+        self.inner.down.load(Ordering::Acquire)
     }
 
     /// Resolves when the link is broken.

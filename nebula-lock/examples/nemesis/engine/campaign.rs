@@ -16,7 +16,7 @@ use super::controls::Broken;
 use super::faults::{Fault, World};
 use super::fleet::{Fleet, Program};
 use super::report::Report;
-use super::site::{Site, Topology};
+use super::site::{Site, Style, Topology};
 use super::store::Store;
 
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -27,6 +27,7 @@ const WAITERS_LIVE: Duration = Duration::from_secs(6);
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) topology: Topology,
+    pub(crate) style: Style,
     pub(crate) time: Duration,
     /// So many kinds of faults at least, however long it takes.
     pub(crate) variety: usize,
@@ -56,9 +57,11 @@ impl Plan {
     pub(crate) fn new(topology: Topology, time: Duration, program: Program) -> Self {
         let seed = rand::random();
         let (lease, grace) = (Duration::from_secs(1), Duration::from_secs(20));
-        let kinds = topology.kinds();
+        let style = Style::default();
+        let kinds = topology.kinds(style);
         Self {
             topology,
+            style,
             time,
             variety: 0,
             seed,
@@ -75,6 +78,11 @@ impl Plan {
             long_holds: false,
             program,
         }
+    }
+
+    /// The same with locks that are taken in another way.
+    pub(crate) fn with_style(self, style: Style) -> Self {
+        Self { style, kinds: self.topology.kinds(style), ..self }
     }
 
     /// Without faults, and with nothing but wake-ups to go by.
@@ -106,7 +114,7 @@ impl Plan {
         let orders = (0..self.clients).map(|client| self.orders(&site, client, &store_links[client])).collect();
         let fleet = Fleet::start(self.program.clone(), folder.path(), orders).await?;
         let mut world = World { site, fleet, store_links };
-        let mut report = Report::new(self.topology, self.seed);
+        let mut report = Report::new(self.topology, self.style, self.seed);
         let (begin, ahead) = (Instant::now(), wall_ahead());
         self.recovered(&store, &mut report).await;
         while (begin.elapsed() < self.time || report.faults.len() < self.variety) && report.violations.is_empty() {
@@ -125,7 +133,8 @@ impl Plan {
         let mut rules = Rules { excuses: world.site.excuses.clone(), ..Rules::default() };
         rules.lease = u64::try_from(self.lease.as_nanos())?;
         rules.drift = wall_ahead().abs_diff(ahead);
-        rules.wall_ahead = self.topology.tokens_tell_the_time().then_some(ahead);
+        rules.tokens = self.style != Style::Plain;
+        rules.wall_ahead = (rules.tokens && self.topology.tokens_tell_the_time()).then_some(ahead);
         let history = world.fleet.history()?;
         report.conclude(&history, &judge(&history, &rules), &store.damage(), begin.elapsed());
         if !report.violations.is_empty() {
@@ -143,6 +152,7 @@ impl Plan {
             journal: std::path::PathBuf::new(),
             keys: (0..self.keys).map(key).collect(),
             kinds: self.kinds.clone(),
+            style: self.style,
             tasks: self.tasks,
             lease: self.lease,
             wait: self.lease * 5,
@@ -204,7 +214,7 @@ impl Plan {
     async fn everything_is_free(&self, site: &Site, report: &mut Report) -> Result<()> {
         let begin = Instant::now();
         let patience = self.patience() + WAITERS_LIVE;
-        let locks = LockManager::new(site.direct().connect()?);
+        let locks = LockManager::new(site.direct().connect(self.style)?);
         for number in 0..self.keys {
             for kind in [Kind::Exclusive, Kind::Fair, Kind::Write, Kind::Read] {
                 if !self.kinds.contains(&kind) {

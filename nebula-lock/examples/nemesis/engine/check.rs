@@ -5,17 +5,25 @@ use std::collections::{BTreeMap, HashSet};
 use super::history::{History, Hold};
 
 /// What the history is judged by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rules {
     /// The longest lease in use, in nanoseconds.
     pub(crate) lease: u64,
     /// Between these times servers forgot, or passed on incompletely, what they held. Two holders at once, and holds that
     /// vanish, are counted where such a time explains them. Where none does they are violations.
     pub(crate) excuses: Vec<Excuse>,
+    /// Holds have tokens.
+    pub(crate) tokens: bool,
     /// Tokens are microseconds of one server's clock: what to subtract from it, in nanoseconds, to get our time.
     pub(crate) wall_ahead: Option<u64>,
     /// What the two clocks drifted apart during the run.
     pub(crate) drift: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { lease: 0, excuses: Vec::new(), tokens: true, wall_ahead: None, drift: 0 }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +74,9 @@ pub(crate) fn judge(history: &History, rules: &Rules) -> Verdict {
     }
     for holds in keys.values_mut() {
         exclusion(holds, rules, &mut verdict);
-        tokens(holds, rules, &mut verdict);
+        if rules.tokens {
+            tokens(holds, rules, &mut verdict);
+        }
         server_order(holds, rules, &mut verdict);
     }
     verdict

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::now;
 use super::controls::Broken;
 use super::history::{Event, How, Journal};
-use super::site::Address;
+use super::site::{Address, Style};
 use super::store::Way;
 
 /// What a client is to do.
@@ -30,6 +30,7 @@ pub(crate) struct Orders {
     pub(crate) journal: PathBuf,
     pub(crate) keys: Vec<String>,
     pub(crate) kinds: Vec<Kind>,
+    pub(crate) style: Style,
     pub(crate) tasks: usize,
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
@@ -68,7 +69,7 @@ struct Client {
 
 /// Works until it is told to end with SIGTERM, or killed.
 pub(crate) async fn run(orders: Orders) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let backend = orders.address.connect()?;
+    let backend = orders.address.connect(orders.style)?;
     let backend: Arc<dyn DistributedLock> = match orders.broken {
         Some(broken) => broken.wrap(backend, &orders.address).await?,
         None => backend,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use super::check::Verdict;
 use super::faults::Fault;
 use super::history::History;
-use super::site::Topology;
+use super::site::{Style, Topology};
 use super::store::Damage;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) topology: Topology,
+    pub(crate) style: Style,
     pub(crate) seed: u64,
     pub(crate) took: Duration,
     /// How often each kind of fault was brought about.
@@ -38,9 +39,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(topology: Topology, seed: u64) -> Self {
+    pub(crate) fn new(topology: Topology, style: Style, seed: u64) -> Self {
         Self {
             topology,
+            style,
             seed,
             took: Duration::ZERO,
             faults: BTreeMap::new(),
@@ -110,7 +112,8 @@ impl fmt::Display for Report {
             ("unguarded: updates lost, holders that never look", self.damage.lost_by_naive.to_string()),
             ("slowest recovery", format!("{:.1?}", self.slowest_recovery)),
         ];
-        writeln!(f, "{} for {:.1?}, seed {}", self.topology.name(), self.took, self.seed)?;
+        let (topology, style) = (self.topology.name(), self.style.name());
+        writeln!(f, "{topology}, {style}, for {:.1?}, seed {}", self.took, self.seed)?;
         for (name, value) in rows {
             writeln!(f, "  {name:<57} {value}")?;
         }

@@ -48,7 +48,11 @@ impl Topology {
         }
     }
 
-    pub(crate) fn kinds(self) -> Vec<Kind> {
+    pub(crate) fn kinds(self, style: Style) -> Vec<Kind> {
+        if style == Style::Plain {
+            // All others have tokens.
+            return vec![Kind::Exclusive];
+        }
         let mut kinds = vec![Kind::Exclusive, Kind::Exclusive, Kind::Exclusive, Kind::Read, Kind::Write];
         if self != Self::Redlock {
             kinds.push(Kind::Fair);
@@ -73,6 +77,35 @@ impl Topology {
     }
 }
 
+/// How exclusive locks are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Style {
+    /// One script call for each, with a token.
+    #[default]
+    Fenced,
+    /// Operations share script calls, however few they are.
+    Grouped,
+    /// Without tokens. A guarded register accepts nothing from such holders.
+    Plain,
+}
+
+impl Style {
+    pub(crate) const ALL: [Self; 3] = [Self::Fenced, Self::Grouped, Self::Plain];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::Grouped => "grouped",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// A quorum has its own way of taking locks.
+    pub(crate) fn suits(self, topology: Topology) -> bool {
+        self == Self::Fenced || topology != Topology::Redlock
+    }
+}
+
 /// How a client finds the locks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Address {
@@ -91,13 +124,19 @@ fn impatient(config: RedisConfig) -> RedisConfig {
         .with_keep_alive(Duration::from_millis(300))
 }
 
-fn lock(config: RedisConfig) -> Result<RedisLock<Connection>> {
+fn lock(config: RedisConfig, style: Style) -> Result<RedisLock<Connection>> {
     let config = impatient(config);
-    Ok(RedisLock::new(config.connect_lazy()?).with_subscriber(config.subscriber()?))
+    let lock = RedisLock::new(config.connect_lazy()?).with_subscriber(config.subscriber()?);
+    Ok(match style {
+        Style::Fenced => lock,
+        Style::Grouped => lock.with_group_commit(0),
+        Style::Plain => lock.without_fences(),
+    })
 }
 
 impl Address {
-    pub(crate) fn connect(&self) -> Result<Arc<dyn DistributedLock>> {
+    pub(crate) fn connect(&self, style: Style) -> Result<Arc<dyn DistributedLock>> {
+        let lock = |config| lock(config, style);
         Ok(match self {
             Self::Single(url) => Arc::new(lock(RedisConfig::new(url))?),
             Self::Redlock(urls) => {
