@@ -29,6 +29,10 @@ fn map_is_empty(map: &BTreeMap<String, String>) -> bool {
 const VERSION: u32 = 1;
 
 impl<'a> Envelope<'a> {
+    /// What most messages have: nothing but a version.
+    #[cfg(feature = "redis")]
+    pub(crate) const PLAIN: &'static [u8] = br#"{"v":1}"#;
+
     pub(crate) fn of(message: &'a RawMessage) -> Self {
         Self {
             v: VERSION,
@@ -70,6 +74,13 @@ mod tests {
         let stored = serde_json::to_vec(&Envelope::of(&message)).unwrap();
         let read = Envelope::parse(&stored).unwrap().open(message.id.clone(), Priority::Normal, message.body.clone());
         assert_eq!(read, message);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_message_without_anything_is_plain() {
+        let plain = RawMessage::new(MessageId::new("a").unwrap(), "body");
+        assert_eq!(serde_json::to_vec(&Envelope::of(&plain)).unwrap(), Envelope::PLAIN);
     }
 
     #[test]

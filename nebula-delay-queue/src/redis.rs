@@ -3,6 +3,7 @@
 mod blob;
 mod consumer;
 mod keys;
+mod lease;
 mod outbound;
 mod scripts;
 mod wake;
@@ -11,7 +12,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use ::redis::{FromRedisValue, aio::ConnectionLike};
 use async_trait::async_trait;
-use nebula_redis::{ScriptCall, Subscriber};
+use nebula_redis::{Script, ScriptCall, Subscriber};
 
 use self::{keys::Keys, outbound::Outbound, wake::Wake};
 use crate::{
@@ -107,6 +108,20 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisDelayQueue<C> {
     async fn invoke<T: FromRedisValue + Send + Sync>(&self, context: &'static str, call: ScriptCall<'_>) -> Result<T> {
         let mut connection = self.connection.clone();
         self.within(context, async move { call.invoke(&mut connection).await }).await
+    }
+
+    /// As [`invoke`](Self::invoke), for calls with very many arguments.
+    async fn run<T: FromRedisValue + Send + Sync>(
+        &self,
+        context: &'static str,
+        script: &Script,
+        keys: &[&str],
+        args: &[&str],
+    ) -> Result<T> {
+        let mut connection = self.connection.clone();
+        let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
+        let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
+        self.within(context, async move { script.run(&keys, &args, &mut connection).await }).await
     }
 
     async fn within<T>(

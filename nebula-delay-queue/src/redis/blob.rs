@@ -14,5 +14,8 @@ pub(super) fn write(message: &RawMessage) -> Result<Vec<u8>> {
 
 pub(super) fn read(id: MessageId, priority: Priority, blob: &Bytes) -> Result<RawMessage, BoxError> {
     let end = blob.iter().position(|byte| *byte == b'\n').ok_or("no envelope")?;
+    if &blob[..end] == Envelope::PLAIN {
+        return Ok(RawMessage::new(id, blob.slice(end + 1..)).with_priority(priority));
+    }
     Ok(Envelope::parse(&blob[..end])?.open(id, priority, blob.slice(end + 1..)))
 }

@@ -5,46 +5,45 @@ use std::time::Duration;
 use ::redis::aio::ConnectionLike;
 use async_trait::async_trait;
 use bytes::Bytes;
-use nebula_redis::ScriptCall;
-
-use super::{BATCH, RedisDelayQueue, blob, keys::Keys, protocol, scripts};
+use super::{
+    BATCH, RedisDelayQueue, blob,
+    keys::Keys,
+    lease::{Lease, Names, name},
+    protocol, scripts,
+};
 use crate::{
-    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, LeaseToken, MessageId,
+    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, MessageId,
     Priority, QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
     clock::{duration_ms, from_ms, lease_ms},
     error::chain,
 };
 
-/// Id, attempts, first due, claimable since, rank, blob.
-type ClaimedRow = (String, u32, u64, u64, i64, Bytes);
+/// The server's time, the next due time or -1; of each message since when it could be claimed, its lease, its blob.
+type Answer = (u64, i64, Vec<u64>, Vec<String>, Vec<Bytes>);
 
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for RedisDelayQueue<C> {
     async fn claim(&self, queue: &QueueName, max: usize, lease: Duration) -> Result<Claimed> {
         let Keys { msg, run, lease: leases, due, .. } = &self.keys(queue);
-        let token = LeaseToken::random();
+        let random = rand::random::<u64>();
         let call = scripts::CLAIM.key(&[msg, run, leases, &due[0], &due[1], &due[2]]);
-        let call = call.arg(max.min(BATCH)).arg(lease_ms(lease)).arg(token.to_string());
-        let (now, next, rows): (u64, i64, Vec<ClaimedRow>) = self.invoke("claiming messages", call).await?;
-        let mut deliveries = Vec::with_capacity(rows.len());
+        let call = call.arg(max.min(BATCH)).arg(lease_ms(lease)).arg(format!("{random:016x}"));
+        let (now, next, since, leases, blobs): Answer = self.invoke("claiming messages", call).await?;
+        let mut deliveries = Vec::with_capacity(leases.len());
         let mut corrupt = Vec::new();
-        for (id, attempt, first, since, rank, content) in rows {
-            let opened = MessageId::new(&id)
-                .map_err(Into::into)
-                .and_then(|id| blob::read(id, Priority::from_rank(rank), &content));
-            match opened {
+        for ((since, name), blob) in since.into_iter().zip(&leases).zip(blobs) {
+            let (lease, id) = Lease::parse(name).ok_or_else(|| protocol("claiming messages"))?;
+            let (id, token) = (MessageId::new(id)?, lease.token());
+            match blob::read(id.clone(), lease.priority(), &blob) {
                 Ok(message) => {
                     let late = |ms: u64| Duration::from_millis(now.saturating_sub(ms));
-                    let delivery = Delivery::new(message, token, attempt, from_ms(first));
-                    deliveries.push(delivery.with_lateness(late(since), late(first)));
+                    let delivery = Delivery::new(message, token, lease.attempts, from_ms(lease.first));
+                    deliveries.push(delivery.with_lateness(late(since), late(lease.first)));
                 }
                 Err(error) => {
-                    tracing::error!(%queue, id, error = chain(&*error), "a stored message is not understood");
-                    corrupt.extend(MessageId::new(id).ok().map(|id| Bury {
-                        receipt: Receipt { id, token },
-                        reason: DeadReason::Undecodable,
-                        error: Some(chain(&*error)),
-                    }));
+                    tracing::error!(%queue, %id, error = chain(&*error), "a stored message is not understood");
+                    let error = Some(chain(&*error));
+                    corrupt.push(Bury { receipt: Receipt { id, token }, reason: DeadReason::Undecodable, error });
                 }
             }
         }
@@ -59,8 +58,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         let Keys { msg, run, lease, .. } = &self.keys(queue);
         let mut results = Vec::with_capacity(receipts.len());
         for batch in receipts.chunks(BATCH) {
-            let call = with_receipts(scripts::ACK.key(&[msg, run, lease]), batch);
-            let settled: Vec<u8> = self.invoke("acknowledging messages", call).await?;
+            let names = Names::of(batch);
+            let args: Vec<_> = names.iter().zip(batch).flat_map(|(name, it)| [name, it.id.as_str()]).collect();
+            let settled: Vec<u8> =
+                self.run("acknowledging messages", &scripts::ACK, &[msg, run, lease], &args).await?;
             results.extend(settled.into_iter().map(settled_from));
         }
         complete(results, receipts.len())
@@ -72,7 +73,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         for batch in requests.chunks(BATCH) {
             let mut call = scripts::RETRY.key(&[run, lease, &due[0], &due[1], &due[2]]).arg(channel);
             for Retry { receipt, after, error, counted } in batch {
-                call = call.arg(receipt.id.as_str()).arg(receipt.token.to_string()).arg(duration_ms(*after));
+                call = call.arg(name(receipt)).arg(duration_ms(*after));
                 call = call.arg(u8::from(*counted)).arg(error.as_deref().unwrap_or_default());
             }
             let settled: Vec<u8> = self.invoke("giving messages back", call).await?;
@@ -85,10 +86,12 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
 
     async fn extend(&self, queue: &QueueName, receipts: &[Receipt], lease: Duration) -> Result<Vec<Settled>> {
         let keys = self.keys(queue);
+        let length = lease_ms(lease).to_string();
         let mut results = Vec::with_capacity(receipts.len());
         for batch in receipts.chunks(BATCH) {
-            let call = scripts::EXTEND.key(&[&keys.run, &keys.lease]).arg(lease_ms(lease));
-            let settled: Vec<u8> = self.invoke("extending leases", with_receipts(call, batch)).await?;
+            let names = Names::of(batch);
+            let args: Vec<_> = std::iter::once(&*length).chain(names.iter()).collect();
+            let settled: Vec<u8> = self.run("extending leases", &scripts::EXTEND, &[&keys.lease], &args).await?;
             results.extend(settled.into_iter().map(settled_from));
         }
         complete(results, receipts.len())
@@ -102,8 +105,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
             for Bury { receipt, reason, error } in batch {
                 let reason = serde_json::to_string(reason)
                     .map_err(|error| Error::new(ErrorKind::Codec, "encoding a reason").with_source(error))?;
-                call = call.arg(receipt.id.as_str()).arg(receipt.token.to_string()).arg(reason);
-                call = call.arg(error.as_deref().unwrap_or_default());
+                call = call.arg(name(receipt)).arg(reason).arg(error.as_deref().unwrap_or_default());
             }
             let settled: Vec<u8> = self.invoke("burying messages", call).await?;
             results.extend(settled.into_iter().map(settled_from));
@@ -167,10 +169,6 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
     fn poll_interval(&self) -> Duration {
         self.wake.poll_interval()
     }
-}
-
-fn with_receipts<'a>(call: ScriptCall<'a>, receipts: &[Receipt]) -> ScriptCall<'a> {
-    receipts.iter().fold(call, |call, receipt| call.arg(receipt.id.as_str()).arg(receipt.token.to_string()))
 }
 
 fn settled_from(settled: u8) -> Settled {

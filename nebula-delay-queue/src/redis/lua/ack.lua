@@ -1,21 +1,24 @@
--- KEYS msg run lease   ARGV (id token)...   Returns 1 or 0 for each
-local ids = {}
+-- KEYS msg run lease   ARGV (lease id)...   Returns 1 or 0 for each
+local leases, ids = {}, {}
 for i = 1, #ARGV, 2 do
-  ids[#ids + 1] = ARGV[i]
+  local n = #ids + 1
+  leases[n], ids[n] = ARGV[i], ARGV[i + 1]
 end
-local runs = redis.call('HMGET', KEYS[2], unpack(ids))
-local result, done, seen = {}, {}, {}
-for i, id in ipairs(ids) do
-  local held = (read_run(runs[i] or nil)) == ARGV[i * 2] and not seen[id]
-  result[i] = held and 1 or 0
-  if held then
-    seen[id] = true
-    done[#done + 1] = id
+local ends = redis.call('ZMSCORE', KEYS[3], unpack(leases))
+local result, held, done, seen = {}, {}, {}, {}
+for i, lease in ipairs(leases) do
+  if ends[i] and not seen[lease] then
+    local n = #done + 1
+    seen[lease], held[n], done[n], result[i] = true, lease, ids[i], 1
+  else
+    result[i] = 0
   end
 end
 if #done > 0 then
+  redis.call('ZREM', KEYS[3], unpack(held))
   redis.call('HDEL', KEYS[1], unpack(done))
-  redis.call('HDEL', KEYS[2], unpack(done))
-  redis.call('ZREM', KEYS[3], unpack(done))
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    redis.call('HDEL', KEYS[2], unpack(done))
+  end
 end
 return result

@@ -1,8 +1,9 @@
 -- Put before every script. Where a queue's messages are (all keys share its hash tag):
 --   msg       HASH id -> envelope, newline, body; there for as long as the message exists in any state
 --   due0..2   ZSET id by due time in ms, one per priority rank: what waits
---   lease     ZSET id by end of lease in ms: what is being handled
---   run       HASH id -> token|attempts|first due|rank|last error, from the first claim on; token "-" when waiting
+--   lease     ZSET token|attempts|first due|rank|id by end of lease in ms: what is being handled; what precedes
+--             the id is the token of the lease
+--   run       HASH id -> attempts|first due|last error, of what was handed out before and has come back
 --   dead      ZSET id by time of death in ms
 --   note      HASH id -> attempts|rank|bytes of reason|reason, last error: about the dead
 -- Time is the server's. Now is rounded down when it is compared and up when something is put off: never early.
@@ -56,11 +57,30 @@ local function wake(channel, before, soonest)
 end
 
 local function read_run(run)
-  local token, attempts, due, rank, failure = string.match(run or '', '^([^|]*)|(%d+)|(%d+)|(%d)|(.*)$')
-  return token, tonumber(attempts), tonumber(due), tonumber(rank), failure
+  local attempts, first, failure = string.match(run or '', '^(%d+)|(%d+)|(.*)$')
+  return attempts, first, failure
 end
 
-local function write_run(token, attempts, due, rank, failure)
-  return token .. '|' .. text(attempts) .. '|' .. text(due) .. '|' .. rank .. '|' .. failure
+local function write_run(attempts, first, failure)
+  return attempts .. '|' .. first .. '|' .. (failure or '')
 end
 
+local function read_lease(lease)
+  local attempts, first, rank, id = string.match(lease, '^%x+|(%d+)|(%d+)|([0-2])|(.+)$')
+  return attempts, first, tonumber(rank), id
+end
+
+-- What was leased to somebody who has not been heard of waits again, since the end of its lease. Returns how many.
+local function take_back(leases, runs, due, now, max)
+  local ended = redis.call('ZRANGEBYSCORE', leases, '-inf', text(now), 'WITHSCORES', 'LIMIT', 0, max)
+  for i = 1, #ended, 2 do
+    local attempts, first, rank, id = read_lease(ended[i])
+    redis.call('ZREM', leases, ended[i])
+    if id then
+      local _, _, failure = read_run(redis.call('HGET', runs, id) or nil)
+      redis.call('HSET', runs, id, write_run(attempts, first, failure))
+      redis.call('ZADD', due[rank + 1], ended[i + 1], id)
+    end
+  end
+  return #ended / 2
+end
