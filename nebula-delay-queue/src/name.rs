@@ -57,6 +57,11 @@ impl QueueName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as a metric's label, which shares the text.
+    pub(crate) fn label(&self) -> metrics::SharedString {
+        Arc::clone(&self.0).into()
+    }
 }
 
 /// The identity of a message within its queue, and so its deduplication key.

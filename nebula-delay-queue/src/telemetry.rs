@@ -54,16 +54,16 @@ pub(crate) fn sent(queue: &QueueName, outcomes: &[SendOutcome]) {
     let accepted = outcomes.iter().filter(|outcome| outcome.is_accepted()).count();
     let duplicates = outcomes.len() - accepted;
     if accepted > 0 {
-        counter!(SENT, "queue" => queue.to_string(), "outcome" => "accepted").increment(accepted as u64);
+        counter!(SENT, "queue" => queue.label(), "outcome" => "accepted").increment(accepted as u64);
     }
     if duplicates > 0 {
-        counter!(SENT, "queue" => queue.to_string(), "outcome" => "duplicate").increment(duplicates as u64);
+        counter!(SENT, "queue" => queue.label(), "outcome" => "duplicate").increment(duplicates as u64);
     }
 }
 
 pub(crate) fn delivered(queue: &QueueName, deliveries: &[Delivery]) {
-    counter!(DELIVERED, "queue" => queue.to_string()).increment(deliveries.len() as u64);
-    let lateness = histogram!(LATENESS, "queue" => queue.to_string());
+    counter!(DELIVERED, "queue" => queue.label()).increment(deliveries.len() as u64);
+    let lateness = histogram!(LATENESS, "queue" => queue.label());
     for delivery in deliveries {
         lateness.record(delivery.lateness.as_secs_f64());
     }
@@ -71,24 +71,24 @@ pub(crate) fn delivered(queue: &QueueName, deliveries: &[Delivery]) {
 
 pub(crate) fn handled(queue: &QueueName, result: &'static str, count: u64) {
     if count > 0 {
-        counter!(HANDLED, "queue" => queue.to_string(), "result" => result).increment(count);
+        counter!(HANDLED, "queue" => queue.label(), "result" => result).increment(count);
     }
 }
 
 pub(crate) fn dead(queue: &QueueName, reason: &DeadReason) {
-    counter!(DEAD, "queue" => queue.to_string(), "reason" => reason.name()).increment(1);
+    counter!(DEAD, "queue" => queue.label(), "reason" => reason.name()).increment(1);
 }
 
 pub(crate) fn handler_ran(queue: &QueueName, duration: Duration) {
-    histogram!(HANDLER, "queue" => queue.to_string()).record(duration.as_secs_f64());
+    histogram!(HANDLER, "queue" => queue.label()).record(duration.as_secs_f64());
 }
 
 pub(crate) fn in_flight(queue: &QueueName, count: usize) {
-    gauge!(IN_FLIGHT, "queue" => queue.to_string()).set(count as f64);
+    gauge!(IN_FLIGHT, "queue" => queue.label()).set(count as f64);
 }
 
 pub(crate) fn worker_error(queue: &QueueName, operation: &'static str) {
-    counter!(ERRORS, "queue" => queue.to_string(), "operation" => operation).increment(1);
+    counter!(ERRORS, "queue" => queue.label(), "operation" => operation).increment(1);
 }
 
 #[cfg(feature = "sql")]
@@ -108,7 +108,7 @@ pub(crate) fn relay_failed(queue: &QueueName) {
 }
 
 pub(crate) fn missing(queue: &QueueName, count: usize) {
-    gauge!(MISSING, "queue" => queue.to_string()).set(count as f64);
+    gauge!(MISSING, "queue" => queue.label()).set(count as f64);
 }
 
 pub(crate) fn trace_lost(count: u64) {
@@ -119,6 +119,6 @@ pub(crate) fn stats(queue: &QueueName, stats: &QueueStats) {
     let states =
         [("backlog", stats.backlog), ("delayed", stats.delayed), ("leased", stats.leased), ("dead", stats.dead)];
     for (state, count) in states {
-        gauge!(MESSAGES, "queue" => queue.to_string(), "state" => state).set(count as f64);
+        gauge!(MESSAGES, "queue" => queue.label(), "state" => state).set(count as f64);
     }
 }

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use ::redis::aio::ConnectionLike;
-use async_trait::async_trait;
-use bytes::Bytes;
 use super::{
     BATCH, RedisDelayQueue, blob,
     keys::Keys,
@@ -12,11 +9,14 @@ use super::{
     protocol, scripts,
 };
 use crate::{
-    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, MessageId,
-    Priority, QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
+    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, MessageId, Priority,
+    QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
     clock::{duration_ms, from_ms, lease_ms},
     error::chain,
 };
+use ::redis::aio::ConnectionLike;
+use async_trait::async_trait;
+use bytes::Bytes;
 
 /// The server's time, the next due time or -1; of each message since when it could be claimed, its lease, its blob.
 type Answer = (u64, i64, Vec<u64>, Vec<String>, Vec<Bytes>);
@@ -60,8 +60,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         for batch in receipts.chunks(BATCH) {
             let names = Names::of(batch);
             let args: Vec<_> = names.iter().zip(batch).flat_map(|(name, it)| [name, it.id.as_str()]).collect();
-            let settled: Vec<u8> =
-                self.run("acknowledging messages", &scripts::ACK, &[msg, run, lease], &args).await?;
+            let settled: Vec<u8> = self.run("acknowledging messages", &scripts::ACK, &[msg, run, lease], &args).await?;
             results.extend(settled.into_iter().map(settled_from));
         }
         complete(results, receipts.len())

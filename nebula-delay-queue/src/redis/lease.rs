@@ -72,7 +72,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(receipts: &[Receipt]) -> Self {
-        let mut names = Self { text: String::with_capacity(receipts.len() * 80), ends: Vec::with_capacity(receipts.len()) };
+        let mut names =
+            Self { text: String::with_capacity(receipts.len() * 80), ends: Vec::with_capacity(receipts.len()) };
         for receipt in receipts {
             write_name(receipt, &mut names.text);
             names.ends.push(names.text.len());

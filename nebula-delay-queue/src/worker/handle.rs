@@ -1,6 +1,11 @@
 //! One delivery: from its lease to a verdict.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    task::Poll,
+};
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
@@ -33,17 +38,29 @@ impl<L: DelayQueueListener> Core<L> {
     /// Waits for a free slot, then handles the message, unless it must be let go before.
     pub(super) async fn process(&self, delivery: Delivery, lease: &Lease) -> Verdict {
         let receipt = delivery.receipt();
-        let slot = tokio::select! {
-            biased;
-            () = self.control.stop.cancelled() => return self.let_go(receipt, lease).await,
-            () = lease.ended() => return Verdict::Lost(receipt),
-            slot = self.slots.acquire() => slot,
+        if self.control.stop.is_cancelled() {
+            return self.let_go(receipt, lease).await;
+        }
+        let slot = match self.slots.try_acquire() {
+            Ok(slot) => Ok(slot),
+            Err(_) => tokio::select! {
+                biased;
+                () = self.control.stop.cancelled() => return self.let_go(receipt, lease).await,
+                () = lease.ended() => return Verdict::Lost(receipt),
+                slot = self.slots.acquire() => slot,
+            },
         };
+        // Most handlers are done before there is anything to watch: alarms are set only for those that are not.
+        let mut judged = pin!(self.judge(delivery, lease));
+        let unless_over = poll_fn(|context| match !self.control.abort.is_cancelled() && lease.check() {
+            true => judged.as_mut().poll(context),
+            false => Poll::Pending,
+        });
         let verdict = tokio::select! {
             biased;
+            verdict = unless_over => verdict,
             () = self.control.abort.cancelled() => Verdict::give_back(receipt),
             () = lease.ended() => Verdict::Lost(receipt),
-            verdict = self.judge(delivery, lease) => verdict,
         };
         drop(slot);
         verdict

@@ -37,6 +37,15 @@ impl Lease {
     pub(super) fn is_valid(&self) -> bool {
         !self.lost.is_cancelled() && Instant::now() < *self.valid_until.lock()
     }
+
+    /// Whether it is held. Once it is not, it is lost for good, even if the backend knows better.
+    pub(super) fn check(&self) -> bool {
+        let valid = self.is_valid();
+        if !valid {
+            self.lost.cancel();
+        }
+        valid
+    }
 }
 
 /// All leases of a worker.
@@ -56,21 +65,28 @@ impl Held {
         self.leases.lock().len()
     }
 
-    pub(super) fn insert(&self, receipt: Receipt, valid_until: Instant) -> Arc<Lease> {
-        let lease = Arc::new(Lease { valid_until: Mutex::new(valid_until), lost: Signal::new() });
+    pub(super) fn insert(&self, receipts: impl Iterator<Item = Receipt>, valid_until: Instant) -> Vec<Arc<Lease>> {
+        let lease = || Arc::new(Lease { valid_until: Mutex::new(valid_until), lost: Signal::new() });
         let mut leases = self.leases.lock();
-        leases.insert(receipt, Arc::clone(&lease));
+        let added = receipts.map(|receipt| {
+            let lease = lease();
+            leases.insert(receipt, Arc::clone(&lease));
+            lease
+        });
+        let added = added.collect();
         telemetry::in_flight(&self.queue, leases.len());
-        lease
+        added
     }
 
     pub(super) fn get(&self, receipt: &Receipt) -> Option<Arc<Lease>> {
         self.leases.lock().get(receipt).cloned()
     }
 
-    pub(super) fn remove(&self, receipt: &Receipt) {
+    pub(super) fn remove(&self, receipts: &[Receipt]) {
         let mut leases = self.leases.lock();
-        leases.remove(receipt);
+        for receipt in receipts {
+            leases.remove(receipt);
+        }
         telemetry::in_flight(&self.queue, leases.len());
         drop(leases);
         self.freed.notify_one();

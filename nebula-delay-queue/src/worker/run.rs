@@ -12,7 +12,9 @@ use tokio_util::{
 };
 
 use super::{Drained, Signal, WorkerControl, WorkerOptions, handle::Verdict, lease::Held, settle::Settler};
-use crate::{Claimed, DelayQueueBackend, DelayQueueListener, QueueName, RetryPolicy, error::chain, telemetry};
+use crate::{
+    Claimed, DelayQueueBackend, DelayQueueListener, Delivery, QueueName, RetryPolicy, error::chain, telemetry,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -152,8 +154,8 @@ impl<L: DelayQueueListener> Core<L> {
             return;
         }
         telemetry::delivered(&self.queue, &claimed.deliveries);
-        for delivery in claimed.deliveries {
-            let lease = self.held.insert(delivery.receipt(), valid_until);
+        let leases = self.held.insert(claimed.deliveries.iter().map(Delivery::receipt), valid_until);
+        for (delivery, lease) in claimed.deliveries.into_iter().zip(leases) {
             let (core, verdicts) = (Arc::clone(self), verdicts.clone());
             handlers.spawn(async move {
                 let verdict = core.process(delivery, &lease).await;

@@ -1,6 +1,6 @@
 //! Tells the backend what became of deliveries, in batches that grow with the load.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::sleep};
 
@@ -35,19 +35,20 @@ impl Settler {
 
     async fn settle(&self, batch: Vec<Verdict>) -> Drained {
         let (mut acks, mut retries, mut returns, mut buries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut lost = 0;
+        let mut lost = Vec::new();
         for verdict in batch {
             match verdict {
                 Verdict::Ack(receipt) => acks.push(receipt),
                 Verdict::Retry(retry) if retry.counted => retries.push(retry),
                 Verdict::Retry(retry) => returns.push(retry),
                 Verdict::Bury(bury) => buries.push(bury),
-                Verdict::Lost(receipt) => {
-                    lost += 1;
-                    self.held.remove(&receipt);
-                }
+                Verdict::Lost(receipt) => lost.push(receipt),
             }
         }
+        if !lost.is_empty() {
+            self.held.remove(&lost);
+        }
+        let lost = lost.len() as u64;
         self.report_lost(lost);
         let (mut finished, mut returned, mut unsettled) = (0, 0, lost);
         for request in [Request::Ack(acks), Request::Retry(retries), Request::Return(returns), Request::Bury(buries)] {
@@ -84,9 +85,7 @@ impl Settler {
                 }
             }
         };
-        for receipt in &receipts {
-            self.held.remove(receipt);
-        }
+        self.held.remove(&receipts);
         request.report_dead(&self.queue, &results);
         let done = results.iter().filter(|result| **result == Settled::Done).count() as u64;
         let not_done = receipts.len() as u64 - done;
@@ -111,9 +110,9 @@ enum Request {
 }
 
 impl Request {
-    fn receipts(&self) -> Vec<Receipt> {
+    fn receipts(&self) -> Cow<'_, [Receipt]> {
         match self {
-            Self::Ack(receipts) => receipts.clone(),
+            Self::Ack(receipts) => Cow::Borrowed(receipts),
             Self::Retry(requests) | Self::Return(requests) => {
                 requests.iter().map(|request| request.receipt.clone()).collect()
             }
