@@ -11,6 +11,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::ShortString,
 };
+use parking_lot::RwLock;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout_at},
@@ -45,7 +46,10 @@ pub(super) struct Publisher {
     lanes: Vec<u64>,
     pub(super) timeout: Duration,
     pub(super) clock: Arc<dyn Clock>,
-    outlet: Mutex<Option<Arc<Outlet>>>,
+    outlet: RwLock<Option<Arc<Outlet>>>,
+    /// Held while an outlet is opened. Senders do not queue for it otherwise: with a thousand of them, handing a lock from
+    /// task to task would take longer than publishing.
+    opening: Mutex<()>,
 }
 
 /// A channel in confirm mode, and what was declared since its connection was made.
@@ -53,9 +57,11 @@ pub(super) struct Publisher {
 struct Outlet {
     session: Arc<Session>,
     channel: Channel,
-    declared: Mutex<Declared>,
+    declared: RwLock<Declared>,
+    /// Held while something is declared.
+    declaring: Mutex<()>,
     /// Names as the driver wants them, because making them afresh for every message costs.
-    ready: parking_lot::RwLock<HashMap<(QueueName, u8), ShortString>>,
+    ready: RwLock<HashMap<(QueueName, u8), ShortString>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,9 +71,24 @@ struct Declared {
     queues: HashSet<QueueName>,
 }
 
+/// What has to be there before something can be published.
+struct Needed<'a> {
+    levels: usize,
+    lanes: Vec<u64>,
+    queue: &'a QueueName,
+}
+
+impl Declared {
+    fn covers(&self, needed: &Needed<'_>) -> bool {
+        self.levels >= needed.levels
+            && self.queues.contains(needed.queue)
+            && needed.lanes.iter().all(|lane| self.lanes.contains(lane))
+    }
+}
+
 impl Publisher {
     pub(super) fn new(link: Link, names: Names, lanes: Vec<u64>, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { link, names, lanes, timeout, clock, outlet: Mutex::default() }
+        Self { link, names, lanes, timeout, clock, outlet: RwLock::default(), opening: Mutex::default() }
     }
 
     /// Publishes copies of one queue and waits until the broker has them all.
@@ -79,7 +100,7 @@ impl Publisher {
             // What went nowhere is tried once more, because somebody may have deleted the queue.
             let lost = self.attempt(queue, copies, deadline, false).await?;
             if !lost.is_empty() {
-                self.forget(queue).await;
+                self.forget(queue);
                 self.attempt(queue, lost, deadline, true).await?;
             }
             copies = later;
@@ -139,14 +160,15 @@ impl Publisher {
     }
 
     async fn outlet(&self, deadline: Instant) -> Result<Arc<Outlet>> {
-        let Ok(mut current) = timeout_at(deadline, self.outlet.lock()).await else {
+        if let Some(outlet) = self.open_outlet() {
+            return Ok(outlet);
+        }
+        let Ok(_opening) = timeout_at(deadline, self.opening.lock()).await else {
             return Err(Error::new(ErrorKind::Timeout, "waiting for a channel"));
         };
-        if let Some(outlet) = &*current
-            && outlet.session.is_usable()
-            && outlet.channel.status().connected()
-        {
-            return Ok(Arc::clone(outlet));
+        // Somebody else may have opened one meanwhile.
+        if let Some(outlet) = self.open_outlet() {
+            return Ok(outlet);
         }
         let session = self.link.session(deadline).await?;
         let open = async {
@@ -163,44 +185,64 @@ impl Publisher {
                 return Err(Error::new(ErrorKind::Timeout, "opening a channel"));
             }
         };
-        let outlet = Arc::new(Outlet { session, channel, declared: Mutex::default(), ready: Default::default() });
-        *current = Some(Arc::clone(&outlet));
+        let outlet = Arc::new(Outlet {
+            session,
+            channel,
+            declared: RwLock::default(),
+            declaring: Mutex::default(),
+            ready: RwLock::default(),
+        });
+        *self.outlet.write() = Some(Arc::clone(&outlet));
         Ok(outlet)
     }
 
+    fn open_outlet(&self) -> Option<Arc<Outlet>> {
+        let outlet = self.outlet.read().clone()?;
+        (outlet.session.is_usable() && outlet.channel.status().connected()).then_some(outlet)
+    }
+
     async fn declare(&self, outlet: &Outlet, queue: &QueueName, copies: &[(Copy, Way)]) -> Result<()> {
-        let mut top = 0;
-        let mut lanes = Vec::new();
+        let needed = self.needed(queue, copies);
+        if outlet.declared.read().covers(&needed) {
+            return Ok(());
+        }
+        let _declaring = outlet.declaring.lock().await;
+        // Only who holds the lock above declares: what is missing now stays missing until it is declared here.
+        let levels = outlet.declared.read().levels;
+        for level in levels..needed.levels {
+            topology::level(&outlet.channel, &self.names, level).await?;
+            outlet.declared.write().levels = level + 1;
+        }
+        for lane in needed.lanes {
+            if !outlet.declared.read().lanes.contains(&lane) {
+                topology::lane(&outlet.channel, &self.names, lane).await?;
+                outlet.declared.write().lanes.insert(lane);
+            }
+        }
+        if !outlet.declared.read().queues.contains(queue) {
+            topology::ready(&outlet.channel, &self.names, queue).await?;
+            outlet.declared.write().queues.insert(queue.clone());
+        }
+        Ok(())
+    }
+
+    fn needed<'a>(&self, queue: &'a QueueName, copies: &[(Copy, Way)]) -> Needed<'a> {
+        let (mut levels, mut lanes) = (0, Vec::new());
         for (_, way) in copies {
             if let Way::Delay(delay) = way {
                 if self.lanes.contains(delay) {
                     lanes.push(*delay);
                 } else {
-                    top = top.max(Route::of(*delay).top.map_or(0, |level| level + 1));
+                    levels = levels.max(Route::of(*delay).top.map_or(0, |level| level + 1));
                 }
             }
         }
-        let mut declared = outlet.declared.lock().await;
-        while declared.levels < top {
-            topology::level(&outlet.channel, &self.names, declared.levels).await?;
-            declared.levels += 1;
-        }
-        for lane in lanes {
-            if !declared.lanes.contains(&lane) {
-                topology::lane(&outlet.channel, &self.names, lane).await?;
-                declared.lanes.insert(lane);
-            }
-        }
-        if !declared.queues.contains(queue) {
-            topology::ready(&outlet.channel, &self.names, queue).await?;
-            declared.queues.insert(queue.clone());
-        }
-        Ok(())
+        Needed { levels, lanes, queue }
     }
 
-    async fn forget(&self, queue: &QueueName) {
-        if let Some(outlet) = &*self.outlet.lock().await {
-            outlet.declared.lock().await.queues.remove(queue);
+    fn forget(&self, queue: &QueueName) {
+        if let Some(outlet) = &*self.outlet.read() {
+            outlet.declared.write().queues.remove(queue);
         }
     }
 
