@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nebula_delay_queue::{DelayMessage, DelayQueue, Received, RedisDelayQueue};
+use nebula_delay_queue::{DelayMessage, DelayQueue, Received, RedisDelayQueue, Worker};
 use nebula_redis::RedisConfig;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::{HANDLERS, HOUR, PREFETCH};
 
 pub(crate) async fn connect(url: &str) -> DelayQueue {
     let redis = RedisConfig::new(url);
@@ -28,22 +31,59 @@ pub(crate) async fn schedule_batches(queue: &DelayQueue, name: &str, body: &str,
     }
 }
 
-/// Runs a worker until it has handled `total` messages.
-pub(crate) async fn deliver(queue: &DelayQueue, name: &str, total: usize) {
-    let handled = Arc::new(AtomicUsize::new(0));
-    let all = Arc::new(Notify::new());
-    let handler = {
-        let (handled, all) = (Arc::clone(&handled), Arc::clone(&all));
-        move |message: Received<String>| {
+/// `number` messages that are all due at one instant, in calls of five hundred.
+pub(crate) async fn schedule_at(queue: &DelayQueue, name: &str, body: &str, due: Instant, number: usize) {
+    let mut calls = tokio::task::JoinSet::new();
+    for start in (0..number).step_by(500) {
+        let (queue, name, body) = (queue.clone(), name.to_owned(), body.to_owned());
+        calls.spawn(async move {
+            let delay = due.checked_duration_since(Instant::now()).expect("the machine is too slow to send in time");
+            let message = |_| DelayMessage::builder().body(&body).delay(delay).build().unwrap();
+            let messages: Vec<_> = (start..number.min(start + 500)).map(message).collect();
+            queue.send_batch(&*name, &messages).await.unwrap();
+        });
+        if calls.len() == 4 {
+            calls.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(sent) = calls.join_next().await {
+        sent.unwrap();
+    }
+    assert!(Instant::now() < due, "the machine is too slow to send in time");
+}
+
+/// A worker that counts.
+pub(crate) struct Counting {
+    worker: Worker,
+    all: Arc<Notify>,
+}
+
+impl Counting {
+    /// Counts to `total`. No message may come before `due`.
+    pub(crate) fn start(queue: &DelayQueue, name: &str, total: usize, due: Instant) -> Self {
+        let all = Arc::new(Notify::new());
+        let (handled, told) = (AtomicUsize::new(0), Arc::clone(&all));
+        let handler = move |message: Received<String>| {
             std::hint::black_box(message.body());
+            assert!(Instant::now() >= due, "early");
             if handled.fetch_add(1, Ordering::Relaxed) + 1 == total {
-                all.notify_one();
+                told.notify_one();
             }
             std::future::ready(())
-        }
-    };
-    let worker = queue.worker(name).unwrap().concurrency(64).handle(handler).start().unwrap();
-    all.notified().await;
-    let drained = worker.shutdown(Duration::from_secs(60)).await;
-    assert_eq!(drained.returned, 0);
+        };
+        let worker = queue.worker(name).unwrap().concurrency(HANDLERS).prefetch(PREFETCH);
+        Self { worker: worker.handle(handler).start().unwrap(), all }
+    }
+
+    /// Waits for the last message and its acknowledgement.
+    pub(crate) async fn finish(self) {
+        self.all.notified().await;
+        let drained = self.worker.shutdown(HOUR).await;
+        assert_eq!((drained.returned, drained.unsettled), (0, 0));
+    }
+}
+
+/// Runs a worker until it has handled `total` messages.
+pub(crate) async fn deliver(queue: &DelayQueue, name: &str, total: usize) {
+    Counting::start(queue, name, total, Instant::now()).finish().await;
 }
