@@ -59,7 +59,7 @@ pub(crate) async fn burst(effort: Effort, body: &Arc<str>) {
         let bare = BareRabbit::connect(&broker.url(), &format!("bare.{round}")).await;
         publish(&bare, body, BURST).await;
         let ours = async || {
-            let due = Instant::now() + Duration::from_secs(10);
+            let due = Instant::now() + Duration::from_secs(20);
             ours::schedule_at(&queue, &name, body, due, BURST).await;
             let worker = ours::Counting::start(&queue, &name, BURST, due);
             sleep_until(due).await;
