@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod facts;
 mod function;
 mod listener;
 mod lock;
@@ -236,4 +237,53 @@ pub fn cache_put(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn cache_evict(arguments: TokenStream, item: TokenStream) -> TokenStream {
     args::emit(cache::cache_evict(arguments.into(), item.clone().into()), &item.into()).into()
+}
+
+/// Makes facts of rules of a struct, and values of an enumeration of an enum whose variants are names.
+///
+/// Import it from `nebula_rule_engine`, with the trait of the same name. Names are checked when the program is compiled:
+/// those that no expression could write, and those that stand twice, are errors at their place, as are floating-point
+/// numbers.
+///
+/// | on | argument | meaning |
+/// |---|---|---|
+/// | struct | `#[facts(prefix = "order")]` | stands before the names of all fields, with a dot |
+/// | field | `#[fact(name = "total")]` | another name than the field's |
+/// | field | `#[fact(money = "CNY")]` | the currency of a field of the type `Money`, which needs one |
+/// | field | `#[fact(default = expr)]` | what holds where the fact is not given; an `Option` needs one |
+/// | field | `#[fact(skip)]` | no fact |
+/// | enum | `#[facts(rename_all = "UPPERCASE")]` | or `lowercase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` |
+/// | variant | `#[fact(name = "GOLD")]` | another name than the variant's |
+/// | all | `#[facts(crate = path)]` | where `nebula_rule_engine` is found, when it was renamed |
+///
+/// ```
+/// use nebula_rule_engine::{Money, RuleFacts};
+///
+/// #[derive(Clone, RuleFacts)]
+/// #[facts(rename_all = "UPPERCASE")]
+/// enum Level {
+///     Basic,
+///     Vip,
+/// }
+///
+/// #[derive(RuleFacts)]
+/// #[facts(prefix = "order")]
+/// struct Order {
+///     level: Level,
+///     #[fact(money = "CNY")]
+///     total: Money,
+///     #[fact(default = 1)]
+///     seats: Option<u32>,
+/// }
+///
+/// let schema = Order::schema()?;
+/// let order = Order { level: Level::Vip, total: "10 CNY".parse()?, seats: None };
+/// let facts = order.facts(&schema)?;
+/// assert_eq!(facts.to_json().to_string(), r#"{"order.level":"VIP","order.seats":1,"order.total":"10.00 CNY"}"#);
+/// # Ok::<_, nebula_rule_engine::Error>(())
+/// ```
+#[proc_macro_derive(RuleFacts, attributes(fact, facts))]
+pub fn rule_facts(item: TokenStream) -> TokenStream {
+    // A derive stands beside the item, which stays whatever happens here.
+    facts::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

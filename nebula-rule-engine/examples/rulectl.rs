@@ -1,28 +1,51 @@
-//! Checks, tests and tries rules in a file: `check`, `test`, `explain`, `diff`, `bench`.
+//! Checks, tests and tries rules in a file.
 //!
 //! `cargo run -p nebula-rule-engine --features yaml --example rulectl -- explain nebula-rule-engine/examples/tickets.yaml`
 //!
-//! `explain` shows how the price of each test in the file comes about, `diff` what another file would make of them, and
-//! `bench` how long they take.
+//! | command | does |
+//! |---|---|
+//! | `check FILE` | reports what is wrong and what looks wrong, with places |
+//! | `test FILE` | runs the tests in the file |
+//! | `run FILE [PURCHASE]` | prices a purchase (JSON with `facts` and `lines`), or those of the tests, as JSON |
+//! | `explain FILE [PURCHASE]` | the same in words, with what nearly happened |
+//! | `diff FILE OTHER` | what OTHER would make of the purchases of the tests in FILE |
+//! | `prove FILE` | shows for all purchases that rules stay between floor and cap, or which one passes |
+//! | `bench FILE` | how long the purchases of the tests take, and how many that is in a second |
 
 use std::error::Error;
-use std::time::Instant;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use nebula_rule_engine::{Basket, Budget, Detail, Facts, Line, RuleSet, RuleSetDef};
+use nebula_rule_engine::{Basket, Budget, Detail, Facts, Line, RuleSet, RuleSetDef, TestLine};
+use serde::Deserialize;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "rulectl check|test|explain|bench FILE, or rulectl diff FILE OTHER";
+const USAGE: &str =
+    "rulectl check|test|prove|bench FILE, rulectl run|explain FILE [PURCHASE], or rulectl diff FILE OTHER";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut out = std::io::stdout().lock();
     match arguments.as_slice() {
-        ["check", file] => check(&load(file)?),
-        ["test", file] => test(&load(file)?)?,
-        ["explain", file] => explain(&load(file)?)?,
-        ["bench", file] => bench(&load(file)?)?,
-        ["diff", file, other] => diff(&load(file)?, &load(other)?)?,
+        ["check", file] => check(&mut out, &load(file)?)?,
+        ["test", file] => test(&mut out, &load(file)?)?,
+        ["run", file, purchase @ ..] if purchase.len() < 2 => run(&mut out, &load(file)?, purchase)?,
+        ["explain", file, purchase @ ..] if purchase.len() < 2 => explain(&mut out, &load(file)?, purchase)?,
+        ["diff", file, other] => diff(&mut out, &load(file)?, &load(other)?)?,
+        ["prove", file] => prove(&mut out, &load(file)?)?,
+        ["bench", file] => bench(&mut out, &load(file)?)?,
         _ => return Err(USAGE.into()),
     }
     Ok(())
@@ -34,71 +57,106 @@ fn load(file: &str) -> Result<RuleSet> {
     Ok(RuleSet::compile(&def)?)
 }
 
-fn check(set: &RuleSet) {
+fn check(out: &mut impl std::io::Write, set: &RuleSet) -> Result<()> {
     for warning in set.warnings() {
-        println!("{warning}");
+        writeln!(out, "{warning}")?;
     }
-    println!("`{}` is sound: {} rules, version {}", set.definition().name, set.definition().rules.len(), set.version());
+    let def = set.definition();
+    writeln!(out, "`{}` is sound: {} rules, version {}", def.name, def.rules.len(), set.version())?;
+    Ok(())
 }
 
-fn test(set: &RuleSet) -> Result<()> {
+fn test(out: &mut impl std::io::Write, set: &RuleSet) -> Result<()> {
     set.test()?;
-    println!("{} tests passed", set.definition().tests.len());
+    writeln!(out, "{} tests passed", set.definition().tests.len())?;
     Ok(())
 }
 
-/// The purchases of the tests in the file.
-fn purchases(set: &RuleSet) -> Result<Vec<(&str, Facts, Basket)>> {
-    let mut purchases = Vec::new();
-    for test in &set.definition().tests {
-        let lines = test
-            .lines
-            .iter()
-            .map(|line| Line::new(line.id.clone(), line.price, line.quantity).with_json(line.facts.clone()));
-        purchases.push((test.name.as_str(), set.schema().facts_from_json(&test.facts)?, Basket::new(lines)));
-    }
-    Ok(purchases)
+/// Facts and lines, as in the tests of a rule file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Purchase {
+    #[serde(default)]
+    facts: serde_json::Value,
+    lines: Vec<TestLine>,
 }
 
-fn explain(set: &RuleSet) -> Result<()> {
-    for (name, facts, basket) in purchases(set)? {
+fn purchase<'a>(
+    set: &RuleSet,
+    name: &'a str,
+    facts: &serde_json::Value,
+    lines: &[TestLine],
+) -> Result<(&'a str, Facts, Basket)> {
+    let lines =
+        lines.iter().map(|line| Line::new(line.id.clone(), line.price, line.quantity).with_json(line.facts.clone()));
+    let none = serde_json::json!({});
+    let facts = if facts.is_null() { &none } else { facts };
+    Ok((name, set.schema().facts_from_json(facts)?, Basket::new(lines)))
+}
+
+/// The purchase in a file, or those of the tests.
+fn purchases<'a>(set: &'a RuleSet, file: &[&'a str]) -> Result<Vec<(&'a str, Facts, Basket)>> {
+    let Some(file) = file.first() else {
+        let tests = set.definition().tests.iter();
+        return tests.map(|test| purchase(set, &test.name, &test.facts, &test.lines)).collect();
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let read: Purchase = serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
+    Ok(vec![purchase(set, file, &read.facts, &read.lines)?])
+}
+
+fn run(out: &mut impl std::io::Write, set: &RuleSet, file: &[&str]) -> Result<()> {
+    for (_, facts, basket) in purchases(set, file)? {
+        let priced = set.price(&facts, &basket, &mut Budget::default().start(), Detail::Fired)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&priced)?)?;
+    }
+    Ok(())
+}
+
+fn explain(out: &mut impl std::io::Write, set: &RuleSet, file: &[&str]) -> Result<()> {
+    for (name, facts, basket) in purchases(set, file)? {
         let priced = set.price(&facts, &basket, &mut Budget::default().start(), Detail::Full)?;
-        println!("{name}\n{}", set.explain(&priced));
+        writeln!(out, "{name}\n{}", set.explain(&priced))?;
     }
     Ok(())
 }
 
-fn diff(set: &RuleSet, other: &RuleSet) -> Result<()> {
+fn diff(out: &mut impl std::io::Write, set: &RuleSet, other: &RuleSet) -> Result<()> {
     let mut recorded = Vec::new();
-    for (_, facts, basket) in purchases(set)? {
+    for (_, facts, basket) in purchases(set, &[])? {
         recorded.push(set.prove(&facts, &basket, &mut Budget::default().start())?);
     }
     let shadow = other.shadow(&recorded, Budget::default())?;
     for changed in &shadow.examples {
         let name = &set.definition().tests[changed.place].name;
         match &changed.after {
-            Ok(after) => println!("{name}: {} -> {after}", changed.before),
-            Err(error) => println!("{name}: {} -> {error}", changed.before),
+            Ok(after) => writeln!(out, "{name}: {} -> {after}", changed.before)?,
+            Err(error) => writeln!(out, "{name}: {} -> {error}", changed.before)?,
         }
     }
-    println!(
-        "{} of {} differ: {} -> {}",
-        shadow.changed + shadow.failed,
-        shadow.decisions,
-        shadow.before,
-        shadow.after
-    );
+    let differ = shadow.changed + shadow.failed;
+    writeln!(out, "{differ} of {} differ: {} -> {}", shadow.decisions, shadow.before, shadow.after)?;
     Ok(())
 }
 
-fn bench(set: &RuleSet) -> Result<()> {
-    const TIMES: u32 = 10_000;
-    for (name, facts, basket) in purchases(set)? {
-        let started = Instant::now();
-        for _ in 0..TIMES {
-            std::hint::black_box(set.price(&facts, &basket, &mut Budget::default().start(), Detail::Fired)?);
+fn prove(out: &mut impl std::io::Write, set: &RuleSet) -> Result<()> {
+    let proof = set.prove_bounds();
+    write!(out, "{proof}")?;
+    if proof.holds() { Ok(()) } else { Err("not every bound is proven".into()) }
+}
+
+fn bench(out: &mut impl std::io::Write, set: &RuleSet) -> Result<()> {
+    const ENOUGH: Duration = Duration::from_millis(200);
+    for (name, facts, basket) in purchases(set, &[])? {
+        let (started, mut times) = (Instant::now(), 0_u32);
+        while started.elapsed() < ENOUGH {
+            for _ in 0..50 {
+                std::hint::black_box(set.price(&facts, &basket, &mut Budget::default().start(), Detail::Fired)?);
+            }
+            times += 50;
         }
-        println!("{name}: {:?} each", started.elapsed() / TIMES);
+        let each = started.elapsed() / times;
+        writeln!(out, "{name}: {each:?} each, {:.0} in a second", 1.0 / each.as_secs_f64())?;
     }
     Ok(())
 }

@@ -24,7 +24,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The longest time from the beginning; `None` for as long as it takes, which the other limits still bound.
+    /// The longest time from the beginning, which is the first look at the clock: after about a hundred cells, so that small
+    /// evaluations do not pay for it. `None` for as long as it takes, which the other limits still bound.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;
@@ -56,7 +57,8 @@ impl Budget {
     #[must_use]
     pub fn start(&self) -> Meter {
         Meter {
-            ends: self.deadline.and_then(|time| Instant::now().checked_add(time)),
+            deadline: self.deadline,
+            ends: None,
             cells_left: self.cells,
             until_clock: CLOCK_EVERY,
             depth_left: self.depth,
@@ -71,6 +73,8 @@ const CLOCK_EVERY: u32 = 128;
 /// What is left of a [`Budget`] during an evaluation.
 #[derive(Debug)]
 pub struct Meter {
+    /// Not yet turned into a point in time.
+    deadline: Option<Duration>,
     ends: Option<Instant>,
     cells_left: u64,
     until_clock: u32,
@@ -107,6 +111,9 @@ impl Meter {
     #[cold]
     pub fn look_at_clock(&mut self) -> Result<()> {
         self.until_clock = CLOCK_EVERY;
+        if let Some(time) = self.deadline.take() {
+            self.ends = Instant::now().checked_add(time);
+        }
         match self.ends {
             Some(ends) if Instant::now() >= ends => {
                 Err(Error::new(ErrorKind::DeadlineExceeded, "the deadline has passed"))

@@ -185,6 +185,22 @@ impl Domain {
         })
     }
 
+    /// No value of it is less than this, if it has a least end.
+    pub(crate) fn least(&self) -> Option<Decimal> {
+        match self {
+            Self::Ordered { from_start: false, cuts } => cuts.first().map(|cut| cut.at),
+            _ => None,
+        }
+    }
+
+    /// No value of it is greater than this, if it has a greatest end.
+    pub(crate) fn greatest(&self) -> Option<Decimal> {
+        match self {
+            Self::Ordered { from_start, cuts } if *from_start == (cuts.len() % 2 == 1) => cuts.last().map(|cut| cut.at),
+            _ => None,
+        }
+    }
+
     /// The set in words, for values of `ty`.
     pub(crate) fn describe(&self, ty: &Type) -> String {
         let show = |at: Decimal| show(at, ty);

@@ -1,15 +1,33 @@
 //! What applications hold: the rules in force, and how they are asked.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::budget::Budget;
-use crate::error::{Error, ErrorKind, Result};
+use crate::cache::PriceCache;
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::facts::Facts;
-use crate::set::{Basket, Detail, PriceProof, Priced, RuleSet, RuleSetDef, Shadow};
+use crate::recorder::Recorder;
+use crate::set::{Basket, Detail, PriceProof, Priced, RuleSet, RuleSetDef, Shadow, Version};
 use rust_decimal::Decimal;
+
+/// How many sets before the one in force are kept for [`RuleEngine::roll_back_to`].
+const HISTORY: usize = 16;
+
+/// What is asked of the floor and the cap of rules before they are put in force. On prices, both hold in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnBounds {
+    /// Nothing.
+    #[default]
+    Hold,
+    /// Rules for which a purchase is found that passes a bound are refused.
+    RefuseBroken,
+    /// So are rules for which that cannot be excluded.
+    RefuseUnproven,
+}
 
 /// What a price is when the budget is used up before it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,15 +79,30 @@ pub struct RuleEngine {
     rules: Arc<Rules>,
     budget: Budget,
     on_budget: OnBudget,
+    on_bounds: OnBounds,
     detail: Detail,
+    cache: Option<Arc<PriceCache>>,
+    recorder: Option<Recorder>,
 }
 
 #[derive(Debug)]
 struct Rules {
     /// Read without a lock.
     current: ArcSwap<RuleSet>,
-    /// Held while sets are exchanged.
-    previous: Mutex<Option<Arc<RuleSet>>>,
+    /// The sets before, the latest first. Held while sets are exchanged.
+    before: Mutex<VecDeque<Arc<RuleSet>>>,
+}
+
+impl Rules {
+    fn put(&self, set: Arc<RuleSet>) {
+        let mut before = self.before.lock();
+        before.retain(|known| known.version() != set.version());
+        let last = self.current.swap(set);
+        if last.version() != self.current.load().version() {
+            before.push_front(last);
+        }
+        before.truncate(HISTORY);
+    }
 }
 
 impl RuleEngine {
@@ -79,13 +112,40 @@ impl RuleEngine {
     ///
     /// As [`RuleSet::compile`] and [`RuleSet::test`].
     pub fn new(def: &RuleSetDef) -> Result<Self> {
-        let rules = Rules { current: ArcSwap::from_pointee(checked(def)?), previous: Mutex::new(None) };
+        let rules = Rules { current: ArcSwap::from_pointee(checked(def)?), before: Mutex::default() };
         Ok(Self {
             rules: Arc::new(rules),
             budget: Budget::default(),
             on_budget: OnBudget::default(),
+            on_bounds: OnBounds::default(),
             detail: Detail::default(),
+            cache: None,
+            recorder: None,
         })
+    }
+
+    /// What is asked of the floor and the cap of rules that are published from now on.
+    #[must_use]
+    pub const fn with_on_bounds(mut self, on_bounds: OnBounds) -> Self {
+        self.on_bounds = on_bounds;
+        self
+    }
+
+    /// Remembers up to `prices` prices, by the version of the rules, the lines and the facts that the rules read. Where rules
+    /// read the clock through their windows alone, a price counts until the next of them begins or ends, and not longer.
+    ///
+    /// Nothing is remembered under [`Detail::Full`], whose reasons mention facts that changed nothing.
+    #[must_use]
+    pub fn with_cache(mut self, prices: usize) -> Self {
+        self.cache = Some(Arc::new(PriceCache::new(prices)));
+        self
+    }
+
+    /// Records prices, to try new rules on them before they serve.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// What one price may cost.
@@ -121,10 +181,25 @@ impl RuleEngine {
     ///
     /// As [`RuleSet::compile`] and [`RuleSet::test`]; the rules in force stay.
     pub fn publish(&self, def: &RuleSetDef) -> Result<Arc<RuleSet>> {
-        let set = Arc::new(checked(def)?);
-        let mut previous = self.rules.previous.lock();
-        *previous = Some(self.rules.current.swap(Arc::clone(&set)));
+        let set = Arc::new(self.checked(def)?);
+        self.rules.put(Arc::clone(&set));
         Ok(set)
+    }
+
+    /// An engine with rules of its own and the options of this one. Prices are recorded by that one alone.
+    #[cfg(feature = "reload")]
+    pub(crate) fn beside(&self, def: &RuleSetDef) -> Result<Self> {
+        let rules = Rules { current: ArcSwap::from_pointee(self.checked(def)?), before: Mutex::default() };
+        Ok(Self { rules: Arc::new(rules), recorder: None, ..self.clone() })
+    }
+
+    /// Compiles and tests `def` without putting it in force.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn dry_run(&self, def: &RuleSetDef) -> Result<RuleSet> {
+        self.checked(def)
     }
 
     /// Puts `def` in force if it is sound, passes its tests, can price all `recorded` baskets, and changes the revenue from
@@ -133,20 +208,19 @@ impl RuleEngine {
     /// # Errors
     ///
     /// As [`publish`](Self::publish) and [`RuleSet::shadow`].
-    pub fn publish_after_shadow(
+    pub fn publish_after_shadow<'a>(
         &self,
         def: &RuleSetDef,
-        recorded: &[PriceProof],
+        recorded: impl IntoIterator<Item = &'a PriceProof>,
         max_percent: Decimal,
     ) -> Result<Published> {
-        let set = Arc::new(checked(def)?);
+        let set = Arc::new(self.checked(def)?);
         let shadow = set.shadow(recorded, self.budget)?;
         let change = shadow.percent().unwrap_or_default().abs();
         if shadow.failed > 0 || change > max_percent {
             return Ok(Published::Refused(shadow));
         }
-        let mut previous = self.rules.previous.lock();
-        *previous = Some(self.rules.current.swap(set));
+        self.rules.put(set);
         Ok(Published::InForce(shadow))
     }
 
@@ -156,11 +230,46 @@ impl RuleEngine {
     ///
     /// [`ErrorKind::NotFound`] if nothing was published since the start.
     pub fn roll_back(&self) -> Result<Arc<RuleSet>> {
-        let mut previous = self.rules.previous.lock();
-        let Some(set) = previous.take() else {
-            return Err(Error::new(ErrorKind::NotFound, "there is no set before this one"));
-        };
-        *previous = Some(self.rules.current.swap(Arc::clone(&set)));
+        let last = self.rules.before.lock().front().cloned();
+        let set = last.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no set before this one"))?;
+        self.rules.put(Arc::clone(&set));
+        Ok(set)
+    }
+
+    /// Puts an earlier set back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if `version` is none of [`versions`](Self::versions).
+    pub fn roll_back_to(&self, version: &Version) -> Result<Arc<RuleSet>> {
+        let known = self.rules.before.lock().iter().find(|set| set.version() == version).cloned();
+        let current = Some(self.current()).filter(|set| set.version() == version);
+        let missing = || Error::new(ErrorKind::NotFound, format!("the version {version} is not kept"));
+        let set = known.or(current).ok_or_else(missing)?;
+        self.rules.put(Arc::clone(&set));
+        Ok(set)
+    }
+
+    /// The version in force and up to 16 before it, the latest first.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Version> {
+        let before = self.rules.before.lock();
+        let current = self.rules.current.load();
+        std::iter::once(&*current).chain(before.iter()).map(|set| set.version().clone()).collect()
+    }
+
+    fn checked(&self, def: &RuleSetDef) -> Result<RuleSet> {
+        let set = checked(def)?;
+        if self.on_bounds == OnBounds::Hold {
+            return Ok(set);
+        }
+        let proof = set.prove_bounds();
+        let broken = proof.counter_examples().next().is_some();
+        if broken || (self.on_bounds == OnBounds::RefuseUnproven && !proof.holds()) {
+            let problem = Problem::error("", proof.to_string().trim_end());
+            let context = format!("rule set `{}`", set.definition().name);
+            return Err(Error::new(ErrorKind::BoundPassed, context).with_problems(vec![problem]));
+        }
         Ok(set)
     }
 
@@ -171,7 +280,16 @@ impl RuleEngine {
     /// As [`RuleSet::price`]; those of the budget only under [`OnBudget::Fail`].
     pub fn price(&self, facts: &Facts, basket: &Basket) -> Result<Priced> {
         let set = self.current();
-        match set.price(facts, basket, &mut self.budget.start(), self.detail) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|recorder| recorder.is_due()) {
+            // What cannot be priced is told below.
+            set.prove(facts, basket, &mut self.budget.start()).map(|proof| recorder.record(proof)).ok();
+        }
+        let fresh = || set.price(facts, basket, &mut self.budget.start(), self.detail);
+        let priced = match self.cache.as_deref().filter(|_| self.detail != Detail::Full) {
+            Some(cache) => cache.price(&set, facts, basket, self.detail, fresh),
+            None => fresh(),
+        };
+        match priced {
             Err(error) if error.is_budget() && self.on_budget == OnBudget::ListPrice => {
                 set.list_price(basket, &error.to_string())
             }

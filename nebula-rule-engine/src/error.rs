@@ -57,12 +57,16 @@ pub enum ErrorKind {
     BadAmount,
     /// A test in a rule file does not come out as it says.
     TestFailed,
+    /// A combination of rules passes the floor or the cap, or that could not be excluded where it has to be.
+    BoundPassed,
     /// A proof does not belong to these rules, or replaying it gives something else.
     ProofMismatch,
     /// What is asked for is not there.
     NotFound,
-    /// A file or a server could not be read.
+    /// A file, a server or a database cannot be used now.
     Unavailable,
+    /// A database does not accept a statement, or what it holds cannot be read.
+    Store,
 }
 
 /// How serious a [`Problem`] is.
@@ -224,9 +228,11 @@ impl fmt::Display for ErrorKind {
             Self::Currency => "currencies differ",
             Self::BadAmount => "amount out of range",
             Self::TestFailed => "test failed",
+            Self::BoundPassed => "floor or cap passed",
             Self::ProofMismatch => "proof does not hold",
             Self::NotFound => "not found",
-            Self::Unavailable => "source of rules unavailable",
+            Self::Unavailable => "unavailable",
+            Self::Store => "database error",
         })
     }
 }

@@ -199,6 +199,16 @@ impl Val {
         }
     }
 
+    /// The value of an ordered type that stands at `at`.
+    pub(crate) fn from_ordinal(at: Decimal, ty: &Type) -> Option<Self> {
+        let nanos = || i128::try_from(at).ok();
+        Some(match ty {
+            Type::DateTime => Self::Time(Moment::new(Timestamp::from_nanosecond(nanos()?).ok()?, Offset::UTC)),
+            Type::Duration => Self::Span(SignedDuration::from_nanos(i64::try_from(nanos()?).ok()?)),
+            _ => Self::Num(at),
+        })
+    }
+
     /// The value as `ty` sees it.
     pub(crate) fn to_value(&self, ty: &Type) -> Value {
         match (self, ty) {

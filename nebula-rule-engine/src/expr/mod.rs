@@ -20,7 +20,7 @@ use crate::value::{Val, Value};
 pub(crate) use self::check::assign;
 pub(crate) use self::eval::{Scope, evaluate, order as value_order, same};
 pub(crate) use self::functions::overflow;
-pub(crate) use self::ir::{Cmp, Ir};
+pub(crate) use self::ir::{Arith, Cmp, Function, Ir};
 
 /// A compiled expression.
 ///

@@ -42,6 +42,10 @@ pub(crate) struct Stretch<'a> {
     pub(crate) rows: &'a [u64],
     /// One of its values, or several, in words.
     pub(crate) sample: String,
+    /// One of its values.
+    pub(crate) value: Val,
+    /// Where it begins and ends, for the ordered types.
+    pub(crate) ends: (Option<Cut>, Option<Cut>),
 }
 
 impl Column {
@@ -107,6 +111,12 @@ impl Column {
         &self.words[start..start + row_words]
     }
 
+    /// The rows that let `value` through, where one word has them all.
+    #[inline]
+    pub(crate) fn word(&self, value: &Val) -> u64 {
+        self.words[self.starts[self.stretch(value)] as usize]
+    }
+
     #[inline]
     fn stretch(&self, value: &Val) -> usize {
         match (&self.lookup, value) {
@@ -131,13 +141,11 @@ impl Column {
             let start = self.starts[stretch] as usize;
             &self.words[start..start + row_words]
         };
-        let named = |place, name: &str| Stretch { rows: rows(place), sample: format!("'{name}'") };
+        let one = |place, sample: String, value| Stretch { rows: rows(place), sample, value, ends: (None, None) };
+        let named = |place, name: &Arc<str>| one(place, format!("'{name}'"), Val::Text(Arc::clone(name)));
         match (&self.lookup, ty) {
             (Lookup::Bools, _) => {
-                vec![
-                    Stretch { rows: rows(0), sample: "false".to_owned() },
-                    Stretch { rows: rows(1), sample: "true".to_owned() },
-                ]
+                vec![one(0, "false".to_owned(), Val::Bool(false)), one(1, "true".to_owned(), Val::Bool(true))]
             }
             (Lookup::Names(places), Type::Enum(all)) => all
                 .iter()
@@ -145,14 +153,19 @@ impl Column {
                 .collect(),
             (Lookup::Names(_), _) => {
                 let mut all: Vec<_> = self.names.iter().enumerate().map(|(place, name)| named(place, name)).collect();
-                all.push(Stretch { rows: rows(self.names.len()), sample: "any other text".to_owned() });
+                // A text that is none of the names: longer than each of them.
+                let length = self.names.iter().map(|name| name.len()).max().unwrap_or(0) + 1;
+                let other = Val::Text("~".repeat(length).into());
+                all.push(one(self.names.len(), "any other text".to_owned(), other));
                 all
             }
             _ => (0..=self.cuts.len())
                 .filter_map(|stretch| {
                     let low = stretch.checked_sub(1).and_then(|before| self.cuts.get(before)).copied();
-                    let sample = between(low, self.cuts.get(stretch).copied(), ty)?;
-                    Some(Stretch { rows: rows(stretch), sample: show(sample, ty) })
+                    let ends = (low, self.cuts.get(stretch).copied());
+                    let sample = between(ends.0, ends.1, ty)?;
+                    let value = Val::from_ordinal(sample, ty)?;
+                    Some(Stretch { rows: rows(stretch), sample: show(sample, ty), value, ends })
                 })
                 .collect(),
         }

@@ -66,6 +66,29 @@ impl Index {
         Ok(selected)
     }
 
+    /// [`select`](Self::select) and [`each`](Self::each) in one: up to 64 rows are one word, and need no list of bitmaps.
+    #[inline]
+    pub(crate) fn matching<'v>(
+        &self,
+        mut value: impl FnMut(usize) -> Result<&'v Val>,
+        mut see: impl FnMut(usize) -> Result<bool>,
+    ) -> Result<()> {
+        if self.words != 1 {
+            return self.each(&self.select(value)?, see);
+        }
+        let mut bits = self.full(0);
+        for (number, column) in &self.columns {
+            bits &= column.word(value(*number)?);
+        }
+        while bits != 0 {
+            if !see(bits.trailing_zeros() as usize)? {
+                return Ok(());
+            }
+            bits &= bits - 1;
+        }
+        Ok(())
+    }
+
     /// Calls `see` with every row that all columns let through, in ascending order, until it returns `false`.
     #[inline]
     pub(crate) fn each(&self, selected: &Selected<'_>, mut see: impl FnMut(usize) -> Result<bool>) -> Result<()> {
@@ -188,6 +211,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(&found, &wanted);
+                let mut direct = Vec::new();
+                index.matching(|number| Ok(&values[number - 7]), |row| { direct.push(row); Ok(true) }).unwrap();
+                prop_assert_eq!(&direct, &wanted);
                 prop_assert_eq!(near, missed);
                 let mut first = None;
                 index.each(&selected, |row| { first = Some(row); Ok(false) }).unwrap();

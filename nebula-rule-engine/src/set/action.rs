@@ -105,6 +105,21 @@ fn share(base: Decimal, percent: Decimal) -> Result<Decimal> {
 }
 
 impl Act {
+    /// Calls `see` with the amounts and percentages that it computes for a whole purchase.
+    pub(super) fn expressions(&self, see: &mut impl FnMut(&Expression)) {
+        match self {
+            Self::PercentOff(it)
+            | Self::AmountOff(it)
+            | Self::AmountOffEach(it)
+            | Self::PriceEach(it)
+            | Self::PercentOn(it)
+            | Self::AmountOn(it)
+            | Self::BuyGet { percent: it, .. }
+            | Self::Bundle { price: it, .. } => see(it),
+            Self::Tiers { steps, .. } => steps.iter().for_each(|(_, step)| step.expressions(see)),
+        }
+    }
+
     /// Whether prices may rise.
     pub(super) fn may_raise(&self) -> bool {
         match self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::def::{FactDef, Limit, RuleDef, RuleSetDef, Stacking, TierStep};
-use super::{Act, Action, Derived, Group, Most, Phase, Rule, RuleSet, Version};
+use super::{Act, Action, Derived, Group, Most, Phase, Reads, Rule, RuleSet, Version};
 use crate::domain::Domain;
 use crate::error::{Error, ErrorKind, Problem, Result, Severity};
 use crate::expr::{Cmp, Expression, Ir};
@@ -88,7 +88,11 @@ impl RuleSet {
             return Err(Error::invalid(context(), problems.0));
         }
         let (def, version, warnings) = (def.clone(), version(def)?, problems.0);
-        Ok(Self { def, version, schema, inner, line_facts, tables, phases, rules, floor, cap, warnings })
+        let reads = Reads::default();
+        let mut set =
+            Self { def, version, schema, inner, line_facts, tables, phases, rules, floor, cap, reads, warnings };
+        set.reads = Reads::of(&set, clock);
+        Ok(set)
     }
 
     /// Where `basket.total` stands.

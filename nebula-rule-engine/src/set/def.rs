@@ -11,7 +11,7 @@ use crate::text::Source;
 use crate::types::Type;
 
 /// The largest document that is read.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// A rule set before it is checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,12 +2,14 @@
 
 mod action;
 mod basket;
+mod bounds;
 mod compile;
 mod def;
 mod explain;
 mod group;
 mod price;
 mod proof;
+mod reads;
 mod shadow;
 mod trace;
 
@@ -19,12 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use self::action::Act;
 pub use self::basket::{Basket, Line};
+pub use self::bounds::{BoundCheck, BoundsProof, CounterExample};
+#[cfg(feature = "reload")]
+pub(crate) use self::def::MAX_BYTES;
 pub(crate) use self::def::short_enough;
 pub use self::def::{
     Action, Bundle, BundlePart, BuyGet, DefaultFact, FactDef, GroupDef, Limit, PhaseDef, RuleDef, RuleSetDef, Stacking,
     TestDef, TestLine, TierBy, TierStep, Tiers,
 };
 pub use self::proof::{PriceProof, ProofLine};
+pub(crate) use self::reads::Reads;
 pub use self::shadow::{Changed, Shadow};
 pub use self::trace::{Detail, PassedOver, Priced, PricedLine, Step, TableRows, Trace};
 use crate::domain::Domain;
@@ -72,6 +78,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     floor: Option<Expression>,
     cap: Option<Expression>,
+    reads: Reads,
     warnings: Vec<Problem>,
 }
 
@@ -145,6 +152,14 @@ impl RuleSet {
     #[must_use]
     pub const fn currency(&self) -> Currency {
         self.def.currency
+    }
+
+    pub(crate) const fn line_schema(&self) -> &Arc<Schema> {
+        &self.line_facts
+    }
+
+    pub(crate) const fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// What looks wrong but does not keep the set from working.

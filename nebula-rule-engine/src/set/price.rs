@@ -40,6 +40,27 @@ impl RuleSet {
     /// price that nobody can pay; [`ErrorKind::Currency`]; [`ErrorKind::BadAmount`] for a percentage or an amount out of
     /// range; [`ErrorKind::HitPolicy`]; those of expressions and of the budget.
     pub fn price(&self, facts: &Facts, basket: &Basket, meter: &mut Meter, detail: Detail) -> Result<Priced> {
+        let (mut run, subtotal) = self.run(facts, basket, meter, detail)?;
+        run.bounds(subtotal, meter)?;
+        run.priced(basket, subtotal)
+    }
+
+    /// What the rules make of a purchase if nothing holds them back, and the floor or the cap that would, not yet rounded.
+    pub(super) fn unbounded(
+        &self,
+        facts: &Facts,
+        basket: &Basket,
+        floor: bool,
+        meter: &mut Meter,
+    ) -> Result<(Priced, Decimal)> {
+        let (run, subtotal) = self.run(facts, basket, meter, Detail::Fired)?;
+        let missing = || Error::new(ErrorKind::NotFound, "the set has no such bound");
+        let bound = if floor { &self.floor } else { &self.cap };
+        let bound = bound.as_ref().ok_or_else(missing)?.run(&run.facts, None, meter)?.num()?;
+        Ok((run.priced(basket, subtotal)?, bound))
+    }
+
+    fn run(&self, facts: &Facts, basket: &Basket, meter: &mut Meter, detail: Detail) -> Result<(Run<'_>, Decimal)> {
         same_schema(&self.schema, facts)?;
         meter.list(basket.lines().len())?;
         let mut run = Run::new(self, facts, basket, meter, detail)?;
@@ -47,22 +68,7 @@ impl RuleSet {
         for (number, phase) in self.phases.iter().enumerate() {
             run.phase(phase, number == 0, meter)?;
         }
-        run.bounds(subtotal, meter)?;
-        let money = |amount| Money::new(amount, self.currency());
-        let total = run.total()?;
-        let lines = basket.lines().iter().zip(run.list.iter().zip(&run.prices));
-        let lines = lines.map(|(line, (list, price))| PricedLine {
-            id: line.id.clone(),
-            list: money(*list),
-            price: money(*price),
-        });
-        Ok(Priced {
-            version: self.version.clone(),
-            subtotal: money(subtotal),
-            total: money(total),
-            lines: lines.collect(),
-            trace: run.trace,
-        })
+        Ok((run, subtotal))
     }
 
     /// The price before any rule, for callers who go on without rules when a budget is used up.
@@ -129,6 +135,24 @@ impl<'a> Run<'a> {
 
     fn total(&self) -> Result<Decimal> {
         sum(self.prices.iter().copied())
+    }
+
+    fn priced(self, basket: &Basket, subtotal: Decimal) -> Result<Priced> {
+        let money = |amount| Money::new(amount, self.set.currency());
+        let total = self.total()?;
+        let lines = basket.lines().iter().zip(self.list.iter().zip(&self.prices));
+        let lines = lines.map(|(line, (list, price))| PricedLine {
+            id: line.id.clone(),
+            list: money(*list),
+            price: money(*price),
+        });
+        Ok(Priced {
+            version: self.set.version.clone(),
+            subtotal: money(subtotal),
+            total: money(total),
+            lines: lines.collect(),
+            trace: self.trace,
+        })
     }
 
     fn phase(&mut self, phase: &Phase, first: bool, meter: &mut Meter) -> Result<()> {

@@ -48,7 +48,7 @@ pub struct ProofLine {
 
 impl Line {
     /// Its facts under the schema of the rules.
-    pub(super) fn checked(&self, schema: &std::sync::Arc<Schema>) -> Result<Facts> {
+    pub(crate) fn checked(&self, schema: &std::sync::Arc<Schema>) -> Result<Facts> {
         let mut builder = schema.facts();
         if !self.json.is_null() {
             builder = builder.json(&self.json).map_err(|error| error.at(format_args!("line `{}`", self.id)))?;

@@ -122,6 +122,7 @@ impl DecisionTable {
             }
         }
         let Some(cells) = cells.filter(|_| !problems.has_errors()) else { return Err(refused(def, problems)) };
+        let plain = inputs.iter().all(|input| input.fact.is_some());
         let mut table = Self {
             def: def.clone(),
             schema: Arc::clone(schema),
@@ -132,6 +133,7 @@ impl DecisionTable {
             cells,
             warnings: Vec::new(),
             complete: false,
+            plain,
         };
         let gapless = analyse::check(&table, &mut problems);
         if problems.has_errors() {

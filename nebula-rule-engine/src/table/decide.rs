@@ -37,19 +37,27 @@ impl DecisionTable {
     /// Calls `see` with every row that applies, from the top, until it returns `false`.
     #[inline]
     pub(crate) fn matching(&self, facts: &[Val], meter: &mut Meter, mut see: impl FnMut(usize) -> bool) -> Result<()> {
-        let computed = self.computed(facts, meter)?;
+        let computed: SmallVec<[Option<Val>; 8]>;
+        let computed: &[Option<Val>] = if self.plain {
+            &[]
+        } else {
+            computed = self.computed(facts, meter)?;
+            &computed
+        };
         meter.spend(u32::try_from(self.index.columns().len()).unwrap_or(u32::MAX))?;
-        let selected = self.index.select(|column| self.input(column, facts, &computed))?;
-        self.index.each(&selected, |row| {
-            for (column, cell) in &self.rest[row] {
-                let input = self.input(*column, facts, &computed)?;
-                let holds = cell.run(facts, Some(input), meter).and_then(|value| value.bool());
-                if !holds.map_err(|error| self.in_cell(error, row, *column))? {
-                    return Ok(true);
+        self.index.matching(
+            |column| self.input(column, facts, computed),
+            |row| {
+                for (column, cell) in &self.rest[row] {
+                    let input = self.input(*column, facts, computed)?;
+                    let holds = cell.run(facts, Some(input), meter).and_then(|value| value.bool());
+                    if !holds.map_err(|error| self.in_cell(error, row, *column))? {
+                        return Ok(true);
+                    }
                 }
-            }
-            Ok(see(row))
-        })
+                Ok(see(row))
+            },
+        )
     }
 
     /// The inputs that are more than plain facts.

@@ -17,7 +17,7 @@ pub(crate) use self::decide::Found;
 pub use self::def::{HitPolicy, InputDef, OutputDef, RowDef, TableDef};
 use crate::budget::Meter;
 use crate::error::{Problem, Result};
-use crate::expr::{Expression, same_schema};
+use crate::expr::{Expr, Expression, same_schema};
 use crate::facts::Facts;
 use crate::index::Index;
 use crate::schema::Schema;
@@ -63,6 +63,8 @@ pub struct DecisionTable {
     cells: Vec<Vec<Expression>>,
     warnings: Vec<Problem>,
     complete: bool,
+    /// Whether all inputs are plain facts.
+    plain: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +222,23 @@ impl DecisionTable {
         places.sort_unstable();
         places.dedup();
         places
+    }
+
+    /// For each output what it can be: its cells and its default.
+    pub(crate) fn output_cells(&self) -> impl Iterator<Item = impl Iterator<Item = &Expression>> {
+        self.outputs.iter().enumerate().map(|(place, output)| {
+            self.cells.iter().filter_map(move |cells| cells.get(place)).chain(output.default.as_ref())
+        })
+    }
+
+    /// For each plain fact that it tests, one value of each stretch that its rows tell apart.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (usize, Vec<Val>)> {
+        let words = self.index.rows().div_ceil(64);
+        self.index.columns().iter().filter_map(move |(number, column)| {
+            let input = self.inputs.get(*number)?;
+            let values = column.stretches(input.expression.ty(), words).into_iter().map(|it| it.value);
+            Some((input.fact?, values.collect()))
+        })
     }
 
     pub(crate) const fn policy(&self) -> HitPolicy {

@@ -78,6 +78,48 @@ fn bundles_of_millions_of_units_end_within_the_budget() {
     assert_eq!(error.kind(), ErrorKind::CellBudget);
 }
 
+#[test]
+fn giant_documents_are_refused_before_they_are_read() {
+    let schema = schema(&[("n", "int")]);
+    let giant = "x".repeat((32 << 20) + 1);
+    let kinds = [
+        RuleSetDef::from_json(&giant).map(drop),
+        RuleSetDef::from_yaml(&giant).map(drop),
+        TableDef::from_json(&giant).map(drop),
+        TableDef::from_yaml(&giant).map(drop),
+        TableDef::from_csv(&giant).map(drop),
+        TableDef::from_jdm(&giant, None, &schema).map(drop),
+        PriceProof::from_bytes(giant.as_bytes()).map(drop),
+    ]
+    .map(|read| read.unwrap_err().kind());
+    assert_eq!(kinds, [ErrorKind::TooLarge; 7]);
+    let rows = vec!["1,2"; 100_001].join("\n");
+    let def = TableDef::from_csv(&format!("collect,output\nt,x: int\n{rows}\n").replace("1,2", ",2")).unwrap();
+    assert_eq!(nebula_rule_engine::DecisionTable::compile(&def, &schema).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn documents_that_grow_or_nest_without_end_are_refused() {
+    // Each anchor stands for ten of the one before: ten to the ninth in all.
+    let mut bomb = "name: s\ncurrency: CNY\nphases: []\ntests:\n  - name: t\n    lines: []\n    total: 1 CNY\n    facts:\n      a0: &a0 [x]\n".to_owned();
+    for level in 1..10 {
+        let before = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("      a{level}: &a{level} [{before}]\n"));
+    }
+    assert_eq!(RuleSetDef::from_yaml(&bomb).unwrap_err().kind(), ErrorKind::Invalid);
+    let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
+    for text in [nested("[", "]"), nested("{\"a\":", "}")] {
+        let yaml = format!(
+            "name: s\ncurrency: CNY\nphases: []\ntests: [{{ name: t, lines: [], total: 1 CNY, facts: {text} }}]"
+        );
+        let json = format!(
+            r#"{{"name":"s","currency":"CNY","phases":[],"tests":[{{"name":"t","lines":[],"total":"1 CNY","facts":{text}}}]}}"#
+        );
+        assert_eq!(RuleSetDef::from_yaml(&yaml).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(RuleSetDef::from_json(&json).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("n"),

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!` values read best where they are used")]
 
+mod bounds;
+mod cache;
 mod common;
 mod convert;
 mod expressions;
+mod fuzzed;
 mod hostile;
 mod pricing;
 mod proofs;

@@ -1,0 +1,3 @@
+-- name, version
+INSERT INTO nebula_rules_active (name, version) VALUES (?, ?)
+ON DUPLICATE KEY UPDATE version = VALUES(version)

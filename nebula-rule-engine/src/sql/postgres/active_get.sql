@@ -1,0 +1,2 @@
+-- name
+SELECT version FROM nebula_rules_active WHERE name = $1

@@ -1,0 +1,2 @@
+-- name, version, format, text, when
+INSERT INTO nebula_rules_document (name, version, format, text, stored_ms) VALUES ($1, $2, $3, $4, $5)

@@ -1,0 +1,2 @@
+-- template, holder
+SELECT count(*) FROM nebula_rules_coupon WHERE template = ? AND holder = ?
