@@ -12,6 +12,9 @@ use crate::money::Money;
 use crate::set::{Basket, Detail, Priced, RuleSet, Version};
 use crate::value::Val;
 
+/// Name, price, quantity, and the facts that are read.
+type LineKey = (Box<str>, Money, u32, Box<[Val]>);
+
 /// What a price depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -20,7 +23,7 @@ struct Key {
     /// Between which edges of windows the clock stands.
     stretch: usize,
     facts: Box<[Val]>,
-    lines: Box<[(Box<str>, Money, u32, Box<[Val]>)]>,
+    lines: Box<[LineKey]>,
 }
 
 #[derive(Default)]

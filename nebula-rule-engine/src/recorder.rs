@@ -62,6 +62,6 @@ impl Recorder {
 
     /// Whether the price that is asked for now is one to record.
     pub(crate) fn is_due(&self) -> bool {
-        self.asked.fetch_add(1, Ordering::Relaxed) % self.every == 0
+        self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every)
     }
 }

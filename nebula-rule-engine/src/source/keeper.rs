@@ -165,9 +165,9 @@ impl RuleKeeper {
     /// Dropping the future leaves the old or the new rules in force.
     pub async fn reload(&self) -> Result<Reload> {
         let mut seen = self.shared.seen.lock().await;
-        let loaded = self.source.load(seen.as_deref()).await.and_then(|loaded| match loaded {
-            Loaded::Unchanged => Ok(None),
-            Loaded::Document(document) => Ok(Some(document)),
+        let loaded = self.source.load(seen.as_deref()).await.map(|loaded| match loaded {
+            Loaded::Unchanged => None,
+            Loaded::Document(document) => Some(document),
         });
         let result = match loaded {
             Ok(None) => return Ok(Reload::Unchanged),

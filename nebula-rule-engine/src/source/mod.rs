@@ -54,7 +54,7 @@ pub trait RuleSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// Dropping the future loses no news.
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -282,7 +282,7 @@ impl Walk<'_> {
         }
         self.found.suspects.extend(suspects);
         // Those that go furthest are the most likely to be found out.
-        self.found.suspects.sort_by(|one, other| other.gap.cmp(&one.gap));
+        self.found.suspects.sort_by_key(|suspect| std::cmp::Reverse(suspect.gap));
         self.found.suspects.truncate(MAX_SUSPECTS);
         true
     }
