@@ -7,7 +7,7 @@ use rules::rust_decimal::Decimal;
 use rules::{Line, Money, RuleFacts, Schema, Type, Value};
 
 mod rules {
-    pub use nebula_rule_engine::*;
+    pub(crate) use nebula_rule_engine::*;
 }
 
 #[derive(Clone, RuleFacts)]
