@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 use nebula_rule_engine::{Basket, Budget, Detail, Facts, Line, RuleSet, RuleSetDef, TestLine};
 use serde::Deserialize;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
     "rulectl check|test|prove|bench FILE, rulectl run|explain FILE [PURCHASE], or rulectl diff FILE OTHER";
 
 fn main() -> ExitCode {
-    match command() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match command(&arguments, &mut std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -34,18 +36,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn command() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut out = std::io::stdout().lock();
-    match arguments.as_slice() {
-        ["check", file] => check(&mut out, &load(file)?)?,
-        ["test", file] => test(&mut out, &load(file)?)?,
-        ["run", file, purchase @ ..] if purchase.len() < 2 => run(&mut out, &load(file)?, purchase)?,
-        ["explain", file, purchase @ ..] if purchase.len() < 2 => explain(&mut out, &load(file)?, purchase)?,
-        ["diff", file, other] => diff(&mut out, &load(file)?, &load(other)?)?,
-        ["prove", file] => prove(&mut out, &load(file)?)?,
-        ["bench", file] => bench(&mut out, &load(file)?)?,
+/// Runs one command, and writes what it says to `out`.
+pub(crate) fn command(arguments: &[&str], out: &mut impl std::io::Write) -> Result<()> {
+    match arguments {
+        ["check", file] => check(out, &load(file)?)?,
+        ["test", file] => test(out, &load(file)?)?,
+        ["run", file, purchase @ ..] if purchase.len() < 2 => run(out, &load(file)?, purchase)?,
+        ["explain", file, purchase @ ..] if purchase.len() < 2 => explain(out, &load(file)?, purchase)?,
+        ["diff", file, other] => diff(out, &load(file)?, &load(other)?)?,
+        ["prove", file] => prove(out, &load(file)?)?,
+        ["bench", file] => bench(out, &load(file)?)?,
         _ => return Err(USAGE.into()),
     }
     Ok(())

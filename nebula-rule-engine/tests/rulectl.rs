@@ -2,18 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::path::PathBuf;
-use std::process::Command;
+#[allow(dead_code, reason = "its `main` is not called here")]
+#[path = "../examples/rulectl.rs"]
+mod rulectl;
 
 /// Whether it succeeds, and what it writes.
-fn rulectl(arguments: &[&str]) -> (bool, String) {
-    // Examples lie beside the folder of the tests.
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    let output = Command::new(path.join("examples/rulectl")).args(arguments).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).unwrap())
+fn run(arguments: &[&str]) -> (bool, String) {
+    let mut out = Vec::new();
+    let result = rulectl::command(arguments, &mut out);
+    let mut text = String::from_utf8(out).unwrap();
+    if let Err(error) = &result {
+        text.push_str(&error.to_string());
+    }
+    (result.is_ok(), text)
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn every_command_works_on_the_example() {
         (vec!["run", "/nowhere"], false, "/nowhere"),
         (vec!["nonsense"], false, "rulectl check|test|prove|bench FILE"),
     ] {
-        let (succeeded, text) = rulectl(&arguments);
+        let (succeeded, text) = run(&arguments);
         assert!(text.contains(wanted), "{arguments:?}: {text}");
         assert_eq!(succeeded, success, "{arguments:?}: {text}");
     }
