@@ -1,5 +1,5 @@
-//! The page of numbers, with something to see: `cargo run -p nebula-cache --features dashboard,rate-limit --example dashboard`, then open
-//! the address that it prints. With `--once` it asks itself for the numbers and ends.
+//! The page of numbers, with something to see: `cargo run -p nebula-cache --features dashboard,rate-limit --example dashboard -- --once`
+//! prints them and ends. Without `--once` it goes on serving the page at the address that it prints.
 
 use std::time::Duration;
 
