@@ -11,7 +11,7 @@ use lapin::{
 };
 use tokio::{
     sync::MutexGuard,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{
@@ -28,8 +28,23 @@ use crate::{
     clock::{floor_ms, from_ms},
 };
 
+/// A queue that was declared this moment may not have started; reading it again does no harm.
+const START: Duration = Duration::from_millis(100);
+
 impl RabbitDelayQueue {
     pub(super) async fn list_dead(&self, queue: &QueueName, skip: usize, limit: usize) -> Result<Vec<DeadLetter>> {
+        let until = Instant::now() + self.publisher.timeout;
+        loop {
+            match self.read_dead(queue, skip, limit).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() + START < until => {
+                    sleep(START).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn read_dead(&self, queue: &QueueName, skip: usize, limit: usize) -> Result<Vec<DeadLetter>> {
         let mut letters = Vec::new();
         if limit == 0 {
             return Ok(letters);

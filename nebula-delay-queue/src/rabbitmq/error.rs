@@ -15,9 +15,10 @@ pub(super) fn amqp_error(context: &'static str) -> impl Fn(lapin::Error) -> Erro
 fn kind_of(error: &lapin::Error) -> ErrorKind {
     match error.kind() {
         Amqp::ProtocolError(error) => match error.kind() {
-            AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED | AMQPHardError::RESOURCEERROR) => {
-                ErrorKind::Unavailable
-            }
+            // An internal error is what a broker answers for a quorum queue that has not started yet.
+            AMQPErrorKind::Hard(
+                AMQPHardError::CONNECTIONFORCED | AMQPHardError::RESOURCEERROR | AMQPHardError::INTERNALERROR,
+            ) => ErrorKind::Unavailable,
             // A queue that is being elected a leader, or that somebody else holds for a moment.
             AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => ErrorKind::Unavailable,
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
