@@ -290,7 +290,10 @@ fn environment(ports: &Ports, folder: &Path) -> Vec<(&'static str, String)> {
         ("RABBITMQ_CONFIG_FILE", file("rabbitmq")),
         // What was on its way from a delay to its queue when the broker died is sent again after this long; the default is
         // three minutes.
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-rabbit dead_letter_worker_publisher_confirm_timeout 30000".to_owned()),
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-rabbit dead_letter_worker_publisher_confirm_timeout 30000".to_owned(),
+        ),
     ]
 }
 
