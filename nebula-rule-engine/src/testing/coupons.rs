@@ -1,4 +1,4 @@
-//! One function for each part of the contract of [`CouponStore`](crate::coupons::CouponStore).
+//! One function for each part of the contract of [`CouponStore`].
 
 use std::sync::Arc;
 
