@@ -44,9 +44,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app: Router = Router::new().nest("/cache", page);
     let serve = async { axum::serve(listener, app).await };
     if std::env::args().any(|argument| argument == "--once") {
-        let time = tokio::time::sleep(Duration::from_millis(200));
-        tokio::select! { () = time => {}, () = load => {}, ended = serve => ended? }
-        println!("{}", serde_json::to_string(&caches.snapshot())?);
+        let numbers = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            serde_json::to_string(&caches.snapshot())
+        };
+        tokio::select! { numbers = numbers => println!("{}", numbers?), () = load => {}, ended = serve => ended? }
         return Ok(());
     }
     tokio::select! { () = load => {}, ended = serve => ended? }
