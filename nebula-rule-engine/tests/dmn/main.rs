@@ -61,7 +61,7 @@ fn told(outcomes: &[(PathBuf, String, String, DmnOutcome)]) -> (usize, usize, us
 }
 
 #[test]
-#[ignore = "needs a folder of cases in NEBULA_DMN_FOLDER"]
+#[ignore = "needs a folder: NEBULA_DMN_FOLDER=… cargo test -p nebula-rule-engine --features dmn -- --ignored dmn_folder --nocapture"]
 fn dmn_folder() {
     let folder = std::env::var("NEBULA_DMN_FOLDER").expect("NEBULA_DMN_FOLDER names a folder of DMN test cases");
     let (passed, failed, unsupported) = told(&run(Path::new(&folder)));
