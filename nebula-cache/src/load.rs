@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::entry::{Cached, Loaded};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flight::Flight;
+use crate::flight::{Flight, Outcome};
 use crate::inner::{Inner, Place};
 use crate::key::CacheKey;
 use crate::shared::{Age, Found, LEASE};
@@ -42,7 +42,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
         let soft = self.inner.policy.soft_timeout.map(|time| began + time);
         // Another load may have ended between the caller's look and this one's beginning.
         if let Some(stored) = self.inner.quick(&self.place.key) {
-            return self.flight.answer(Ok((stored.cached(false), Event::LocalHit)));
+            return self.land(Ok((stored.cached(false), Event::LocalHit)));
         }
         let mut loader = None;
         if self.inner.is_shared() && !self.inner.is_unsettled(self.place.hash) {
@@ -56,7 +56,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
             Ok(loaded) => {
                 self.inner.flights.succeeded(&self.place.key);
                 let cached = self.store(loaded, loader).await;
-                self.flight.answer(Ok((cached, Event::Miss)));
+                self.land(Ok((cached, Event::Miss)));
             }
             Err(error) => {
                 let pause = self
@@ -69,8 +69,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
         }
     }
 
+    /// The last answer. Nobody joins any more before it is given: whoever has it and asks again is to get a load of its own,
+    /// if what was loaded is not kept.
+    fn land(&self, outcome: Outcome<V>) {
+        self.inner.flights.leave(&self.place.key, &self.flight);
+        self.flight.answer(outcome);
+    }
+
     fn fail(&self, error: Error) {
-        self.flight.answer(match &self.fallback {
+        self.land(match &self.fallback {
             Some(stale) => Ok((Some(stale.clone()), Event::Miss)),
             None => Err(error),
         });
@@ -128,7 +135,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
     fn take(&mut self, found: Option<Found<V>>) -> bool {
         let Some(Found { stored, age }) = found else { return false };
         match age {
-            Age::Fresh | Age::Aging => {
+            Age::Fresh => {
+                self.inner.keep(&self.place.key, &stored);
+                self.land(Ok((stored.cached(false), Event::SharedHit)));
+            }
+            Age::Aging => {
                 self.inner.keep(&self.place.key, &stored);
                 self.flight.answer(Ok((stored.cached(false), Event::SharedHit)));
             }

@@ -91,6 +91,21 @@ async fn zero_time_to_live_is_not_cached() {
     assert!(matches!(cache.lookup(&2).await.unwrap(), Lookup::Miss), "absence is not remembered");
 }
 
+/// What is not kept must not be shared with whoever asks after it was answered, however close behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_has_an_answer_and_asks_again_gets_a_load_of_their_own() {
+    let cache = cache(|it| it);
+    let source = Source::default();
+    for round in 0..20_000_u64 {
+        let calls = source.calls.clone();
+        let load = async move {
+            let run = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok::<_, Infallible>(Loaded::value(run as u64).with_ttl(std::time::Duration::ZERO))
+        };
+        assert_eq!(*cache.get_or_load(&1, load).await.unwrap().unwrap(), round);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thousand_callers_load_once() {
     let (cache, source) = (cache(|it| it), Source::default());
