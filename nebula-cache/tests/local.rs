@@ -100,7 +100,7 @@ async fn whoever_has_an_answer_and_asks_again_gets_a_load_of_their_own() {
         let calls = source.calls.clone();
         let load = async move {
             let run = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            Ok::<_, Infallible>(Loaded::value(run as u64).with_ttl(std::time::Duration::ZERO))
+            Ok::<_, Infallible>(Loaded::value(run).with_ttl(secs(0)))
         };
         assert_eq!(*cache.get_or_load(&1, load).await.unwrap().unwrap(), round);
     }
