@@ -43,7 +43,7 @@ use crate::watch::Watch;
 /// - `fair_claims_get_it_in_order`: of fair claims that wait, only the one that came first can acquire.
 /// - `dead_waiters_are_passed_over`: a fair claim, or a waiting writer, that does not try again within a few seconds
 ///   no longer stands in the way of others; one that is released stands aside at once.
-/// - `readers_share`: readers hold together, each with a lease of its own.
+/// - `readers_share`: readers hold together, each with a lease and a fence of its own.
 /// - `waiting_writer_bars_readers`: while a writer waits, no new reader gets in.
 /// - `writer_may_turn_reader`: an attempt to read by the writer that holds makes it a reader with the same fence.
 /// - `nothing_is_left`: after release or expiry, nothing is stored for the key that would grow with the number of keys.

@@ -85,7 +85,7 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
 macro_rules! conformance_suite {
     (quorum: $fixture:ty) => {
         $crate::conformance_suite!(@tests $fixture, quorum:
-            settled_tokens_stay_and_later_ones_are_greater, proposals_never_lower_a_token);
+            settled_tokens_stay_and_later_ones_are_greater, contested_tokens_go_to_one_hold, proposals_never_lower_a_token);
     };
     ($fixture:ty) => {
         $crate::conformance_suite!(@tests $fixture, contract:

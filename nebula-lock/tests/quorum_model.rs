@@ -5,10 +5,11 @@
 #[path = "support/net.rs"]
 mod net;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nebula_lock::{Attempt, Claim, DistributedLock, Fence, LockKey, LockManager, Owner, Redlock};
+use nebula_lock::{Attempt, Claim, DistributedLock, Fence, LockKey, LockManager, Mode, Owner, Redlock};
 use net::{Flaw, Node};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -23,31 +24,56 @@ struct Seen(Arc<Mutex<Events>>);
 
 #[derive(Debug, Default)]
 struct Events {
-    /// Who believes to hold the lock now.
-    inside: usize,
-    newest: Option<Fence>,
-    holds: usize,
+    /// What is believed to be held now, and whether others may share it.
+    inside: HashMap<usize, bool>,
+    /// Everything that was ever held, and whether others could share it, in the order of the beginnings.
+    holds: Vec<(Fence, bool)>,
+    /// How many were held together with others.
+    shared: usize,
     violations: Vec<String>,
 }
 
 impl Seen {
-    fn enter(&self, who: usize, fence: Fence) {
-        let mut events = self.0.lock();
-        events.holds += 1;
-        if events.inside > 0 {
-            events.violations.push(format!("client {who} gets a lock that another one holds"));
-        }
-        if events.newest.is_some_and(|newest| fence <= newest) {
-            let newest = events.newest;
-            events.violations.push(format!("client {who} gets token {fence} after {newest:?}"));
-        }
-        events.inside += 1;
-        events.newest = events.newest.max(Some(fence));
+    /// How much has happened so far.
+    fn now(&self) -> usize {
+        self.0.lock().holds.len()
     }
 
-    fn leave(&self) {
-        self.0.lock().inside -= 1;
+    /// Notes a hold of a claim that was made at `asked`; returns its number.
+    fn enter(&self, who: usize, fence: Fence, mode: Mode, asked: usize) -> usize {
+        let (mut events, shared) = (self.0.lock(), mode == Mode::Read);
+        let number = events.holds.len();
+        if events.inside.values().any(|other| !(shared && *other)) {
+            events.violations.push(format!("client {who} gets a lock that another one holds"));
+        }
+        events.shared += usize::from(!events.inside.is_empty());
+        if events.holds.iter().any(|(other, _)| *other == fence) {
+            events.violations.push(format!("client {who} gets token {fence}, which another one has got"));
+        }
+        // Greater than that of everybody who was there before it asked, or with whom it cannot share.
+        let before = events.holds.iter().enumerate();
+        let before = before.filter(|(place, (_, other))| *place < asked || !(shared && *other));
+        if let Some(newest) = before.map(|(_, (other, _))| *other).max().filter(|newest| *newest > fence) {
+            events.violations.push(format!("client {who} gets token {fence} after {newest}"));
+        }
+        events.holds.push((fence, shared));
+        events.inside.insert(number, shared);
+        number
     }
+
+    /// A writer became a reader.
+    fn share(&self, number: usize) {
+        self.0.lock().inside.insert(number, true);
+    }
+
+    fn leave(&self, number: usize) {
+        self.0.lock().inside.remove(&number);
+    }
+}
+
+/// Mostly readers: they are the ones that meet.
+fn any_mode(random: &mut StdRng) -> Mode {
+    [Mode::Exclusive, Mode::Write, Mode::Read, Mode::Read, Mode::Read][random.random_range(0..5)]
 }
 
 /// Locks through a manager, as applications do: waits, renews, releases.
@@ -55,12 +81,26 @@ async fn worker(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end
     let locks = LockManager::new(quorum).with_lease(LEASE).with_retry_interval(Duration::from_millis(20));
     while Instant::now() < end {
         let wait = Duration::from_millis(random.random_range(0..3_000));
-        if let Ok(Some(guard)) = locks.try_lock_for("key", wait).await {
-            seen.enter(who, guard.fence());
-            let work = Duration::from_millis(random.random_range(0..800));
+        let (mode, asked) = (any_mode(&mut random), seen.now());
+        if let Ok(Some(mut guard)) = locks.try_lock_for("key", wait).mode(mode).await {
+            let number = seen.enter(who, guard.fence(), mode, asked);
             // Returns as soon as the lock is lost.
-            let _ = guard.run(sleep(work)).await;
-            seen.leave();
+            let _ = guard.run(sleep(Duration::from_millis(random.random_range(0..800)))).await;
+            if mode == Mode::Write && random.random_bool(0.5) {
+                let fence = guard.fence();
+                // While it asks, others may read already.
+                seen.share(number);
+                match guard.downgrade().await {
+                    Ok(reader) => guard = reader,
+                    Err(_) => {
+                        seen.leave(number);
+                        continue;
+                    }
+                }
+                assert_eq!(guard.fence(), fence, "client {who}");
+                let _ = guard.run(sleep(Duration::from_millis(random.random_range(0..400)))).await;
+            }
+            seen.leave(number);
             let _ = guard.release().await;
         }
         sleep(Duration::from_millis(random.random_range(0..50))).await;
@@ -70,9 +110,10 @@ async fn worker(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end
 /// Talks to the quorum directly: asks again and again as the same owner, gives up half-way, and crashes while it holds.
 async fn rogue(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end: Instant) {
     while Instant::now() < end {
-        let claim = Claim::new(LockKey::new("key").unwrap(), Owner::random());
+        let mode = any_mode(&mut random);
+        let claim = Claim::new(LockKey::new("key").unwrap(), Owner::random()).with_mode(mode);
         for _ in 0..random.random_range(1..6) {
-            let sent = Instant::now();
+            let (sent, asked) = (Instant::now(), seen.now());
             let patience = sent + Duration::from_millis(random.random_range(1..1_000));
             let Ok(Ok(Attempt::Acquired(fence))) = timeout_at(patience, quorum.try_acquire(&claim, LEASE)).await else {
                 sleep(Duration::from_millis(random.random_range(0..100))).await;
@@ -82,22 +123,22 @@ async fn rogue(who: usize, quorum: Redlock, seen: Seen, mut random: StdRng, end:
             if valid <= Instant::now() {
                 break;
             }
-            seen.enter(who, fence);
+            let number = seen.enter(who, fence, mode, asked);
             if random.random_bool(0.3) {
                 // It is never heard of again.
                 sleep_until(valid).await;
-                seen.leave();
+                seen.leave(number);
                 break;
             }
             sleep_until(valid.min(Instant::now() + Duration::from_millis(random.random_range(0..600)))).await;
-            seen.leave();
+            seen.leave(number);
             drop(quorum.release(&claim).await);
         }
         sleep(Duration::from_millis(random.random_range(0..50))).await;
     }
 }
 
-fn run(seed: u64, nodes: usize, flaw: Flaw) -> (usize, Vec<String>) {
+fn run(seed: u64, nodes: usize, flaw: Flaw) -> (usize, usize, Vec<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let nodes: Vec<Node> = (0..nodes as u64).map(|node| Node::new(seed * 100 + node, flaw)).collect();
@@ -119,7 +160,7 @@ fn run(seed: u64, nodes: usize, flaw: Flaw) -> (usize, Vec<String>) {
             client.await.unwrap();
         }
         let mut events = seen.0.lock();
-        (events.holds, std::mem::take(&mut events.violations))
+        (events.holds.len(), events.shared, std::mem::take(&mut events.violations))
     })
 }
 
@@ -131,25 +172,32 @@ fn number(variable: &str) -> Option<u64> {
 fn no_schedule_breaks_exclusion_or_the_order_of_tokens() {
     let first = number("NEBULA_SIMULATION_SEED").unwrap_or(0);
     let runs = number("NEBULA_SIMULATION_RUNS").unwrap_or(24).max(1);
-    let mut holds = 0;
+    let (mut holds, mut shared) = (0, 0);
     for seed in first..first + runs {
         let nodes = [5, 3, 4][usize::try_from(seed % 3).unwrap()];
-        let (got, violations) = run(seed, nodes, Flaw::None);
+        let (got, together, violations) = run(seed, nodes, Flaw::None);
         assert_eq!(violations, Vec::<String>::new(), "seed {seed}, {nodes} nodes");
         holds += got as u64;
+        shared += together as u64;
     }
-    println!("{holds} holds in {runs} schedules");
+    println!("{holds} holds in {runs} schedules, {shared} of them shared");
     assert!(holds > runs * 15, "too little happened to prove anything: {holds} holds");
+    assert!(shared > runs * 3, "too few met to prove anything: {shared}");
 }
 
 fn caught(flaw: Flaw, what: &str) {
-    let found = (0..60).flat_map(|seed| run(seed, 3, flaw).1).any(|violation| violation.contains(what));
+    let found = (0..60).flat_map(|seed| run(seed, 3, flaw).2).any(|violation| violation.contains(what));
     assert!(found, "nobody notices {flaw:?}");
 }
 
 #[test]
 fn nodes_that_ignore_tokens_are_noticed() {
     caught(Flaw::IgnoresTokens, "token");
+}
+
+#[test]
+fn nodes_that_give_one_token_to_several_readers_are_noticed() {
+    caught(Flaw::SharesTokens, "which another one has got");
 }
 
 #[test]

@@ -111,9 +111,11 @@ impl Table {
     }
 
     /// One counter for all keys: greater than the clock says, so that tokens kept elsewhere outlive this process.
-    fn next_fence(&mut self) -> Fence {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        self.last_fence = u64::try_from(clock).unwrap_or(u64::MAX).max(self.last_fence.saturating_add(1));
+    /// If a quorum proposes a token, the clock is that of the node which did.
+    fn next_fence(&mut self, proposal: Option<Fence>) -> Fence {
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let least = proposal.map_or_else(|| u64::try_from(clock()).unwrap_or(u64::MAX), Fence::get);
+        self.last_fence = least.max(self.last_fence.saturating_add(1));
         Fence::new(self.last_fence)
     }
 
@@ -126,9 +128,8 @@ impl Table {
     }
 }
 
-#[async_trait]
-impl DistributedLock for MemoryLock {
-    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+impl MemoryLock {
+    fn attempt(&self, claim: &Claim, lease: Duration, proposal: Option<Fence>) -> Attempt {
         let now = Instant::now();
         let end = now + lease;
         let mut table = self.table.lock();
@@ -144,13 +145,13 @@ impl DistributedLock for MemoryLock {
                 // It may have been a writer until now.
                 table.wake(key);
             }
-            return Ok(Attempt::Acquired(fence));
+            return Attempt::Acquired(fence);
         }
         if slot.admits(claim) {
-            let fence = table.next_fence();
+            let fence = table.next_fence(proposal);
             table.slots.entry(key.clone()).or_default().hold(claim, fence, end);
             table.ends.insert((end, key.clone(), owner));
-            return Ok(Attempt::Acquired(fence));
+            return Attempt::Acquired(fence);
         }
         let dead = now + HEARTBEAT;
         let heard = slot.wait(claim, dead);
@@ -162,7 +163,14 @@ impl DistributedLock for MemoryLock {
             }
             table.ends.insert((dead, key.clone(), owner));
         }
-        Ok(Attempt::Busy(Busy::new().with_retry_after(if waits { rest.min(HEARTBEAT / 3) } else { rest })))
+        Attempt::Busy(Busy::new().with_retry_after(if waits { rest.min(HEARTBEAT / 3) } else { rest }))
+    }
+}
+
+#[async_trait]
+impl DistributedLock for MemoryLock {
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+        Ok(self.attempt(claim, lease, None))
     }
 
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {

@@ -104,6 +104,10 @@ impl Slot {
         Some(self.holds.swap_remove(place).end)
     }
 
+    pub(super) fn fence_of(&self, owner: &Owner) -> Option<Fence> {
+        self.holds.iter().find(|hold| hold.owner == *owner).map(|hold| hold.fence)
+    }
+
     /// Changes the token of a hold, if there is one.
     pub(super) fn settle(&mut self, owner: &Owner, fence: Fence) -> bool {
         let hold = self.holds.iter_mut().find(|hold| hold.owner == *owner);

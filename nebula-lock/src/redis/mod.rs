@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use nebula_redis::{Connection, Subscriber};
+use nebula_redis::{Connection, ScriptCall, Subscriber};
 use redis::aio::ConnectionLike;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -194,20 +194,14 @@ where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
     async fn ask(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
-        let keys = self.keys(claim.key());
-        let call = match claim.mode() {
-            Mode::Exclusive => return self.acquire(claim, lease).await,
-            Mode::Fair => return self.queue_up(claim, lease).await,
-            Mode::Read => READ_ACQUIRE
-                .key(&keys.lock)
-                .key(keys.fence())
-                .key(keys.part("readers"))
-                .key(keys.part("tokens"))
-                .key(keys.part("writers")),
-            Mode::Write => WRITE_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("writers")),
-        };
-        let call = call.arg(claim.owner().to_string()).arg(millis(lease)).arg(millis(HEARTBEAT));
-        attempt(call.invoke(&mut self.connection.clone()).await?)
+        match claim.mode() {
+            Mode::Exclusive => self.acquire(claim, lease).await,
+            Mode::Fair => self.queue_up(claim, lease).await,
+            Mode::Read | Mode::Write => {
+                let call = read_or_write(claim, lease, &self.keys(claim.key()));
+                attempt(call.invoke(&mut self.connection.clone()).await?)
+            }
+        }
     }
 }
 
@@ -285,6 +279,18 @@ where
         let pong: Result<redis::Value, _> = redis::cmd("PING").query_async(&mut self.connection.clone()).await;
         pong.map(drop).map_err(|error| unanswered(nebula_redis::Error::from(error).into()))
     }
+}
+
+/// The attempt of a reader or of a writer.
+fn read_or_write(claim: &Claim, lease: Duration, keys: &Keys<'_>) -> ScriptCall<'static> {
+    let call = match claim.mode() {
+        Mode::Read => {
+            let call = READ_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("readers"));
+            call.key(keys.part("tokens")).key(keys.part("writers"))
+        }
+        _ => WRITE_ACQUIRE.key(&keys.lock).key(keys.fence()).key(keys.part("writers")),
+    };
+    call.arg(claim.owner().to_string()).arg(millis(lease)).arg(millis(HEARTBEAT))
 }
 
 /// What a script that acquires has returned.

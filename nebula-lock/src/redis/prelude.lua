@@ -3,9 +3,9 @@ local READERS = string.rep('0', 32)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- A fence token, see acquire.lua.
-local function mint(counter)
-  local token = time[1] * 1000000 + time[2]
+-- A fence token, see acquire.lua and acquire_at.lua.
+local function mint(counter, proposal)
+  local token = tonumber(proposal) or time[1] * 1000000 + time[2]
   local last = tonumber(redis.call('GET', counter) or 0) or 0
   if token <= last then
     token = last + 1

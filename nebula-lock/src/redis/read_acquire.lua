@@ -1,6 +1,7 @@
 -- Joins the readers, unless a writer holds the lock or waits for it. A writer that asks becomes a reader.
 -- KEYS: the lock, the fence counter, the readers by the end of their leases, their fence tokens, the waiting writers by
--- the time at which they count as dead. ARGV: owner, lease, and that time for waiters, in milliseconds.
+-- the time at which they count as dead. ARGV: owner, lease, that time for waiters, in milliseconds, and the token that
+-- a quorum proposes, if one does.
 -- Returns as acquire.lua does.
 local lock, counter, readers, tokens, writers = unpack(KEYS)
 local me, lease, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -35,7 +36,7 @@ if not token then
     return {0, math.floor(window / 3)}
   end
   -- A write that the server refuses when its memory is full comes first.
-  token = mint(counter)
+  token = mint(counter, ARGV[4])
 end
 if holder ~= READERS then
   redis.call('DEL', readers, tokens)

@@ -16,6 +16,7 @@ scripts! {
     BULK = "lock-bulk": "bulk.lua";
     ACQUIRE_AT = "lock-acquire-at": "acquire_at.lua";
     SETTLE = "lock-settle": "prelude.lua" "settle.lua";
+    TRY_SETTLE = "lock-try-settle": "prelude.lua" "try_settle.lua";
     RENEW = "lock-renew": "renew.lua";
     RELEASE = "lock-release": "release.lua";
     FAIR_ACQUIRE = "lock-fair-acquire": "prelude.lua" "fair.lua" "fair_acquire.lua";

@@ -1,6 +1,7 @@
 -- Takes a free lock for writing, or bars new readers while waiting for it.
 -- KEYS: the lock, the fence counter, the waiting writers by the time at which they count as dead.
--- ARGV: owner, lease, and that time for waiters, in milliseconds. Returns as acquire.lua does.
+-- ARGV: owner, lease, that time for waiters, in milliseconds, and the token that a quorum proposes, if one does.
+-- Returns as acquire.lua does.
 local lock, counter, writers = unpack(KEYS)
 local me, lease, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local value = redis.call('GET', lock)
@@ -14,7 +15,7 @@ if owner_of(value) == me then
 end
 if not value then
   -- A write that the server refuses when its memory is full comes first.
-  local token = mint(counter)
+  local token = mint(counter, ARGV[4])
   redis.call('ZREM', writers, me)
   redis.call('SET', lock, string.format('%s:%.0f', me, token), 'PX', lease)
   return {1, token}

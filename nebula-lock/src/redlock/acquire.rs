@@ -1,6 +1,5 @@
 //! Getting a majority.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -9,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::Redlock;
 use super::gather::{Replies, Verdict};
 use super::round::Round;
+use super::token::agreed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::lock::{Attempt, Busy, Claim, Holder, Mode};
@@ -72,7 +72,7 @@ impl Redlock {
         }
         let fence = match agreed(&granted, self.majority()) {
             Some(fence) => fence,
-            None => match self.settle(&mut round, &granted).await {
+            None => match self.decide(&mut round, granted).await {
                 Some(fence) => fence,
                 None => return Err(self.give_up(round, first, "the fence token could not be written").await),
             },
@@ -141,23 +141,6 @@ impl Redlock {
         }
     }
 
-    /// Writes the greatest token to a majority of the nodes, so that every later majority knows it.
-    async fn settle(&self, round: &mut Round<'_>, granted: &[(usize, Fence)]) -> Option<Fence> {
-        let (claim, limit, majority) = (round.claim.clone(), round.limit, self.majority());
-        let fence = granted.iter().map(|(_, fence)| *fence).max()?;
-        let numbers: Vec<usize> = granted.iter().map(|(number, _)| *number).collect();
-        let written = |replies: &Replies<bool>| replies.iter().filter(|(_, reply)| matches!(reply, Ok(true))).count();
-        let replies = self
-            .gather(self.calls(&numbers, limit, |lock| lock.settle(&claim, fence)), |replies| {
-                if written(replies) >= majority { Verdict::Decided } else { Verdict::Open }
-            })
-            .await;
-        let enough = written(&replies) >= majority;
-        round.unheard |= replies.len() < numbers.len() || replies.iter().any(|(_, reply)| reply.is_err());
-        round.errors.extend(replies.into_iter().filter_map(|(_, reply)| reply.err()));
-        enough.then_some(fence)
-    }
-
     /// Whether the nodes beside `first`, which refused, consider the key free.
     async fn others(&self, claim: &Claim, order: &[usize], first: usize, limit: Duration) -> Others {
         let rest: Vec<usize> = order.iter().copied().filter(|number| *number != first).collect();
@@ -202,13 +185,4 @@ impl Redlock {
             _ => error,
         }
     }
-}
-
-/// The token that a majority has given, or keeps from before.
-fn agreed(granted: &[(usize, Fence)], majority: usize) -> Option<Fence> {
-    let mut votes: HashMap<Fence, usize> = HashMap::new();
-    for (_, fence) in granted {
-        *votes.entry(*fence).or_default() += 1;
-    }
-    votes.into_iter().find(|(_, count)| *count >= majority).map(|(fence, _)| fence)
 }

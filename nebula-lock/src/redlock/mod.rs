@@ -9,6 +9,7 @@ mod names;
 mod node;
 mod round;
 mod sweep;
+mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -66,7 +67,9 @@ const NODE_TIMEOUT: Duration = Duration::from_millis(200);
 /// - **Clean-up on all nodes.** Whatever fails is released on every node that has, or may have, granted it; where that
 ///   fails, in the background until the lease has ended. The same owner may try again over its own remains.
 /// - **Fence tokens.** The token is written to a majority of the nodes before the lock is handed out. Two majorities share
-///   a node, so that tokens strictly increase whichever nodes are up.
+///   a node, so that tokens strictly increase whichever nodes are up. The first node proposes it; where the others have given out
+///   greater ones, that takes one more round trip. Of readers that come at the same time, each bids until a majority of the nodes
+///   has given one token to it alone, so no two have the same.
 /// - **Renewal.** A majority has to confirm the hold. Then, and only within the renewed lease, nodes that have lost it
 ///   (restarted empty, or down when it was taken) are asked to take it again. A renewal never deletes anything.
 ///

@@ -25,6 +25,8 @@ const SUSPICION: Duration = Duration::from_secs(1);
 ///
 /// - `settled_tokens_stay_and_later_ones_are_greater`: `settle` makes a token the token of a hold, and all tokens that the
 ///   node gives out for the key afterwards are greater, also when the hold had ended before.
+/// - `contested_tokens_go_to_one_hold`: `try_settle` makes a token the token of a hold only if it is greater than all before, or
+///   the hold has it already. So no two holds of the key ever get one token from it.
 /// - `proposals_never_lower_a_token`: `try_acquire_at` is `try_acquire` in every respect. The token of a new hold is the
 ///   proposed one, or another one; in any case it is greater than all before.
 #[async_trait]
@@ -47,6 +49,15 @@ pub trait QuorumNode: DistributedLock {
     ///
     /// When the node could not say.
     async fn settle(&self, claim: &Claim, fence: Fence) -> Result<bool>;
+
+    /// Makes `fence` the token of the claim's hold if it is greater than every token that the node has given out or settled
+    /// for the key. If it is not, the hold gets a new token that is. Returns the token that the hold has then; `None`: the claim
+    /// does not hold here, and nothing was changed.
+    ///
+    /// # Errors
+    ///
+    /// When the node could not say.
+    async fn try_settle(&self, claim: &Claim, fence: Fence) -> Result<Option<Fence>>;
 }
 
 macro_rules! forward {
@@ -60,6 +71,10 @@ macro_rules! forward {
 
             async fn settle(&self, claim: &Claim, fence: Fence) -> Result<bool> {
                 (**self).settle(claim, fence).await
+            }
+
+            async fn try_settle(&self, claim: &Claim, fence: Fence) -> Result<Option<Fence>> {
+                (**self).try_settle(claim, fence).await
             }
         }
     };

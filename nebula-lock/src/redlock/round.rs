@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Redlock;
-use super::gather::Verdict;
+use super::gather::{Replies, Verdict};
 use super::sweep::sweep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
@@ -41,7 +41,7 @@ pub(super) struct Round<'a> {
     pub(super) busy: Option<Busy>,
     pub(super) errors: Vec<Error>,
     /// Commands other than attempts were sent of which nobody knows the outcome.
-    pub(super) unheard: bool,
+    unheard: bool,
     kept: bool,
 }
 
@@ -102,6 +102,12 @@ impl<'a> Round<'a> {
                 mark
             }
         };
+    }
+
+    /// Notes how commands other than attempts ended that were sent to so many nodes.
+    pub(super) fn note_others<T>(&mut self, sent: usize, replies: Replies<T>) {
+        self.unheard |= replies.len() < sent || replies.iter().any(|(_, reply)| reply.is_err());
+        self.errors.extend(replies.into_iter().filter_map(|(_, reply)| reply.err()));
     }
 
     /// The numbers of the nodes that granted it, and their tokens.

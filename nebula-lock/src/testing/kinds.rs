@@ -1,5 +1,6 @@
 //! Fair claims, readers and writers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -248,26 +249,31 @@ pub async fn readers_and_writers_at_work<F: Fixture>() -> Result<()> {
             let (manager, inside) = (managers[number % 2].clone(), Arc::clone(&inside));
             tokio::spawn(async move {
                 let (readers, writers) = (&inside.0, &inside.1);
+                let fence;
                 if number % 5 == 0 {
                     let guard = manager.write("key").await?;
+                    fence = guard.fence();
                     assert_eq!(writers.fetch_add(1, Ordering::SeqCst) + readers.load(Ordering::SeqCst), 0);
                     sleep(Duration::from_millis(1)).await;
                     writers.fetch_sub(1, Ordering::SeqCst);
                     assert_eq!(guard.release().await, Release::Released);
                 } else {
                     let guard = manager.read("key").await?;
+                    fence = guard.fence();
                     readers.fetch_add(1, Ordering::SeqCst);
                     assert_eq!(writers.load(Ordering::SeqCst), 0);
                     sleep(Duration::from_millis(1)).await;
                     readers.fetch_sub(1, Ordering::SeqCst);
                     assert_eq!(guard.release().await, Release::Released);
                 }
-                Ok::<_, Error>(())
+                Ok::<_, Error>(fence)
             })
         })
         .collect();
+    let mut fences = HashSet::new();
     for task in tasks {
-        assert!(matches!(task.await, Ok(Ok(()))), "everybody gets a turn");
+        let Ok(Ok(fence)) = task.await else { unreachable!("everybody gets a turn") };
+        assert!(fences.insert(fence), "readers that hold together have tokens of their own: {fence}");
     }
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);

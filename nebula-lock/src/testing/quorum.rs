@@ -45,6 +45,40 @@ pub async fn settled_tokens_stay_and_later_ones_are_greater<F: Fixture<Lock: Quo
     Ok(())
 }
 
+/// `try_settle` gives a hold the token, or one that no hold has had.
+pub async fn contested_tokens_go_to_one_hold<F: Fixture<Lock: QuorumNode>>() -> Result<()> {
+    let fixture = F::start().await;
+    let lock = fixture.lock();
+    for &mode in F::MODES {
+        let holder = claim("key").with_mode(mode);
+        let Some(first) = at(&lock, &holder, Fence::new(0)).await? else { unreachable!("the key is free") };
+        assert_eq!(lock.try_settle(&holder, first).await?, Some(first), "{mode:?} has it already");
+        let raised = Fence::new(first.get() + AHEAD);
+        assert_eq!(lock.try_settle(&holder, raised).await?, Some(raised), "{mode:?}: nobody has one as great");
+        assert_eq!(lock.try_settle(&holder, raised).await?, Some(raised), "{mode:?}: asked for again");
+        assert_eq!(lock.inspect(holder.key()).await?.map(|seen| seen.fence()), Some(raised), "{mode:?}");
+        let Some(anew) = lock.try_settle(&holder, first).await? else { unreachable!("{mode:?} holds") };
+        assert!(anew > raised, "{mode:?}: {anew} after {raised}");
+        assert_eq!(at(&lock, &holder, first).await?, Some(anew), "{mode:?} keeps it");
+        assert!(lock.renew(&holder, LONG).await?, "{mode:?} is untouched otherwise");
+        assert!(lock.release(&holder).await?);
+        assert_eq!(lock.try_settle(&holder, Fence::new(anew.get() + AHEAD)).await?, None, "{mode:?} does not hold");
+    }
+    // Of two that hold at the same time, one gets what both ask for.
+    let (one, other) = (claim("shared").with_mode(Mode::Read), claim("shared").with_mode(Mode::Read));
+    let (Some(_), Some(later)) = (at(&lock, &one, Fence::new(0)).await?, at(&lock, &other, Fence::new(0)).await?)
+    else {
+        unreachable!("readers share")
+    };
+    let wanted = Fence::new(later.get() + AHEAD);
+    assert_eq!(lock.try_settle(&one, wanted).await?, Some(wanted));
+    let given = lock.try_settle(&other, wanted).await?;
+    assert!(given > Some(wanted), "{given:?} after {wanted}");
+    assert_eq!(lock.try_settle(&one, wanted).await?, Some(wanted), "which stays with the first");
+    assert!(lock.release(&one).await? && lock.release(&other).await?);
+    Ok(())
+}
+
 /// `try_acquire_at` never gives a token that is not greater than all before, whatever was proposed.
 pub async fn proposals_never_lower_a_token<F: Fixture<Lock: QuorumNode>>() -> Result<()> {
     let fixture = F::start().await;

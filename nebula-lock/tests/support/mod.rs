@@ -108,4 +108,8 @@ impl QuorumNode for Faulty {
     async fn settle(&self, claim: &Claim, fence: Fence) -> Result<bool> {
         self.act("settle", self.inner.settle(claim, fence)).await
     }
+
+    async fn try_settle(&self, claim: &Claim, fence: Fence) -> Result<Option<Fence>> {
+        self.act("settle", self.inner.try_settle(claim, fence)).await
+    }
 }

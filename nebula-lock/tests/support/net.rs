@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nebula_lock::{Attempt, Busy, Claim, DistributedLock, Fence, Holder, LockKey, Owner, QuorumNode, Result, Watch};
+use nebula_lock::{
+    Attempt, Busy, Claim, DistributedLock, Fence, Holder, LockKey, Mode, Owner, QuorumNode, Result, Watch,
+};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -20,6 +22,8 @@ pub(crate) enum Flaw {
     None,
     /// It claims to write tokens, and does not.
     IgnoresTokens,
+    /// It lets several holds have the same token.
+    SharesTokens,
     /// It releases whoever holds the lock.
     ReleasesAnybody,
     /// It restarts empty every few seconds.
@@ -34,7 +38,8 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 struct State {
-    holds: HashMap<LockKey, Hold>,
+    /// One of each key, or several readers.
+    holds: HashMap<LockKey, Vec<Hold>>,
     counter: u64,
     network: StdRng,
     /// Until when nothing gets through quickly.
@@ -46,33 +51,40 @@ struct Hold {
     owner: Owner,
     fence: Fence,
     end: Instant,
+    reads: bool,
 }
 
 impl State {
-    fn holder(&mut self, key: &LockKey) -> Option<&mut Hold> {
-        if self.holds.get(key).is_some_and(|hold| hold.end <= Instant::now()) {
-            self.holds.remove(key);
-        }
-        self.holds.get_mut(key)
+    fn holders(&mut self, key: &LockKey) -> &mut Vec<Hold> {
+        let holds = self.holds.entry(key.clone()).or_default();
+        holds.retain(|hold| hold.end > Instant::now());
+        holds
     }
 
     fn own(&mut self, claim: &Claim) -> Option<&mut Hold> {
-        self.holder(claim.key()).filter(|hold| hold.owner == *claim.owner())
+        self.holders(claim.key()).iter_mut().find(|hold| hold.owner == *claim.owner())
     }
 
     fn acquire(&mut self, claim: &Claim, lease: Duration, proposal: Option<Fence>) -> Attempt {
         let end = Instant::now() + lease;
+        let reads = claim.mode() == Mode::Read;
         if let Some(hold) = self.own(claim) {
             hold.end = end;
+            hold.reads |= reads;
             return Attempt::Acquired(hold.fence);
         }
-        if let Some(hold) = self.holder(claim.key()) {
-            return Attempt::Busy(Busy::new().with_retry_after(hold.end - Instant::now()));
+        let holds = self.holders(claim.key());
+        if let Some(last) = holds.iter().filter(|hold| !(reads && hold.reads)).map(|hold| hold.end).max() {
+            return Attempt::Busy(Busy::new().with_retry_after(last - Instant::now()));
         }
-        self.counter = (self.counter + 1).max(proposal.map_or(0, Fence::get));
-        let fence = Fence::new(self.counter);
-        self.holds.insert(claim.key().clone(), Hold { owner: *claim.owner(), fence, end });
+        let fence = self.mint(proposal);
+        self.holders(claim.key()).push(Hold { owner: *claim.owner(), fence, end, reads });
         Attempt::Acquired(fence)
+    }
+
+    fn mint(&mut self, proposal: Option<Fence>) -> Fence {
+        self.counter = (self.counter + 1).max(proposal.map_or(0, Fence::get));
+        Fence::new(self.counter)
     }
 
     /// How long a message takes; `None`: it never arrives.
@@ -149,8 +161,10 @@ impl DistributedLock for Node {
     async fn release(&self, claim: &Claim) -> Result<bool> {
         let (claim, anybody) = (claim.clone(), self.flaw == Flaw::ReleasesAnybody);
         let release = move |state: &mut State| {
-            let own = state.own(&claim).is_some() || anybody;
-            own && state.holds.remove(claim.key()).is_some()
+            let holds = state.holders(claim.key());
+            let before = holds.len();
+            holds.retain(|hold| hold.owner != *claim.owner() && !anybody);
+            holds.len() < before
         };
         Ok(self.send(release).await)
     }
@@ -162,7 +176,10 @@ impl DistributedLock for Node {
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
         let key = key.clone();
         let seen = move |state: &mut State| {
-            state.holder(&key).map(|hold| Holder::new(hold.owner, hold.fence, hold.end - Instant::now()))
+            let holds = state.holders(&key);
+            let last = holds.iter().max_by_key(|hold| hold.end)?;
+            let holder = Holder::new(last.owner, last.fence, last.end - Instant::now());
+            Some(if last.reads { holder.sharing_with(holds.len() - 1) } else { holder })
         };
         Ok(self.send(seen).await)
     }
@@ -187,6 +204,23 @@ impl QuorumNode for Node {
                 state.counter = state.counter.max(fence.get());
             }
             state.own(&claim).map(|hold| hold.fence = if writes { fence } else { hold.fence }).is_some()
+        };
+        Ok(self.send(settle).await)
+    }
+
+    async fn try_settle(&self, claim: &Claim, fence: Fence) -> Result<Option<Fence>> {
+        let (claim, flaw) = (claim.clone(), self.flaw);
+        let settle = move |state: &mut State| {
+            let held = state.own(&claim)?.fence;
+            let given = match flaw {
+                Flaw::IgnoresTokens | Flaw::SharesTokens => fence,
+                _ if held == fence => held,
+                _ => state.mint(Some(fence)),
+            };
+            state.counter = state.counter.max(if flaw == Flaw::IgnoresTokens { 0 } else { given.get() });
+            let hold = state.own(&claim)?;
+            hold.fence = if flaw == Flaw::IgnoresTokens { held } else { given };
+            Some(given)
         };
         Ok(self.send(settle).await)
     }
