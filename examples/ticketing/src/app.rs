@@ -16,7 +16,7 @@ use crate::{
     payment::{Payments, mock::MockProvider},
     show::Catalog,
     storage::{Database, sql::query},
-    user::Users,
+    user::{Attempts, Users},
 };
 
 /// The running platform. Cheap to clone.
@@ -34,6 +34,8 @@ pub struct Inner {
     pub database: Database,
     /// Accounts, passwords and tokens.
     pub users: Users,
+    /// How often somebody may try to sign in.
+    pub attempts: Attempts,
     /// Shows, plans and prices.
     pub catalog: Catalog,
     /// Who decides which seat is free; the inventory works on it.

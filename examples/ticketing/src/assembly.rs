@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use nebula_cache::rate_limit::{RateLimiter, RedisRates, http::TrustedProxies};
 use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue};
 use nebula_lock::{LockManager, RedisLock};
 use secrecy::ExposeSecret;
@@ -20,7 +21,7 @@ use crate::{
     show::Catalog,
     storage::Database,
     sweep::Sweep,
-    user::Users,
+    user::{self, Attempts, Users},
     workers,
 };
 
@@ -47,7 +48,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let messages = Messages::open(&database.queue).await?;
     let outbox = DelayQueue::new(messages.backend());
     // Where processes may have to share: seats, locks, and the time-outs of orders.
-    let Shared { ledger, locks, timeouts, armed } = match config.ledger.provider {
+    let Shared { ledger, locks, timeouts, armed, limiter } = match config.ledger.provider {
         Provider::Memory => embedded(&config, &messages).await?,
         Provider::Redis => on_redis(&config, &messages).await?,
     };
@@ -56,6 +57,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payments = Payments::new(database.clone(), Arc::new(mock_provider.clone()), Outbox::new(messages));
+    let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
+        .map_err(|error| format!("http.trusted-proxies: {error}"))?;
+    let attempts = Attempts::new(limiter, proxies);
     let auditor = Auditor::new(database.clone(), inventory.clone());
 
     workers::listen(&outbox, &timeouts, &inventory, &payments)?;
@@ -67,6 +71,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         folder,
         database,
         users,
+        attempts,
         catalog,
         ledger,
         inventory,
@@ -91,6 +96,8 @@ struct Shared {
     timeouts: DelayQueue,
     /// Arms them.
     armed: Timeouts,
+    /// How often somebody may do something.
+    limiter: RateLimiter,
 }
 
 /// Everything in this process and in the database.
@@ -100,7 +107,9 @@ async fn embedded(config: &Config, messages: &Messages) -> Result<Shared, Failur
         _ => in_database(config, messages),
     };
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
-    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed })
+    let rules = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
+    let limiter = rules.connect().await?;
+    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, limiter })
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
@@ -116,6 +125,9 @@ async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failur
         .with_subscriber(redis.subscriber()?)
         .with_namespace(format!("{platform}:lock"));
     let locks = config.lock.connect_with(locks)?;
+    let rates = RedisRates::new(connection.clone(), redis.subscriber()?).with_namespace(format!("{platform}:rates"));
+    let rules = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
+    let limiter = rules.builder(rates)?.start().await?;
     let (timeouts, armed) = match config.delay_queue.provider()? {
         QueueProvider::Redis => {
             let backend = RedisDelayQueue::new(connection)
@@ -126,7 +138,7 @@ async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failur
         QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
         _ => in_database(config, messages),
     };
-    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed })
+    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, limiter })
 }
 
 fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {

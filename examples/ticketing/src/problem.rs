@@ -72,6 +72,8 @@ codes! {
     RefreshRefused = "refresh-refused", UNAUTHORIZED, "The refresh token is not accepted";
     /// E-mail address and password do not match an account.
     WrongCredentials = "wrong-credentials", UNAUTHORIZED, "E-mail address or password is wrong";
+    /// Too many attempts to sign in, from this address or to this account: wait for the seconds in `Retry-After`.
+    TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many attempts to sign in";
     /// The account's role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Your account may not do this";
     /// An account with this e-mail address exists.
@@ -151,6 +153,13 @@ impl Problem {
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         self.members.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
         self
+    }
+
+    /// Says after how many seconds it is worth while to try again, in `Retry-After` and in the body.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self.with("retry_after", seconds)
     }
 
     /// Keeps the cause for the log; it is never shown to the client.

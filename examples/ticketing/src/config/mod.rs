@@ -8,6 +8,7 @@ pub mod secret;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use nebula_auth::{AuthConfig, JwtConfig};
+use nebula_cache::rate_limit::RateLimitConfig;
 use nebula_delay_queue::DelayQueueConfig;
 use nebula_lock::LockConfig;
 use nebula_redis::RedisConfig;
@@ -39,6 +40,9 @@ pub struct Config {
     pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
+    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in. What was used
+    /// is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
+    pub rate_limit: RateLimitConfig,
     /// Limits of the HTTP server.
     pub http: HttpConfig,
     /// Rules of selling; new sessions take them over.
@@ -111,6 +115,8 @@ pub struct HttpConfig {
     pub stall_timeout: Duration,
     /// Most bytes of a request body.
     pub body_limit: usize,
+    /// Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
     /// How long requests in progress may take to finish after the signal to stop.
     #[serde(with = "duration")]
     pub drain: Duration,
@@ -185,6 +191,7 @@ impl Default for Config {
             lock: LockConfig::default(),
             delay_queue: DelayQueueConfig::default(),
             auth: auth(),
+            rate_limit: RateLimitConfig::default(),
             http: HttpConfig::default(),
             sales: SalesConfig::default(),
             payment: PaymentConfig::default(),
@@ -231,6 +238,7 @@ impl Default for HttpConfig {
             header_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
             body_limit: 64 * 1024,
+            trusted_proxies: Vec::new(),
             drain: Duration::from_secs(10),
         }
     }

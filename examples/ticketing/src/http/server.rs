@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use axum::{extract::ConnectInfo, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -10,6 +11,7 @@ use hyper_util::{
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::router;
 use crate::app::App;
@@ -69,14 +71,14 @@ impl Server {
     /// Dropping the future breaks off what is in progress; cancel `app.stopping` instead.
     pub async fn run(self, app: App) {
         let limits = app.config.http.clone();
-        let service = TowerToHyperService::new(router(app.clone()));
+        let routes = router(app.clone());
         // One version of the protocol: telling two apart would wait for a first line without any deadline.
         let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
         let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
         while let Some(accepted) = app.stopping.run_until_cancelled(self.listener.accept()).await {
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file handles, most likely: those that are closed now will serve the next.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -87,7 +89,13 @@ impl Server {
             if let Err(error) = tune(&stream, limits.stall_timeout) {
                 tracing::debug!(%error, "a connection stays as the system made it");
             }
-            let connection = protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+            // Handlers may ask who is at the other end.
+            let service = routes.clone().map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            });
+            let service = TowerToHyperService::new(service);
+            let connection = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
             let cut = cut.clone();
             tokio::spawn(async move {

@@ -1,6 +1,11 @@
 //! Accounts over HTTP.
 
-use axum::{extract::State, http::StatusCode};
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode},
+};
 use nebula_auth::{
     TokenPair,
     secrecy::{ExposeSecret, SecretString},
@@ -117,8 +122,15 @@ async fn register(State(app): State<App>, Json(body): Json<Registration>) -> Res
 #[utoipa::path(post, path = "/auth/login", tag = "account", request_body = Login, responses(
     (status = OK, body = SignedIn),
     (status = UNAUTHORIZED, description = "`wrong-credentials`"),
+    (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
 ))]
-async fn login(State(app): State<App>, Json(body): Json<Login>) -> Result<Json<SignedIn>> {
+async fn login(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(body): Json<Login>,
+) -> Result<Json<SignedIn>> {
+    app.attempts.allow(peer, &headers, &body.email).await?;
     let user = app.users.login(&body.email, body.password).await?;
     let tokens = app.users.start_session(user.id).await?.into();
     Ok(Json(SignedIn { user, tokens }))

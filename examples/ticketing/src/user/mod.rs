@@ -1,6 +1,7 @@
 //! Accounts: who may sign in, and as what.
 
 mod accounts;
+mod attempts;
 pub mod email;
 mod extract;
 mod http;
@@ -12,6 +13,7 @@ pub(crate) const SESSIONS_FILE: &str = "auth.db";
 
 pub use self::{
     accounts::{User, insert},
+    attempts::{Attempts, default_rules},
     extract::{Admin, Buyer},
     http::routes,
     role::Role,

@@ -39,6 +39,7 @@ export function friendly(problem) {
   if (!has(key)) return problem.title || t('problem.defect');
   const { opens_at, total } = problem.members;
   return t(key, {
+    seconds: problem.retryAfter ?? '',
     time: opens_at ? moment(opens_at) : '',
     total: total?.amount ? price(total) : '',
   }).trim();

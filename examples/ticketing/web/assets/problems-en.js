@@ -12,6 +12,7 @@ export default {
   'problem.token-invalid': 'Your sign-in is not valid any more. Please sign in again.',
   'problem.refresh-refused': 'Your sign-in has ended. Please sign in again.',
   'problem.wrong-credentials': 'E-mail address or password is wrong.',
+  'problem.too-many-attempts': 'Too many attempts to sign in. Try again in {seconds} seconds.',
   'problem.forbidden': 'Your account may not do this.',
   'problem.email-taken': 'There is an account with this e-mail address. Sign in instead?',
   'problem.password-refused': 'This password is too easy to guess or too short. Please take a longer one.',

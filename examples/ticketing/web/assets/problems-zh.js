@@ -12,6 +12,7 @@ export default {
   'problem.token-invalid': '登录已失效，请重新登录。',
   'problem.refresh-refused': '登录已结束，请重新登录。',
   'problem.wrong-credentials': '邮箱或密码不正确。',
+  'problem.too-many-attempts': '登录尝试次数过多，请在 {seconds} 秒后再试。',
   'problem.forbidden': '您的账户没有此项权限。',
   'problem.email-taken': '该邮箱已注册，请直接登录。',
   'problem.password-refused': '密码太短或太容易被猜到，请换一个更长的。',

@@ -1,0 +1,78 @@
+//! How often somebody may try to sign in.
+
+use std::{net::SocketAddr, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::http::HeaderMap;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use nebula_cache::{
+    CacheError,
+    rate_limit::{Quota, RateLimiter, Request, Rule, http::TrustedProxies},
+};
+
+use super::email;
+use crate::problem::{Code, Problem, Result};
+
+/// The rule for a network: people behind one address share it.
+const BY_ADDRESS: &str = "login.ip";
+/// The rule for an account, whoever tries.
+const BY_ACCOUNT: &str = "login.account";
+
+/// Limits of attempts to sign in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    limiter: RateLimiter,
+    proxies: TrustedProxies,
+}
+
+/// The rules, where the configuration has none of these names.
+///
+/// # Errors
+///
+/// Never with the numbers that stand here.
+pub fn default_rules() -> Result<[Rule; 2], CacheError> {
+    let minutes = |minutes| Duration::from_secs(60 * minutes);
+    Ok([
+        Rule::new(BY_ADDRESS, Quota::rate(60, minutes(1))?.with_burst(120)?)?,
+        Rule::new(BY_ACCOUNT, Quota::rate(20, minutes(10))?.with_burst(20)?)?,
+    ])
+}
+
+impl Attempts {
+    /// Limits with the rules of this limiter.
+    #[must_use]
+    pub fn new(limiter: RateLimiter, proxies: TrustedProxies) -> Self {
+        Self { limiter, proxies }
+    }
+
+    /// Whether another attempt may be made; it is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooManyAttempts`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt may have been counted.
+    pub async fn allow(&self, peer: SocketAddr, headers: &HeaderMap, login: &str) -> Result<()> {
+        let network = self.proxies.network(peer, headers);
+        let account = email::canonical(login).map(|email| account_key(&email));
+        let mut attempt = Request::new().limit(BY_ADDRESS, &network);
+        if let Some(account) = &account {
+            attempt = attempt.limit(BY_ACCOUNT, account);
+        }
+        let decision = self.limiter.decide(&attempt).await.map_err(Problem::internal)?;
+        if decision.is_allowed() {
+            return Ok(());
+        }
+        let wait = decision.retry_after().max(Duration::from_secs(1));
+        let seconds = u32::try_from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).unwrap_or(u32::MAX);
+        let detail = format!("Try again in {seconds} seconds.");
+        Err(Problem::new(Code::TooManyAttempts, detail).retry_after(seconds))
+    }
+}
+
+/// Addresses of people do not stand in the names of keys.
+fn account_key(email: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, email.as_bytes()).as_ref())
+}
