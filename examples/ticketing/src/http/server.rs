@@ -90,7 +90,7 @@ impl Server {
                 tracing::debug!(%error, "a connection stays as the system made it");
             }
             // Handlers may ask who is at the other end.
-            let service = routes.clone().map_request(move |mut request: Request<Incoming>| {
+            let service = routes.clone().map_request(move |mut request: Request<_>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request
             });

@@ -31,7 +31,7 @@ pub struct Attempts {
 ///
 /// Never with the numbers that stand here.
 pub fn default_rules() -> Result<[Rule; 2], CacheError> {
-    let minutes = |minutes| Duration::from_secs(60 * minutes);
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     Ok([
         Rule::new(BY_ADDRESS, Quota::rate(60, minutes(1))?.with_burst(120)?)?,
         Rule::new(BY_ACCOUNT, Quota::rate(20, minutes(10))?.with_burst(20)?)?,
