@@ -40,13 +40,12 @@ pub struct CacheBuilder<K, V> {
     pub(crate) weigh: Option<Weigh<K, V>>,
     pub(crate) behind: Option<Plan<K, V>>,
     pub(crate) filter: Option<Arc<dyn KeyFilter>>,
-    pub(crate) hot: Option<HotKeys>,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     pub(crate) fn new(core: &Arc<Core>, name: Arc<str>) -> Self {
         let policy = core.policy_of(&name);
-        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None, filter: None, hot: None }
+        Self { core: Arc::clone(core), name, policy, codec: None, weigh: None, behind: None, filter: None }
     }
 
     /// How values become bytes for the shared level (default: [`Postcard`](crate::Postcard)).
@@ -179,9 +178,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Finds hot keys and keeps them in the local level, on all nodes (default: not).
+    /// Finds hot keys and keeps them in the local level, on all nodes (default: not, unless configuration says so).
     pub fn with_hot_keys(mut self, options: HotKeys) -> Self {
-        self.hot = Some(options);
+        self.policy.hot = Some(options.or(self.policy.hot.unwrap_or_default()));
         self
     }
 
@@ -198,7 +197,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     where
         V: Clone,
     {
-        self.behind = Some(Plan { options, sink: Arc::new(sink), clone: V::clone });
+        self.policy.behind = options.or(self.policy.behind);
+        self.behind = Some(Plan { sink: Arc::new(sink), clone: V::clone });
         self
     }
 
@@ -209,8 +209,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     /// this name.
     pub fn build(self) -> Result<Cache<K, V>> {
         self.policy.check()?;
-        self.behind.as_ref().map_or(Ok(()), |plan| plan.options.check())?;
-        self.hot.as_ref().map_or(Ok(()), HotKeys::check)?;
         check_name(&self.name, "a cache")?;
         Cache::new(self)
     }

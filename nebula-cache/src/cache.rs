@@ -13,7 +13,7 @@ use crate::core::{Registered, cache_hash};
 use crate::entry::{Cached, Loaded, Lookup};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::{Flight, Flights, Role};
-use crate::hot::Hot;
+use crate::hot::{Hot, HotKeys};
 use crate::inner::{Inner, Look};
 use crate::key::{CacheKey, checked};
 use crate::load::{Load, Loading};
@@ -47,12 +47,14 @@ pub struct Cache<K, V> {
 
 impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     pub(crate) fn new(builder: CacheBuilder<K, V>) -> Result<Self> {
-        let CacheBuilder { core, name, policy, codec, weigh, behind, filter, hot } = builder;
+        let CacheBuilder { core, name, policy, codec, weigh, behind, filter } = builder;
         let hash = cache_hash(&name);
         let local = match policy.local_capacity {
             0 => None,
             capacity => Some(Local::new(capacity, weigh)?),
         };
+        let hot = policy.hot.map(HotKeys::settled).transpose()?.map(Hot::new);
+        let pace = policy.behind.settled()?;
         let permits = Semaphore::new(policy.max_loads.min(Semaphore::MAX_PERMITS));
         let inner = Arc::new(Inner {
             core: Arc::clone(&core),
@@ -69,13 +71,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             warned: Default::default(),
             behind: Default::default(),
             filter,
-            hot: hot.map(Hot::new),
+            hot,
         });
         let registered: Arc<dyn Registered> = Arc::<Inner<K, V>>::clone(&inner);
         core.register(&name, Arc::downgrade(&registered))?;
         if let Some(plan) = behind {
             // It was empty: nobody else has the cache yet.
-            let _ = inner.behind.set(Behind::start(plan, &inner));
+            let _ = inner.behind.set(Behind::start(plan, pace, &inner));
         }
         Ok(Self { inner })
     }

@@ -1,13 +1,17 @@
 //! From configuration to a manager.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::behind::WriteBehind;
+use crate::bloom::{BloomBuilder, BloomFilter, BloomSection, KeySource};
 use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hot::HotKeys;
 use crate::manager::{CacheManager, CacheManagerBuilder};
 use crate::policy::Policy;
 
@@ -21,6 +25,7 @@ use crate::policy::Policy;
 /// | `staleness-bound` | 2 s | how long a node that is cut off may answer with what was evicted elsewhere |
 /// | `defaults` | | what holds for caches for which nothing else is said, see below |
 /// | `caches.<name>` | | the same for one cache |
+/// | `bloom-filters.<name>` | | options of a [`bloom_filter`](Self::bloom_filter), see below |
 /// | `redis.enabled` | `false` | chooses `redis` if `provider` does not say |
 /// | `redis.url` | `redis://127.0.0.1:6379/` | the server |
 /// | `redis.username`, `redis.password` | none | win over those in the URL |
@@ -29,7 +34,13 @@ use crate::policy::Policy;
 /// Under `defaults` and `caches.<name>`: `ttl`, `jitter`, `null-ttl`, `idle-ttl`, `local-ttl`, `local-capacity`,
 /// `stale-while-revalidate`, `fail-safe`, `refresh-ahead`, `soft-timeout`, `load-timeout`, `max-loads`,
 /// `shared-timeout`, `slow-load`, `compress-above`, `warn-above`, `max-value`. They mean what the options of
-/// [`CacheBuilder`](crate::CacheBuilder) mean; an option that the program sets wins.
+/// [`CacheBuilder`](crate::CacheBuilder) mean; an option that the program sets wins. So it is with two groups: `hot-keys`
+/// (the options of [`HotKeys`]: `threshold`, `top`, `sample`, `hold`, `local-ttl`, `only-hot-in-local`; if the group is
+/// there, even empty, hot keys are looked for) and `write-behind` (those of [`WriteBehind`]: `capacity`, `batch`, `delay`,
+/// `timeout`, `back-off-min`, `back-off-max`; for caches that the program gives a sink).
+///
+/// Under `bloom-filters.<name>`: `capacity`, `false-positive-rate`, `staleness-bound`, `rebuild-every`, as the options of
+/// [`BloomBuilder`].
 ///
 /// ```
 /// use nebula_cache::CacheConfig;
@@ -52,6 +63,7 @@ pub struct CacheConfig {
     staleness_bound: Option<Duration>,
     defaults: PolicySection,
     caches: BTreeMap<String, PolicySection>,
+    bloom_filters: BTreeMap<String, BloomSection>,
     redis: RedisSection,
 }
 
@@ -96,6 +108,8 @@ struct PolicySection {
     compress_above: Option<usize>,
     warn_above: Option<usize>,
     max_value: Option<usize>,
+    hot_keys: Option<HotKeys>,
+    write_behind: WriteBehind,
 }
 
 impl PolicySection {
@@ -118,6 +132,8 @@ impl PolicySection {
             compress_above: self.compress_above.unwrap_or(policy.compress_above),
             warn_above: self.warn_above.unwrap_or(policy.warn_above),
             max_value: self.max_value.unwrap_or(policy.max_value),
+            hot: self.hot_keys.map(|hot| hot.or(policy.hot.unwrap_or_default())).or(policy.hot),
+            behind: self.write_behind.or(policy.behind),
             ..policy.clone()
         }
     }
@@ -178,10 +194,7 @@ impl CacheConfig {
             #[cfg(feature = "redis")]
             Provider::Redis => builder.with_shared(self.backend().await?).start().await,
             #[cfg(not(feature = "redis"))]
-            Provider::Redis => Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                "provider `redis` needs the feature `redis` of nebula-cache; compiled in: memory",
-            )),
+            Provider::Redis => Err(without_redis()),
         }
     }
 
@@ -191,20 +204,54 @@ impl CacheConfig {
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`] for values that cannot work.
     pub fn builder(&self) -> Result<CacheManagerBuilder> {
+        let told = |whose: String| {
+            move |error| Error::new(ErrorKind::ConfigInvalid, format!("{whose} of `nebula.cache`")).with_source(error)
+        };
         let defaults = self.defaults.over(&Policy::default());
+        defaults.check().map_err(told("the defaults".to_owned()))?;
         let mut named = BTreeMap::new();
         for (name, section) in &self.caches {
             let policy = section.over(&defaults);
-            policy.check().map_err(|error| {
-                Error::new(ErrorKind::ConfigInvalid, format!("the cache {name:?} of `nebula.cache`")).with_source(error)
-            })?;
+            policy.check().map_err(told(format!("the cache {name:?}")))?;
             named.insert(name.clone(), policy);
+        }
+        for name in self.bloom_filters.keys() {
+            self.bloom_builder(name.as_str()).check().map_err(told(format!("the bloom filter {name:?}")))?;
         }
         let mut builder = CacheManager::builder().with_policies(defaults, named);
         if let Some(bound) = self.staleness_bound {
             builder = builder.with_staleness_bound(bound);
         }
         Ok(builder)
+    }
+
+    /// A builder with the settings of the filter of this name, for a store that the application brings.
+    pub fn bloom_builder(&self, name: impl Into<Arc<str>>) -> BloomBuilder {
+        let name = name.into();
+        let section = self.bloom_filters.get(&*name).copied().unwrap_or_default();
+        BloomFilter::builder(name).configured(&section)
+    }
+
+    /// The filter of this name, built from `source`: in this process with the provider `memory`, shared by all nodes with
+    /// `redis`, over a connection of its own.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// Cancel safe: what was opened is closed.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn bloom_filter(&self, name: impl Into<Arc<str>>, source: impl KeySource) -> Result<BloomFilter> {
+        let builder = self.bloom_builder(name).with_source(source);
+        match self.provider()? {
+            Provider::Memory => builder.local(),
+            #[cfg(feature = "redis")]
+            Provider::Redis => builder.shared(self.backend().await?),
+            #[cfg(not(feature = "redis"))]
+            Provider::Redis => Err(without_redis()),
+        }
     }
 
     #[cfg(feature = "redis")]
@@ -218,6 +265,14 @@ impl CacheConfig {
             None => shared,
         })
     }
+}
+
+#[cfg(not(feature = "redis"))]
+fn without_redis() -> Error {
+    Error::new(
+        ErrorKind::ConfigInvalid,
+        "provider `redis` needs the feature `redis` of nebula-cache; compiled in: memory",
+    )
 }
 
 #[cfg(feature = "redis")]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::behind::WriteBehind;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hot::HotKeys;
 
 /// What is decided for a whole cache; the builder sets it, configuration supplies the defaults.
 #[derive(Clone, Debug)]
@@ -28,6 +30,9 @@ pub(crate) struct Policy {
     pub(crate) warn_above: usize,
     pub(crate) max_value: usize,
     pub(crate) slow_load: Duration,
+    /// Whether hot keys are looked for, and how.
+    pub(crate) hot: Option<HotKeys>,
+    pub(crate) behind: WriteBehind,
 }
 
 impl Default for Policy {
@@ -52,6 +57,8 @@ impl Default for Policy {
             warn_above: 64 * 1024,
             max_value: 1024 * 1024,
             slow_load: Duration::from_secs(1),
+            hot: None,
+            behind: WriteBehind::new(),
         }
     }
 }
@@ -95,7 +102,8 @@ impl Policy {
         if self.back_off.0.is_zero() || self.back_off.1 < self.back_off.0 {
             return wrong("the back-off after failed loads needs a minimum above zero and a maximum not below it");
         }
-        Ok(())
+        self.hot.map_or(Ok(()), |hot| hot.settled().map(drop))?;
+        self.behind.settled().map(drop)
     }
 
     /// A time to live with the jitter taken off.

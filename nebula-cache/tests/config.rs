@@ -1,13 +1,20 @@
 //! Configuration.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::convert::Infallible;
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use figment::Figment;
 use figment::providers::{Format, Yaml};
-use nebula_cache::{Cache, CacheConfig, CacheManager, ErrorKind, MemoryShared, Provider};
-use nebula_test_support::{redis_url, unique};
+use nebula_cache::{
+    Cache, CacheConfig, CacheManager, ErrorKind, HotKeys, KeySource, MemoryShared, Provider, SinkError, WriteBehind,
+    WriteSink,
+};
+use nebula_test_support::{eventually, redis_url, unique};
 
 fn config(yaml: &str) -> Result<CacheConfig, String> {
     Figment::from(Yaml::string(yaml)).extract().map_err(|error| error.to_string())
@@ -68,6 +75,22 @@ async fn every_key_is_understood() {
           compress-above: 1000
           warn-above: 2000
           max-value: 3000
+          hot-keys:
+            threshold: 100
+            top: 5
+            sample: 2
+            hold: 10s
+            local-ttl: 1m
+            only-hot-in-local: true
+          write-behind:
+            capacity: 50
+            batch: 5
+            delay: 100
+            timeout: 1s
+            back-off-min: 10
+            back-off-max: 1s
+        bloom-filters:
+          users: { capacity: 5000, false-positive-rate: 0.001, staleness-bound: 1s, rebuild-every: 1d }
         "#,
     )
     .unwrap();
@@ -76,6 +99,94 @@ async fn every_key_is_understood() {
     config.connect().await.unwrap();
     let shared = config.builder().unwrap().with_shared(MemoryShared::new()).start().await.unwrap();
     assert_eq!(shared.cache::<u64, u64>("a").build().unwrap().snapshot().capacity, 100);
+}
+
+/// Reads of a key, spread over a second.
+async fn read(cache: &Cache<u64, u64>, times: u32) {
+    for _ in 0..times {
+        cache.get(&1).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1) / times).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_looks_for_hot_keys_and_the_program_may_say_from_when() {
+    let config = config(
+        "
+        defaults: { hot-keys: { sample: 1 } }
+        caches: { trains: { hot-keys: { threshold: 50 } } }
+        ",
+    );
+    let caches = config.unwrap().connect().await.unwrap();
+    let trains: Cache<u64, u64> = caches.cache("trains").build().unwrap();
+    let coded: Cache<u64, u64> =
+        caches.cache("coded").with_hot_keys(HotKeys::new().with_threshold(200)).build().unwrap();
+    let others: Cache<u64, u64> = caches.cache("others").build().unwrap();
+    for _ in 0..3 {
+        tokio::join!(read(&trains, 100), read(&coded, 300), read(&others, 300));
+    }
+    // The threshold of its own, that of the program with the sample of the defaults, and 500.
+    assert_eq!([&trains, &coded, &others].map(|cache| cache.is_hot(&1)), [true, true, false]);
+    let without: Cache<u64, u64> = CacheManager::local().cache("trains").build().unwrap();
+    for _ in 0..3 {
+        read(&without, 1000).await;
+    }
+    assert!(!without.is_hot(&1));
+}
+
+#[derive(Clone, Default)]
+struct Batches(Arc<Mutex<Vec<usize>>>);
+
+#[async_trait]
+impl WriteSink<u64, u64> for Batches {
+    async fn write(&self, batch: &[(u64, Option<u64>)]) -> Result<(), SinkError> {
+        self.0.lock().unwrap().push(batch.len());
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_says_how_values_are_written_behind() {
+    let config = config("defaults: { write-behind: { batch: 3, delay: 20s } }").unwrap();
+    let caches = config.connect().await.unwrap();
+    let sink = Batches::default();
+    let options = WriteBehind::new().with_delay(Duration::from_secs(10));
+    let cache: Cache<u64, u64> = caches.cache("test").with_write_behind(sink.clone(), options).build().unwrap();
+    for key in 0..4 {
+        cache.write_behind(key, Some(key)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(*sink.0.lock().unwrap(), [3], "a full batch is not held back");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*sink.0.lock().unwrap(), [3, 1], "what the program sets wins");
+}
+
+fn users() -> impl KeySource {
+    || futures_util::stream::iter(["ada", "bob"].map(|name| Ok::<_, Infallible>(name.into())))
+}
+
+#[tokio::test]
+async fn filters_come_from_configuration_alone() {
+    let redis = format!("redis: {{ enabled: true, url: \"{}\" }}", redis_url().await);
+    let shared =
+        format!("{{ {redis}, namespace: {}, bloom-filters: {{ users: {{ capacity: 5000 }} }} }}", unique("cache"));
+    for yaml in ["bloom-filters: { users: { capacity: 5000 } }", &shared] {
+        let config = config(yaml).unwrap();
+        let filter = config.bloom_filter("users", users()).await.unwrap();
+        filter.ready(Duration::from_secs(60)).await.unwrap();
+        assert_eq!((filter.snapshot().capacity, filter.snapshot().items), (5000, 2));
+        assert!(filter.may_contain(&"ada"));
+        let other = config.bloom_filter("users", users()).await.unwrap();
+        other.ready(Duration::from_secs(60)).await.unwrap();
+        filter.insert(&"eve").await.unwrap();
+        if config.provider().unwrap() == Provider::Redis {
+            eventually(Duration::from_secs(60), async || other.may_contain(&"eve")).await;
+        }
+    }
+    let coded = config("bloom-filters: { users: { capacity: 5000 } }").unwrap().bloom_builder("users");
+    let coded = coded.with_capacity(700).with_source(users()).local().unwrap();
+    coded.ready(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(coded.snapshot().capacity, 700, "what the program sets wins");
 }
 
 #[tokio::test]
@@ -88,6 +199,14 @@ async fn mistakes_are_told() {
     assert_eq!(contradiction.connect().await.unwrap_err().kind(), ErrorKind::ConfigInvalid);
     let wrong = config("caches: { trains: { jitter: 2.0 } }").unwrap().connect().await.unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::ConfigInvalid);
+    for (yaml, named) in [
+        ("defaults: { hot-keys: { sample: 0 } }", "defaults"),
+        ("caches: { trains: { write-behind: { batch: 0 } } }", "trains"),
+        ("bloom-filters: { users: { false-positive-rate: 2.0 } }", "users"),
+    ] {
+        let told = config(yaml).unwrap().connect().await.unwrap_err();
+        assert!(told.kind() == ErrorKind::ConfigInvalid && told.to_string().contains(named), "{told}");
+    }
     assert!(wrong.to_string().contains("trains") && wrong.source().unwrap().to_string().contains("jitter"), "{wrong}");
 }
 

@@ -1,90 +1,169 @@
-//! A thousand callers, three nodes, one real server.
+//! A thousand callers in three processes, over one real server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nebula_cache::nebula_redis::RedisConfig;
+use nebula_cache::nebula_redis::redis;
+use nebula_cache::nebula_redis::{Connection, RedisConfig};
 use nebula_cache::{BreakerConfig, Cache, CacheManager, RedisShared};
-use nebula_test_support::{redis_url, unique};
-use support::{Source, ms};
-use tokio::time::{sleep, timeout};
+use nebula_test_support::{eventually, redis_url, unique};
+use support::ms;
+use support::process::{Orders, PATIENCE, Process, reply};
+use tokio::time::{Instant, sleep};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const URL: &str = "NEBULA_CACHE_HERD_NODE";
+const NAMESPACE: &str = "NEBULA_CACHE_HERD_NAMESPACE";
 
-async fn nodes() -> Vec<Cache<u64, u64>> {
-    let config = RedisConfig::new(redis_url().await).with_response_timeout(PATIENCE);
-    let namespace = unique("herd");
-    let mut nodes = Vec::new();
-    for _ in 0..3 {
-        let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
-        // A machine under load may be slow to answer; what is tested is who loads, not when.
-        let manager = CacheManager::builder()
-            .with_shared(shared.with_namespace(namespace.clone()))
-            .with_breaker(BreakerConfig::default().with_slow_after(PATIENCE))
-            .start()
-            .await
-            .unwrap();
-        let cache = manager.cache("test").with_shared_timeout(PATIENCE).with_load_timeout(PATIENCE);
-        nodes.push(cache.build().unwrap());
+/// What is behind the caches of all processes: it counts on the server how often it is asked.
+#[derive(Clone)]
+struct Source {
+    connection: Connection,
+    counter: String,
+}
+
+impl Source {
+    async fn over(url: &str, namespace: &str) -> Self {
+        let connection = RedisConfig::new(url).with_response_timeout(PATIENCE).connect().await.unwrap();
+        Self { connection, counter: format!("{namespace}:calls") }
     }
-    nodes
+
+    async fn calls(&self) -> u64 {
+        let calls: Option<u64> =
+            redis::cmd("GET").arg(&self.counter).query_async(&mut self.connection.clone()).await.unwrap();
+        calls.unwrap_or(0)
+    }
+
+    /// A load that takes `time`, and fails if `number` is 0.
+    async fn load(mut self, time: Duration, number: u64) -> io::Result<Option<u64>> {
+        redis::cmd("INCR").arg(&self.counter).exec_async(&mut self.connection).await.unwrap();
+        sleep(time).await;
+        if number == 0 { Err(io::Error::other("the database is down")) } else { Ok(Some(number)) }
+    }
+}
+
+/// This very program with an address in its environment: a node that obeys.
+async fn node(url: String) {
+    let namespace = std::env::var(NAMESPACE).unwrap();
+    let config = RedisConfig::new(url.clone()).with_response_timeout(PATIENCE);
+    let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
+    // A machine under load may be slow to answer; what is tested is who loads, not when.
+    let manager = CacheManager::builder()
+        .with_shared(shared.with_namespace(namespace.clone()))
+        .with_breaker(BreakerConfig::default().with_slow_after(PATIENCE))
+        .start()
+        .await
+        .unwrap();
+    let cache = manager.cache("test").with_shared_timeout(PATIENCE).with_load_timeout(PATIENCE);
+    let cache: Cache<u64, u64> = cache.build().unwrap();
+    let source = Source::over(&url, &namespace).await;
+    let mut leader = None;
+    let mut orders = Orders::ready();
+    while let Some((order, words)) = orders.next().await {
+        let call = |key: u64, time: u64, number: u64| {
+            let (cache, load) = (cache.clone(), source.clone().load(ms(time), number));
+            tokio::spawn(async move { cache.get_or_load(&key, load).await.map(|found| found.map(|found| *found)) })
+        };
+        match (order.as_str(), &words[..]) {
+            ("herd", &[key, callers, time, number]) => {
+                let calls = join_all((0..callers).map(|_| call(key, time, number)));
+                // Orders that come meanwhile are obeyed at once.
+                tokio::spawn(async move {
+                    let found = calls.await;
+                    reply(found.into_iter().filter(|found| matches!(found, Ok(Ok(Some(it))) if *it == number)).count());
+                });
+            }
+            ("lead", &[key, time, number]) => {
+                leader = Some(call(key, time, number));
+                reply("leading");
+            }
+            ("abort", []) => leader.take().unwrap().abort(),
+            ("insist", &[key, callers, times]) => {
+                let insisting = (0..callers).map(|_| async {
+                    let mut failed = 0;
+                    for _ in 0..times {
+                        failed += u64::from(call(key, 1, 0).await.unwrap().is_err());
+                        sleep(ms(20)).await;
+                    }
+                    failed
+                });
+                reply(join_all(insisting).await.into_iter().sum::<u64>());
+            }
+            (order, words) => panic!("{order} {words:?}"),
+        }
+    }
+}
+
+/// The test itself: three processes, and the source that they share.
+struct Herd {
+    nodes: [Process; 3],
+    source: Source,
+}
+
+impl Herd {
+    /// `None` in a process that is a node, when it has done its part.
+    async fn start(test: &str) -> Option<Self> {
+        if let Ok(url) = std::env::var(URL) {
+            node(url).await;
+            return None;
+        }
+        let (url, namespace) = (redis_url().await, unique("herd"));
+        let env = [(URL, url.as_str()), (NAMESPACE, namespace.as_str())];
+        let nodes =
+            [Process::start(test, &env).await, Process::start(test, &env).await, Process::start(test, &env).await];
+        Some(Self { nodes, source: Source::over(&url, &namespace).await })
+    }
+
+    async fn tell_all(&mut self, order: &str) {
+        for node in &mut self.nodes {
+            node.tell(order).await;
+        }
+    }
+
+    /// The sum of what all say.
+    async fn sum(&mut self) -> u64 {
+        let mut sum = 0;
+        for node in &mut self.nodes {
+            sum += node.reply().await.parse::<u64>().unwrap();
+        }
+        sum
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_callers_on_three_nodes_load_once_over_redis() {
-    let (nodes, source) = (nodes().await, Source::default());
-    source.set(7);
+async fn a_thousand_callers_in_three_processes_load_once() {
+    let Some(mut herd) = Herd::start("a_thousand_callers_in_three_processes_load_once").await else { return };
     for key in 0..5 {
-        let callers = (0..1000).map(|number| {
-            let (node, load) = (nodes[number % 3].clone(), source.load(ms(300)));
-            tokio::spawn(async move { *node.get_or_load(&key, load).await.unwrap().unwrap() })
-        });
-        let found = timeout(PATIENCE, join_all(callers.collect::<Vec<_>>())).await.unwrap();
-        assert!(found.into_iter().all(|found| found.unwrap() == 7));
-        assert_eq!(source.calls(), key + 1);
+        herd.tell_all(&format!("herd {key} 334 300 7")).await;
+        assert_eq!(herd.sum().await, 3 * 334);
+        assert_eq!(herd.source.calls().await, key + 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_cancelled_leaves_its_load_to_the_others() {
-    let (nodes, source) = (nodes().await, Source::default());
-    let leader = tokio::spawn({
-        let (node, load) = (nodes[0].clone(), source.load(ms(500)));
-        async move { node.get_or_load(&1, load).await }
-    });
-    nebula_test_support::eventually(PATIENCE, async || source.calls() == 1).await;
-    let followers = (0..300).map(|number| {
-        let (node, load) = (nodes[number % 3].clone(), source.load(ms(500)));
-        tokio::spawn(async move { node.get_or_load(&1, load).await.unwrap().is_some() })
-    });
-    let followers: Vec<_> = followers.collect();
+    let test = "a_leader_that_is_cancelled_leaves_its_load_to_the_others";
+    let Some(mut herd) = Herd::start(test).await else { return };
+    assert_eq!(herd.nodes[0].ask("lead 1 1000 7").await, "leading");
+    eventually(PATIENCE, async || herd.source.calls().await == 1).await;
+    herd.tell_all("herd 1 100 1000 7").await;
     sleep(ms(50)).await;
-    leader.abort();
-    let found = timeout(PATIENCE, join_all(followers)).await.unwrap();
-    assert!(found.into_iter().all(Result::unwrap));
-    assert_eq!(source.calls(), 1, "still one load");
+    herd.nodes[0].tell("abort").await;
+    assert_eq!(herd.sum().await, 300);
+    assert_eq!(herd.source.calls().await, 1, "still one load");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_loader_that_fails_is_not_called_by_everybody() {
-    let (nodes, source) = (nodes().await, Source::default());
-    let began = tokio::time::Instant::now();
-    let callers = (0..300).map(|number| {
-        let (node, source) = (nodes[number % 3].clone(), source.clone());
-        tokio::spawn(async move {
-            for _ in 0..20 {
-                assert!(node.get_or_load(&1, source.fail(ms(1))).await.is_err());
-                sleep(ms(20)).await;
-            }
-        })
-    });
-    for caller in timeout(PATIENCE * 2, join_all(callers.collect::<Vec<_>>())).await.unwrap() {
-        caller.unwrap();
-    }
+    let Some(mut herd) = Herd::start("a_loader_that_fails_is_not_called_by_everybody").await else { return };
+    let began = Instant::now();
+    herd.tell_all("insist 1 100 20").await;
+    assert_eq!(herd.sum().await, 3 * 100 * 20, "all calls fail");
     // Each node begins with a pause of 0.1 s and doubles it to 5 s: six attempts, then one in five seconds.
     let most = 3 * (7 + began.elapsed().as_secs() / 5);
-    assert!(source.calls() <= most, "{} loads for 6,000 calls in {:?}", source.calls(), began.elapsed());
+    let calls = herd.source.calls().await;
+    assert!(calls <= most, "{calls} loads for 6,000 calls in {:?}", began.elapsed());
 }

@@ -16,13 +16,8 @@ async fn nodes(options: &HotKeys) -> [(CacheManager, Cache<u64, u64>); 2] {
     let mut nodes = Vec::new();
     for _ in 0..2 {
         let manager = CacheManager::new(shared.clone()).await.unwrap();
-        let cache = manager
-            .cache("test")
-            .with_jitter(0.0)
-            .with_local_ttl(ms(100))
-            .with_hot_keys(options.clone())
-            .build()
-            .unwrap();
+        let cache =
+            manager.cache("test").with_jitter(0.0).with_local_ttl(ms(100)).with_hot_keys(*options).build().unwrap();
         nodes.push((manager, cache));
     }
     nodes.try_into().unwrap()

@@ -1,20 +1,19 @@
 //! Three processes over one Redis, while listeners are killed and links are cut.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::convert::Infallible;
-use std::process::Stdio;
 use std::time::Duration;
 
 use nebula_cache::nebula_redis::RedisConfig;
 use nebula_cache::{Cache, CacheManager, Position, RedisShared};
 use nebula_test_support::{RedisServer, TcpProxy};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::{sleep, timeout};
+use support::process::{Orders, PATIENCE, Process, reply};
+use tokio::time::sleep;
 
 const TEST: &str = "three_processes_stay_in_step";
 const URL: &str = "NEBULA_CACHE_TEST_NODE";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The stated bound, and what a busy machine may add before a process gets its turn.
 const BOUND: Duration = Duration::from_millis(2000 + 1000);
@@ -25,22 +24,20 @@ async fn node(url: String) {
     let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
     let manager = CacheManager::new(shared).await.unwrap();
     let cache: Cache<u64, u64> = manager.cache("test").build().unwrap();
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    println!("reply ready");
-    while let Some(order) = orders.next_line().await.unwrap() {
-        let words: Vec<u64> = order.split(' ').skip(1).map(|word| word.parse().unwrap()).collect();
-        match (order.split(' ').next().unwrap(), &words[..]) {
+    let mut orders = Orders::ready();
+    while let Some((order, words)) = orders.next().await {
+        match (order.as_str(), &words[..]) {
             ("read", &[key, truth]) => {
                 let load = async move { Ok::<_, Infallible>(Some(truth)) };
-                println!("reply {}", *cache.get_or_load(&key, load).await.unwrap().unwrap());
+                reply(*cache.get_or_load(&key, load).await.unwrap().unwrap());
             }
             ("evict", &[key]) => match cache.evict(&key).await {
-                Ok(at) => println!("reply {} {} {}", at.epoch, at.sequence, at.mark),
-                Err(error) => println!("reply {error}"),
+                Ok(at) => reply(format_args!("{} {} {}", at.epoch, at.sequence, at.mark)),
+                Err(error) => reply(error),
             },
             ("wait", &[epoch, sequence, mark]) => {
                 manager.caught_up(Position { epoch, sequence, mark }, PATIENCE).await.unwrap();
-                println!("reply there");
+                reply("there");
             }
             (order, words) => panic!("{order} {words:?}"),
         }
@@ -49,41 +46,18 @@ async fn node(url: String) {
 
 struct Node {
     proxy: TcpProxy,
-    orders: ChildStdin,
-    replies: Lines<BufReader<ChildStdout>>,
-    _process: Child,
+    process: Process,
 }
 
 impl Node {
     async fn start(server: &RedisServer) -> Self {
         let proxy = TcpProxy::to_port(server.port()).await;
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([TEST, "--exact", "--nocapture"])
-            .env(URL, server.url_via(proxy.port()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let replies = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut node = Self { proxy, orders: process.stdin.take().unwrap(), replies, _process: process };
-        assert_eq!(node.reply().await, "ready");
-        node
-    }
-
-    async fn reply(&mut self) -> String {
-        loop {
-            let line = timeout(PATIENCE, self.replies.next_line()).await.unwrap().unwrap().expect("the node lives");
-            // The test harness writes there, too.
-            if let Some((_, reply)) = line.split_once("reply ") {
-                return reply.to_owned();
-            }
-        }
+        let process = Process::start(TEST, &[(URL, &server.url_via(proxy.port()))]).await;
+        Self { proxy, process }
     }
 
     async fn ask(&mut self, order: String) -> String {
-        self.orders.write_all(format!("{order}\n").as_bytes()).await.unwrap();
-        self.reply().await
+        self.process.ask(&order).await
     }
 
     async fn read(&mut self, key: u64, truth: u64) -> u64 {

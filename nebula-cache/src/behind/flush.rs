@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::queue::Queue;
-use super::{WriteBehind, WriteSink};
+use super::{Pace, WriteSink};
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::telemetry;
@@ -17,7 +17,7 @@ const LAST_ATTEMPTS: u32 = 5;
 
 pub(super) struct Writer<K: CacheKey, V: Send + Sync + 'static> {
     pub(super) queue: Arc<Queue<K, V>>,
-    pub(super) options: WriteBehind,
+    pub(super) pace: Pace,
     pub(super) sink: Arc<dyn WriteSink<K, V>>,
     pub(super) cache: Weak<Inner<K, V>>,
     pub(super) name: Arc<str>,
@@ -34,7 +34,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writer<K, V> {
             if ending {
                 self.queue.close();
             }
-            let Some(due) = self.queue.due(self.options.batch, self.options.delay) else {
+            let Some(due) = self.queue.due(self.pace.batch, self.pace.delay) else {
                 if ending {
                     return;
                 }
@@ -62,7 +62,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writer<K, V> {
                 telemetry::unwritten_lost(&self.name, lost);
                 return warn!(cache = %self.name, lost, "values were never written to the source");
             }
-            let (min, max) = self.options.pause;
+            let (min, max) = self.pace.pause;
             let pause = min.saturating_mul(1 << (failures - 1).min(16)).min(max);
             tokio::select! {
                 () = sleep(pause) => {}
@@ -74,8 +74,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writer<K, V> {
 
     /// Writes a batch.
     async fn write(&self) -> bool {
-        let taken = self.queue.take(self.options.batch);
-        let error = match timeout(self.options.timeout, self.sink.write(&taken.entries)).await {
+        let taken = self.queue.take(self.pace.batch);
+        let error = match timeout(self.pace.timeout, self.sink.write(&taken.entries)).await {
             Ok(Ok(())) => {
                 telemetry::written_behind(&self.name, taken.entries.len());
                 self.done(taken).await;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cache::Cache;
+use crate::duration;
 use crate::entry::{Loaded, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inner::Inner;
@@ -44,27 +46,22 @@ pub trait WriteSink<K, V>: Send + Sync + 'static {
 /// [`delay`](Self::with_delay) is lost, and while the source fails, everything accepted since: at most
 /// [`capacity`](Self::with_capacity) keys. [`CacheManager::shutdown`](crate::CacheManager::shutdown) writes what waits. Never
 /// use it for what must not be lost: stock, money, orders.
-#[derive(Clone, Debug)]
+///
+/// What is not set here may be by configuration, under `write-behind`; the defaults stand at each option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[must_use]
 pub struct WriteBehind {
-    pub(super) capacity: usize,
-    pub(super) batch: usize,
-    pub(super) delay: Duration,
-    pub(super) timeout: Duration,
-    pub(super) pause: (Duration, Duration),
-}
-
-impl Default for WriteBehind {
-    /// 10,000 keys, batches of 100, written within a second.
-    fn default() -> Self {
-        Self {
-            capacity: 10_000,
-            batch: 100,
-            delay: Duration::from_secs(1),
-            timeout: Duration::from_secs(10),
-            pause: (Duration::from_millis(100), Duration::from_secs(5)),
-        }
-    }
+    capacity: Option<usize>,
+    batch: Option<usize>,
+    #[serde(deserialize_with = "duration::optional")]
+    delay: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    back_off_min: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    back_off_max: Option<Duration>,
 }
 
 impl WriteBehind {
@@ -75,44 +72,76 @@ impl WriteBehind {
 
     /// How many keys may wait (default 10,000); beyond that writers wait.
     pub const fn with_capacity(mut self, keys: usize) -> Self {
-        self.capacity = keys;
+        self.capacity = Some(keys);
         self
     }
 
     /// How many keys are written at once at most (default 100).
     pub const fn with_batch(mut self, keys: usize) -> Self {
-        self.batch = keys;
+        self.batch = Some(keys);
         self
     }
 
     /// How long values are collected (default 1 s): several values of one key within it are written once.
     pub const fn with_delay(mut self, delay: Duration) -> Self {
-        self.delay = delay;
+        self.delay = Some(delay);
         self
     }
 
     /// How long the source may take for a batch (default 10 s).
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
     /// The pause after a failed write; doubles from `min` to `max` with each failure in a row (default 100 ms to 5 s).
     pub const fn with_back_off(mut self, min: Duration, max: Duration) -> Self {
-        self.pause = (min, max);
+        (self.back_off_min, self.back_off_max) = (Some(min), Some(max));
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        let zero = [self.delay, self.timeout, self.pause.0].iter().any(Duration::is_zero);
-        if self.capacity == 0 || self.batch == 0 || zero || self.pause.1 < self.pause.0 {
+    /// With what is not set taken from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            capacity: self.capacity.or(other.capacity),
+            batch: self.batch.or(other.batch),
+            delay: self.delay.or(other.delay),
+            timeout: self.timeout.or(other.timeout),
+            back_off_min: self.back_off_min.or(other.back_off_min),
+            back_off_max: self.back_off_max.or(other.back_off_max),
+        }
+    }
+
+    pub(crate) fn settled(self) -> Result<Pace> {
+        let pace = Pace {
+            capacity: self.capacity.unwrap_or(10_000),
+            batch: self.batch.unwrap_or(100),
+            delay: self.delay.unwrap_or(Duration::from_secs(1)),
+            timeout: self.timeout.unwrap_or(Duration::from_secs(10)),
+            pause: (
+                self.back_off_min.unwrap_or(Duration::from_millis(100)),
+                self.back_off_max.unwrap_or(Duration::from_secs(5)),
+            ),
+        };
+        let zero = [pace.delay, pace.timeout, pace.pause.0].iter().any(Duration::is_zero);
+        if pace.capacity == 0 || pace.batch == 0 || zero || pace.pause.1 < pace.pause.0 {
             return Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 "write-behind needs a capacity, a batch size, a delay, a timeout and a back-off above zero",
             ));
         }
-        Ok(())
+        Ok(pace)
     }
+}
+
+/// [`WriteBehind`] when everything is decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    capacity: usize,
+    batch: usize,
+    delay: Duration,
+    timeout: Duration,
+    pause: (Duration, Duration),
 }
 
 const LOCKS: usize = 64;
@@ -129,20 +158,19 @@ pub(crate) struct Behind<K, V> {
 
 /// What the builder was given, before there is a cache.
 pub(crate) struct Plan<K, V> {
-    pub(crate) options: WriteBehind,
     pub(crate) sink: Arc<dyn WriteSink<K, V>>,
     pub(crate) clone: fn(&V) -> V,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> Behind<K, V> {
     /// Starts writing.
-    pub(crate) fn start(plan: Plan<K, V>, cache: &Arc<Inner<K, V>>) -> Self {
+    pub(crate) fn start(plan: Plan<K, V>, pace: Pace, cache: &Arc<Inner<K, V>>) -> Self {
         let core = &cache.core;
-        let queue = Arc::new(Queue::new(plan.options.capacity, plan.clone));
+        let queue = Arc::new(Queue::new(pace.capacity, plan.clone));
         let gone = CancellationToken::new();
         let writer = flush::Writer {
             queue: Arc::clone(&queue),
-            options: plan.options,
+            pace,
             sink: plan.sink,
             cache: Arc::downgrade(cache),
             name: Arc::clone(&cache.name),

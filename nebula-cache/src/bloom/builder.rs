@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use super::bits::Geometry;
 use super::source::KeySource;
 use super::store::BloomStore;
 use super::{BloomFilter, Inner, build, sync};
+use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Sets up a [`BloomFilter`].
@@ -24,9 +26,30 @@ pub struct BloomBuilder {
     source: Option<Arc<dyn KeySource>>,
 }
 
+/// The options of one filter in configuration.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct BloomSection {
+    capacity: Option<u64>,
+    false_positive_rate: Option<f64>,
+    #[serde(deserialize_with = "duration::optional")]
+    staleness_bound: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    rebuild_every: Option<Duration>,
+}
+
 impl BloomBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
         Self { name, capacity: 1_000_000, rate: 0.01, bound: Duration::from_secs(2), every: None, source: None }
+    }
+
+    /// What configuration says; options that are set later win.
+    pub(crate) fn configured(mut self, section: &BloomSection) -> Self {
+        self.capacity = section.capacity.unwrap_or(self.capacity);
+        self.rate = section.false_positive_rate.unwrap_or(self.rate);
+        self.bound = section.staleness_bound.unwrap_or(self.bound);
+        self.every = section.rebuild_every.or(self.every);
+        self
     }
 
     /// How many keys are expected (default 1,000,000): it grows with the first build if there are more.
@@ -86,7 +109,7 @@ impl BloomBuilder {
         self.start(Some(Arc::new(store)))
     }
 
-    fn start(self, store: Option<Arc<dyn BloomStore>>) -> Result<BloomFilter> {
+    pub(crate) fn check(&self) -> Result<()> {
         Geometry::for_keys(self.capacity, self.rate)?;
         crate::builder::check_name(&self.name, "a bloom filter")?;
         if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&self.bound) {
@@ -98,6 +121,11 @@ impl BloomBuilder {
         if self.every.is_some_and(|time| time < Duration::from_secs(1)) {
             return Err(Error::new(ErrorKind::ConfigInvalid, "a bloom filter is rebuilt once a second at most"));
         }
+        Ok(())
+    }
+
+    fn start(self, store: Option<Arc<dyn BloomStore>>) -> Result<BloomFilter> {
+        self.check()?;
         let inner = Arc::new(Inner {
             name: self.name,
             capacity: self.capacity,

@@ -29,6 +29,7 @@ use crate::progress::{Gauge, Progress};
 use bits::Bits;
 pub use bits::Geometry;
 pub use builder::BloomBuilder;
+pub(crate) use builder::BloomSection;
 pub(crate) use memory::Filters;
 pub use source::{KeySource, SourceError};
 pub use store::{BloomPlace, BloomState, BloomStore, Generation, Inserted, Since};

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use serde::Deserialize;
 
 use crate::cache::Cache;
 use crate::channel::HotKey;
 use crate::clock::millis;
+use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inner::Inner;
 use crate::key::CacheKey;
@@ -21,30 +23,19 @@ use sketch::{Sketch, drawn};
 ///
 /// A part of all reads is counted, in a fixed amount of memory. Keys that are read on one node more often than the
 /// threshold within a second are hot on all nodes: their values stay in the local level until they end, however short the
-/// others stay there.
-#[derive(Clone, Debug)]
+/// others stay there. What is not set here may be by configuration, under `hot-keys`; the defaults stand at each option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[must_use]
 pub struct HotKeys {
-    threshold: u32,
-    top: usize,
-    sample: u32,
-    hold: Duration,
-    pub(crate) local_ttl: Duration,
-    pub(crate) only: bool,
-}
-
-impl Default for HotKeys {
-    /// 500 reads a second, one in 16 of them counted; at most 64 keys, each for 30 s.
-    fn default() -> Self {
-        Self {
-            threshold: 500,
-            top: 64,
-            sample: 16,
-            hold: Duration::from_secs(30),
-            local_ttl: crate::policy::MAX_TTL,
-            only: false,
-        }
-    }
+    threshold: Option<u32>,
+    top: Option<usize>,
+    sample: Option<u32>,
+    #[serde(deserialize_with = "duration::optional")]
+    hold: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    local_ttl: Option<Duration>,
+    only_hot_in_local: Option<bool>,
 }
 
 impl HotKeys {
@@ -55,56 +46,87 @@ impl HotKeys {
 
     /// From how many reads a second on one node a key is hot (default 500).
     pub const fn with_threshold(mut self, reads: u32) -> Self {
-        self.threshold = reads;
+        self.threshold = Some(reads);
         self
     }
 
     /// How many keys each node finds hot at most (default 64): those that are read most.
     pub const fn with_top(mut self, keys: usize) -> Self {
-        self.top = keys;
+        self.top = Some(keys);
         self
     }
 
     /// Counts one in so many reads (default 16).
     pub const fn with_sample(mut self, one_in: u32) -> Self {
-        self.sample = one_in;
+        self.sample = Some(one_in);
         self
     }
 
     /// How long a key stays hot when it is not read so often any more (default 30 s).
     pub const fn with_hold(mut self, time: Duration) -> Self {
-        self.hold = time;
+        self.hold = Some(time);
         self
     }
 
     /// How long values of hot keys stay in the local level (default: until they end), instead of
     /// [`with_local_ttl`](crate::CacheBuilder::with_local_ttl).
     pub const fn with_local_ttl(mut self, ttl: Duration) -> Self {
-        self.local_ttl = ttl;
+        self.local_ttl = Some(ttl);
         self
     }
 
     /// Keeps nothing but hot keys in the local level: for large values.
     pub const fn only_hot_in_local(mut self) -> Self {
-        self.only = true;
+        self.only_hot_in_local = Some(true);
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        let zero = self.threshold == 0 || self.top == 0 || self.sample == 0;
-        if zero || self.hold < Duration::from_secs(2) || self.local_ttl.is_zero() {
+    /// With what is not set taken from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            threshold: self.threshold.or(other.threshold),
+            top: self.top.or(other.top),
+            sample: self.sample.or(other.sample),
+            hold: self.hold.or(other.hold),
+            local_ttl: self.local_ttl.or(other.local_ttl),
+            only_hot_in_local: self.only_hot_in_local.or(other.only_hot_in_local),
+        }
+    }
+
+    pub(crate) fn settled(self) -> Result<Heating> {
+        let heating = Heating {
+            threshold: self.threshold.unwrap_or(500),
+            top: self.top.unwrap_or(64),
+            sample: self.sample.unwrap_or(16),
+            hold: self.hold.unwrap_or(Duration::from_secs(30)),
+            local_ttl: self.local_ttl.unwrap_or(crate::policy::MAX_TTL),
+            only: self.only_hot_in_local.unwrap_or(false),
+        };
+        let zero = heating.threshold == 0 || heating.top == 0 || heating.sample == 0;
+        if zero || heating.hold < Duration::from_secs(2) || heating.local_ttl.is_zero() {
             return Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 "hot keys need a threshold, a number and a sample above zero, and a hold of at least two seconds",
             ));
         }
-        Ok(())
+        Ok(heating)
     }
+}
+
+/// [`HotKeys`] when everything is decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heating {
+    threshold: u32,
+    top: usize,
+    sample: u32,
+    hold: Duration,
+    pub(crate) local_ttl: Duration,
+    pub(crate) only: bool,
 }
 
 /// The hot keys of one cache.
 pub(crate) struct Hot<K> {
-    pub(crate) options: HotKeys,
+    pub(crate) options: Heating,
     sketch: Sketch,
     /// Above the threshold within this second, with the number of reads.
     candidates: Mutex<HashMap<u64, (K, u32)>>,
@@ -120,7 +142,7 @@ struct Heat<K> {
 }
 
 impl<K: CacheKey> Hot<K> {
-    pub(crate) fn new(options: HotKeys) -> Self {
+    pub(crate) fn new(options: Heating) -> Self {
         Self {
             options,
             sketch: Sketch::new(),
