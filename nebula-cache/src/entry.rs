@@ -71,6 +71,11 @@ pub(crate) struct More {
 }
 
 impl More {
+    /// Whether it was not used in time.
+    pub(crate) fn is_idle(&self, now: u64) -> bool {
+        self.idle != 0 && now.saturating_sub(self.used.load(Ordering::Relaxed)) >= self.idle
+    }
+
     /// Whether it was used in time; if so it is used now.
     pub(crate) fn touch(&self, now: u64) -> bool {
         if self.idle == 0 {
@@ -123,6 +128,11 @@ impl<V> Stored<V> {
             Self::Present(present) => &present.meta,
             Self::Absent(meta) => meta,
         }
+    }
+
+    /// Whether it is this very entry.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.meta(), other.meta())
     }
 
     pub(crate) fn cached(self, stale: bool) -> Option<Cached<V>> {

@@ -20,9 +20,9 @@ use crate::flight::Flights;
 use crate::generations::Mark;
 use crate::hot::Hot;
 use crate::key::CacheKey;
-use crate::local::Local;
+use crate::local::{Cause, Local};
 use crate::policy::Policy;
-use crate::snapshot::CacheSnapshot;
+use crate::snapshot::{CacheSnapshot, Evictions};
 use crate::stats::{CLASSES, EVENTS, Event, Stats};
 use crate::store::StoreKey;
 use crate::telemetry;
@@ -39,7 +39,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) flights: Flights<K, V>,
     pub(crate) permits: Semaphore,
     pub(crate) stats: Stats,
-    pub(crate) reported: Mutex<([u64; EVENTS], u64)>,
+    /// What the facade `metrics` was told.
+    pub(crate) reported: Mutex<([u64; EVENTS], Evictions)>,
     pub(crate) warned: AtomicU64,
     pub(crate) behind: OnceLock<Behind<K, V>>,
     pub(crate) filter: Option<Arc<dyn KeyFilter>>,
@@ -129,6 +130,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let meta = stored.meta();
         let now = self.core.clock.now();
         if meta.more.as_ref().is_some_and(|more| !more.touch(now)) {
+            self.end(key, &stored, Cause::Expired);
             return Look::Nothing(None);
         }
         if self.is_valid(meta) {
@@ -147,9 +149,29 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         {
             // Evicted, here or elsewhere: never again, not even for lack of anything better. That it may have been evicted
             // elsewhere while this node is cut off is what the fail-safe accepts.
+            self.end(key, &stored, Cause::Invalidated);
             return Look::Nothing(None);
         }
-        Look::Nothing((now < meta.times.keep).then(|| stored.cached(true)).flatten())
+        if now >= meta.times.keep {
+            self.end(key, &stored, Cause::Expired);
+            return Look::Nothing(None);
+        }
+        Look::Nothing(stored.cached(true))
+    }
+
+    fn end(&self, key: &K, stored: &Stored<V>, cause: Cause) {
+        if let Some(local) = &self.local {
+            local.end(key, stored, cause);
+        }
+    }
+
+    /// Why an entry would not be served any more.
+    fn ended(&self, meta: &Meta) -> Option<Cause> {
+        let now = self.core.clock.now();
+        if now >= meta.times.keep || meta.more.as_ref().is_some_and(|more| more.is_idle(now)) {
+            return Some(Cause::Expired);
+        }
+        (!self.is_valid(meta)).then_some(Cause::Invalidated)
     }
 
     /// From when to when a value is good that was written `age` ago and fresh for `fresh` then; all in milliseconds.
@@ -205,7 +227,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             && !cold
             && self.is_valid(stored.meta())
         {
-            local.insert(key.clone(), stored.clone());
+            local.insert(key, stored.clone(), |meta| self.ended(meta));
         }
     }
 
@@ -281,7 +303,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
             shared_errors: stats.get(Event::SharedError),
             puts: stats.get(Event::Put),
             evicted: stats.get(Event::Evict),
-            evicted_by_capacity: self.local.as_ref().map_or(0, Local::evicted),
+            evictions: self.local.as_ref().map_or_else(Default::default, Local::evictions),
         }
     }
 
@@ -292,17 +314,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
     fn housekeeping(&self) {
         self.turn_hot_keys();
         self.flights.clean(self.policy.back_off.1);
-        let (counts, evicted) = (self.stats.all(), self.local.as_ref().map_or(0, Local::evicted));
+        let (counts, evictions) =
+            (self.stats.all(), self.local.as_ref().map_or_else(Default::default, Local::evictions));
         let mut reported = self.reported.lock();
         for (place, (now, before)) in counts.iter().zip(&reported.0).enumerate() {
             if now > before {
                 telemetry::counted(place, &self.name, now - before);
             }
         }
-        if evicted > reported.1 {
-            telemetry::evicted(&self.name, evicted - reported.1);
-        }
-        *reported = (counts, evicted);
+        telemetry::evicted(&self.name, &evictions, &reported.1);
+        *reported = (counts, evictions);
         if let Some(local) = &self.local {
             telemetry::size(&self.name, local.len(), local.weight());
         }

@@ -83,6 +83,6 @@ pub use progress::Progress;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::{RedisShared, SlowCommand};
-pub use snapshot::{CacheSnapshot, Snapshot};
+pub use snapshot::{CacheSnapshot, Evictions, Snapshot};
 pub use store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};
 pub use warm::{Readiness, WarmUp, WarmUpBuilder};

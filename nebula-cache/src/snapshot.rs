@@ -30,7 +30,7 @@ pub struct CacheSnapshot {
     pub name: String,
     /// Entries of the local level; those that have ended but not left yet are counted.
     pub entries: usize,
-    /// Their weight.
+    /// Their weight: bytes with [`with_local_weight`](crate::CacheBuilder::with_local_weight) in bytes, else their number.
     pub weight: u64,
     /// Capacity of the local level, in weight.
     pub capacity: u64,
@@ -74,10 +74,29 @@ pub struct CacheSnapshot {
     pub shared_errors: u64,
     /// Calls of `put`.
     pub puts: u64,
-    /// Calls of `evict`.
+    /// Keys that `evict` was called for, whether or not they were cached.
     pub evicted: u64,
-    /// Entries that left the local level for others.
-    pub evicted_by_capacity: u64,
+    /// Entries that left the local level, by cause.
+    pub evictions: Evictions,
+}
+
+/// How many entries left the local level, by cause. What has ended leaves when somebody asks for it, or when its room is
+/// needed, whichever is first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// To make room for others, or because they were too heavy to be let in.
+    pub capacity: u64,
+    /// The weight of these; bytes, if the cache was built with a weight in bytes.
+    pub capacity_weight: u64,
+    /// Their time was over: to live with all that is added to it, or idle.
+    pub expired: u64,
+    /// Evicted otherwise than by their key on this node: on another node, by a tag, by clearing, or for lack of trust.
+    pub invalidated: u64,
+    /// For a newer value of the same key.
+    pub replaced: u64,
+    /// Evicted by their key on this node.
+    pub explicit: u64,
 }
 
 impl CacheSnapshot {

@@ -2,6 +2,7 @@
 
 use metrics::{counter, gauge, histogram};
 
+use crate::snapshot::Evictions;
 use crate::stats::{EVENTS, Event};
 
 /// The counters of each cache: metric, label and value. The order is that of [`Event`].
@@ -20,7 +21,7 @@ pub(crate) const COUNTERS: [(Event, &str, &str, &str); EVENTS] = [
     (Event::Undecodable, "nebula_cache_undecodable_total", "", ""),
     (Event::SharedError, "nebula_cache_shared_errors_total", "", ""),
     (Event::Put, "nebula_cache_puts_total", "", ""),
-    (Event::Evict, "nebula_cache_evictions_total", "cause", "explicit"),
+    (Event::Evict, "nebula_cache_evicts_total", "", ""),
     (Event::TooLarge, "nebula_cache_too_large_total", "", ""),
     (Event::Overloaded, "nebula_cache_loads_total", "outcome", "overloaded"),
     (Event::Excluded, "nebula_cache_excluded_total", "", ""),
@@ -36,8 +37,25 @@ pub(crate) fn counted(place: usize, cache: &str, number: u64) {
     }
 }
 
-pub(crate) fn evicted(cache: &str, number: u64) {
-    counter!("nebula_cache_evictions_total", "cache" => cache.to_owned(), "cause" => "capacity").increment(number);
+/// What left the local level between two reports.
+pub(crate) fn evicted(cache: &str, now: &Evictions, before: &Evictions) {
+    let causes = [
+        ("capacity", now.capacity, before.capacity),
+        ("expired", now.expired, before.expired),
+        ("invalidated", now.invalidated, before.invalidated),
+        ("replaced", now.replaced, before.replaced),
+        ("explicit", now.explicit, before.explicit),
+    ];
+    for (cause, now, before) in causes {
+        if now > before {
+            counter!("nebula_cache_evictions_total", "cache" => cache.to_owned(), "cause" => cause)
+                .increment(now - before);
+        }
+    }
+    if now.capacity_weight > before.capacity_weight {
+        counter!("nebula_cache_evicted_weight_total", "cache" => cache.to_owned())
+            .increment(now.capacity_weight - before.capacity_weight);
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]

@@ -264,6 +264,34 @@ async fn idle_values_are_forgotten() {
     assert!(cache.get(&2).await.unwrap().is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn entries_leave_for_causes_that_are_told_apart() {
+    let cache = cache(|it| it.with_ttl(secs(10)).with_idle_ttl(secs(4)).with_jitter(0.0).with_local_capacity(100));
+    let left = || {
+        let it = cache.snapshot().evictions;
+        [it.capacity, it.expired, it.invalidated, it.replaced, it.explicit]
+    };
+    for key in 1..=4 {
+        cache.put(key, key).await.unwrap();
+    }
+    cache.put(1, 10).await.unwrap();
+    assert_eq!(left(), [0, 0, 0, 1, 0]);
+    cache.evict(&1).await.unwrap();
+    cache.evict(&99).await.unwrap();
+    assert_eq!(left(), [0, 0, 0, 1, 1], "what is not there does not leave");
+    advance(secs(5)).await;
+    assert!(cache.get(&2).await.unwrap().is_none());
+    cache.put(3, 30).await.unwrap();
+    assert_eq!(left(), [0, 2, 0, 1, 1], "not used for too long, whether asked for or replaced");
+    cache.clear().await.unwrap();
+    assert!(cache.get(&3).await.unwrap().is_none());
+    assert_eq!(left(), [0, 2, 1, 1, 1]);
+    let heavy = self::cache(|it| it.with_local_weight(100, |_, value| value.copied().unwrap_or(1)));
+    heavy.put(1, 1_000_000).await.unwrap();
+    let snapshot = heavy.snapshot();
+    assert_eq!((snapshot.evictions.capacity, snapshot.entries), (1, 0), "too heavy to be let in");
+}
+
 #[tokio::test]
 async fn the_capacity_holds() {
     let number = cache(|it| it.with_local_capacity(100));
@@ -273,8 +301,9 @@ async fn the_capacity_holds() {
         weight.put(key, 100).await.unwrap();
     }
     let (number, weight) = (number.snapshot(), weight.snapshot());
-    assert!(number.entries <= 100 && number.evicted_by_capacity >= 900, "{number:?}");
+    assert!(number.entries <= 100 && number.evictions.capacity >= 900, "{number:?}");
     assert!(weight.weight <= 1000 && weight.entries <= 10, "{weight:?}");
+    assert_eq!(weight.evictions.capacity_weight, weight.evictions.capacity * 100);
     let none = cache(|it| it.with_local_capacity(0));
     none.put(1, 1).await.unwrap();
     assert!(none.get(&1).await.unwrap().is_none());

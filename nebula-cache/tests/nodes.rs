@@ -220,8 +220,24 @@ async fn an_eviction_elsewhere_during_a_load_leaves_nothing_stale() {
         assert_eq!(*on_a.get_or_load(&key, source.load(ms(20))).await.unwrap().unwrap(), round + 1, "round {round}");
         assert_eq!(*on_b.get_or_load(&key, source.load(ms(20))).await.unwrap().unwrap(), round + 1, "round {round}");
     }
-    assert_eq!(on_a.snapshot().evicted_by_capacity, 0);
+    assert_eq!(on_a.snapshot().evictions.capacity, 0);
     assert!(on_a.snapshot().refused_fills > 100, "the shared level refused: {:?}", on_a.snapshot());
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_were_evicted_elsewhere_leave_as_invalidated() {
+    let (a, on_a, _b, on_b) = two().await;
+    for key in 0..3 {
+        on_a.put(key, key).await.unwrap();
+    }
+    on_b.evict(&0).await.unwrap();
+    let at = on_b.put(1, 7).await.unwrap();
+    a.caught_up(at, secs(5)).await.unwrap();
+    for key in 0..3 {
+        on_a.get(&key).await.unwrap();
+    }
+    let evictions = on_a.snapshot().evictions;
+    assert_eq!((evictions.invalidated, evictions.explicit, evictions.replaced), (2, 0, 0), "{evictions:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,10 +2,14 @@
 //!
 //! Each limit of the layer names a rule and says by which key of a request it is charged. Answers carry
 //!
-//! - `RateLimit-Policy` and `RateLimit`, as the draft of the IETF has them
-//!   ([draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), 08 to 10),
+//! - `RateLimit-Policy` and `RateLimit`, lists of structured fields (RFC 9651) as draft 11 (May 2026) of the IETF's
+//!   [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/) has them;
+//!   drafts 08 to 10 have the same syntax. `q` is what comes back in the `w` seconds of the window, `r` is left. `t` is the
+//!   effective window: whoever uses no more than `r` in so many seconds is not refused by this limit, and after them
+//!   everything is there again; in a refusal it is when to try again, as in `Retry-After`. The optional `qu` (requests, if left
+//!   out) and `pk` are not sent: a partition key would tell clients by what they are told apart,
 //! - or, with [`Headers::Legacy`], `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`, as earlier drafts had them,
-//! - and, if refused, `Retry-After`, status 429 and a problem document.
+//! - and, if refused, `Retry-After`, status 429 and a problem document of the type `quota-exceeded` of that draft.
 //!
 //! ```
 //! use std::time::Duration;
