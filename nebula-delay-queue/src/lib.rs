@@ -80,7 +80,7 @@ pub use self::sql::SqlLedger;
 #[cfg(feature = "sql")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
 pub use self::{
-    relay::{Outbox, Relay, RelayStatus, RunningRelay},
+    relay::{Outbox, Relay, RelayConfig, RelayStatus, RunningRelay},
     sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency},
 };
 /// The database driver, so that applications use the same one.

@@ -1,5 +1,6 @@
 //! The outbox: messages that commit with the caller's transaction, and the relay that moves them on.
 
+mod config;
 mod envelope;
 mod run;
 mod status;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::status::RelayStatus;
+pub use self::{config::RelayConfig, status::RelayStatus};
 use self::{run::Line, status::Tally};
 use crate::{
     DelayMessage, DelayQueueBackend, Error, ErrorKind, QueueName, Result, SendOutcome, SqlDatabase, SqlDelayQueue,

@@ -1,7 +1,9 @@
 //! The outbox: what commits is moved on, whatever dies on the way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod process;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +13,8 @@ use std::{
 
 use nebula_delay_queue::{
     DeadReason, DelayMessage, DelayQueue, DelayQueueConsumer, DelayQueueProducer, MemoryDelayQueue, MemoryLedger,
-    Outbox, Priority, QueueName, RabbitDelayQueue, RawMessage, Received, RedisDelayQueue, Relay, RetryPolicy,
-    SqlDatabase, SqlDelayQueue,
+    Outbox, Priority, QueueName, RabbitDelayQueue, RawMessage, Received, RedisDelayQueue, Relay, RelayConfig,
+    RetryPolicy, SqlDatabase, SqlDelayQueue,
     nebula_redis::RedisConfig,
     sqlx::{MySql, Postgres},
 };
@@ -142,8 +144,11 @@ async fn nothing_is_lost_though_relays_and_the_broker_die() {
     .await;
     let expected: BTreeSet<u64> = (0..COUNT).filter(|number| number % 10 != 9).collect();
     eventually(PATIENCE, async || {
-        let missing = expected.iter().filter(|number| !seen.lock().contains_key(number)).count();
-        if missing == 0 { Ok(()) } else { Err(format!("{missing} have not come")) }
+        let missing: Vec<_> = expected.iter().filter(|number| !seen.lock().contains_key(number)).collect();
+        match missing[..] {
+            [] => Ok(()),
+            _ => Err(format!("{missing:?} have not come: {:?}", queue.stats(QUEUE).await)),
+        }
     })
     .await;
     assert!(doomed.shutdown(PATIENCE).await && steady.shutdown(PATIENCE).await);
@@ -190,4 +195,41 @@ async fn a_relay_without_queues_is_refused() {
     assert!(relay.start().is_err());
     let relay = Relay::new(MemoryDelayQueue::new(), MemoryDelayQueue::new());
     assert!(relay.queue("q".repeat(200).as_str()).is_err(), "no room for the prefix");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_refused_before_anything_is_opened() {
+    let connect = async |text: &str| {
+        let config: RelayConfig = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        config.connect().await.map(drop).map_err(|error| error.to_string())
+    };
+    let redis = r#""target": { "provider": "redis" }"#;
+    for (text, expected) in [
+        (
+            format!(r#"{{ "queues": ["q"], "outbox": {{ "provider": "redis" }}, {redis} }}"#),
+            "an outbox is in a database",
+        ),
+        (format!(r#"{{ "queues": ["q"], "outbox": {{}}, {redis} }}"#), "an outbox is in a database"),
+        (r#"{ "queues": ["q"], "outbox": { "provider": "sqlite" }, "target": {} }"#.into(), "target.provider"),
+        (format!(r#"{{ "queues": [], "outbox": {{ "provider": "sqlite" }}, {redis} }}"#), "at least one queue"),
+        (format!(r#"{{ "queues": ["q"], "outbox": {{ "provider": "postgres" }}, {redis} }}"#), "postgres.url"),
+        (format!(r#"{{ "queues": ["q"], "outbox": {{}}, {redis}, "lasts": 1 }}"#), "unknown field `lasts`"),
+        (r#"{ "queues": ["q"], "outbox": {} }"#.into(), "missing field `target`"),
+        (format!(r#"{{ "queues": ["no spaces"], "outbox": {{}}, {redis} }}"#), "no spaces"),
+    ] {
+        let error = connect(&text).await.unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let text = r#"{
+        "queues": ["order.timeout"], "batch": 7, "lease": 2000, "outbox": { "provider": "sqlite" },
+        "target": { "queue-prefix": "shop", "provider": "redis" }
+    }"#;
+    let config: RelayConfig = serde_json::from_str(text).unwrap();
+    let (source, target) = (MemoryDelayQueue::new(), MemoryDelayQueue::new());
+    let full: QueueName = "shop.order.timeout".try_into().unwrap();
+    let message = RawMessage::new("1".try_into().unwrap(), "1");
+    let _ = source.enqueue(&"outbox.shop.order.timeout".try_into().unwrap(), message).await.unwrap();
+    let relay = config.connect_with(source, target.clone()).unwrap().start().unwrap();
+    eventually(PATIENCE, async || target.stats(&full).await.unwrap().backlog == 1).await;
+    assert!(relay.shutdown(PATIENCE).await);
 }
