@@ -15,7 +15,9 @@ pub mod data;
 mod duration;
 mod error;
 mod key;
+pub mod mfa;
 mod password;
+pub mod proof;
 mod provider;
 mod random;
 pub mod rbac;
@@ -24,6 +26,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+pub mod throttle;
 mod token;
 
 #[cfg(feature = "macros")]
@@ -33,7 +36,10 @@ pub use secrecy;
 
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
-pub use crate::session::{SqliteRefreshStore, migrate};
+pub use crate::session::SqliteRefreshStore;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
+pub use crate::session::{SqlRefreshStore, migrate};
 pub use crate::{
     clock::{Clock, ManualClock, SystemClock, TokioClock},
     config::{
@@ -48,12 +54,12 @@ pub use crate::{
     },
     provider::{
         AuthenticatedSubject, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials,
-        PasswordAccount, PasswordAccounts, PasswordProvider,
+        PasswordAccount, PasswordAccounts, PasswordProvider, SecondFactorChallenge,
     },
     session::{
-        DeviceFingerprint, MemoryRefreshStore, NewSession, RefreshOptions, RefreshRefusal, RefreshStore, Refreshed,
-        Revocation, RevokeReason, Rotation, RotationOutcome, Session, SessionService, StoreSessionCheck,
-        SubjectDirectory, SubjectState, TokenHash, TokenPair,
+        DeviceFingerprint, MemoryRefreshStore, NewSession, Reauthentication, RefreshOptions, RefreshRefusal,
+        RefreshStore, Refreshed, Revocation, RevokeReason, Rotation, RotationOutcome, Session, SessionService,
+        StepUpRefusal, SteppedUp, StoreSessionCheck, SubjectDirectory, SubjectState, TokenHash, TokenPair,
     },
     token::{
         AccessGrant, AuthMethod, IssuedToken, Principal, RevokedTokens, SessionCheck, SessionStatus, TokenRefusal,

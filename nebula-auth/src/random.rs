@@ -19,3 +19,10 @@ pub(crate) fn secret_id() -> Result<String, Error> {
 pub(crate) fn public_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
+
+/// A number that no record had before, for stores whose numbers have a sign.
+pub(crate) fn revision() -> Result<u64, Error> {
+    let mut bytes = [0u8; 8];
+    fill(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes) >> 1)
+}

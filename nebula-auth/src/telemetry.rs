@@ -55,6 +55,33 @@ pub(crate) fn reuse_detected(session_id: &str, subject: &str) {
     );
 }
 
+pub(crate) fn device_changed(session_id: &str, subject: &str) {
+    tracing::warn!(
+        target: "nebula_auth",
+        session_id = ?session_id,
+        subject = ?subject,
+        "a session is refreshed by another device; what asks for a fresh proof will ask for it"
+    );
+    metrics::counter!("nebula_auth_device_changes_total").increment(1);
+}
+
+pub(crate) fn stepped_up(outcome: &'static str) {
+    metrics::counter!("nebula_auth_step_ups_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn throttled(what: &'static str, scope: &'static str, retry_after: Duration) {
+    tracing::warn!(target: "nebula_auth", what, scope, ?retry_after, "too many failed attempts; they are slowed down");
+    metrics::counter!("nebula_auth_throttled_total", "what" => what, "scope" => scope).increment(1);
+}
+
+pub(crate) fn factor_checked(factor: &'static str, outcome: &'static str) {
+    metrics::counter!("nebula_auth_factor_checks_total", "factor" => factor, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn code_sent(outcome: &'static str) {
+    metrics::counter!("nebula_auth_codes_sent_total", "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn sessions_revoked(reason: &'static str, count: u64) {
     metrics::counter!("nebula_auth_sessions_revoked_total", "reason" => reason).increment(count);
 }

@@ -34,8 +34,8 @@ use std::{
 };
 
 use crate::{
-    AuthMethod, DeviceFingerprint, ErrorKind, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome,
-    Session, TokenHash,
+    AuthMethod, DeviceFingerprint, ErrorKind, Reauthentication, RefreshStore, Revocation, RevokeReason, Rotation,
+    RotationOutcome, Session, TokenHash,
 };
 
 /// A store to be tested, with whatever keeps it alive.
@@ -64,6 +64,7 @@ macro_rules! conformance_suite {
             grace_ends_with_its_time_and_its_device,
             a_used_token_revokes_the_session,
             ended_sessions_are_not_exchanged,
+            a_proof_is_written_to_live_sessions,
             sessions_are_returned_as_stored,
             revoke_ends_once,
             revoke_all_spares_the_excepted_and_the_others,
@@ -257,6 +258,25 @@ pub async fn ended_sessions_are_not_exchanged<S: RefreshStore>(store: &S, peer: 
     assert_eq!(rotate(peer, &exchange("nobody", 0, 1, 1)).await, RotationOutcome::Unknown);
     assert_eq!(read(store, "over").await, session("over", "ann", 0));
     assert_eq!(rotate(peer, &exchange("over", 0, 1, 999)).await, RotationOutcome::Rotated, "the last second counts");
+}
+
+/// `reauthenticate` writes time, methods and device of a live session; its tokens stay what they are.
+pub async fn a_proof_is_written_to_live_sessions<S: RefreshStore>(store: &S, peer: &S) {
+    for id in ["live", "revoked"] {
+        stored(store, id, "ann").await;
+    }
+    assert!(store.revoke("revoked", revocation(1, RevokeReason::Logout)).await.expect("the store answers"));
+    let methods = vec![AuthMethod::Password, AuthMethod::OneTimeCode, AuthMethod::MultiFactor];
+    let device = Some(DeviceFingerprint::of("another"));
+    let proof = |seconds| Reauthentication { at: at(seconds), methods: methods.clone(), device };
+    assert!(peer.reauthenticate("live", &proof(500)).await.expect("the store answers"));
+    for (id, seconds) in [("live", 1000), ("revoked", 500), ("nobody", 500)] {
+        assert!(!peer.reauthenticate(id, &proof(seconds)).await.expect("the store answers"), "{id}");
+    }
+    let expected = Session { authenticated_at: at(500), methods, device, ..session("live", "ann", 0) };
+    assert_eq!(read(store, "live").await, expected);
+    assert_eq!(rotate(store, &exchange("live", 0, 1, 501)).await, RotationOutcome::Rotated);
+    assert_eq!(read(store, "revoked").await.methods, session("revoked", "ann", 0).methods);
 }
 
 /// `session` and `sessions_of` return what was stored, revoked or not; `sessions_of` is newest first.

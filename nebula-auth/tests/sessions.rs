@@ -16,9 +16,9 @@ use std::{
 use async_trait::async_trait;
 use nebula_auth::{
     AccessGrant, Algorithm, AuthMethod, DeviceFingerprint, Error, ErrorKind, KeySet, ManualClock, MemoryRefreshStore,
-    NewSession, RefreshOptions, RefreshRefusal, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome,
-    Session, SessionService, SigningKey, SubjectDirectory, SubjectState, TokenHash, TokenPair, TokenRefusal,
-    TokenService, TokioClock, Verdict,
+    NewSession, Reauthentication, RefreshOptions, RefreshRefusal, RefreshStore, Revocation, RevokeReason, Rotation,
+    RotationOutcome, Session, SessionService, SigningKey, SubjectDirectory, SubjectState, TokenHash, TokenPair,
+    TokenRefusal, TokenService, TokioClock, Verdict,
     secrecy::{ExposeSecret as _, SecretString},
 };
 use support::{AUDIENCE, ISSUER, NOW, service};
@@ -480,6 +480,11 @@ impl RefreshStore for Wrapped {
             std::future::pending::<()>().await;
         }
         outcome
+    }
+
+    async fn reauthenticate(&self, id: &str, proof: &Reauthentication) -> Result<bool, Error> {
+        self.call()?;
+        self.inner.reauthenticate(id, proof).await
     }
 
     async fn session(&self, id: &str) -> Result<Option<Session>, Error> {

@@ -60,7 +60,7 @@ async fn migration_may_run_many_times_at_once() {
     }
     let versions: Vec<i64> =
         sqlx::query_scalar("SELECT version FROM nebula_auth_schema").fetch_all(&pools[0]).await.unwrap();
-    assert_eq!(versions, [1]);
+    assert_eq!(versions, [1, 2]);
 }
 
 #[tokio::test]

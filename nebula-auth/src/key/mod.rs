@@ -7,6 +7,7 @@ mod verifying;
 
 use std::fmt;
 
+pub(crate) use self::secret::check as check_secret;
 pub use self::{set::KeySet, signing::SigningKey, verifying::VerifyingKey};
 
 /// The signature algorithms that tokens may use.

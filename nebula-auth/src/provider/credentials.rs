@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::token::AuthMethod;
+use crate::{mfa::FactorRefusal, throttle::Source, token::AuthMethod};
 
 /// What somebody presents to prove who they are. Secrets are hidden in `Debug`.
 #[derive(Debug, Clone)]
@@ -16,8 +16,10 @@ pub enum Credentials {
         identifier: String,
         /// As typed.
         password: SecretString,
+        /// Where it comes from, if the application can tell: attempts are counted for each source, too.
+        source: Option<Source>,
     },
-    /// A one-time code for a challenge that was issued before.
+    /// A one-time code for a [`SecondFactorChallenge`].
     OneTimeCode {
         /// The challenge.
         challenge: String,
@@ -38,7 +40,21 @@ pub enum Credentials {
 impl Credentials {
     /// A name and a password.
     pub fn password(identifier: impl Into<String>, password: impl Into<SecretString>) -> Self {
-        Self::Password { identifier: identifier.into(), password: password.into() }
+        Self::Password { identifier: identifier.into(), password: password.into(), source: None }
+    }
+
+    /// The answer to a [`SecondFactorChallenge`].
+    pub fn one_time_code(challenge: impl Into<String>, code: impl Into<SecretString>) -> Self {
+        Self::OneTimeCode { challenge: challenge.into(), code: code.into() }
+    }
+
+    /// The same, from there. One-time codes are counted by account alone.
+    #[must_use]
+    pub fn from_source(mut self, from: impl Into<Source>) -> Self {
+        if let Self::Password { source, .. } = &mut self {
+            *source = Some(from.into());
+        }
+        self
     }
 }
 
@@ -75,8 +91,10 @@ pub enum AuthenticationRefusal {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// Right so far, but another factor is needed.
+    /// Right so far, but another factor is needed, and none is set up.
     SecondFactorRequired,
+    /// Right so far, but the second factor was not.
+    SecondFactor(FactorRefusal),
 }
 
 impl AuthenticationRefusal {
@@ -88,6 +106,7 @@ impl AuthenticationRefusal {
             Self::AccountInactive => "user_not_active",
             Self::Locked { .. } => "account_locked",
             Self::SecondFactorRequired => "second_factor_required",
+            Self::SecondFactor(refusal) => refusal.code(),
         }
     }
 }
@@ -99,11 +118,32 @@ impl fmt::Display for AuthenticationRefusal {
             Self::AccountInactive => "the account is not active",
             Self::Locked { .. } => "too many failed attempts; try again later",
             Self::SecondFactorRequired => "another factor is needed",
+            Self::SecondFactor(refusal) => return refusal.fmt(f),
         })
     }
 }
 
 impl std::error::Error for AuthenticationRefusal {}
+
+/// What the second factor is an answer to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SecondFactorChallenge {
+    /// To be sent back with the code ([`Credentials::OneTimeCode`]); whoever has it is right so far.
+    pub challenge: SecretString,
+    /// How long it can be answered.
+    pub expires_in: Duration,
+}
+
+/// By its text.
+impl PartialEq for SecondFactorChallenge {
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret as _;
+        self.challenge.expose_secret() == other.challenge.expose_secret() && self.expires_in == other.expires_in
+    }
+}
+
+impl Eq for SecondFactorChallenge {}
 
 /// What a provider found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +151,8 @@ impl std::error::Error for AuthenticationRefusal {}
 pub enum Authentication {
     /// The credentials are right.
     Authenticated(Authenticated),
+    /// They are right so far; a second factor has to follow.
+    SecondFactor(SecondFactorChallenge),
     /// They are not, or do not suffice.
     Refused(AuthenticationRefusal),
     /// The provider does not handle this kind of credentials.

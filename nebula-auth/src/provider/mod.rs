@@ -8,7 +8,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use self::{
-    credentials::{Authenticated as AuthenticatedSubject, Authentication, AuthenticationRefusal, Credentials},
+    credentials::{
+        Authenticated as AuthenticatedSubject, Authentication, AuthenticationRefusal, Credentials,
+        SecondFactorChallenge,
+    },
     password::{PasswordAccount, PasswordAccounts, PasswordProvider},
 };
 use crate::error::Error;

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     password::{PasswordHash, PasswordHasher, Verified},
     telemetry,
+    throttle::{Admission, Source, Throttle},
     token::AuthMethod,
 };
 
@@ -60,18 +61,53 @@ pub trait PasswordAccounts: fmt::Debug + Send + Sync + 'static {
 pub struct PasswordProvider<A> {
     hasher: PasswordHasher,
     accounts: A,
+    throttle: Option<Throttle>,
 }
 
 impl<A: PasswordAccounts> PasswordProvider<A> {
     /// A provider for these accounts.
     #[must_use]
     pub const fn new(hasher: PasswordHasher, accounts: A) -> Self {
-        Self { hasher, accounts }
+        Self { hasher, accounts, throttle: None }
     }
 
-    async fn check(&self, identifier: &str, password: &secrecy::SecretString) -> Result<Authentication, Error> {
+    /// Slows guessing down, for each account and for each source. Names that nobody has are slowed down like others.
+    #[must_use]
+    pub fn with_throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
+        self
+    }
+
+    async fn admitted(
+        &self,
+        identifier: &str,
+        password: &secrecy::SecretString,
+        source: Option<&Source>,
+    ) -> Result<Authentication, Error> {
         let canonical = canonical(identifier);
-        let account = match &canonical {
+        let Some(throttle) = &self.throttle else { return self.check(canonical.as_deref(), password).await };
+        let account = canonical.as_deref().unwrap_or(identifier);
+        let attempt = match throttle.admit("password", account, source).await? {
+            Admission::Admitted(attempt) => attempt,
+            Admission::Throttled { retry_after } => {
+                return Ok(Authentication::Refused(AuthenticationRefusal::Locked { retry_after }));
+            }
+        };
+        let outcome = self.check(canonical.as_deref(), password).await;
+        let noted = match &outcome {
+            Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials)) => Ok(()),
+            Ok(_) => throttle.succeeded(attempt).await,
+            Err(_) => throttle.withdraw(attempt).await,
+        };
+        if let Err(error) = noted {
+            // Who is right is let in; the attempt counts as failed until it is forgotten.
+            tracing::warn!(target: "nebula_auth", %error, "an attempt could not be taken back");
+        }
+        outcome
+    }
+
+    async fn check(&self, canonical: Option<&str>, password: &secrecy::SecretString) -> Result<Authentication, Error> {
+        let account = match canonical {
             Some(identifier) => self.accounts.find(identifier).await?,
             None => None,
         };
@@ -104,14 +140,14 @@ impl<A: PasswordAccounts> AuthenticationProvider for PasswordProvider<A> {
     /// # Cancel safety
     /// Safe; a hash that has begun runs to its end on its thread.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Authentication, Error> {
-        let Credentials::Password { identifier, password } = credentials else {
+        let Credentials::Password { identifier, password, source } = credentials else {
             return Ok(Authentication::Unsupported);
         };
-        let outcome = self.check(identifier, password).await;
+        let outcome = self.admitted(identifier, password, source.as_ref()).await;
         telemetry::login(match &outcome {
             Ok(Authentication::Authenticated(_)) => "authenticated",
             Ok(Authentication::Refused(refusal)) => refusal.code(),
-            Ok(Authentication::Unsupported) => "unsupported",
+            Ok(_) => "unsupported",
             Err(error) if error.kind() == ErrorKind::Busy => "busy",
             Err(_) => "error",
         });

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::{
     DeviceFingerprint,
-    store::{RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session, TokenHash},
+    store::{Reauthentication, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session, TokenHash},
 };
 use crate::error::{Error, ErrorKind};
 
@@ -154,6 +154,17 @@ impl RefreshStore for MemoryRefreshStore {
             .by_id
             .get_mut(&rotation.session_id)
             .map_or(RotationOutcome::Unknown, |family| family.rotate(rotation)))
+    }
+
+    async fn reauthenticate(&self, id: &str, proof: &Reauthentication) -> Result<bool, Error> {
+        let mut families = self.0.lock();
+        let Some(family) = families.by_id.get_mut(id).filter(|family| family.session.is_live(proof.at)) else {
+            return Ok(false);
+        };
+        family.session.authenticated_at = proof.at;
+        family.session.methods.clone_from(&proof.methods);
+        family.session.device = proof.device;
+        Ok(true)
     }
 
     async fn session(&self, id: &str) -> Result<Option<Session>, Error> {

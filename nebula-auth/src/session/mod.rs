@@ -8,12 +8,15 @@ mod refresh;
 mod refusal;
 mod seal;
 mod service;
-#[cfg(feature = "sqlite")]
-mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
+mod step_up;
 mod store;
 
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{SqliteRefreshStore, migrate};
+pub use self::sql::SqliteRefreshStore;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use self::sql::{SqlRefreshStore, migrate};
 pub use self::{
     check::StoreSessionCheck,
     memory::MemoryRefreshStore,
@@ -21,5 +24,6 @@ pub use self::{
     pair::TokenPair,
     refusal::RefreshRefusal,
     service::{Refreshed, SessionService},
-    store::{RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session, TokenHash},
+    step_up::{StepUpRefusal, SteppedUp},
+    store::{Reauthentication, RefreshStore, Revocation, RevokeReason, Rotation, RotationOutcome, Session, TokenHash},
 };

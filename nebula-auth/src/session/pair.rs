@@ -23,6 +23,10 @@ pub struct TokenPair {
     pub refresh_expires_in: Duration,
     /// What the access token says.
     pub principal: Principal,
+    /// Whether the tokens were asked for by another device than the session was begun on, as far as fingerprints can
+    /// tell. The access token then says nothing about when and how the user proved who they are, so that whatever asks
+    /// for a fresh proof asks for it; [`SessionService::step_up`](crate::SessionService::step_up) settles it.
+    pub device_changed: bool,
 }
 
 impl Serialize for TokenPair {

@@ -100,7 +100,14 @@ impl SessionService {
 
         let now = self.tokens.clock().now();
         // Both tokens exist before the exchange, so that nothing can fail once the old one is used up.
-        let access = self.tokens.issue(&self.grant(&session, scopes, version))?;
+        // A fingerprint proves nothing, so another one takes away what was proven, and no more.
+        let changed = session.device.is_some() && session.device != options.device;
+        let mut grant = self.grant(&session, scopes, version);
+        if changed {
+            telemetry::device_changed(&id, &session.subject);
+            grant = grant.unproven();
+        }
+        let access = self.tokens.issue(&grant)?;
         let successor = RefreshToken::issue(self, &session, now)?;
         let rotation = Rotation {
             presented: presented.hash(),
@@ -112,12 +119,12 @@ impl SessionService {
             session_id: id,
         };
         Ok(match self.store.rotate(&rotation).await? {
-            RotationOutcome::Rotated => Ok(self.pair(access, successor, now)),
+            RotationOutcome::Rotated => Ok(self.pair(access, successor, now, changed)),
             RotationOutcome::Repeated { sealed_successor } => {
                 let text = seal::open(&presented.claims.jti, &rotation.session_id, &sealed_successor)?
                     .ok_or_else(|| Error::internal("the stored successor of a refresh token cannot be opened"))?;
                 match RefreshToken::open(self, &text.into()) {
-                    Ok(successor) => Ok(self.pair(access, successor, now)),
+                    Ok(successor) => Ok(self.pair(access, successor, now, changed)),
                     Err(refusal) => Err(RefreshRefusal::Token(refusal)),
                 }
             }
@@ -131,7 +138,13 @@ impl SessionService {
         })
     }
 
-    pub(super) fn pair(&self, access: IssuedToken, refresh: RefreshToken, now: SystemTime) -> TokenPair {
+    pub(super) fn pair(
+        &self,
+        access: IssuedToken,
+        refresh: RefreshToken,
+        now: SystemTime,
+        device_changed: bool,
+    ) -> TokenPair {
         let left = refresh.claims.exp.saturating_sub(unix_seconds(now));
         TokenPair {
             access_token: access.token,
@@ -139,12 +152,13 @@ impl SessionService {
             expires_in: self.tokens.access_ttl(),
             refresh_expires_in: Duration::from_secs(left),
             principal: access.principal,
+            device_changed,
         }
     }
 }
 
 /// A session without scopes is not limited, so it may be narrowed to any; a list that names nothing would widen.
-fn within(wanted: &[String], granted: &[String]) -> bool {
+pub(super) fn within(wanted: &[String], granted: &[String]) -> bool {
     let narrower = granted.is_empty() || (!wanted.is_empty() && wanted.iter().all(|scope| granted.contains(scope)));
     narrower && wanted.iter().all(|scope| scope_token(scope))
 }

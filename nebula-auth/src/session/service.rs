@@ -164,7 +164,7 @@ impl SessionService {
         let refresh = RefreshToken::issue(self, &session, now)?;
         self.store.create(&session, refresh.hash()).await?;
         telemetry::session_started();
-        Ok(self.pair(access, refresh, now))
+        Ok(self.pair(access, refresh, now, false))
     }
 
     pub(super) fn grant(&self, session: &Session, scopes: Vec<String>, version: Option<u64>) -> AccessGrant {

@@ -146,6 +146,17 @@ pub struct Rotation {
     pub grace: Duration,
 }
 
+/// A proof that somebody gave once more, in the middle of their session.
+#[derive(Debug, Clone)]
+pub struct Reauthentication {
+    /// When.
+    pub at: SystemTime,
+    /// What the session is based on from now on.
+    pub methods: Vec<AuthMethod>,
+    /// The device that the session belongs to from now on.
+    pub device: Option<DeviceFingerprint>,
+}
+
 /// What became of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RotationOutcome {
@@ -179,6 +190,8 @@ pub enum RotationOutcome {
 ///   differs) yields `Reused`, and the session is revoked with [`RevokeReason::Reuse`] before the answer is given.
 /// - A revoked session yields `Revoked` with the first revocation, a session at or past its end `Expired`, an unknown
 ///   one `Unknown`; none of them changes anything.
+/// - `reauthenticate` writes time, methods and device of a live session, `true` for one that is neither revoked nor over;
+///   the tokens of the session stay what they are.
 /// - `session` and `sessions_of` return what was stored, revoked or not; `sessions_of` is newest first.
 /// - `revoke` ends a live session once: `true` the first time, `false` for sessions that are unknown or already
 ///   revoked, whose first reason stays.
@@ -204,6 +217,15 @@ pub trait RefreshStore: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// The exchange may or may not have happened; repeating it within the grace yields the same successor.
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, Error>;
+
+    /// Writes down a proof that was given in the middle of a session.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    ///
+    /// # Cancel safety
+    /// The proof may or may not have been written; repeating it is harmless.
+    async fn reauthenticate(&self, id: &str, proof: &Reauthentication) -> Result<bool, Error>;
 
     /// The session of that id.
     ///
@@ -269,6 +291,10 @@ impl<T: RefreshStore + ?Sized> RefreshStore for Arc<T> {
 
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, Error> {
         (**self).rotate(rotation).await
+    }
+
+    async fn reauthenticate(&self, id: &str, proof: &Reauthentication) -> Result<bool, Error> {
+        (**self).reauthenticate(id, proof).await
     }
 
     async fn session(&self, id: &str) -> Result<Option<Session>, Error> {

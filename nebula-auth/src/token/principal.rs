@@ -17,6 +17,8 @@ pub enum AuthMethod {
     MultiFactor,
     /// Another identity provider vouched for them.
     Federated,
+    /// One of the recovery codes that stand in for a lost second factor (a private value).
+    RecoveryCode,
     /// Any other registered or private value.
     Other(String),
 }
@@ -30,6 +32,7 @@ impl AuthMethod {
             Self::OneTimeCode => "otp",
             Self::MultiFactor => "mfa",
             Self::Federated => "fed",
+            Self::RecoveryCode => "recovery",
             Self::Other(other) => other,
         }
     }
@@ -42,6 +45,7 @@ impl From<&str> for AuthMethod {
             "otp" => Self::OneTimeCode,
             "mfa" => Self::MultiFactor,
             "fed" => Self::Federated,
+            "recovery" => Self::RecoveryCode,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -203,6 +207,13 @@ impl AccessGrant {
     pub fn authenticated(mut self, at: SystemTime, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
         self.authenticated_at = Some(at);
         self.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Says nothing about when and how.
+    pub(crate) fn unproven(mut self) -> Self {
+        self.authenticated_at = None;
+        self.methods.clear();
         self
     }
 }

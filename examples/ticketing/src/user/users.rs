@@ -183,7 +183,7 @@ impl Users {
     /// Safe.
     pub async fn login(&self, email: &str, password: SecretString) -> Result<User> {
         let wrong = || Problem::new(Code::WrongCredentials, "Check the address and the password.");
-        let credentials = Credentials::Password { identifier: email.to_owned(), password };
+        let credentials = Credentials::password(email, password);
         match self.0.passwords.authenticate(&credentials).await.map_err(failed)? {
             Authentication::Authenticated(who) => {
                 let id = who.subject.parse().map_err(|_| Problem::internal("an account without an identifier"))?;

@@ -22,21 +22,43 @@ pub trait Dialect: Database {
         }
     }
 
-    /// Creates or upgrades the tables.
-    async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()>;
+    /// Creates or upgrades tables.
+    async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()>;
 }
 
-/// Applied in order, each once. Never edit one that was released; add another.
+/// Tables that belong together, in the words of every database.
+#[derive(Debug)]
+pub struct Tables {
+    /// How many of the migrations were applied.
+    pub version: &'static str,
+    pub sqlite: Migrations,
+    pub postgres: Migrations,
+    pub mysql: Migrations,
+}
+
+/// What makes tables in one database.
+#[derive(Debug)]
+pub struct Migrations {
+    /// Makes the table that `version` reads.
+    pub schema: &'static str,
+    /// Applied in order, each once, and each counts itself. Never edit one that was released; add another.
+    pub steps: &'static [&'static str],
+}
+
+impl Migrations {
+    fn after(&self, version: i64) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().copied().skip(usize::try_from(version).unwrap_or(0))
+    }
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! migrate_in_transaction {
-    ($pool:ident, $folder:literal, $begin:expr) => {{
-        const MIGRATIONS: &[&str] = &[include_str!(concat!($folder, "/0001_rbac.sql"))];
+    ($pool:ident, $version:expr, $migrations:expr, $begin:expr) => {{
         let mut transaction = $pool.begin_with($begin).await?;
-        sqlx::raw_sql(include_str!(concat!($folder, "/schema.sql"))).execute(&mut *transaction).await?;
-        let version: i64 =
-            sqlx::query_scalar(include_str!("statements/schema_version.sql")).fetch_one(&mut *transaction).await?;
-        for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-            sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        sqlx::raw_sql($migrations.schema).execute(&mut *transaction).await?;
+        let version: i64 = sqlx::query_scalar($version).fetch_one(&mut *transaction).await?;
+        for migration in $migrations.after(version) {
+            sqlx::raw_sql(migration).execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }};
@@ -50,8 +72,8 @@ impl Dialect for sqlx::Sqlite {
     // A transaction that has read cannot wait when it turns to writing.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
 
-    async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-        migrate_in_transaction!(pool, "sqlite", Self::BEGIN)
+    async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {
+        migrate_in_transaction!(pool, tables.version, tables.sqlite, Self::BEGIN)
     }
 }
 
@@ -63,8 +85,9 @@ impl Dialect for sqlx::Postgres {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
     /// The lock is advisory and ends with the transaction; its number is as good as any.
-    async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-        migrate_in_transaction!(pool, "postgres", "BEGIN; SELECT pg_advisory_xact_lock(5139802741260947133)")
+    async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {
+        let begin = "BEGIN; SELECT pg_advisory_xact_lock(5139802741260947133)";
+        migrate_in_transaction!(pool, tables.version, tables.postgres, begin)
     }
 }
 
@@ -88,20 +111,18 @@ impl Dialect for sqlx::MySql {
 
     /// Changes of tables end transactions here, so a named lock keeps other processes away, and ends with the
     /// connection.
-    async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
+    async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {
         use sqlx::Connection as _;
 
-        const MIGRATIONS: &[&str] = &[include_str!("mysql/0001_rbac.sql")];
         let mut connection = pool.acquire().await?.detach();
         let locked: Option<i64> = sqlx::query_scalar(include_str!("mysql/lock.sql")).fetch_one(&mut connection).await?;
         if locked != Some(1) {
             return Err(sqlx::Error::PoolTimedOut);
         }
-        sqlx::raw_sql(include_str!("mysql/schema.sql")).execute(&mut connection).await?;
-        let version: i64 =
-            sqlx::query_scalar(include_str!("statements/schema_version.sql")).fetch_one(&mut connection).await?;
-        for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-            sqlx::raw_sql(*migration).execute(&mut connection).await?;
+        sqlx::raw_sql(tables.mysql.schema).execute(&mut connection).await?;
+        let version: i64 = sqlx::query_scalar(tables.version).fetch_one(&mut connection).await?;
+        for migration in tables.mysql.after(version) {
+            sqlx::raw_sql(migration).execute(&mut connection).await?;
         }
         connection.close().await
     }

@@ -8,10 +8,23 @@ use std::{fmt, future::Future, time::Duration};
 
 use sqlx::Pool;
 
-pub(crate) use self::{connection::Lease, dialect::Dialect};
+pub(crate) use self::{
+    connection::Lease,
+    dialect::{Dialect, Migrations, Tables},
+};
 use crate::error::Error;
 
-/// A database that roles and users can live in: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature
+const TABLES: Tables = Tables {
+    version: include_str!("statements/schema_version.sql"),
+    sqlite: Migrations { schema: include_str!("sqlite/schema.sql"), steps: &[include_str!("sqlite/0001_rbac.sql")] },
+    postgres: Migrations {
+        schema: include_str!("postgres/schema.sql"),
+        steps: &[include_str!("postgres/0001_rbac.sql")],
+    },
+    mysql: Migrations { schema: include_str!("mysql/schema.sql"), steps: &[include_str!("mysql/0001_rbac.sql")] },
+};
+
+/// A database that this crate can keep things in: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature
 /// `postgres`) or `sqlx::MySql` (feature `mysql`), which is MariaDB as well. Sealed.
 pub trait RbacDatabase: Dialect {}
 
@@ -51,7 +64,9 @@ impl<DB: RbacDatabase> SqlRbacStore<DB> {
     /// Dropping the future leaves the tables as they were or upgraded; on MySQL perhaps half-way, from where the next
     /// call goes on.
     pub async fn migrate(pool: &Pool<DB>) -> Result<(), Error> {
-        DB::migrate(pool).await.map_err(|error| failed("the tables nebula_auth_rbac_* could not be migrated", error))
+        DB::migrate(pool, &TABLES)
+            .await
+            .map_err(|error| failed("the tables nebula_auth_rbac_* could not be migrated", error))
     }
 
     async fn within<R>(

@@ -25,3 +25,5 @@ CREATE TABLE nebula_auth_session (
 CREATE INDEX nebula_auth_session_by_subject ON nebula_auth_session (subject, created_at);
 
 CREATE INDEX nebula_auth_session_by_end ON nebula_auth_session (expires_at);
+
+INSERT INTO nebula_auth_schema (version) VALUES (1);

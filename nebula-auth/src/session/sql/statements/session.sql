@@ -1,4 +1,4 @@
 SELECT id, subject, scopes, methods, label, device,
        authenticated_at, created_at, refreshed_at, expires_at, revoked_at, revoke_reason
 FROM nebula_auth_session
-WHERE id = ?1
+WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT 1 FROM nebula_auth_proof LIMIT 1

@@ -1,0 +1,14 @@
+-- What is kept while somebody proves who they are: failed attempts, second factors, one-time codes, logins that are
+-- under way elsewhere. Ids are hashes; what is secret in a body is hashed or encrypted.
+CREATE TABLE nebula_auth_proof (
+    kind       TEXT    NOT NULL,
+    id         TEXT    NOT NULL,
+    revision   INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body       BLOB    NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX nebula_auth_proof_by_end ON nebula_auth_proof (expires_at);
+
+INSERT INTO nebula_auth_schema (version) VALUES (2);

@@ -1,2 +1,0 @@
-DELETE FROM nebula_auth_session
-WHERE id IN (SELECT id FROM nebula_auth_session WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)

@@ -1,1 +1,0 @@
-INSERT INTO nebula_auth_schema (version) VALUES (?1)
