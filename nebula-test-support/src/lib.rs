@@ -13,6 +13,7 @@ mod redis_nodes;
 mod redis_replication;
 mod redis_sentinel;
 mod redis_server;
+mod refused;
 mod shared;
 mod sql_server;
 mod user;
@@ -29,6 +30,7 @@ pub use redis_nodes::RedisNodes;
 pub use redis_replication::RedisReplication;
 pub use redis_sentinel::RedisSentinel;
 pub use redis_server::{RedisOptions, RedisServer, TlsFiles};
+pub use refused::refused;
 pub use shared::{
     MARIADB_URL_VARIABLE, POSTGRES_URL_VARIABLE, REDIS_CLUSTER_VARIABLE, REDIS_NODES_VARIABLE,
     REDIS_SENTINELS_VARIABLE, REDIS_URL_VARIABLE, mariadb_database, postgres_database, redis_cluster_urls,

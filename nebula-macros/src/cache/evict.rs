@@ -2,12 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Error, ItemFn, ReturnType, parse_quote};
+use syn::{Error, ItemFn};
 
 use super::output::{Output, is_hidden};
-use super::{cache, condition, key, krate, needs_async};
+use super::{afterwards, cache, condition, key, krate, needs_async};
 use crate::args::{Args, Errors};
-use crate::function::{argument_names, return_edge};
+use crate::function::argument_names;
 
 const KNOWN: &[&str] = &["cache", "key", "all", "condition", "crate"];
 
@@ -47,7 +47,6 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         return errors.finish(TokenStream::new());
     };
     let cache = cache(&cache_value, &krate);
-    let (edge, body) = (return_edge(&function.sig.output), &function.block);
     let succeeded = match Output::of(&function.sig.output) {
         Some(output) if output.is_fallible() => quote! { __result.is_ok() },
         _ => quote! { true },
@@ -56,27 +55,6 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         true => quote! { #krate::__private::Evict::all(&__cache) },
         false => quote! { #krate::__private::Evict::key(&__cache, #key) },
     };
-    let edge = if matches!(function.sig.output, ReturnType::Default) {
-        quote! {}
-    } else {
-        edge
-    };
-    function.block = parse_quote! {{
-        let __evict = if #condition {
-            let __cache = #cache;
-            ::core::option::Option::Some(#evict)
-        } else {
-            ::core::option::Option::None
-        };
-        let __result = async move {
-            #edge
-            #body
-        }
-        .await;
-        if let ::core::option::Option::Some(__evict) = __evict {
-            __evict.finish(#succeeded).await;
-        }
-        __result
-    }};
+    afterwards(&mut function, &condition, &quote! { let __cache = #cache; #evict }, &succeeded);
     errors.finish(function.into_token_stream())
 }

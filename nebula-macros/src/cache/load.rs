@@ -107,6 +107,7 @@ fn build(function: &ItemFn, inputs: &Inputs<'_>, output: Output, asking: &Asking
     inner.vis = Visibility::Inherited;
     inner.attrs.retain(|attribute| !is_outer_only(attribute));
     inner.attrs.push(parse_quote!(#[doc(hidden)]));
+    inner.attrs.push(parse_quote!(#[allow(unused_variables, reason = "what makes the key need not make the value")]));
     let mut outer = function.clone();
     outer.attrs.retain(|attribute| is_outer_only(attribute) || is_for_both(attribute));
     for argument in &mut outer.sig.inputs {

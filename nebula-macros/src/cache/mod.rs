@@ -11,6 +11,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, ItemFn, Path, parse_quote};
 
 use crate::args::{Args, Errors, optional, string_literal};
+use crate::function::return_edge;
 use crate::template;
 
 pub(crate) use evict::expand as cache_evict;
@@ -77,6 +78,29 @@ fn tags(args: &mut Args, names: &[String]) -> syn::Result<TokenStream> {
         }
         Some(other) => Err(Error::new(other.span(), "expected a list of tags, such as `tags = [\"event:{event}\"]`")),
     }
+}
+
+/// Lets the function prepare something before it runs, if `condition` holds, and finish it with what became of its result.
+/// What is asked of the arguments is asked first: the function may take them away.
+fn afterwards(function: &mut ItemFn, condition: &TokenStream, prepare: &TokenStream, outcome: &TokenStream) {
+    let (edge, body) = (return_edge(&function.sig.output), &function.block);
+    function.block = parse_quote! {{
+        #[allow(unused_parens, reason = "any expression may stand here")]
+        let __after = if #condition {
+            ::core::option::Option::Some({ #prepare })
+        } else {
+            ::core::option::Option::None
+        };
+        let __result = async move {
+            #edge
+            #body
+        }
+        .await;
+        if let ::core::option::Option::Some(__after) = __after {
+            __after.finish(#outcome).await;
+        }
+        __result
+    }};
 }
 
 fn condition(args: &mut Args) -> TokenStream {

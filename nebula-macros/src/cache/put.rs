@@ -2,12 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Error, Expr, ItemFn, parse_quote};
+use syn::{Error, Expr, ItemFn};
 
 use super::output::{Output, is_hidden};
-use super::{cache, condition, key, krate, needs_async, options};
+use super::{afterwards, cache, condition, key, krate, needs_async, options};
 use crate::args::{Args, Errors};
-use crate::function::{argument_names, return_edge};
+use crate::function::argument_names;
 
 const KNOWN: &[&str] = &["cache", "key", "ttl", "null", "condition", "unless", "tags", "crate"];
 
@@ -44,7 +44,6 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         return errors.finish(TokenStream::new());
     };
     let cache = cache(&cache_value, &krate);
-    let (edge, body) = (return_edge(&function.sig.output), &function.block);
     let value = match output {
         Output::Fallible => quote! { __result.as_ref().ok().map(::core::option::Option::Some) },
         Output::FallibleOptional => quote! { __result.as_ref().ok().map(::core::option::Option::as_ref) },
@@ -55,23 +54,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         true => quote! { #krate::__private::put_by_value(&__cache, #key, __options) },
         false => quote! { #krate::__private::put_by_key(&__cache, #key, __options) },
     };
-    function.block = parse_quote! {{
-        let __put = if #condition {
-            let __cache = #cache;
-            let __options = #options;
-            ::core::option::Option::Some(#put)
-        } else {
-            ::core::option::Option::None
-        };
-        let __result = async move {
-            #edge
-            #body
-        }
-        .await;
-        if let ::core::option::Option::Some(__put) = __put {
-            __put.finish(#value).await;
-        }
-        __result
-    }};
+    let prepare = quote! { let __cache = #cache; let __options = #options; #put };
+    afterwards(&mut function, &condition, &prepare, &value);
     errors.finish(function.into_token_stream())
 }

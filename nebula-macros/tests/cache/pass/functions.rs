@@ -86,8 +86,8 @@ async fn forget(names: &Names, id: u64, succeed: bool) -> Result<(), AppError> {
 #[cache_evict(cache = names, all = true)]
 async fn forget_all(names: &Names) {}
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_functions() {
     let caches = CacheManager::local();
     let names: Names = caches.cache("names").build().unwrap();
     let counts: Cache<usize, u64> = caches.cache("counts").build().unwrap();

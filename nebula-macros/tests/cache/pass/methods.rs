@@ -61,11 +61,18 @@ impl Shared {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), CacheError> {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_methods() -> Result<(), CacheError> {
     let cache = CacheManager::local().cache("users").build()?;
     let users = Users { cache, rows: Arc::default() };
-    let all: Vec<_> = (0..100).map(|_| tokio::spawn({ let users = users.clone(); async move { users.get(7).await } })).collect();
+    let all: Vec<_> = (0..100)
+        .map(|_| {
+            tokio::spawn({
+                let users = users.clone();
+                async move { users.get(7).await }
+            })
+        })
+        .collect();
     for one in all {
         assert_eq!(one.await.unwrap()?.unwrap().id, 7);
     }

@@ -51,8 +51,8 @@ async fn stateless(_: ()) -> Result<(), std::io::Error> {
     Ok(())
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_listen() {
     let queue = DelayQueue::new(MemoryDelayQueue::new());
     let (sink, mut heard) = tokio::sync::mpsc::unbounded_channel();
     queue.listen(whole_listener(sink.clone())).unwrap().start().unwrap();

@@ -24,8 +24,8 @@ impl<N: Send + Sync + 'static> Orders<N> {
     }
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn methods_listen() {
     let queue = DelayQueue::new(MemoryDelayQueue::new());
     let (cancelled, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let orders = Arc::new(Orders { cancelled, _naming: "any" });

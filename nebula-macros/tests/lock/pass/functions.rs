@@ -20,14 +20,18 @@ mod renamed {
 }
 
 #[distributed_lock(manager = locks, key = key, crate = renamed::lock)]
-async fn owned(locks: LockManager, key: nebula_lock::LockKey, mut list: Vec<u32>) -> Outcome<impl Iterator<Item = u32>> {
+async fn owned(
+    locks: LockManager,
+    key: nebula_lock::LockKey,
+    mut list: Vec<u32>,
+) -> Outcome<impl Iterator<Item = u32>> {
     list.push(1);
     drop(locks);
     Ok::<_, LockError>(list.into_iter())
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_hold_locks() {
     let locks = LockManager::new(MemoryLock::new());
     let spawned = tokio::spawn({
         let locks = locks.clone();

@@ -59,8 +59,8 @@ impl Office {
     }
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn methods_hold_locks() {
     let locks = Arc::new(LockManager::new(MemoryLock::new()));
     let venue = Venue { hall: "main".to_owned(), floor: (1, 2) };
     let mut office = Office { locks, venue, sold: 0 };

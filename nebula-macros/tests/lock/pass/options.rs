@@ -17,8 +17,8 @@ async fn keyed(locks: &LockManager, key: &str) -> Option<()> {
     Some(())
 }
 
-#[tokio::main]
-async fn main() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn optional_work_is_skipped() {
     let locks = LockManager::new(MemoryLock::new());
     assert_eq!(sweep(&locks, 1, "41").await, Some(42));
     assert_eq!(sweep(&locks, 1, "x").await, None);
