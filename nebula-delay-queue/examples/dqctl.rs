@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p nebula-delay-queue --all-features --example dqctl -- redis://127.0.0.1/ dead order.timeout`
 //!
-//! `list`, `peek` and `trace` read the trace store on Redis that the application gave to `DelayQueue::with_trace`; name it
-//! with `--trace`. On RabbitMQ, `cancel` needs the ledger that the application uses: name it with `--ledger`.
+//! `list`, `peek` and `trace` read the trace store that the application gave to `DelayQueue::with_trace`, on Redis or in a database;
+//! name it with `--trace`. On RabbitMQ, `cancel` needs the ledger that the application uses: name it with `--ledger`.
 
 use std::{
     error::Error,
@@ -14,15 +14,16 @@ use std::{
 
 use nebula_delay_queue::{
     Cancel, DelayQueue, DelayQueueConfig, MessageLedger, RabbitDelayQueue, RedisLedger, RedisTrace, Replay, SqlLedger,
+    SqlTrace, TraceStore,
     nebula_redis::RedisConfig,
     sqlx::{MySqlPool, PgPool, SqlitePool},
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-const USAGE: &str = "usage: dqctl URL [--ledger URL] [--trace REDIS-URL] COMMAND
+const USAGE: &str = "usage: dqctl URL [--ledger URL] [--trace URL] COMMAND
 URL is redis://… (redis-sentinel://…, redis-cluster://…), amqp://…, postgres://…, mysql://… or the path of an SQLite file;
-the ledger's is any of these but amqp://…; COMMAND is one of
+those of the ledger and of the trace are any of these but amqp://…; COMMAND is one of
   list                 all queues, with how many messages are where
   stats QUEUE          one of them
   peek QUEUE [N]       the N messages that are due next
@@ -51,7 +52,7 @@ pub(crate) async fn run(arguments: &[&str], out: &mut (impl Write + Send)) -> Re
     };
     let command = match rest {
         ["--trace", store, command @ ..] => {
-            queue = queue.with_trace(RedisTrace::new(RedisConfig::new(*store).connect().await?));
+            queue = queue.with_trace(lives(store).await?);
             command
         }
         command => command,
@@ -109,6 +110,18 @@ async fn open(url: &str) -> Result<Arc<dyn MessageLedger>, Failure> {
         }
         Some(_) => return Err(USAGE.into()),
         None => Arc::new(SqlLedger::new(SqlitePool::connect(existing(url)?).await?)),
+    })
+}
+
+async fn lives(url: &str) -> Result<Arc<dyn TraceStore>, Failure> {
+    Ok(match url.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => Arc::new(SqlTrace::new(PgPool::connect(url).await?)),
+        Some(("mysql" | "mariadb", _)) => Arc::new(SqlTrace::new(MySqlPool::connect(url).await?)),
+        Some((scheme, _)) if scheme.starts_with("redis") => {
+            Arc::new(RedisTrace::new(RedisConfig::new(url).connect().await?))
+        }
+        Some(_) => return Err(USAGE.into()),
+        None => Arc::new(SqlTrace::new(SqlitePool::connect(existing(url)?).await?)),
     })
 }
 

@@ -81,7 +81,7 @@ pub use self::sql::SqlLedger;
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
 pub use self::{
     relay::{Outbox, Relay, RelayConfig, RelayStatus, RunningRelay},
-    sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency},
+    sql::{SqlDatabase, SqlDelayQueue, SqlIdempotency, SqlTrace},
 };
 /// The database driver, so that applications use the same one.
 #[cfg(feature = "sql")]

@@ -8,6 +8,7 @@ mod database;
 mod error;
 #[cfg(feature = "rabbitmq")]
 mod ledger;
+mod lives;
 mod marks;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -18,6 +19,7 @@ mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
+mod traces;
 
 use std::{
     fmt,
@@ -33,8 +35,8 @@ use sqlx::Pool;
 pub(crate) use self::error::sql_error;
 #[cfg(feature = "rabbitmq")]
 pub use self::ledger::SqlLedger;
-pub use self::marks::SqlIdempotency;
 use self::{connection::Connection, database::Dialect};
+pub use self::{marks::SqlIdempotency, traces::SqlTrace};
 use crate::{
     Cancel, Clock, DelayMessage, DelayQueueProducer, Error, ErrorKind, MessageId, QueueName, RawMessage, Reschedule,
     Result, Schedule, SendOutcome, WakeupHub, clock::floor_ms,

@@ -35,6 +35,7 @@ pub mod idempotency;
 #[cfg(feature = "rabbitmq")]
 pub mod ledger;
 pub mod producer;
+pub mod trace;
 pub mod worker;
 
 use std::{fmt, future::Future, time::Duration};
@@ -50,7 +51,7 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(150);
 
 /// How long anything may take on a busy machine before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Brings one backend to the suite.
 pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {

@@ -97,7 +97,7 @@ impl Happened {
 }
 
 /// By their times: events of one message come from several tasks and processes.
-fn in_order(mut events: Vec<TraceEvent>) -> Vec<TraceEvent> {
+pub(crate) fn in_order(mut events: Vec<TraceEvent>) -> Vec<TraceEvent> {
     events.sort_by_key(|event| event.at);
     events
 }
@@ -137,7 +137,9 @@ impl Pending {
 /// # Contract
 ///
 /// - `trace` returns the events of a message in the order of their times; the latest ones, if there are very many.
-/// - `pending` returns messages whose latest event (by its time) leaves something to happen at or before a time, the longest due first.
+/// - `pending` returns messages whose latest event (by its time, [`Duplicate`](Happened::Duplicate) apart) leaves something to
+///   happen at or before a time, the longest due first.
+/// - Events may be recorded in any order, by several processes at once.
 /// - `queues` names every queue that anything was recorded about.
 /// - What is older than the store remembers is forgotten.
 #[async_trait]

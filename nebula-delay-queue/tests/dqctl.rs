@@ -8,8 +8,8 @@ mod dqctl;
 use std::time::Duration;
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, RabbitDelayQueue, Received, RedisLedger, RedisTrace,
-    nebula_redis::RedisConfig,
+    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, RabbitDelayQueue, Received, RedisLedger, RedisTrace, SqlTrace,
+    nebula_redis::RedisConfig, sqlx::SqlitePool,
 };
 use nebula_test_support::{RedisServer, amqp_url, eventually, mariadb_database, postgres_database, redis_url, unique};
 
@@ -106,6 +106,24 @@ async fn queues_in_databases_are_looked_into_and_mended() {
         let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
         assert!(stats.starts_with("order.timeout due=3 delayed=0 leased=0 dead=0"), "{stats}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lives_in_a_database_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queue.db").to_str().unwrap().to_owned();
+    let queue = DelayQueueConfig::sqlite(&file).connect().await.unwrap();
+    let store = SqlTrace::new(SqlitePool::connect(&file).await.unwrap());
+    let queue = queue.with_trace(store);
+    fill(&queue, "order.timeout").await;
+    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 3);
+    let traced = |command: &[&'static str]| [&[file.as_str(), "--trace", file.as_str()], command].concat();
+    let list = dqctl(&traced(&["list"])).await;
+    assert!(list.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{list}");
+    let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
+    assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
+    let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;
+    assert!(life.lines().count() == 3 && life.contains("scheduled") && life.contains("hopeless"), "{life}");
 }
 
 #[tokio::test]

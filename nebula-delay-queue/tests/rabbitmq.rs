@@ -6,8 +6,9 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
-    Capabilities, DelayQueueBackend, DelayQueueProducer, MessageLedger, QueueName, RabbitDelayQueue, RedisLedger,
-    SqlLedger, conformance_suite, nebula_redis::RedisConfig, sqlx::Postgres, testing::Fixture,
+    Capabilities, DelayQueueBackend, DelayQueueConsumer, DelayQueueProducer, MessageLedger, Priority, QueueName,
+    RabbitDelayQueue, RawMessage, RedisLedger, SqlLedger, conformance_suite, nebula_redis::RedisConfig, sqlx::Postgres,
+    testing::Fixture,
 };
 use nebula_test_support::{amqp_url, postgres_database, redis_url, unique};
 
@@ -35,6 +36,29 @@ impl Fixture for RabbitMq {
 }
 
 conformance_suite!(RabbitMq);
+
+/// Priorities are strict among what the broker has pushed to this process, whatever was pushed before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_urgent_overtake_what_waits_in_this_process() {
+    let backend = rabbit().await;
+    let name = QueueName::new("urgent").unwrap();
+    let send = async |ids: std::ops::Range<u32>, priority| {
+        let message = |id: u32| RawMessage::new(id.to_string().try_into().unwrap(), "1").with_priority(priority);
+        backend.enqueue_batch(&name, ids.map(message).collect()).await.unwrap();
+    };
+    let claim = async |max| {
+        let claimed = backend.claim(&name, max, Duration::from_secs(600)).await.unwrap();
+        claimed.deliveries.iter().map(|delivery| delivery.message.priority).collect::<Vec<_>>()
+    };
+    send(0..40, Priority::Low).await;
+    // The broker pushes more than are asked for.
+    assert_eq!(claim(10).await, [Priority::Low; 10]);
+    send(40..45, Priority::High).await;
+    send(45..50, Priority::Normal).await;
+    // Whoever asks for more than waits here hears what the broker has confirmed before.
+    let expected = [vec![Priority::High; 5], vec![Priority::Normal; 5], vec![Priority::Low; 30]].concat();
+    assert_eq!(claim(100).await, expected);
+}
 
 /// With a ledger, nothing is left out; behind an `Arc<dyn …>`.
 mod with_a_ledger {

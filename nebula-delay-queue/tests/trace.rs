@@ -1,13 +1,21 @@
 //! The lives of messages, the alarm for those that do not come, and what was counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use nebula_delay_queue::{
     DelayMessage, DelayQueue, ErrorKind, Happened, Lateness, MemoryDelayQueue, MemoryTrace, Outcome, RabbitDelayQueue,
-    Received, RedisTrace, RetryPolicy, Schedule, TraceStore, nebula_redis::RedisConfig,
+    Received, RedisTrace, RetryPolicy, Schedule, SqlDatabase, SqlTrace, TraceStore,
+    nebula_redis::RedisConfig,
+    sqlx::{MySql, Postgres},
+    trace_suite,
 };
-use nebula_test_support::{amqp_url, eventually, redis_url, unique};
+use nebula_test_support::{amqp_url, eventually, mariadb_database, postgres_database, redis_url, unique};
+
+mod common;
 
 const QUEUE: &str = "order.timeout";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,6 +23,51 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn redis() -> impl TraceStore {
     let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
     RedisTrace::new(connection).with_key_prefix(&unique("trace"))
+}
+
+async fn sql<DB: SqlDatabase>(url: String) -> SqlTrace<DB> {
+    let pool = common::connect::<DB>(&url).await;
+    SqlTrace::migrate(&pool).await.unwrap();
+    SqlTrace::new(pool)
+}
+
+mod suite_in_memory {
+    use super::*;
+    trace_suite!(async { MemoryTrace::new() });
+}
+
+mod suite_on_redis {
+    use super::*;
+    trace_suite!(redis());
+}
+
+mod suite_on_sqlite {
+    use super::*;
+
+    /// The folder stays until the test ends.
+    async fn store() -> impl TraceStore {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let pool = common::pool(&folder.join("trace.db")).await;
+        SqlTrace::migrate(&pool).await.unwrap();
+        SqlTrace::new(pool)
+    }
+
+    trace_suite!(store());
+}
+
+mod suite_on_postgres {
+    use super::*;
+    trace_suite!(async { sql::<Postgres>(postgres_database().await).await });
+}
+
+mod suite_on_mariadb {
+    use super::*;
+    trace_suite!(async { sql::<MySql>(mariadb_database().await).await });
+}
+
+mod suite_erased {
+    use super::*;
+    trace_suite!(async { Arc::new(MemoryTrace::new()) as Arc<dyn TraceStore> });
 }
 
 async fn idle(queue: &DelayQueue, dead: u64) {
@@ -105,6 +158,13 @@ async fn lives_of_messages_on_rabbitmq_are_kept_on_redis() {
     lives_are_kept(DelayQueue::new(backend).with_trace(redis().await)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lives_are_kept_in_databases() {
+    let queue = || DelayQueue::new(MemoryDelayQueue::new());
+    lives_are_kept(queue().with_trace(sql::<Postgres>(postgres_database().await).await)).await;
+    lives_are_kept(queue().with_trace(sql::<MySql>(mariadb_database().await).await)).await;
+}
+
 async fn missing_messages_are_named(store: impl TraceStore) {
     let queue = DelayQueue::new(MemoryDelayQueue::new()).with_trace(store);
     let message = |id: &str, delay| DelayMessage::builder().id(id).body(0u64).delay(delay).build().unwrap();
@@ -135,6 +195,33 @@ async fn missing_messages_are_named_from_memory() {
 #[tokio::test]
 async fn missing_messages_are_named_from_redis() {
     missing_messages_are_named(redis().await).await;
+}
+
+async fn old_lives_are_forgotten<DB: SqlDatabase>(url: String) {
+    let store = sql::<DB>(url).await;
+    let send = async |store: SqlTrace<DB>, id: &str, delay| {
+        let queue = DelayQueue::new(MemoryDelayQueue::new()).with_trace(store);
+        let message = DelayMessage::builder().id(id).body(0u64).delay(delay).build().unwrap();
+        queue.send(QUEUE, &message).await.unwrap();
+        assert!(!queue.trace(QUEUE, id).await.unwrap().is_empty());
+        queue
+    };
+    send(store.clone(), "old", Duration::ZERO).await;
+    send(store.clone(), "waits", Duration::from_secs(3600)).await;
+    let brief = store.keep(Duration::from_millis(1));
+    // What is old is looked for once a second.
+    eventually(PATIENCE, async || {
+        let queue = send(brief.clone(), &unique("new"), Duration::from_secs(7200)).await;
+        let peeked = queue.peek(QUEUE, 1).await.unwrap();
+        life(&queue, "old").await.is_empty() && peeked[0].id.as_str() == "waits"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn databases_forget_the_oldest() {
+    old_lives_are_forgotten::<Postgres>(postgres_database().await).await;
+    old_lives_are_forgotten::<MySql>(mariadb_database().await).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     error::amqp_error,
     inbox::{Entry, Inbox},
-    link::Link,
+    link::{Link, Session},
     names::short,
     publisher::{Publisher, Way},
     topology::DELIVERY_LIMIT,
@@ -257,9 +257,15 @@ impl Feed {
     async fn consume(self: &Arc<Self>, link: &Link) -> Result<()> {
         let deadline = Instant::now() + self.publisher.timeout;
         let session = link.session(deadline).await?;
+        // What was lost before is no news.
+        let _ = self.lost.notified().now_or_never();
         self.publisher.ensure(&self.queue, deadline).await?;
-        let channel = session.connection.create_channel().await.map_err(amqp_error("opening a channel"))?;
-        let mut consumers = self.subscribe(&channel).await?;
+        let opened = self.within(&session, async {
+            let channel = session.connection.create_channel().await.map_err(amqp_error("opening a channel"))?;
+            let consumers = self.subscribe(&channel).await?;
+            Ok((channel, consumers))
+        });
+        let (channel, mut consumers) = opened.await?;
         let mut ahead = self.ahead.load(Ordering::Relaxed);
         self.channel.send_replace(Some(channel.clone()));
         self.begun.store(true, Ordering::Relaxed);
@@ -280,7 +286,8 @@ impl Feed {
             let hogging = self.inbox.lock().unleased() > 0 || !self.hub.has_subscribers(&self.queue);
             if idle && hogging && !consumers.is_empty() {
                 self.parked.store(true, Ordering::Relaxed);
-                if let Err(error) = self.unsubscribe(&channel, std::mem::take(&mut consumers)).await {
+                let parted = self.unsubscribe(&channel, std::mem::take(&mut consumers));
+                if let Err(error) = self.within(&session, parted).await {
                     break Err(error);
                 }
             }
@@ -294,10 +301,10 @@ impl Feed {
             let wanted = self.ahead.load(Ordering::Relaxed);
             if consumers.is_empty() || wanted > ahead {
                 ahead = wanted;
-                let renewed = async {
+                let renewed = self.within(&session, async {
                     self.unsubscribe(&channel, std::mem::take(&mut consumers)).await?;
                     self.subscribe(&channel).await
-                };
+                });
                 match renewed.await {
                     Ok(renewed) => consumers = renewed,
                     Err(error) => break Err(error),
@@ -309,6 +316,18 @@ impl Feed {
         // Gives everything back that the broker still counts as ours.
         let _ = timeout(Duration::from_secs(1), channel.close(200, "done".into())).await;
         result
+    }
+
+    /// Waits for the broker, but not for ever: a connection on which nothing has come back for so long is of no use any more.
+    async fn within<T>(&self, session: &Session, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        tokio::select! {
+            biased;
+            result = timeout(self.publisher.timeout, work) => result.unwrap_or_else(|_| {
+                session.give_up();
+                Err(Error::new(ErrorKind::Timeout, "no answer from the broker to a consumer"))
+            }),
+            () = session.ended() => Err(Error::new(ErrorKind::Unavailable, "the connection to the broker is lost")),
+        }
     }
 
     async fn subscribe(self: &Arc<Self>, channel: &Channel) -> Result<Vec<Subscription>> {

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use sqlx::{Database, Pool};
 
-use super::beside::{Ledgers, Marks};
+use super::{
+    beside::{Ledgers, Marks},
+    lives::Lives,
+};
 
 /// The columns that make up a message.
 #[derive(Debug)]
@@ -104,7 +107,7 @@ pub trait Statements: Database {
 
 /// What is done in different ways.
 #[async_trait]
-pub trait Dialect: Statements + Marks + Ledgers {
+pub trait Dialect: Statements + Marks + Ledgers + Lives {
     /// Begins a transaction that writes.
     const WRITING: &'static str;
     /// Whether a network lies between, which can swallow answers.

@@ -8,12 +8,14 @@ use sqlx::{Connection, Database, Executor, MySql, MySqlConnection, Pool, Row, Tr
 use super::{
     beside::{LedgerRow, Ledgers, Marks, NewLedgerRow, beside},
     database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
+    lives::{Lives, lives},
     row::batch,
     statements::statements,
 };
 
 statements!(MySql, "mysql");
 beside!(MySql, "mysql");
+lives!(MySql, "mysql");
 
 #[async_trait]
 impl Dialect for MySql {
@@ -27,6 +29,7 @@ impl Dialect for MySql {
             include_str!("mysql/0001_messages.sql"),
             include_str!("mysql/0002_marks.sql"),
             include_str!("mysql/0003_ledger.sql"),
+            include_str!("mysql/0004_traces.sql"),
         ];
         let mut connection = pool.acquire().await?.detach();
         let locked: Option<i64> = sqlx::query_scalar(include_str!("mysql/lock.sql")).fetch_one(&mut connection).await?;

@@ -8,12 +8,14 @@ use sqlx::{Database, Executor, PgConnection, Pool, Postgres, Row};
 use super::{
     beside::{LedgerRow, Ledgers, Marks, NewLedgerRow, beside},
     database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
+    lives::{Lives, lives},
     row::batch,
     statements::{returning, statements},
 };
 
 statements!(Postgres, "postgres");
 beside!(Postgres, "postgres");
+lives!(Postgres, "postgres");
 // The lock is advisory and ends with the transaction; its number is as good as any.
 returning!(
     Postgres,

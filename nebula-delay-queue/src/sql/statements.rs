@@ -114,6 +114,7 @@ macro_rules! returning {
                     include_str!(concat!($folder, "/0001_messages.sql")),
                     include_str!(concat!($folder, "/0002_marks.sql")),
                     include_str!(concat!($folder, "/0003_ledger.sql")),
+                    include_str!(concat!($folder, "/0004_traces.sql")),
                 ];
                 let mut tx = pool.begin_with($begin).await?;
                 sqlx::raw_sql(include_str!(concat!($folder, "/schema.sql"))).execute(&mut *tx).await?;

@@ -36,11 +36,12 @@ pub async fn every_message_is_handled<F: Fixture>() {
     const COUNT: u64 = 1000;
     let fixture = F::start().await;
     let queue = DelayQueue::new(fixture.backend());
-    let seen = Arc::new(Mutex::new(HashMap::<u64, usize>::new()));
+    let seen = Arc::new(Mutex::new(HashMap::<u64, Vec<u32>>::new()));
     let start = || {
         let seen = Arc::clone(&seen);
         let handler = move |number: Received<u64>| {
-            *seen.lock().entry(number.into_body()).or_default() += 1;
+            let attempt = number.attempt();
+            seen.lock().entry(number.into_body()).or_default().push(attempt);
             async {}
         };
         queue.worker(QUEUE).unwrap().concurrency(16).prefetch(100).lease(LONG).handle(handler).start().unwrap()
@@ -58,7 +59,14 @@ pub async fn every_message_is_handled<F: Fixture>() {
     assert_eq!(drained.unsettled, 0);
     let seen = seen.lock();
     assert_eq!(seen.len(), 1000);
-    assert!(seen.values().all(|times| *times == 1), "with leases this long nothing comes twice");
+    let twice: Vec<_> = seen.iter().filter(|(_, attempts)| attempts.len() > 1).collect();
+    // At least once is what a broker by itself promises: when a connection breaks, as on a machine that keeps it from answering
+    // heartbeats, it delivers again what it had not read an acknowledgement of. Everybody else knows what was acknowledged.
+    let may_repeat = !fixture.backend().capabilities().finds_by_id;
+    assert!(
+        twice.is_empty() || may_repeat,
+        "with leases this long nothing comes twice, and so did (attempts): {twice:?}"
+    );
 }
 
 pub async fn new_messages_end_the_sleep<F: Fixture>() {

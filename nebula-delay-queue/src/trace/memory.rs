@@ -35,6 +35,8 @@ struct State {
 struct Life {
     events: VecDeque<TraceEvent>,
     due: Option<SystemTime>,
+    /// The time of the event that says so.
+    said: Option<SystemTime>,
 }
 
 impl MemoryTrace {
@@ -87,10 +89,12 @@ impl TraceStore for MemoryTrace {
             if life.events.len() >= EVENTS {
                 life.events.pop_front();
             }
-            // Events may come out of order: only the latest says what is pending.
-            let latest = life.events.back().is_none_or(|last| last.at <= event.at);
             life.events.push_back(event.clone());
-            if latest && let Some(due) = event.what.expects(event.at) {
+            // Events may come out of order: only the latest that says what is pending counts.
+            if let Some(due) = event.what.expects(event.at)
+                && life.said.is_none_or(|said| said <= event.at)
+            {
+                life.said = Some(event.at);
                 state.expect(&key, due);
             }
         }

@@ -2,4 +2,4 @@
 DROP TABLE IF EXISTS
     ticketing_schema, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
     session_prices, sessions, shows, plan_seats, plan_categories, plans, venues, users,
-    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_schema
+    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_event, nebula_delay_life, nebula_delay_schema

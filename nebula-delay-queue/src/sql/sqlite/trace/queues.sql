@@ -1,0 +1,1 @@
+SELECT DISTINCT queue FROM nebula_delay_life ORDER BY queue
