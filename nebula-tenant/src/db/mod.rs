@@ -1,0 +1,43 @@
+//! Databases behind the [`Wall`](crate::wall::Wall): every statement is rewritten and bound to the tenant whose work it is.
+//!
+//! ```no_run
+//! use nebula_tenant::{TenantContext, TenantId, db::{TenantPool, query}, wall::{SqlDialect, Wall}};
+//! use sqlx::Row as _;
+//!
+//! # async fn example(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
+//! let wall = Wall::builder(SqlDialect::Postgres).tenant_table("orders").build()?;
+//! let orders = TenantPool::new(pool, wall)?;
+//!
+//! let star: TenantId = "star".parse()?;
+//! TenantContext::of(star)
+//!     .scope(async {
+//!         let row = query("SELECT count(*) AS n FROM orders WHERE paid = $1").bind(true).fetch_one(&orders).await?;
+//!         let mut transaction = orders.begin().await?;
+//!         query("DELETE FROM orders WHERE NOT paid").execute(&mut transaction).await?;
+//!         transaction.commit().await?;
+//!         Ok::<_, Box<dyn std::error::Error>>(row.try_get::<i64, _>("n")?)
+//!     })
+//!     .await??;
+//! # Ok(())
+//! # }
+//! ```
+
+mod database;
+mod error;
+mod pool;
+mod query;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod rls;
+mod transaction;
+
+pub use self::{
+    database::TenantDatabase,
+    error::DbError,
+    pool::TenantPool,
+    query::{TenantExecutor, TenantQuery, query},
+    transaction::TenantTransaction,
+};
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use rls::Gap;
