@@ -50,7 +50,10 @@ impl TenantContext {
     /// [`ErrorKind::NoTenant`] if nobody said.
     pub fn current() -> Result<Self, Error> {
         CURRENT.try_with(Self::clone).map_err(|_| {
-            Error::new(ErrorKind::NoTenant, "nobody said whose work this is: enter a TenantContext, or spawn with nebula_tenant::spawn")
+            Error::new(
+                ErrorKind::NoTenant,
+                "nobody said whose work this is: enter a TenantContext, or spawn with nebula_tenant::spawn",
+            )
         })
     }
 
@@ -111,7 +114,10 @@ impl TenantContext {
         });
         if conflict.unwrap_or(false) {
             counter!("nebula_tenant_conflicts_total", "where" => "scope").increment(1);
-            return Err(Error::new(ErrorKind::Conflict, "another tenant's work is being done here: go through as_host"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "another tenant's work is being done here: go through as_host",
+            ));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Work keeps whose it is, or does not begin.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use nebula_tenant::{ErrorKind, JoinSet, TenantContext, TenantId, as_host, current, spawn, spawn_blocking, stream};
 use futures_util::StreamExt as _;
+use nebula_tenant::{ErrorKind, JoinSet, TenantContext, TenantId, as_host, current, spawn, spawn_blocking, stream};
 
 fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
@@ -30,7 +30,8 @@ async fn without_a_tenant_nothing_goes() {
     assert_eq!(JoinSet::<()>::new().spawn(async {}).unwrap_err().kind(), ErrorKind::NoTenant);
     assert_eq!(stream(futures_util::stream::empty::<()>()).unwrap_err().kind(), ErrorKind::NoTenant);
     // A bare task has none, whoever spawns it.
-    let bare = TenantContext::of(tenant("a")).scope(async { tokio::spawn(async { name() }).await.unwrap() }).await.unwrap();
+    let bare =
+        TenantContext::of(tenant("a")).scope(async { tokio::spawn(async { name() }).await.unwrap() }).await.unwrap();
     assert_eq!(bare, "no_tenant");
 }
 
@@ -71,7 +72,10 @@ async fn from_tenant_to_tenant_the_way_leads_through_the_host() {
     let inner = TenantContext::of(tenant("a"))
         .scope(async {
             assert_eq!(TenantContext::of(tenant("a")).scope(async { name() }).await.unwrap(), "a");
-            assert_eq!(TenantContext::of(tenant("b")).scope(async { name() }).await.unwrap_err().kind(), ErrorKind::Conflict);
+            assert_eq!(
+                TenantContext::of(tenant("b")).scope(async { name() }).await.unwrap_err().kind(),
+                ErrorKind::Conflict
+            );
             assert_eq!(TenantContext::of(tenant("b")).sync_scope(name).unwrap_err().kind(), ErrorKind::Conflict);
             as_host("settle accounts", async {
                 assert_eq!(TenantContext::current().unwrap().host_reason(), Some("settle accounts"));

@@ -174,8 +174,13 @@ async fn the_second_wall_holds_alone() {
         let pool = pool.clone();
         as_host("past the wall", async move {
             let mut transaction = pool.as_host().unwrap().begin().await.unwrap();
-            sqlx::query("SELECT set_config('nebula.tenant', $1, true)").bind(tenant).execute(&mut *transaction).await.unwrap();
-            let texts: Vec<String> = sqlx::query_scalar("SELECT text FROM notes").fetch_all(&mut *transaction).await.unwrap();
+            sqlx::query("SELECT set_config('nebula.tenant', $1, true)")
+                .bind(tenant)
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+            let texts: Vec<String> =
+                sqlx::query_scalar("SELECT text FROM notes").fetch_all(&mut *transaction).await.unwrap();
             let moved = sqlx::query("UPDATE notes SET tenant_id = 'b'").execute(&mut *transaction).await;
             drop(transaction);
             let left: Vec<String> =
@@ -223,5 +228,10 @@ async fn pools_and_transactions_are_their_tenants() {
     })
     .await
     .unwrap();
-    assert_eq!(TenantPool::new(sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap(), wall::<sqlx::MySql>()).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(
+        TenantPool::new(sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap(), wall::<sqlx::MySql>())
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Config
+    );
 }

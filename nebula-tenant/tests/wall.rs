@@ -41,7 +41,11 @@ const ALL: [SqlDialect; 3] = [PG, MY, LITE];
 fn selections_see_the_tenants_rows() {
     becomes(PG, "select * from orders", "SELECT * FROM orders WHERE orders.tenant_id = $1");
     becomes(LITE, "select * from orders where a or b", "SELECT * FROM orders WHERE (a OR b) AND orders.tenant_id = ?1");
-    becomes(MY, "select * from `orders` o where a=? and b=?", "SELECT * FROM `orders` o WHERE a = ? AND b = ? AND o.tenant_id = ?");
+    becomes(
+        MY,
+        "select * from `orders` o where a=? and b=?",
+        "SELECT * FROM `orders` o WHERE a = ? AND b = ? AND o.tenant_id = ?",
+    );
     becomes(PG, "select 1 from currencies", "SELECT 1 FROM currencies");
     becomes(PG, "SELECT 1", "SELECT 1");
 }
@@ -68,7 +72,10 @@ fn joins_are_fenced_where_they_stand() {
     let full = rewritten(PG, "SELECT * FROM orders FULL JOIN lines USING (id)");
     assert_eq!(full.matches("tenant_id").count(), 2);
     assert!(!full.ends_with("tenant_id = $1"), "both sides may lack: {full}");
-    let nested = rewritten(PG, "SELECT * FROM customers c LEFT JOIN (orders o JOIN lines l ON l.order_id = o.id) ON o.customer = c.id");
+    let nested = rewritten(
+        PG,
+        "SELECT * FROM customers c LEFT JOIN (orders o JOIN lines l ON l.order_id = o.id) ON o.customer = c.id",
+    );
     assert_eq!(nested.matches("SELECT * FROM").count(), 3, "{nested}");
 }
 
@@ -243,7 +250,11 @@ fn the_tenant_column_is_not_the_statements() {
         assert_eq!(rewritten(dialect, joined).matches("tenant_id = ").count(), 3);
     }
     refused(PG, "SELECT * FROM orders AS o (tenant_id, id)", RefusalKind::TenantColumn);
-    refused(PG, "INSERT INTO orders (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET tenant_id = 'b'", RefusalKind::TenantColumn);
+    refused(
+        PG,
+        "INSERT INTO orders (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET tenant_id = 'b'",
+        RefusalKind::TenantColumn,
+    );
     refused(PG, "UPDATE orders SET (a, tenant_id) = (1, 'b')", RefusalKind::TenantColumn);
     refused(MY, "INSERT INTO orders SET a = 1, tenant_id = 'b'", RefusalKind::TenantColumn);
     refused(MY, "INSERT INTO orders (a) VALUES (1) ON DUPLICATE KEY UPDATE tenant_id = 'b'", RefusalKind::TenantColumn);
@@ -317,7 +328,11 @@ fn texts_whose_reading_depends_on_the_server_are_refused() {
     refused(MY, "SELECT * FROM orders WHERE tenant_İd = 'b'", RefusalKind::Lexical);
     refused(PG, "SELECT \"a\"\"b\" FROM orders", RefusalKind::Lexical);
     becomes(PG, r"SELECT '^\d+$', 'it''s', '''', '''''', 'C:\'", r"SELECT '^\d+$', 'it''s', '''', '''''', 'C:\'");
-    becomes(MY, "SELECT 'it''s', '张三' FROM orders -- all of them", "SELECT 'it''s', '张三' FROM orders WHERE orders.tenant_id = ?");
+    becomes(
+        MY,
+        "SELECT 'it''s', '张三' FROM orders -- all of them",
+        "SELECT 'it''s', '张三' FROM orders WHERE orders.tenant_id = ?",
+    );
     becomes(PG, "SELECT 1 /* a; b */ + /* ' */ 2", "SELECT 1 + 2");
 }
 
@@ -330,14 +345,25 @@ fn declarations_are_checked() {
     assert_eq!(kind(Wall::builder(PG).tenant_table("a").shared_table("a")), config);
     assert_eq!(kind(Wall::builder(PG).shared_table("a").global_key("a", ["id"])), config);
     assert_eq!(kind(Wall::builder(LITE).tenant_table("a").tenant_table("A")), config);
-    let other = Wall::builder(PG).column("merchant").tenant_table("a").allow_function("my_function").forbid_function("now").build().unwrap();
-    assert_eq!(other.rewrite("SELECT My_Function(1) FROM a").unwrap().sql(), "SELECT My_Function(1) FROM a WHERE a.merchant = $1");
+    let other = Wall::builder(PG)
+        .column("merchant")
+        .tenant_table("a")
+        .allow_function("my_function")
+        .forbid_function("now")
+        .build()
+        .unwrap();
+    assert_eq!(
+        other.rewrite("SELECT My_Function(1) FROM a").unwrap().sql(),
+        "SELECT My_Function(1) FROM a WHERE a.merchant = $1"
+    );
     assert_eq!(other.rewrite("SELECT now()").unwrap_err().kind(), RefusalKind::Function);
 }
 
 #[test]
 fn refusals_do_not_repeat_values() {
-    for sql in ["SELECT * FROM orders WHERE card = = '4111111111111111'", "SELECT '4111111111111111' '4111111111111111' x y"] {
+    for sql in
+        ["SELECT * FROM orders WHERE card = = '4111111111111111'", "SELECT '4111111111111111' '4111111111111111' x y"]
+    {
         let refusal = wall(PG).rewrite(sql).unwrap_err();
         assert!(!format!("{refusal} {refusal:?}").contains("4111"), "{refusal}");
     }

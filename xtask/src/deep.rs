@@ -19,6 +19,9 @@ const LONG_ROUNDS: u32 = 5;
 /// For each topology and style of locking.
 const NEMESIS_SECONDS: &str = "60";
 
+/// Random statements on each database, compared with what they do where a tenant is alone.
+const WALL_STATEMENTS: &str = "20000";
+
 pub(crate) fn add_to(steps: &mut Steps) {
     checks::feature_powerset(steps);
     steps.run("repeated fault tests", || repeat(FAULT_ROUNDS, &campaigns()));
@@ -31,6 +34,10 @@ pub(crate) fn add_to(steps: &mut Steps) {
         "ten million keys",
         workspace::cargo(["test", "--release", "--package", "nebula-cache", "--lib", "--", "--ignored", "ten_million"]),
     );
+    let mut oracle =
+        workspace::cargo(["test", "--release", "--package", "nebula-tenant", "--all-features", "--test", "oracle"]);
+    oracle.env("NEBULA_WALL_STATEMENTS", WALL_STATEMENTS).env("NEBULA_WALL_SEED", "2");
+    steps.command("many statements at the wall", oracle);
     steps.command("publishing rehearsal", workspace::cargo(["publish", "--workspace", "--dry-run", "--allow-dirty"]));
     steps.run("licences and sources", || cargo_deny(&["licenses", "bans", "sources"]));
     // Apart, because it is the one check that asks the network for its data every time.

@@ -80,7 +80,15 @@ fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// The crates whose tests talk to SQL servers.
-const ON_SQL: [&str; 4] = ["nebula-delay-queue", "nebula-lock", "nebula-rule-engine", "nebula-test-support"];
+const ON_SQL: [&str; 7] = [
+    "nebula-auth",
+    "nebula-delay-queue",
+    "nebula-lock",
+    "nebula-rule-engine",
+    "nebula-tenant",
+    "nebula-test-support",
+    "ticketing",
+];
 
 /// The crates whose tests talk to a RabbitMQ broker.
 const ON_RABBITMQ: [&str; 2] = ["nebula-delay-queue", "nebula-test-support"];

@@ -7,8 +7,15 @@ use std::process::Command;
 use crate::error::{Context, Error, Result};
 
 /// The crates an application developer adds. `nebula-macros` comes with them and `nebula-test-support` stays here.
-pub(crate) const LIBRARIES: &[&str] =
-    &["nebula-auth", "nebula-cache", "nebula-delay-queue", "nebula-lock", "nebula-redis", "nebula-rule-engine"];
+pub(crate) const LIBRARIES: &[&str] = &[
+    "nebula-auth",
+    "nebula-cache",
+    "nebula-delay-queue",
+    "nebula-lock",
+    "nebula-redis",
+    "nebula-rule-engine",
+    "nebula-tenant",
+];
 
 /// Everything but the benchmarks against peers, which nobody should have to build in order to test.
 pub(crate) const ALL_BUT_PEERS: &[&str] = &["--workspace", "--exclude", "nebula-versus"];

@@ -39,7 +39,9 @@ fn the_check_can_fail() {
 
 #[test]
 fn the_embedded_backends_know_no_server() {
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-rule-engine"] {
+    for package in
+        ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-rule-engine", "nebula-tenant"]
+    {
         assert_free_of(package, &[], SERVERS_AND_FRAMEWORKS);
         assert_free_of(package, &["--no-default-features"], SERVERS_AND_FRAMEWORKS);
     }
@@ -60,6 +62,7 @@ fn a_backend_brings_only_its_own_driver() {
     assert_free_of("nebula-auth", &["--features", "axum"], &["redis", "sqlx"]);
     assert_free_of("nebula-cache", &["--features", "redis"], &["sqlx", "axum", "rustls", "zstd"]);
     assert_free_of("nebula-auth", &["--features", "sqlite"], &["redis", "axum"]);
+    assert_free_of("nebula-tenant", &["--features", "wall"], &["sqlx", "redis", "axum"]);
 }
 
 #[test]
@@ -77,6 +80,7 @@ fn the_libraries_are_independent() {
         "nebula-cache",
         "nebula-redis",
         "nebula-rule-engine",
+        "nebula-tenant",
         "nebula-macros",
     ] {
         let tree = tree(package, &["--all-features"]);

@@ -58,7 +58,9 @@ async fn first(name: &str, sql: &str, effort: Effort) {
         texts.clear();
         texts.extend((0..times).map(|_| text()));
         let ours = async || {
-            Unit::Nanos.time(times, async { texts.iter().for_each(|sql| drop(black_box(wall.rewrite(sql).unwrap()))) }).await
+            Unit::Nanos
+                .time(times, async { texts.iter().for_each(|sql| drop(black_box(wall.rewrite(sql).unwrap()))) })
+                .await
         };
         let limit = async || {
             let print = |sql: &String| black_box(Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap()[0].to_string());
@@ -77,10 +79,14 @@ async fn known(name: &str, sql: &str, effort: Effort) {
     let mut versus = Versus::new(&format!("rewrite known {name}")).unit(Unit::Nanos);
     for _ in 0..rounds(effort) {
         let ours = async || {
-            Unit::Nanos.time(times, async { (0..times).for_each(|_| drop(black_box(wall.rewrite(black_box(sql)).unwrap()))) }).await
+            Unit::Nanos
+                .time(times, async { (0..times).for_each(|_| drop(black_box(wall.rewrite(black_box(sql)).unwrap()))) })
+                .await
         };
         let limit = async || {
-            Unit::Nanos.time(times, async { (0..times).for_each(|_| drop(black_box(map.get(black_box(sql)).cloned()))) }).await
+            Unit::Nanos
+                .time(times, async { (0..times).for_each(|_| drop(black_box(map.get(black_box(sql)).cloned()))) })
+                .await
         };
         versus.round("HashMap (limit)", ours, limit).await;
     }

@@ -72,7 +72,10 @@ impl<DB: TenantDatabase> TenantPool<DB> {
     pub fn as_host(&self) -> Result<&Pool<DB>, Error> {
         match TenantContext::current()?.host_reason() {
             Some(_) => Ok(&self.pool),
-            None => Err(Error::new(ErrorKind::Conflict, "this is a tenant's work: the pool itself is the platform's, see as_host")),
+            None => Err(Error::new(
+                ErrorKind::Conflict,
+                "this is a tenant's work: the pool itself is the platform's, see as_host",
+            )),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::{fmt, future::Future};
 
-use sqlx::{Arguments as _, AssertSqlSafe, Encode, FromRow, SqlSafeStr as _, SqlStr, Type, error::BoxDynError};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Database, Encode, FromRow, SqlSafeStr as _, SqlStr, Type, error::BoxDynError,
+};
 
 use super::database::TenantDatabase;
 use super::error::DbError;
@@ -42,7 +44,7 @@ impl<'q, DB: TenantDatabase> TenantQuery<'q, DB> {
     ///
     /// # Cancel safety
     /// Whether it took effect is then unknown; inside of a transaction, roll that back.
-    pub async fn execute(self, on: impl TenantExecutor<DB>) -> Result<DB::QueryResult, DbError> {
+    pub async fn execute(self, on: impl TenantExecutor<Database = DB>) -> Result<DB::QueryResult, DbError> {
         let (sql, arguments) = self.prepare(on.wall(), &on.tenant()?)?;
         on.execute(sql, arguments).await
     }
@@ -54,7 +56,7 @@ impl<'q, DB: TenantDatabase> TenantQuery<'q, DB> {
     ///
     /// # Cancel safety
     /// As that of [`execute`](Self::execute).
-    pub async fn fetch_all(self, on: impl TenantExecutor<DB>) -> Result<Vec<DB::Row>, DbError> {
+    pub async fn fetch_all(self, on: impl TenantExecutor<Database = DB>) -> Result<Vec<DB::Row>, DbError> {
         let (sql, arguments) = self.prepare(on.wall(), &on.tenant()?)?;
         on.fetch_all(sql, arguments).await
     }
@@ -66,7 +68,7 @@ impl<'q, DB: TenantDatabase> TenantQuery<'q, DB> {
     ///
     /// # Cancel safety
     /// As that of [`execute`](Self::execute).
-    pub async fn fetch_all_as<T>(self, on: impl TenantExecutor<DB>) -> Result<Vec<T>, DbError>
+    pub async fn fetch_all_as<T>(self, on: impl TenantExecutor<Database = DB>) -> Result<Vec<T>, DbError>
     where
         T: for<'r> FromRow<'r, DB::Row>,
     {
@@ -81,7 +83,7 @@ impl<'q, DB: TenantDatabase> TenantQuery<'q, DB> {
     ///
     /// # Cancel safety
     /// As that of [`execute`](Self::execute).
-    pub async fn fetch_optional(self, on: impl TenantExecutor<DB>) -> Result<Option<DB::Row>, DbError> {
+    pub async fn fetch_optional(self, on: impl TenantExecutor<Database = DB>) -> Result<Option<DB::Row>, DbError> {
         let (sql, arguments) = self.prepare(on.wall(), &on.tenant()?)?;
         on.fetch_optional(sql, arguments).await
     }
@@ -93,7 +95,7 @@ impl<'q, DB: TenantDatabase> TenantQuery<'q, DB> {
     ///
     /// # Cancel safety
     /// As that of [`execute`](Self::execute).
-    pub async fn fetch_one(self, on: impl TenantExecutor<DB>) -> Result<DB::Row, DbError> {
+    pub async fn fetch_one(self, on: impl TenantExecutor<Database = DB>) -> Result<DB::Row, DbError> {
         self.fetch_optional(on).await?.ok_or(DbError::Database(sqlx::Error::RowNotFound))
     }
 
@@ -126,7 +128,10 @@ impl<DB: TenantDatabase> fmt::Debug for TenantQuery<'_, DB> {
 }
 
 /// What statements run on: `&TenantPool` or `&mut TenantTransaction`. Sealed.
-pub trait TenantExecutor<DB: TenantDatabase>: sealed::Sealed + Send + Sized {
+pub trait TenantExecutor: sealed::Sealed + Send + Sized {
+    /// The database that it runs on.
+    type Database: TenantDatabase;
+
     #[doc(hidden)]
     fn wall(&self) -> &Wall;
     #[doc(hidden)]
@@ -135,20 +140,20 @@ pub trait TenantExecutor<DB: TenantDatabase>: sealed::Sealed + Send + Sized {
     fn execute(
         self,
         sql: SqlStr,
-        arguments: DB::Arguments,
-    ) -> impl Future<Output = Result<DB::QueryResult, DbError>> + Send;
+        arguments: <Self::Database as Database>::Arguments,
+    ) -> impl Future<Output = Result<<Self::Database as Database>::QueryResult, DbError>> + Send;
     #[doc(hidden)]
     fn fetch_all(
         self,
         sql: SqlStr,
-        arguments: DB::Arguments,
-    ) -> impl Future<Output = Result<Vec<DB::Row>, DbError>> + Send;
+        arguments: <Self::Database as Database>::Arguments,
+    ) -> impl Future<Output = Result<Vec<<Self::Database as Database>::Row>, DbError>> + Send;
     #[doc(hidden)]
     fn fetch_optional(
         self,
         sql: SqlStr,
-        arguments: DB::Arguments,
-    ) -> impl Future<Output = Result<Option<DB::Row>, DbError>> + Send;
+        arguments: <Self::Database as Database>::Arguments,
+    ) -> impl Future<Output = Result<Option<<Self::Database as Database>::Row>, DbError>> + Send;
 }
 
 mod sealed {
@@ -157,7 +162,9 @@ mod sealed {
     impl<DB: super::TenantDatabase> Sealed for &mut super::TenantTransaction<DB> {}
 }
 
-impl<DB: TenantDatabase> TenantExecutor<DB> for &TenantPool<DB> {
+impl<DB: TenantDatabase> TenantExecutor for &TenantPool<DB> {
+    type Database = DB;
+
     fn wall(&self) -> &Wall {
         &self.wall
     }
@@ -194,7 +201,9 @@ impl<DB: TenantDatabase> TenantExecutor<DB> for &TenantPool<DB> {
     }
 }
 
-impl<DB: TenantDatabase> TenantExecutor<DB> for &mut TenantTransaction<DB> {
+impl<DB: TenantDatabase> TenantExecutor for &mut TenantTransaction<DB> {
+    type Database = DB;
+
     fn wall(&self) -> &Wall {
         &self.wall
     }

@@ -1,9 +1,9 @@
 //! Expressions. They pass if all they do is to compute.
 
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastFormat, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Interval, ListAggOnOverflow, MemberOf, ObjectName, Subscript, TypedString,
-    UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastFormat, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, ListAggOnOverflow, MemberOf, ObjectName,
+    Subscript, TypedString, UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::refusal::{Refusal, RefusalKind};
@@ -30,7 +30,9 @@ impl Walk<'_> {
 
     fn one(&mut self, expr: &mut Expr) -> Result<(), Refusal> {
         match expr {
-            Expr::Identifier(name) if name.value.starts_with('@') => Err(Refusal::construct("a variable of the session")),
+            Expr::Identifier(name) if name.value.starts_with('@') => {
+                Err(Refusal::construct("a variable of the session"))
+            }
             Expr::CompoundIdentifier(names) if names.iter().any(|name| name.value.starts_with('@')) => {
                 Err(Refusal::construct("a variable of the session"))
             }
@@ -55,9 +57,14 @@ impl Walk<'_> {
             | Expr::Extract { field: _, syntax: _, expr: it }
             | Expr::Ceil { expr: it, field: _ }
             | Expr::Floor { expr: it, field: _ }
-            | Expr::Convert { is_try: false, expr: it, data_type: _, charset: _, target_before_value: false, styles: _ } => {
-                self.expr(it)
-            }
+            | Expr::Convert {
+                is_try: false,
+                expr: it,
+                data_type: _,
+                charset: _,
+                target_before_value: false,
+                styles: _,
+            } => self.expr(it),
             Expr::Cast { kind: _, expr: it, data_type: _, format } => {
                 match format {
                     None | Some(CastFormat::Value(_)) => {}
@@ -199,7 +206,8 @@ impl Walk<'_> {
     }
 
     fn function(&mut self, function: &mut Function) -> Result<(), Refusal> {
-        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment: _, over } = function;
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment: _, over } =
+            function;
         if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) {
             return Err(Refusal::construct("a function with parameters before its arguments"));
         }
@@ -245,9 +253,8 @@ impl Walk<'_> {
             FunctionArgumentClause::Separator(value) => literal(&value.value),
             FunctionArgumentClause::Where(expr) | FunctionArgumentClause::Limit(expr) => self.expr(expr),
             FunctionArgumentClause::OrderBy(orders) => self.orders(orders),
-            FunctionArgumentClause::OnOverflow(ListAggOnOverflow::Truncate { .. }) | FunctionArgumentClause::Having(_) => {
-                Err(Refusal::construct("a clause inside of a function's arguments"))
-            }
+            FunctionArgumentClause::OnOverflow(ListAggOnOverflow::Truncate { .. })
+            | FunctionArgumentClause::Having(_) => Err(Refusal::construct("a clause inside of a function's arguments")),
         }
     }
 

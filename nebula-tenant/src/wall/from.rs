@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr,
-    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, WildcardAdditionalOptions,
-};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    SetExpr, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, WildcardAdditionalOptions,
+};
 
 use super::policy::{Table, plain};
 use super::refusal::{Refusal, RefusalKind};
@@ -39,7 +39,12 @@ impl Walk<'_> {
     }
 
     /// `lacking`: all of it may be missing in a row of the result.
-    pub(super) fn joined(&mut self, tables: &mut TableWithJoins, lacking: bool, names: &mut Names) -> Result<(), Refusal> {
+    pub(super) fn joined(
+        &mut self,
+        tables: &mut TableWithJoins,
+        lacking: bool,
+        names: &mut Names,
+    ) -> Result<(), Refusal> {
         let TableWithJoins { relation, joins } = tables;
         let mut sides = Vec::with_capacity(joins.len());
         for Join { relation: _, global, join_operator } in joins.iter() {
@@ -210,10 +215,9 @@ struct Side {
 
 fn side(operator: &JoinOperator) -> Result<Side, Refusal> {
     let (left_may_lack, right_may_lack) = match operator {
-        JoinOperator::Join(_)
-        | JoinOperator::Inner(_)
-        | JoinOperator::CrossJoin(_)
-        | JoinOperator::StraightJoin(_) => (false, false),
+        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) | JoinOperator::StraightJoin(_) => {
+            (false, false)
+        }
         JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => (false, true),
         JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (true, false),
         JoinOperator::FullOuter(_) => (true, true),

@@ -75,7 +75,8 @@ pub(super) fn lex(sql: &str, of: SqlDialect) -> Result<Lexed, Refusal> {
 
 /// Letters that have another case can equal ASCII ones for a server (`İ` and `i`).
 fn identifier(name: &str, quote: Option<char>) -> Result<(), Refusal> {
-    let cased = |letter: char| !letter.is_ascii() && letter.is_alphabetic() && (letter.is_lowercase() || letter.is_uppercase());
+    let cased =
+        |letter: char| !letter.is_ascii() && letter.is_alphabetic() && (letter.is_lowercase() || letter.is_uppercase());
     if name.contains(cased) || (quote.is_some() && name.contains(['"', '`', '\\', '[', ']', '\''])) {
         return Err(Refusal::new(RefusalKind::Lexical, "a name with unusual letters"));
     }
@@ -115,9 +116,9 @@ impl Placeholders {
             }
             None => None,
         };
-        let number = number
-            .filter(|_| !(self.plain && self.numbered))
-            .ok_or_else(|| Refusal::new(RefusalKind::Lexical, "a placeholder that this database does not know, or mixed kinds"))?;
+        let number = number.filter(|_| !(self.plain && self.numbered)).ok_or_else(|| {
+            Refusal::new(RefusalKind::Lexical, "a placeholder that this database does not know, or mixed kinds")
+        })?;
         self.most = self.most.max(number);
         Ok(number)
     }

@@ -1,9 +1,10 @@
 //! Queries: common table expressions, set operations, selections.
 
 use sqlparser::ast::{
-    Cte, Distinct, ExceptSelectItem, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, LockClause, NamedWindowDefinition,
-    NamedWindowExpr, Offset, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, OrderBySort, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, TableAlias, Values, WildcardAdditionalOptions, With,
+    Cte, Distinct, ExceptSelectItem, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, LockClause,
+    NamedWindowDefinition, NamedWindowExpr, Offset, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, OrderBySort,
+    Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, TableAlias,
+    Values, WildcardAdditionalOptions, With,
 };
 
 use super::refusal::Refusal;
@@ -83,7 +84,9 @@ impl Walk<'_> {
                 self.name(place, &cte.alias.name);
             }
         }
-        for (index, Cte { alias, query, from, materialized: _, closing_paren_token: _ }) in cte_tables.iter_mut().enumerate() {
+        for (index, Cte { alias, query, from, materialized: _, closing_paren_token: _ }) in
+            cte_tables.iter_mut().enumerate()
+        {
             if from.is_some() {
                 return Err(Refusal::construct("FROM behind a common table expression"));
             }
@@ -247,8 +250,15 @@ impl Walk<'_> {
 }
 
 fn plain_wildcard(options: &WildcardAdditionalOptions) -> Result<(), Refusal> {
-    let WildcardAdditionalOptions { wildcard_token: _, opt_ilike, opt_exclude, opt_except, opt_replace, opt_rename, opt_alias } =
-        options;
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
     let except: &Option<ExceptSelectItem> = opt_except;
     if opt_ilike.is_some()
         || opt_exclude.is_some()

@@ -1,10 +1,10 @@
 //! Statements that write. The tenant column is filled by the wall and never changes.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, DoUpdate, Expr, FromTable, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Insert, InsertAliases, ObjectName, OnConflict, OnConflictAction, OnInsert, Query,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAliasWithoutColumns, TableFactor, TableObject, TableWithJoins, Update,
-    UpdateTableFromKind, Value, WildcardAdditionalOptions,
+    Assignment, AssignmentTarget, ConflictTarget, Delete, DoUpdate, Expr, FromTable, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Insert, InsertAliases, ObjectName, OnConflict,
+    OnConflictAction, OnInsert, Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAliasWithoutColumns,
+    TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value, WildcardAdditionalOptions,
 };
 
 use super::from::{Names, blank, called, query_of};
@@ -61,7 +61,9 @@ impl Walk<'_> {
         {
             return Err(Refusal::construct("INSERT into several tables"));
         }
-        let TableObject::TableName(name) = table else { return Err(Refusal::construct("INSERT into what is no table")) };
+        let TableObject::TableName(name) = table else {
+            return Err(Refusal::construct("INSERT into what is no table"));
+        };
         let name = bare(plain(name)?);
         let called = match table_alias {
             Some(TableAliasWithoutColumns { explicit: _, alias }) => bare(alias),
@@ -116,7 +118,7 @@ impl Walk<'_> {
                 assignments.iter_mut().try_for_each(|assignment| self.only_if_own(assignment, &called))
             }
             Some(OnInsert::OnConflict(OnConflict { conflict_target, action })) => {
-                self.conflict_target(conflict_target.as_mut(), global_keys)?;
+                self.conflict_target(conflict_target, global_keys)?;
                 if let OnConflictAction::DoUpdate(DoUpdate { assignments: _, selection }) = action {
                     Self::restrict(selection, vec![self.belongs(&called)]);
                 }
@@ -168,7 +170,7 @@ impl Walk<'_> {
     }
 
     /// Keys of a tenant's table hold the tenant, unless they are declared to span all.
-    fn conflict_target(&self, target: Option<&mut ConflictTarget>, global_keys: &[Vec<String>]) -> Result<(), Refusal> {
+    fn conflict_target(&self, target: &mut Option<ConflictTarget>, global_keys: &[Vec<String>]) -> Result<(), Refusal> {
         match target {
             // Any key: what is then updated is restricted.
             None | Some(ConflictTarget::OnConstraint(_)) => Ok(()),
@@ -282,7 +284,18 @@ impl Walk<'_> {
     }
 
     pub(super) fn delete(&mut self, delete: &mut Delete) -> Result<(), Refusal> {
-        let Delete { delete_token: _, optimizer_hints, tables, from, using, selection, returning, output, order_by, limit } = delete;
+        let Delete {
+            delete_token: _,
+            optimizer_hints,
+            tables,
+            from,
+            using,
+            selection,
+            returning,
+            output,
+            order_by,
+            limit,
+        } = delete;
         if !optimizer_hints.is_empty() || output.is_some() {
             return Err(Refusal::construct("options of DELETE"));
         }

@@ -129,16 +129,18 @@ impl Generator {
     fn common(&mut self) -> String {
         let name = ["orders", "mine", "customers"][self.below(3)];
         if self.chance(25) {
-            return format!(
-                "WITH RECURSIVE steps (v0, v1) AS (SELECT id, total FROM orders WHERE id < 3 UNION ALL \
-                 SELECT v0 + 3, v1 FROM steps WHERE v0 < 8) SELECT s.v0, o.total FROM steps s JOIN orders o ON o.id = s.v0"
-            );
+            return "WITH RECURSIVE steps (v0, v1) AS (SELECT id, total FROM orders WHERE id < 3 UNION ALL \
+                    SELECT v0 + 3, v1 FROM steps WHERE v0 < 8) \
+                    SELECT s.v0, o.total FROM steps s JOIN orders o ON o.id = s.v0"
+                .to_owned();
         }
         let inner = self.select(2, 2, &[]);
         // For SQLite, an expression that reads a table of its own name reads itself.
         let name = if self.dialect == SqlDialect::Sqlite && inner.contains(name) { "mine" } else { name };
         let lines = self.condition(&[table_called(2, "l")], 1);
-        format!("WITH {name} AS ({inner}) SELECT {name}.v0, l.total FROM {name} JOIN order_lines l ON l.order_id = {name}.v1 WHERE {lines}")
+        format!(
+            "WITH {name} AS ({inner}) SELECT {name}.v0, l.total FROM {name} JOIN order_lines l ON l.order_id = {name}.v1 WHERE {lines}"
+        )
     }
 
     fn from(&mut self, depth: usize) -> (String, Vec<Source>) {
@@ -207,7 +209,12 @@ impl Generator {
             0 => self.below(12).to_string(),
             1 => format!("coalesce({}, 7)", self.column(sources)),
             2 => format!("({} + {})", self.column(sources), self.below(5)),
-            3 => format!("CASE WHEN {} THEN {} ELSE {} END", self.condition(sources, 0), self.column(sources), self.below(9)),
+            3 => format!(
+                "CASE WHEN {} THEN {} ELSE {} END",
+                self.condition(sources, 0),
+                self.column(sources),
+                self.below(9)
+            ),
             4 if depth > 0 => {
                 let (from, inner) = self.from(depth - 1);
                 let mut seen = inner.clone();
@@ -275,11 +282,15 @@ impl Generator {
                 format!("INSERT IGNORE INTO orders (id, customer_id, code, total) VALUES ({id}, 1, 'k{id}', {total})")
             }
             (SqlDialect::MySql, 1) => format!("{row} ON DUPLICATE KEY UPDATE total = VALUES(total) + 1"),
-            (SqlDialect::MySql, _) => format!("{row} ON DUPLICATE KEY UPDATE total = orders.total + 1, customer_id = NULL"),
+            (SqlDialect::MySql, _) => {
+                format!("{row} ON DUPLICATE KEY UPDATE total = orders.total + 1, customer_id = NULL")
+            }
             (_, 0) => format!("{row} ON CONFLICT DO NOTHING"),
             (_, 1) => format!("{row} ON CONFLICT (id) DO UPDATE SET total = excluded.total + 1"),
             (_, _) => {
-                format!("{row} ON CONFLICT (code) DO UPDATE SET total = orders.total + 1 WHERE orders.total < 30 OR 1 = 2")
+                format!(
+                    "{row} ON CONFLICT (code) DO UPDATE SET total = orders.total + 1 WHERE orders.total < 30 OR 1 = 2"
+                )
             }
         }
     }
@@ -310,11 +321,15 @@ impl Generator {
     fn delete(&mut self) -> String {
         if self.dialect == SqlDialect::MySql && self.chance(40) {
             let condition = self.condition(&[table_called(2, "l"), table_called(1, "o")], 0);
-            return format!("DELETE l FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.id > 9 AND ({condition})");
+            return format!(
+                "DELETE l FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.id > 9 AND ({condition})"
+            );
         }
         if self.dialect == SqlDialect::Postgres && self.chance(40) {
             let condition = self.condition(&[table_called(2, "l"), table_called(1, "o")], 1);
-            return format!("DELETE FROM order_lines AS l USING orders o WHERE o.id = l.order_id AND l.id > 9 AND ({condition})");
+            return format!(
+                "DELETE FROM order_lines AS l USING orders o WHERE o.id = l.order_id AND l.id > 9 AND ({condition})"
+            );
         }
         let depth = usize::from(self.dialect != SqlDialect::MySql);
         let condition = self.condition(&[table(2)], depth);

@@ -112,7 +112,11 @@ impl<DB: Answers> World<DB> {
     }
 
     /// The answers behind the wall and alone.
-    pub(crate) async fn both(&self, sql: &str, reads: bool) -> (Result<Vec<String>, String>, Result<Vec<String>, String>) {
+    pub(crate) async fn both(
+        &self,
+        sql: &str,
+        reads: bool,
+    ) -> (Result<Vec<String>, String>, Result<Vec<String>, String>) {
         let context = TenantContext::of(OWN.parse().unwrap());
         let behind = async {
             if reads {
@@ -159,7 +163,8 @@ impl<DB: Answers> World<DB> {
 
 /// Where a tenant is alone, keys do not need its name.
 fn tables(alone: bool) -> Vec<String> {
-    let tenant = if alone { format!("VARCHAR(63) NOT NULL DEFAULT '{OWN}'") } else { "VARCHAR(63) NOT NULL".to_owned() };
+    let tenant =
+        if alone { format!("VARCHAR(63) NOT NULL DEFAULT '{OWN}'") } else { "VARCHAR(63) NOT NULL".to_owned() };
     let key = |columns: &str| if alone { columns.to_owned() } else { format!("tenant_id, {columns}") };
     vec![
         "CREATE TABLE products (id BIGINT PRIMARY KEY, name VARCHAR(20) NOT NULL, price BIGINT NOT NULL)".to_owned(),

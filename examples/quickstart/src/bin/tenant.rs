@@ -8,7 +8,7 @@ use sqlx::Row as _;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // One connection, since each would have a database of its own in memory.
-    let pool = sqlx::pool::PoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
     sqlx::query("CREATE TABLE shows (tenant_id TEXT NOT NULL, title TEXT NOT NULL)").execute(&pool).await?;
 
     let wall = Wall::builder(SqlDialect::Sqlite).tenant_table("shows").build()?;
