@@ -66,7 +66,7 @@ async fn postgres_answers_as_if_alone() {
 
 #[tokio::test]
 async fn mariadb_answers_as_if_alone() {
-    compare::<sqlx::MySql>(&mariadb_database().await, &mariadb_database().await, 600).await;
+    compare::<sqlx::MySql>(&mariadb_database().await, &mariadb_database().await, 300).await;
 }
 
 #[test]
