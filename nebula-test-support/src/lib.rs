@@ -15,6 +15,7 @@ mod redis_sentinel;
 mod redis_server;
 mod refused;
 mod shared;
+mod smtp_server;
 mod sql_server;
 mod user;
 mod versus;
@@ -36,5 +37,6 @@ pub use shared::{
     REDIS_SENTINELS_VARIABLE, REDIS_URL_VARIABLE, mariadb_database, postgres_database, redis_cluster_urls,
     redis_node_urls, redis_sentinels, redis_url, unique,
 };
+pub use smtp_server::{ReceivedMail, SmtpFault, SmtpOptions, SmtpServer, SmtpStage};
 pub use sql_server::{SqlEngine, SqlOptions, SqlServer};
 pub use versus::{Comparison, Effort, Latencies, Unit, Versus};

@@ -39,9 +39,15 @@ fn the_check_can_fail() {
 
 #[test]
 fn the_embedded_backends_know_no_server() {
-    for package in
-        ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-rule-engine", "nebula-tenant"]
-    {
+    for package in [
+        "nebula-lock",
+        "nebula-delay-queue",
+        "nebula-auth",
+        "nebula-cache",
+        "nebula-notification",
+        "nebula-rule-engine",
+        "nebula-tenant",
+    ] {
         assert_free_of(package, &[], SERVERS_AND_FRAMEWORKS);
         assert_free_of(package, &["--no-default-features"], SERVERS_AND_FRAMEWORKS);
     }
@@ -78,6 +84,7 @@ fn the_libraries_are_independent() {
         "nebula-delay-queue",
         "nebula-auth",
         "nebula-cache",
+        "nebula-notification",
         "nebula-redis",
         "nebula-rule-engine",
         "nebula-tenant",
@@ -92,7 +99,15 @@ fn the_libraries_are_independent() {
 
 #[test]
 fn there_is_one_crypto_provider() {
-    for package in ["nebula-lock", "nebula-delay-queue", "nebula-auth", "nebula-cache", "nebula-redis", "ticketing"] {
+    for package in [
+        "nebula-lock",
+        "nebula-delay-queue",
+        "nebula-auth",
+        "nebula-cache",
+        "nebula-notification",
+        "nebula-redis",
+        "ticketing",
+    ] {
         assert_free_of(package, &["--all-features"], &["ring", "openssl-sys", "native-tls", "rsa"]);
     }
 }

@@ -1,0 +1,147 @@
+//! One section per provider. All are always understood, whatever is compiled in.
+#![allow(dead_code, reason = "understood, whatever is compiled in")]
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct SmsSection {
+    pub(super) provider: Option<SmsProviderName>,
+    pub(super) aliyun: Option<AliyunSection>,
+    pub(super) tencent: Option<TencentSection>,
+    pub(super) rate_limit: Option<RateLimitSection>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SmsProviderName {
+    Aliyun,
+    Tencent,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct AliyunSection {
+    pub(super) access_key_id: String,
+    pub(super) access_key_secret: SecretString,
+    #[serde(default)]
+    pub(super) security_token: Option<SecretString>,
+    pub(super) sign_name: String,
+    #[serde(default)]
+    pub(super) template_code: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct TencentSection {
+    pub(super) secret_id: String,
+    pub(super) secret_key: SecretString,
+    #[serde(default)]
+    pub(super) token: Option<SecretString>,
+    pub(super) sms_sdk_app_id: String,
+    pub(super) sign_name: String,
+    #[serde(default)]
+    pub(super) template_code: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) region: Option<String>,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RateLimitSection {
+    pub(super) enabled: bool,
+    pub(super) per_phone: u64,
+    pub(super) per_ip: u64,
+    pub(super) per_minute: Option<u64>,
+}
+
+impl Default for RateLimitSection {
+    fn default() -> Self {
+        Self { enabled: true, per_phone: 5, per_ip: 10, per_minute: None }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct EmailSection {
+    pub(super) host: String,
+    #[serde(default)]
+    pub(super) port: Option<u16>,
+    #[serde(default)]
+    pub(super) username: Option<String>,
+    #[serde(default)]
+    pub(super) password: Option<SecretString>,
+    #[serde(default)]
+    pub(super) from: Option<String>,
+    #[serde(default)]
+    pub(super) security: Option<Security>,
+    #[serde(default)]
+    pub(super) connections: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Security {
+    #[serde(alias = "starttls")]
+    StartTls,
+    Tls,
+    None,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct PushSection {
+    pub(super) provider: Option<PushProviderName>,
+    pub(super) jpush: Option<JpushSection>,
+    pub(super) umeng: Option<UmengSection>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PushProviderName {
+    Jpush,
+    Umeng,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct JpushSection {
+    pub(super) app_key: String,
+    pub(super) master_secret: SecretString,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct UmengSection {
+    pub(super) app_key: String,
+    pub(super) app_master_secret: SecretString,
+    #[serde(default)]
+    pub(super) platform: Platform,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Platform {
+    #[default]
+    Android,
+    Ios,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RedisSection {
+    pub(super) url: SecretString,
+    #[serde(default)]
+    pub(super) key_prefix: Option<String>,
+}

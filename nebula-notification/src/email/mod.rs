@@ -1,0 +1,8 @@
+//! Mail over SMTP.
+
+mod build;
+mod connection;
+mod outcome;
+mod sender;
+
+pub use self::sender::{EmailSender, EmailSenderBuilder, SmtpSecurity};

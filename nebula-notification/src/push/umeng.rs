@@ -1,0 +1,255 @@
+//! Umeng's U-Push.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::{Timestamp, tz};
+use md5::{Digest as _, Md5};
+use reqwest::{Client, Method, Request, Url, header::HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::provider::{PushMessage, PushProvider};
+use crate::{
+    clock::{Clock, SystemClock, seconds},
+    error::{Error, ErrorKind, Result},
+    http::{self, Answer, TIMEOUT},
+    outcome::{ErrorClass, Outcome},
+    random::hex,
+    recipient::PushTarget,
+};
+
+/// The signature of a request: MD5 of the method, the address without its query, the body as it is sent, and the secret.
+#[must_use]
+pub fn umeng_sign(method: &str, url: &str, body: &str, app_master_secret: &str) -> String {
+    let mut digest = Md5::new();
+    for part in [method, url, body, app_master_secret] {
+        digest.update(part.as_bytes());
+    }
+    hex(&digest.finalize())
+}
+
+/// The platform of an app: Umeng has a key pair and a form of message for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UmengPlatform {
+    /// Android.
+    Android,
+    /// iOS.
+    Ios,
+}
+
+/// Umeng's U-Push for the app of one platform: unicast to devices, customizedcast to aliases, groupcast to tags, broadcast.
+///
+/// Lifetimes are handed over as `expire_time`. The other policies are for tasks (groups and broadcasts) only, and are not sent.
+#[derive(Clone)]
+pub struct UmengProvider {
+    app_key: String,
+    master_secret: SecretString,
+    platform: UmengPlatform,
+    alias_type: String,
+    name: Arc<str>,
+    url: Url,
+    client: Client,
+    production: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl UmengProvider {
+    /// The service at its usual address.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] if no HTTP client can be made.
+    pub fn new(
+        platform: UmengPlatform,
+        app_key: impl Into<String>,
+        app_master_secret: impl Into<SecretString>,
+    ) -> Result<Self> {
+        let (url, _) = http::endpoint("https://msgapi.umeng.com")?;
+        Ok(Self {
+            app_key: app_key.into(),
+            master_secret: app_master_secret.into(),
+            platform,
+            alias_type: "user".to_owned(),
+            name: "umeng".into(),
+            url,
+            client: http::client(TIMEOUT)?,
+            production: true,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Another address, which is signed then: of a fake.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] for what is no such address.
+    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
+        (self.url, _) = http::endpoint(url)?;
+        Ok(self)
+    }
+
+    /// Another name than `umeng` in records.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The type under which the app registers aliases; `user` by default.
+    #[must_use]
+    pub fn with_alias_type(mut self, name: impl Into<String>) -> Self {
+        self.alias_type = name.into();
+        self
+    }
+
+    /// Whether pushes go to production, or to test devices.
+    #[must_use]
+    pub const fn with_production(mut self, production: bool) -> Self {
+        self.production = production;
+        self
+    }
+
+    /// The clock that requests are dated by; the system's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Calls a task back: a push to a group or to everybody that has not begun. The id is that of the attempt.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidNotification`] if Umeng refuses it, [`ErrorKind::Unavailable`] if it does not answer.
+    pub async fn cancel(&self, task: &str) -> Result<()> {
+        let body = json!({ "appkey": self.app_key, "timestamp": self.stamp(), "task_id": task });
+        let away = |outcome: &Outcome| Error::new(ErrorKind::Unavailable, format!("Umeng did not answer: {outcome:?}"));
+        let answer = http::call(&self.client, self.request("/api/cancel", &body)?).await.map_err(|one| away(&one))?;
+        match read(&answer) {
+            Outcome::Accepted(_) => Ok(()),
+            Outcome::Refused(refusal) => {
+                Err(Error::new(ErrorKind::InvalidNotification, format!("Umeng refuses it: {}", refusal.code)))
+            }
+            // A cancelled task has no id in its answer.
+            Outcome::Unknown(_) if answer.status == 200 => Ok(()),
+            outcome @ Outcome::Unknown(_) => Err(away(&outcome)),
+        }
+    }
+
+    fn stamp(&self) -> String {
+        seconds(self.clock.now()).to_string()
+    }
+
+    fn request(&self, path: &str, body: &Value) -> Result<Request> {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        let body = body.to_string();
+        let sign = umeng_sign("POST", url.as_str(), &body, self.master_secret.expose_secret());
+        url.set_query(Some(&format!("sign={sign}")));
+        let mut request = Request::new(Method::POST, url);
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.into());
+        Ok(request)
+    }
+
+    fn body(&self, message: &PushMessage) -> Value {
+        let mut body = json!({
+            "appkey": self.app_key,
+            "timestamp": self.stamp(),
+            "production_mode": if self.production { "true" } else { "false" },
+            "description": message.reference,
+            "payload": self.payload(message),
+        });
+        let fields = match &message.target {
+            PushTarget::Device(token) => json!({ "type": "unicast", "device_tokens": token }),
+            PushTarget::Alias(alias) => {
+                json!({ "type": "customizedcast", "alias_type": self.alias_type, "alias": alias })
+            }
+            PushTarget::Tags(tags) => {
+                let tags: Vec<Value> = tags.iter().map(|tag| json!({ "tag": tag })).collect();
+                json!({ "type": "groupcast", "filter": { "where": { "and": [{ "or": tags }] } } })
+            }
+            PushTarget::Everybody => json!({ "type": "broadcast" }),
+        };
+        if let (Value::Object(all), Value::Object(fields)) = (&mut body, fields) {
+            all.extend(fields);
+        }
+        let ends = message.lifetime.and_then(|lifetime| Timestamp::try_from(self.clock.now() + lifetime).ok());
+        if let Some(ends) = ends {
+            let local = ends.to_zoned(tz::TimeZone::fixed(tz::offset(8)));
+            body["policy"] = json!({ "expire_time": local.strftime("%Y-%m-%d %H:%M:%S").to_string() });
+        }
+        body
+    }
+
+    fn payload(&self, message: &PushMessage) -> Value {
+        let title = message.title.as_deref().unwrap_or(&message.text);
+        match self.platform {
+            UmengPlatform::Android => {
+                let body = json!({ "ticker": title, "title": title, "text": message.text, "after_open": "go_app" });
+                json!({ "display_type": "notification", "body": body, "extra": message.extras })
+            }
+            UmengPlatform::Ios => {
+                let alert = json!({ "title": title, "body": message.text });
+                let mut payload = json!({ "aps": { "alert": alert } });
+                // `d` and `p` are Umeng's own.
+                for (name, value) in
+                    message.extras.iter().filter(|(name, _)| !["aps", "d", "p"].contains(&name.as_str()))
+                {
+                    payload[name] = json!(value);
+                }
+                payload
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl PushProvider for UmengProvider {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn push(&self, message: &PushMessage) -> Outcome {
+        if let Some(refusal) = message.refusal() {
+            return refusal;
+        }
+        let request = match self.request("/api/send", &self.body(message)) {
+            Ok(request) => request,
+            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
+        };
+        match http::call(&self.client, request).await {
+            Ok(answer) => read(&answer),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+fn read(answer: &Answer) -> Outcome {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let data = &body["data"];
+    match body["ret"].as_str() {
+        Some("SUCCESS") => match data["msg_id"].as_str().or_else(|| data["task_id"].as_str()) {
+            Some(id) => Outcome::accepted(id),
+            None => Outcome::unknown("no message id"),
+        },
+        Some("FAIL") => {
+            let code = data["error_code"].as_str().map_or_else(|| data["error_code"].to_string(), str::to_owned);
+            let class = match code.as_str() {
+                "2050" => ErrorClass::Transient,
+                "2016" | "2031" | "2000" | "2001" => ErrorClass::Recipient,
+                "2002" | "2003" | "2022" | "2039" | "2040" | "2046" => ErrorClass::Content,
+                _ => ErrorClass::Account,
+            };
+            Outcome::refused(class, code, data["error_msg"].as_str().unwrap_or_default())
+        }
+        _ => http::by_status(answer),
+    }
+}
+
+impl fmt::Debug for UmengProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UmengProvider")
+            .field("name", &self.name)
+            .field("app_key", &self.app_key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Aliyun's SMS service, version 2017-05-25.
+
+mod errors;
+mod receipt;
+mod request;
+
+/// The signature `ACS3-HMAC-SHA256`.
+pub mod acs3;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use reqwest::{Client, Url};
+use secrecy::SecretString;
+
+use super::provider::{SmsMessage, SmsProvider};
+use crate::{
+    clock::{Clock, SystemClock},
+    error::Result,
+    http::{self, TIMEOUT},
+    outcome::{ErrorClass, Outcome},
+    phone::Phone,
+};
+
+/// The most messages of one batch.
+const BATCH: usize = 100;
+
+/// The key pair of an account, and the token if the pair is a temporary one.
+#[derive(Clone, Debug)]
+pub struct AliyunCredentials {
+    pub(super) id: String,
+    pub(super) secret: SecretString,
+    pub(super) token: Option<SecretString>,
+}
+
+impl AliyunCredentials {
+    /// A key pair.
+    #[must_use]
+    pub fn new(access_key_id: impl Into<String>, access_key_secret: impl Into<SecretString>) -> Self {
+        Self { id: access_key_id.into(), secret: access_key_secret.into(), token: None }
+    }
+
+    /// The token of a temporary key pair.
+    #[must_use]
+    pub fn with_security_token(mut self, token: impl Into<SecretString>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+}
+
+/// Aliyun's SMS service.
+///
+/// Mainland numbers are sent in the national form, others with their calling code. Values are always JSON texts, since numbers
+/// are refused. The provider has no idempotency: after a timeout the outcome is unknown until the receipt.
+///
+/// ```
+/// use nebula_notification::{AliyunCredentials, AliyunSms, SmsSender};
+///
+/// let credentials = AliyunCredentials::new("LTAI…", "secret");
+/// let sender = SmsSender::new(AliyunSms::new(credentials, "票务平台")?);
+/// # Ok::<_, nebula_notification::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct AliyunSms {
+    credentials: AliyunCredentials,
+    sign_name: String,
+    name: Arc<str>,
+    url: Url,
+    host: String,
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl AliyunSms {
+    /// The service at its usual address, sending under that signature.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
+    pub fn new(credentials: AliyunCredentials, sign_name: impl Into<String>) -> Result<Self> {
+        let (url, host) = http::endpoint("https://dysmsapi.aliyuncs.com")?;
+        Ok(Self {
+            credentials,
+            sign_name: sign_name.into(),
+            name: "aliyun".into(),
+            url,
+            host,
+            client: http::client(TIMEOUT)?,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Another address: of another region, or of a fake.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for what is no such address.
+    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
+        (self.url, self.host) = http::endpoint(url)?;
+        Ok(self)
+    }
+
+    /// What one request may take; 8 s by default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
+    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self> {
+        self.client = http::client(timeout)?;
+        Ok(self)
+    }
+
+    /// Another name than `aliyun` in records and templates, for a second account.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The clock that requests are dated by; the system's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    async fn ask(&self, call: request::Call) -> Outcome {
+        let request = match request::build(self, &call) {
+            Ok(request) => request,
+            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
+        };
+        match http::call(&self.client, request).await {
+            Ok(answer) => errors::read(&answer),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+#[async_trait]
+impl SmsProvider for AliyunSms {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn send(&self, message: &SmsMessage) -> Outcome {
+        self.ask(request::send_sms(self, message)).await
+    }
+
+    /// Messages of one template go together, a hundred at a time: the provider answers for all of them at once.
+    async fn send_batch(&self, messages: &[SmsMessage]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
+        let mut left: Vec<usize> = (0..messages.len()).collect();
+        while let Some(&first) = left.first() {
+            let template = &messages[first].template;
+            let same = |at: &usize| messages[*at].template == *template;
+            let batch: Vec<usize> = left.iter().copied().filter(same).take(BATCH).collect();
+            left.retain(|at| !batch.contains(at));
+            let chosen: Vec<&SmsMessage> = batch.iter().map(|&at| &messages[at]).collect();
+            let outcome = match chosen[..] {
+                [only] => self.send(only).await,
+                _ => self.ask(request::send_batch(self, &chosen)).await,
+            };
+            for at in batch {
+                outcomes[at] = Some(outcome.clone());
+            }
+        }
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::unknown("not asked"))).collect()
+    }
+}
+
+/// As the provider wants numbers: mainland ones without the calling code, others with it and without `+`.
+fn number(phone: &Phone) -> &str {
+    if phone.calling_code() == 86 { phone.national() } else { phone.as_str().trim_start_matches('+') }
+}
+
+impl fmt::Debug for AliyunSms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AliyunSms")
+            .field("name", &self.name)
+            .field("host", &self.host)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}

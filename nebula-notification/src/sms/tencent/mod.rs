@@ -1,0 +1,198 @@
+//! Tencent Cloud's SMS service, version 2021-01-11.
+
+mod errors;
+mod receipt;
+mod request;
+
+/// The signature `TC3-HMAC-SHA256`.
+pub mod tc3;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use reqwest::{Client, Url};
+use secrecy::SecretString;
+
+use super::provider::{SmsMessage, SmsProvider};
+use crate::{
+    clock::{Clock, SystemClock},
+    error::Result,
+    http::{self, TIMEOUT},
+    outcome::{ErrorClass, Outcome},
+};
+
+/// The most numbers of one request.
+const BATCH: usize = 200;
+
+/// The key pair of an account, and the token if the pair is a temporary one.
+#[derive(Clone, Debug)]
+pub struct TencentCredentials {
+    id: String,
+    key: SecretString,
+    token: Option<SecretString>,
+}
+
+impl TencentCredentials {
+    /// A key pair.
+    #[must_use]
+    pub fn new(secret_id: impl Into<String>, secret_key: impl Into<SecretString>) -> Self {
+        Self { id: secret_id.into(), key: secret_key.into(), token: None }
+    }
+
+    /// The token of a temporary key pair.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<SecretString>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+}
+
+/// Tencent Cloud's SMS service.
+///
+/// Values are positional texts. A request can succeed for some numbers and fail for others: each has its own outcome.
+///
+/// ```
+/// use nebula_notification::{SmsSender, TencentCredentials, TencentSms};
+///
+/// let credentials = TencentCredentials::new("AKID…", "secret");
+/// let sender = SmsSender::new(TencentSms::new(credentials, "1400006666", "票务平台")?);
+/// # Ok::<_, nebula_notification::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct TencentSms {
+    credentials: TencentCredentials,
+    app_id: String,
+    sign_name: String,
+    region: String,
+    name: Arc<str>,
+    url: Url,
+    host: String,
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl TencentSms {
+    /// The service at its usual address, for an SMS application, sending under that signature.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
+    pub fn new(
+        credentials: TencentCredentials,
+        sms_sdk_app_id: impl Into<String>,
+        sign_name: impl Into<String>,
+    ) -> Result<Self> {
+        let (url, host) = http::endpoint("https://sms.tencentcloudapi.com")?;
+        Ok(Self {
+            credentials,
+            app_id: sms_sdk_app_id.into(),
+            sign_name: sign_name.into(),
+            region: "ap-guangzhou".to_owned(),
+            name: "tencent".into(),
+            url,
+            host,
+            client: http::client(TIMEOUT)?,
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Another address: of another region, or of a fake.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for what is no such address.
+    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
+        (self.url, self.host) = http::endpoint(url)?;
+        Ok(self)
+    }
+
+    /// Another region than `ap-guangzhou`.
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// What one request may take; 8 s by default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
+    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self> {
+        self.client = http::client(timeout)?;
+        Ok(self)
+    }
+
+    /// Another name than `tencent` in records and templates, for a second account.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The clock that requests are dated by; the system's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    async fn ask(&self, messages: &[&SmsMessage]) -> Vec<Outcome> {
+        let all = |outcome: Outcome| vec![outcome; messages.len()];
+        let request = match request::build(self, messages) {
+            Ok(request) => request,
+            Err(error) => return all(Outcome::refused(ErrorClass::Transient, "not sent", error.to_string())),
+        };
+        match http::call(&self.client, request).await {
+            Ok(answer) => errors::read(&answer, messages),
+            Err(outcome) => all(outcome),
+        }
+    }
+}
+
+#[async_trait]
+impl SmsProvider for TencentSms {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn send(&self, message: &SmsMessage) -> Outcome {
+        self.ask(&[message]).await.pop().unwrap_or_else(|| Outcome::unknown("no answer"))
+    }
+
+    /// Messages that say the same go together: one request has one template, one signature and one list of values.
+    async fn send_batch(&self, messages: &[SmsMessage]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
+        let mut left: Vec<usize> = (0..messages.len()).collect();
+        // All numbers of a request are mainland ones, or none is; and each stands in it once.
+        let mainland = |message: &SmsMessage| message.phone.calling_code() == 86;
+        while let Some(&first) = left.first() {
+            let one = &messages[first];
+            let mut batch: Vec<usize> = Vec::new();
+            for &at in &left {
+                let other = &messages[at];
+                let same = other.template == one.template
+                    && other.positional == one.positional
+                    && other.sign_name == one.sign_name
+                    && mainland(other) == mainland(one)
+                    && batch.iter().all(|&taken| messages[taken].phone != other.phone);
+                if same && batch.len() < BATCH {
+                    batch.push(at);
+                }
+            }
+            left.retain(|at| !batch.contains(at));
+            let chosen: Vec<&SmsMessage> = batch.iter().map(|&at| &messages[at]).collect();
+            for (at, outcome) in batch.into_iter().zip(self.ask(&chosen).await) {
+                outcomes[at] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::unknown("not asked"))).collect()
+    }
+}
+
+impl fmt::Debug for TencentSms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TencentSms")
+            .field("name", &self.name)
+            .field("host", &self.host)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
