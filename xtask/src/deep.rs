@@ -38,6 +38,10 @@ pub(crate) fn add_to(steps: &mut Steps) {
         workspace::cargo(["test", "--release", "--package", "nebula-tenant", "--all-features", "--test", "oracle"]);
     oracle.env("NEBULA_WALL_STATEMENTS", WALL_STATEMENTS).env("NEBULA_WALL_SEED", "2");
     steps.command("many statements at the wall", oracle);
+    steps.command(
+        "a hundred thousand guesses on Redis",
+        workspace::cargo(["test", "--package", "nebula-notification", "--test", "codes", "--", "--ignored"]),
+    );
     steps.command("publishing rehearsal", workspace::cargo(["publish", "--workspace", "--dry-run", "--allow-dirty"]));
     steps.run("licences and sources", || cargo_deny(&["licenses", "bans", "sources"]));
     // Apart, because it is the one check that asks the network for its data every time.

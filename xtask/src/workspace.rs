@@ -12,6 +12,7 @@ pub(crate) const LIBRARIES: &[&str] = &[
     "nebula-cache",
     "nebula-delay-queue",
     "nebula-lock",
+    "nebula-notification",
     "nebula-redis",
     "nebula-rule-engine",
     "nebula-tenant",

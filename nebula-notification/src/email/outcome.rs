@@ -1,5 +1,7 @@
 //! What the codes of RFC 5321 mean for a message.
 
+use std::error::Error as _;
+
 use lettre::transport::smtp::Error;
 
 use super::connection::Step;
@@ -10,7 +12,7 @@ pub(super) fn of(step: Step, error: &Error) -> Outcome {
     let Some(code) = error.status() else {
         return match step {
             Step::Message => Outcome::unknown("connection lost"),
-            Step::Connect if error.is_tls() => {
+            Step::Connect if error.is_tls() || is_untrusted(error) => {
                 Outcome::refused(ErrorClass::Account, "tls", "the server cannot be trusted")
             }
             // No mechanism, no encryption, no SMTPUTF8: the server does not offer what is asked for.
@@ -20,6 +22,19 @@ pub(super) fn of(step: Step, error: &Error) -> Outcome {
     };
     let code = u16::from(code);
     Outcome::refused(class(step, code), code.to_string(), error.to_string())
+}
+
+/// A handshake that fails comes as a connection error; what is below it is invalid data.
+fn is_untrusted(error: &Error) -> bool {
+    let mut next = error.source();
+    while let Some(source) = next {
+        let io = source.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData) {
+            return true;
+        }
+        next = source.source();
+    }
+    false
 }
 
 fn class(step: Step, code: u16) -> ErrorClass {
