@@ -75,7 +75,6 @@ struct Inner {
 
 impl EmailSender {
     /// A sender through that server, from a mailbox such as `Tickets <tickets@example.org>`.
-    #[must_use]
     pub fn builder(host: impl Into<String>, from: impl Into<String>) -> EmailSenderBuilder {
         EmailSenderBuilder {
             name: "smtp".to_owned(),

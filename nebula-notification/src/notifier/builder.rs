@@ -141,6 +141,7 @@ impl NotifierBuilder {
     }
 
     /// The notifier.
+    #[must_use]
     pub fn build(self) -> Notifier {
         let (threshold, pause) = self.breaker;
         Notifier(Arc::new(Inner {

@@ -44,7 +44,6 @@ pub struct Notifier(Arc<Inner>);
 
 impl Notifier {
     /// A notifier with templates, and everything else in this process, to be told how to send.
-    #[must_use]
     pub fn builder(templates: impl TemplateStore) -> NotifierBuilder {
         NotifierBuilder::new(templates)
     }
@@ -83,7 +82,7 @@ impl Notifier {
         let inner = &self.0;
         let planned = plan::plan(inner, &notification, at_once).await?;
         if let Inserted::Existing(jobs) = inner.records.insert(notification.key.as_deref(), &planned.jobs).await? {
-            return Ok(Submission::new(jobs, true));
+            return Ok(Submission::new(&jobs, true));
         }
         let payload = Payload::new(notification.params, planned.template);
         let jobs: Vec<Result<Job>> = stream::iter(planned.jobs)
@@ -102,7 +101,7 @@ impl Notifier {
             .buffered(PARALLEL)
             .collect()
             .await;
-        Ok(Submission::new(jobs.into_iter().collect::<Result<_>>()?, false))
+        Ok(Submission::new(&jobs.into_iter().collect::<Result<Vec<_>>>()?, false))
     }
 
     /// Works on a job whose time has come: what a listener of the [retry queue](RetryQueue) calls. `None` if there is nothing

@@ -38,15 +38,15 @@ impl MemoryTemplates {
     /// [`ErrorKind::InvalidTemplate`](crate::ErrorKind::InvalidTemplate), as [`NotificationTemplate::check`].
     pub fn with(self, template: NotificationTemplate) -> Result<Self> {
         template.check()?;
-        add(&mut self.0.write(), &template, SystemTime::now());
+        add(&mut self.0.write(), template, SystemTime::now());
         Ok(self)
     }
 }
 
-fn add(all: &mut BTreeMap<String, History>, template: &NotificationTemplate, stored: SystemTime) -> u32 {
+fn add(all: &mut BTreeMap<String, History>, template: NotificationTemplate, stored: SystemTime) -> u32 {
     let history = all.entry(template.name.clone()).or_default();
     let version = u32::try_from(history.versions.len()).unwrap_or(u32::MAX).saturating_add(1);
-    history.versions.push(Arc::new(StoredTemplate { version, stored, template: template.clone() }));
+    history.versions.push(Arc::new(StoredTemplate { version, stored, template }));
     history.removed = false;
     version
 }
@@ -68,7 +68,7 @@ impl TemplateStore for MemoryTemplates {
         if latest != expected {
             return Ok(PutTemplate::Conflict(latest));
         }
-        Ok(PutTemplate::Stored(add(&mut all, template, now)))
+        Ok(PutTemplate::Stored(add(&mut all, template.clone(), now)))
     }
 
     async fn remove(&self, name: &str) -> Result<bool> {

@@ -48,7 +48,7 @@ impl NotificationTemplate {
         };
         let environment = environment();
         let fill = |source: &Option<String>, escape: AutoEscape| {
-            source.as_ref().map(|source| self.fill(&environment, source, escape, params)).transpose()
+            source.as_ref().map(|source| self.fill(&environment, source, &escape, params)).transpose()
         };
         let rendered = Rendered {
             title: fill(&content.title, AutoEscape::None)?,
@@ -63,8 +63,14 @@ impl NotificationTemplate {
         Ok(rendered)
     }
 
-    fn fill(&self, environment: &Environment<'_>, source: &str, escape: AutoEscape, params: &Params) -> Result<String> {
-        let name = if escape == AutoEscape::Html { "template.html" } else { "template.txt" };
+    fn fill(
+        &self,
+        environment: &Environment<'_>,
+        source: &str,
+        escape: &AutoEscape,
+        params: &Params,
+    ) -> Result<String> {
+        let name = if *escape == AutoEscape::Html { "template.html" } else { "template.txt" };
         environment.render_named_str(name, source, minijinja::value::Serde(params)).map_err(|error| self.wrong(&error))
     }
 
