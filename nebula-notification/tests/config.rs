@@ -67,7 +67,8 @@ async fn the_second_provider_takes_over_and_limits_hold() {
     let tencent = FakeTencent::start("id", "secret", clock).await;
     aliyun.server().fail([Fault::Answer(400, r#"{"Code":"isv.OUT_OF_SERVICE"}"#.to_owned())]);
     let config = section(&format!(
-        "sms:
+        "
+        sms:
           provider: aliyun
           tencent: {{ secret-id: id, secret-key: secret, sms-sdk-app-id: '14', sign-name: x, endpoint: '{}' }}
           aliyun: {{ access-key-id: id, access-key-secret: secret, sign-name: x, endpoint: '{}' }}
