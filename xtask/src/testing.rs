@@ -148,6 +148,6 @@ mod tests {
         assert_eq!(needs(&words("-p nebula-redis")).len(), 1);
         assert_eq!(needs(&words("-p nebula-lock")).len(), 3, "SQL servers");
         assert_eq!(needs(&words("-p nebula-delay-queue")).len(), 4, "SQL servers and a broker");
-        assert_eq!(needs(&words("-p ticketing")).len(), 3, "a browser");
+        assert_eq!(needs(&words("-p ticketing")).len(), 5, "SQL servers and a browser");
     }
 }
