@@ -115,6 +115,11 @@ fn claim(key: &str) -> Claim {
     Claim::new(LockKey::new(key).expect("a valid key"), Owner::random())
 }
 
+/// What a lock stored goes, in a moment: a watch that was dropped still has its subscription ended for it.
+async fn nothing_stays(fixture: &impl Fixture) {
+    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+}
+
 /// Repeats `attempt` until it yields a value.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
     let repeated = async {

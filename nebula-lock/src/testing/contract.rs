@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{Fixture, LONG, PATIENCE, claim, eventually};
+use super::{Fixture, LONG, PATIENCE, claim, eventually, nothing_stays};
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::lock::{Attempt, Claim, DistributedLock};
@@ -213,6 +213,6 @@ pub async fn nothing_is_left<F: Fixture>() -> Result<()> {
             assert!(lock.release(&holder).await?);
         }
     }
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::{Fixture, LONG, PATIENCE, claim, eventually};
+use super::{Fixture, LONG, PATIENCE, claim, eventually, nothing_stays};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Release;
 use crate::lock::DistributedLock;
@@ -55,7 +55,7 @@ pub async fn dropped_guard_releases<F: Fixture>() -> Result<()> {
     assert!(manager.try_lock_for("dropped", PATIENCE).await?.is_some());
     assert!(manager.try_lock_for("ordered", PATIENCE).await?.is_some());
     assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
-    assert_eq!(fixture.stored().await, 0);
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -140,7 +140,7 @@ pub async fn cancelled_acquisitions_leave_nothing<F: Fixture>() -> Result<()> {
     }
     assert_eq!(held.release().await, Release::Released);
     assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -166,6 +166,6 @@ pub async fn thousand_tasks_on_one_key<F: Fixture>() -> Result<()> {
         assert!(matches!(task.await, Ok(Ok(()))), "every task gets its turn");
     }
     assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }

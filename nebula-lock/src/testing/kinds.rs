@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::{Fixture, LONG, PATIENCE, claim, eventually};
+use super::{Fixture, LONG, PATIENCE, claim, eventually, nothing_stays};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fence::Fence;
 use crate::guard::Release;
@@ -36,7 +36,7 @@ async fn is_refused<F: Fixture>(mode: Mode) -> Result<()> {
     assert_eq!(fixture.stored().await, 0);
     let refused = LockManager::new(fixture.lock()).lock("key").mode(mode).await;
     assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::Unsupported));
-    assert_eq!(fixture.stored().await, 0);
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -127,7 +127,7 @@ pub async fn handed_over_locks_hold<F: Fixture>() -> Result<()> {
         assert!(seen.is_some_and(|seen| seen.remaining() > LONG / 2), "an attempt starts the whole lease");
         assert!(lock.release(&next).await?);
     }
-    assert_eq!(fixture.stored().await, 0);
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -149,7 +149,7 @@ pub async fn dead_waiters_are_passed_over<F: Fixture>() -> Result<()> {
     let late = of(Mode::Read);
     eventually("readers get in again", async || acquire(&lock, &late, LONG).await.transpose()).await?;
     assert!(lock.release(&late).await? && lock.release(&reader).await?);
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -235,7 +235,7 @@ pub async fn writer_may_turn_reader<F: Fixture>() -> Result<()> {
     assert_eq!((guard.release().await, other.release().await), (Release::Released, Release::Released));
     assert!(manager.lock("key").await?.downgrade().await.is_err(), "only writers can");
     assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
-    assert_eq!(fixture.stored().await, 0);
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -278,7 +278,7 @@ pub async fn readers_and_writers_at_work<F: Fixture>() -> Result<()> {
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
     }
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }
 
@@ -321,6 +321,6 @@ pub async fn fair_turns_at_work<F: Fixture>() -> Result<()> {
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
     }
-    eventually("the store is empty", async || (fixture.stored().await == 0).then_some(())).await;
+    nothing_stays(&fixture).await;
     Ok(())
 }

@@ -41,7 +41,6 @@ pub trait TenantDatabase: Database + sealed::Sealed {
     ) -> BoxFuture<'_, sqlx::Result<Option<Self::Row>>>;
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! database {
     ($database:ty, $feature:literal, $dialect:ident) => {
         #[cfg(feature = $feature)]
