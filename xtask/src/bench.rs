@@ -11,7 +11,7 @@ pub(crate) fn run(area: Option<&str>, arguments: &[String]) -> Result {
     let areas = choose(area, workspace::targets_in(Path::new("benches/versus/benches")))?;
     // The benchmarks start private servers of their own, so that nothing else runs on the one that is measured.
     packages::ensure(&[REDIS])?;
-    let mut steps = Steps::default();
+    let mut steps = Steps::new();
     for area in &areas {
         let mut bench = workspace::cargo(["bench", "--package", "nebula-versus", "--bench", area, "--"]);
         bench.args(arguments);

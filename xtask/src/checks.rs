@@ -1,15 +1,34 @@
-//! Each library as an application sees it: alone, with the features it asks for.
+//! What the compiler and its companions say of the sources, and of each library as an application sees it: alone, with the
+//! features it asks for.
+
+use std::process::Command;
 
 use crate::error::{Context, Error};
-use crate::steps::{Steps, execute};
+use crate::steps::{Steps, execute, execute_beside};
 use crate::workspace::{self, LIBRARIES};
 
+/// Formatting, lints, documentation, and each library alone. Leaves room for what runs beside.
+pub(crate) fn all() -> Steps {
+    let mut steps = Steps::new();
+    let mut beside =
+        |name: &str, command: Command| steps.run(name, || execute_beside(&command).map(|()| String::new()));
+    beside("fmt", workspace::cargo(["fmt", "--all", "--check"]));
+    // This compiles the benchmarks too, those against peers included.
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    beside("clippy", workspace::cargo(clippy));
+    let mut docs = workspace::cargo(["doc", "--workspace", "--all-features", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    beside("docs", docs);
+    each_library_alone(&mut steps);
+    steps
+}
+
 /// Each library with its default features and with none: what the workspace as a whole unifies away.
-pub(crate) fn each_library_alone(steps: &mut Steps) {
+fn each_library_alone(steps: &mut Steps) {
     steps.run("each crate alone", || {
         for library in LIBRARIES {
-            execute(&mut workspace::cargo(["check", "--package", library]))?;
-            execute(&mut workspace::cargo(["check", "--package", library, "--no-default-features"]))?;
+            execute_beside(&workspace::cargo(["check", "--package", library]))?;
+            execute_beside(&workspace::cargo(["check", "--package", library, "--no-default-features"]))?;
         }
         Ok(format!("{} crates, default and no features", LIBRARIES.len()))
     });

@@ -6,6 +6,7 @@
 
 mod bench;
 mod checks;
+mod child;
 mod ci;
 mod cli;
 mod coverage;
@@ -16,7 +17,9 @@ mod programs;
 mod rabbitmq;
 mod second_look;
 mod servers;
+mod shared;
 mod steps;
+mod test_programs;
 mod testing;
 mod workspace;
 

@@ -1,12 +1,10 @@
 //! Runs the examples of the libraries and the quickstart programs: what the documents tell people to type must work.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use crate::child::{self, Ended};
 use crate::error::{Context, Error, Result};
 use crate::servers::Servers;
 use crate::workspace;
@@ -73,17 +71,19 @@ pub(crate) fn run(programs: &[Program], servers: &Servers) -> Result<String> {
     }
     let mut failed = Vec::new();
     for program in programs {
-        let started = Instant::now();
         let mut command = Command::new(&program.file);
         command.args(program.arguments.iter().map(|argument| argument.replace(DOCUMENTED_REDIS, servers.redis_url())));
         command.envs(servers.environment());
-        match run_one(command, DEADLINE) {
-            Ok(()) => eprintln!("ok      {}  {:.1}s", program.name, started.elapsed().as_secs_f64()),
-            Err(error) => {
-                eprintln!("FAILED  {}: {error}", program.name);
-                failed.push(program.name.as_str());
+        let problem = match child::run(command, DEADLINE) {
+            Ok(Ended { failure: None, took, .. }) => {
+                eprintln!("ok      {}  {:.1}s", program.name, took.as_secs_f64());
+                continue;
             }
-        }
+            Ok(Ended { failure: Some(failure), said, .. }) => format!("{failure}\n{said}"),
+            Err(error) => error.to_string(),
+        };
+        eprintln!("FAILED  {}: {problem}", program.name);
+        failed.push(program.name.as_str());
     }
     if failed.is_empty() {
         Ok(format!("programs run: {}", programs.len()))
@@ -92,55 +92,9 @@ pub(crate) fn run(programs: &[Program], servers: &Servers) -> Result<String> {
     }
 }
 
-fn run_one(mut command: Command, deadline: Duration) -> Result {
-    // Both streams in their order, and no pipe that could run full.
-    static RUNS: AtomicU32 = AtomicU32::new(0);
-    let run = RUNS.fetch_add(1, Ordering::Relaxed);
-    let log = std::env::temp_dir().join(format!("nebula-example-{}-{run}", std::process::id()));
-    let output = File::create_new(&log).context(format_args!("creating {}", log.display()))?;
-    let errors = output.try_clone().context("sharing the log")?;
-    let started = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
-    let mut child = started.context(format_args!("starting {}", command.get_program().display()))?;
-    let give_up = Instant::now() + deadline;
-    let outcome = loop {
-        match child.try_wait().context("waiting")? {
-            Some(status) if status.success() => break Ok(()),
-            Some(status) => break Err(status.to_string()),
-            None if Instant::now() > give_up => {
-                let _ = child.kill();
-                let _ = child.wait();
-                break Err(format!("still running after {} s", deadline.as_secs()));
-            }
-            None => sleep(Duration::from_millis(20)),
-        }
-    };
-    let said = std::fs::read(&log).unwrap_or_default();
-    let _ = std::fs::remove_file(&log);
-    outcome.map_err(|reason| Error::new(format!("{reason}\n{}", String::from_utf8_lossy(&said))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    #[test]
-    fn a_failure_shows_what_the_program_said() {
-        let error = run_one(shell("echo said; echo complained >&2; exit 3"), DEADLINE).unwrap_err().to_string();
-        assert!(error.contains("said\ncomplained") && error.contains("exit status: 3"), "{error}");
-        assert!(run_one(shell("exit 0"), DEADLINE).is_ok());
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_is_ended() {
-        let error = run_one(shell("exec sleep 600"), Duration::from_millis(100)).unwrap_err().to_string();
-        assert!(error.contains("still running"), "{error}");
-    }
 
     #[test]
     fn a_failure_does_not_keep_the_others_from_running() {

@@ -5,62 +5,70 @@
 //! to look into, of which the first output is on the screen. Everything else fails the run, as does a crowd of them.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
+use crate::child::Ended;
 use crate::error::{Error, Result};
-use crate::steps::{Captured, execute_captured};
+use crate::servers::Environment;
+use crate::test_programs::TestProgram;
 
 /// More than these are no accident.
 const MOST: usize = 3;
 /// How often each of them has to pass, one after another.
 const TIMES: u32 = 3;
 
-/// Runs all tests, and those that failed again. `again` makes the command that takes names of tests as arguments.
-pub(crate) fn run(first: &mut Command, again: impl Fn() -> Command) -> Result<String> {
-    let captured = execute_captured(first)?;
-    let Err(error) = captured.verdict() else { return Ok(String::new()) };
-    let suspects = suspects(&captured).ok_or(error)?;
-    let names = suspects.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    eprintln!("\nFailed once: {names}. Each has to pass {TIMES} times now.");
-    for _ in 0..TIMES {
-        let mut command = again();
-        command.args(["--", "--exact", "--test-threads=1"]).args(&suspects);
-        let repeated = execute_captured(&mut command)?;
-        repeated.verdict()?;
-        let passed = passed(&repeated.stdout);
-        if let Some(missing) = suspects.iter().find(|name| !passed.contains(name.as_str())) {
-            return Err(Error::new(format!("{missing} failed, and did not run when it was repeated")));
+/// Looks again at the programs that failed. What it returns is the remark on those that passed then.
+pub(crate) fn at(failed: &[(TestProgram, Ended)], environment: &Environment) -> Result<String> {
+    if failed.is_empty() {
+        return Ok(String::new());
+    }
+    let refused = || Error::new(failed.iter().map(|(program, _)| program.name.as_str()).collect::<Vec<_>>().join(", "));
+    let suspects: Vec<_> = failed.iter().map(|(_, ended)| suspects(&ended.said)).collect();
+    let count: usize = suspects.iter().flatten().map(BTreeSet::len).sum();
+    if count > MOST || suspects.iter().any(Option::is_none) {
+        return Err(refused());
+    }
+    let mut names = Vec::new();
+    for ((program, _), suspects) in failed.iter().zip(suspects.iter().flatten()) {
+        names.extend(suspects.iter().map(|test| format!("{test} of {}", program.name)));
+        for _ in 0..TIMES {
+            repeat(program, suspects, environment)?;
         }
     }
-    Ok(format!("UNSTEADY, to be looked into: {names}"))
+    Ok(format!("UNSTEADY, to be looked into: {}", names.join(", ")))
 }
 
-/// The tests that failed, if they are few and explain why the command did.
-fn suspects(captured: &Captured) -> Option<BTreeSet<String>> {
-    let failed: Vec<_> = captured.stdout.lines().filter_map(|line| verdict_of(line, "FAILED")).collect();
-    let results: Vec<_> = captured.stdout.lines().filter_map(failures).collect();
-    // A program that dies, does not compile, or fails as a documentation test has no line that tells its tests.
-    let blamed = captured.stderr.lines().filter(|line| blames_a_target(line)).collect::<Vec<_>>();
-    let explained = blamed.len() == results.len() && !blamed.iter().any(|line| line.contains("--doc"));
-    // What a test prints past the capture may hide the line of another.
-    let all_named = results.iter().sum::<usize>() == failed.len();
-    let names: BTreeSet<String> = failed.iter().map(|name| (*name).to_owned()).collect();
-    (explained && all_named && (1..=MOST).contains(&failed.len())).then_some(names)
+fn repeat(program: &TestProgram, tests: &BTreeSet<String>, environment: &Environment) -> Result {
+    let mut arguments = vec!["--exact", "--test-threads=1"];
+    arguments.extend(tests.iter().map(String::as_str));
+    let repeated = program.run(&arguments, environment)?;
+    println!("\n     Again {}\n{}", program.name, repeated.said.trim_end());
+    if let Some(failure) = repeated.failure {
+        return Err(Error::new(format!("{}, again: {failure}", program.name)));
+    }
+    let passed = passed(&repeated.said);
+    match tests.iter().find(|name| !passed.contains(name.as_str())) {
+        None => Ok(()),
+        Some(missing) => Err(Error::new(format!("{missing} failed, and did not run when it was repeated"))),
+    }
+}
+
+/// The tests that failed, if they explain why their program did.
+fn suspects(said: &str) -> Option<BTreeSet<String>> {
+    let failed: BTreeSet<String> =
+        said.lines().filter_map(|line| verdict_of(line, "FAILED")).map(str::to_owned).collect();
+    // A program that dies prints no result. What a test prints past the capture may hide the line of another.
+    let counted = said.lines().find_map(failures)?;
+    (counted == failed.len() && counted > 0).then_some(failed)
 }
 
 /// The number in a line like "test result: FAILED. 69 passed; 1 failed; 0 ignored; …".
 fn failures(line: &str) -> Option<usize> {
     let counts = line.strip_prefix("test result: FAILED.")?;
-    Some(counts.split(';').find_map(|count| count.trim().strip_suffix(" failed")?.parse().ok()).unwrap_or(MOST + 1))
+    counts.split(';').find_map(|count| count.trim().strip_suffix(" failed")?.parse().ok())
 }
 
-/// The list at the end of `cargo test --no-fail-fast`: "    `-p nebula-lock --test redis`".
-fn blames_a_target(line: &str) -> bool {
-    line.starts_with("    `-") && line.trim_end().ends_with('`')
-}
-
-fn passed(stdout: &str) -> BTreeSet<&str> {
-    stdout.lines().filter_map(|line| verdict_of(line, "ok")).collect()
+fn passed(said: &str) -> BTreeSet<&str> {
+    said.lines().filter_map(|line| verdict_of(line, "ok")).collect()
 }
 
 /// The name in a line like "test queue::keeps_order ... ok".
@@ -72,54 +80,71 @@ fn verdict_of<'a>(line: &'a str, verdict: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
-    fn sh(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]);
-        command
+    /// A test program, and what it says when it is run once more.
+    struct Script(PathBuf);
+
+    impl Script {
+        fn saying(again: &str) -> Self {
+            let folder = crate::servers::temporary_directory("again").unwrap();
+            let path = folder.join("script");
+            std::fs::write(&path, format!("#!/bin/sh\n{again}\n")).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            Self(path)
+        }
+
+        fn failed(&self, said: &str) -> (TestProgram, Ended) {
+            let ended = Ended { said: said.to_owned(), failure: Some("failed".to_owned()), took: Duration::ZERO };
+            (TestProgram::shell(&self.0), ended)
+        }
     }
 
-    const ONE_FAILED: &str = "echo 'test a::b ... FAILED'; echo 'test a::c ... ok'; echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; \
-                              printf 'error: 1 target failed:\\n    `-p x --test y`\\n' >&2; exit 101";
+    impl Drop for Script {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
+        }
+    }
+
+    const ONE_FAILED: &str =
+        "test a::b ... FAILED\ntest a::c ... ok\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\n";
 
     #[test]
-    fn what_passes_is_not_repeated() {
-        let remark = run(&mut sh("echo 'test a ... ok'"), || panic!("nothing to repeat")).unwrap();
-        assert_eq!(remark, "");
+    fn where_nothing_failed_nothing_is_said() {
+        assert_eq!(at(&[], &Environment::new()).unwrap(), "");
     }
 
     #[test]
     fn a_failure_that_goes_away_is_named() {
-        let remark = run(&mut sh(ONE_FAILED), || sh("echo \"test $4 ... ok\"")).unwrap();
-        assert_eq!(remark, "UNSTEADY, to be looked into: a::b");
+        let script = Script::saying("echo \"test $3 ... ok\"");
+        let remark = at(&[script.failed(ONE_FAILED)], &Environment::new()).unwrap();
+        assert_eq!(remark, "UNSTEADY, to be looked into: a::b of a script");
     }
 
     #[test]
     fn a_failure_that_stays_fails() {
-        assert!(run(&mut sh(ONE_FAILED), || sh("echo \"test $4 ... FAILED\"; exit 101")).is_err());
+        let script = Script::saying("echo \"test $3 ... FAILED\"; exit 101");
+        assert!(at(&[script.failed(ONE_FAILED)], &Environment::new()).is_err());
     }
 
     #[test]
     fn a_test_that_is_not_found_again_fails() {
-        let error = run(&mut sh(ONE_FAILED), || sh("true")).unwrap_err().to_string();
+        let script = Script::saying("true");
+        let error = at(&[script.failed(ONE_FAILED)], &Environment::new()).unwrap_err().to_string();
         assert!(error.contains("a::b"), "{error}");
     }
 
     #[test]
-    fn crowds_crashes_and_documentation_are_not_excused() {
-        let captured = |stdout: &str, stderr: &str| Captured::failed(stdout, stderr);
-        let blame = "    `-p x --lib`\n";
-        let one = "test a ... FAILED\ntest result: FAILED. 0 passed; 1 failed\n";
-        assert!(suspects(&captured(one, blame)).is_some());
-        assert!(suspects(&captured(one, "")).is_none(), "cargo blames nobody");
-        assert!(suspects(&captured(one, &format!("{blame}    `-p x --test died`\n"))).is_none(), "one program died");
-        assert!(suspects(&captured(one, "    `-p x --doc`\n")).is_none(), "documentation");
-        assert!(suspects(&captured("", blame)).is_none(), "no test failed");
-        assert!(suspects(&captured(&one.replace("1 failed", "2 failed"), blame)).is_none(), "one is not named");
-        let crowd: String = (0..=MOST).map(|n| format!("test t{n} ... FAILED\n")).collect();
-        assert!(
-            suspects(&captured(&format!("{crowd}test result: FAILED. 0 passed; 4 failed\n"), blame)).is_none(),
-            "too many"
-        );
+    fn crowds_and_crashes_are_not_excused() {
+        let script = Script::saying("for test; do echo \"test $test ... ok\"; done");
+        let looked =
+            |said: &[&str]| at(&said.iter().map(|said| script.failed(said)).collect::<Vec<_>>(), &Environment::new());
+        assert!(looked(&[ONE_FAILED]).is_ok());
+        assert!(looked(&["test a ... ok\n"]).is_err(), "the program died");
+        assert!(looked(&[ONE_FAILED, "test a ... ok\n"]).is_err(), "one of two died");
+        assert!(looked(&[&ONE_FAILED.replace("1 failed", "2 failed")]).is_err(), "one is not named");
+        assert!(looked(&[ONE_FAILED; MOST]).is_ok());
+        assert!(looked(&[ONE_FAILED; MOST + 1]).is_err(), "too many");
     }
 }

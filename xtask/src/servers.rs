@@ -24,6 +24,9 @@ const DEVELOPERS_REDIS_PORT: u16 = 16_379;
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(20);
 
+/// Names and values of variables.
+pub(crate) type Environment = Vec<(String, String)>;
+
 /// Running servers. They stop when this is dropped, and also when the process ends in any other way.
 #[derive(Debug)]
 pub(crate) struct Servers {
@@ -51,9 +54,9 @@ impl Servers {
     }
 
     /// What tells the tests where the servers are.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let broker = self.rabbitmq.iter().map(|broker| (AMQP_VARIABLE, broker.url().to_owned()));
-        broker.chain([(REDIS_VARIABLE, self.redis.url.clone())]).collect()
+    pub(crate) fn environment(&self) -> Environment {
+        let broker = self.rabbitmq.iter().map(|broker| (AMQP_VARIABLE.to_owned(), broker.url().to_owned()));
+        broker.chain([(REDIS_VARIABLE.to_owned(), self.redis.url.clone())]).collect()
     }
 
     pub(crate) fn redis_url(&self) -> &str {

@@ -1,15 +1,15 @@
 //! Steps: named pieces of work that are announced, timed, and summed up in a table at the end.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
 
 /// What has been done so far. A failed step does not stop the next one: one run tells everything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Steps {
+    started: Instant,
     done: Vec<Step>,
 }
 
@@ -27,6 +27,10 @@ enum Outcome {
 }
 
 impl Steps {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), done: Vec::new() }
+    }
+
     /// Runs one step. What it returns is the remark that stands beside it in the table.
     pub(crate) fn run(&mut self, name: &str, work: impl FnOnce() -> Result<String>) {
         eprintln!("\n==> {name}");
@@ -46,6 +50,11 @@ impl Steps {
     /// Runs one step that is a single command.
     pub(crate) fn command(&mut self, name: &str, mut command: Command) {
         self.run(name, || execute(&mut command).map(|()| String::new()));
+    }
+
+    /// Adds the steps that were done beside these.
+    pub(crate) fn append(&mut self, beside: Self) {
+        self.done.extend(beside.done);
     }
 
     pub(crate) fn all_passed(&self) -> bool {
@@ -79,9 +88,8 @@ impl Steps {
             let line = format!("{:width$}  {word:6}  {:>8}  {first_line}", step.name, time(step.took));
             let _ = writeln!(table, "{}", line.trim_end());
         }
-        let total = self.done.iter().map(|step| step.took).sum();
         let verdict = if self.all_passed() { "ok" } else { "FAILED" };
-        let _ = write!(table, "{:width$}  {verdict:6}  {:>8}", "total", time(total));
+        let _ = write!(table, "{:width$}  {verdict:6}  {:>8}", "total", time(self.started.elapsed()));
         table
     }
 }
@@ -94,60 +102,21 @@ pub(crate) fn execute(command: &mut Command) -> Result {
     if status.success() { Ok(()) } else { Err(Error::new(format!("`{shown}` ended with {status}"))) }
 }
 
-/// What a command printed, all of which has been shown as well.
-#[derive(Debug)]
-pub(crate) struct Captured {
-    pub(crate) stdout: String,
-    /// Without colours.
-    pub(crate) stderr: String,
-    failure: Option<String>,
-}
-
-impl Captured {
-    pub(crate) fn verdict(&self) -> Result {
-        self.failure.as_ref().map_or(Ok(()), |failure| Err(Error::new(failure.clone())))
-    }
-
-    #[cfg(test)]
-    pub(crate) fn failed(stdout: &str, stderr: &str) -> Self {
-        Self { stdout: stdout.to_owned(), stderr: stderr.to_owned(), failure: Some("failed".to_owned()) }
-    }
-}
-
-/// Runs a command without input, shows what it prints, and keeps it.
-pub(crate) fn execute_captured(command: &mut Command) -> Result<Captured> {
+/// Runs a command that leaves room for others, and shows what it printed when it has ended.
+pub(crate) fn execute_beside(command: &Command) -> Result {
     let shown = shown(command);
-    eprintln!("$ {shown}");
-    let starting = format!("`{shown}` could not be started");
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context(starting)?;
-    let errors = child.stderr.take().map(|stderr| std::thread::spawn(move || tee(stderr, |line| eprint!("{line}"))));
-    let stdout = child.stdout.take().map(|stdout| tee(stdout, |line| print!("{line}"))).unwrap_or_default();
-    let stderr = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
-    let status = child.wait().context(format_args!("waiting for `{shown}`"))?;
-    let failure = (!status.success()).then(|| format!("`{shown}` ended with {status}"));
-    Ok(Captured { stdout, stderr: without_colours(&stderr), failure })
-}
-
-/// Shows everything, line by line, and returns it.
-fn tee(from: impl Read, show: impl Fn(&str)) -> String {
-    let (mut from, mut line, mut all) = (BufReader::new(from), Vec::new(), String::new());
-    while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line);
-        show(&text);
-        all += &text;
-        line.clear();
+    let mut beside = Command::new("nice");
+    beside.args(["-n", "19"]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => beside.env(name, value),
+            None => beside.env_remove(name),
+        };
     }
-    all
-}
-
-/// Removes ANSI sequences like "ESC[1;31m".
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split("\u{1b}[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |clean, part| {
-        clean + part.split_once(|end: char| end.is_ascii_alphabetic()).map_or("", |(_, rest)| rest)
-    })
+    let output = beside.output().context(format_args!("`{shown}` could not be started"))?;
+    let printed = [output.stdout, output.stderr].map(|printed| String::from_utf8_lossy(&printed).into_owned()).concat();
+    eprintln!("$ {shown}\n{printed}");
+    if output.status.success() { Ok(()) } else { Err(Error::new(format!("`{shown}` ended with {}", output.status))) }
 }
 
 /// A command as one would type it.
@@ -175,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_failed_step_lets_the_next_one_run_and_fails_the_whole() {
-        let mut steps = Steps::default();
+        let mut steps = Steps::new();
         steps.run("first", || Err(Error::new("broken\nsecond line")));
         steps.run("second", || Ok("3 programs".to_owned()));
         let table = steps.table();
@@ -187,7 +156,7 @@ mod tests {
 
     #[test]
     fn steps_that_pass_make_a_whole_that_passes() {
-        let mut steps = Steps::default();
+        let mut steps = Steps::new();
         steps.command("true", Command::new("true"));
         assert!(steps.conclude().is_ok());
     }
@@ -201,12 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_prints_is_kept_without_colours() {
-        let script = "printf 'out\\nno end'; printf '\\033[1;31merror\\033[0m: x' >&2; exit 3";
-        let captured = execute_captured(Command::new("sh").args(["-c", script])).unwrap();
-        assert_eq!((captured.stdout.as_str(), captured.stderr.as_str()), ("out\nno end", "error: x"));
-        assert!(captured.verdict().unwrap_err().to_string().contains('3'));
-        assert!(execute_captured(&mut Command::new("true")).unwrap().verdict().is_ok());
+    fn what_is_done_beside_is_the_same_command() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "test \"$WHERE\" = here && test $(nice) = 19"]).env("WHERE", "here");
+        execute_beside(&command).unwrap();
+        let error = execute_beside(command.env_remove("WHERE")).unwrap_err().to_string();
+        assert!(error.starts_with("`sh -c"), "{error}");
+        let (mut steps, mut beside) = (Steps::new(), Steps::new());
+        beside.run("second", || Err(Error::new("broken")));
+        steps.append(beside);
+        assert!(!steps.all_passed());
     }
 
     #[test]

@@ -1,49 +1,70 @@
 //! `cargo xtask test`: everything that can fail, on real servers.
 
 use std::process::Command;
+use std::thread;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
+use crate::shared::SharedServers;
 use crate::steps::{Steps, execute};
-use crate::{programs, second_look, workspace};
+use crate::{programs, second_look, test_programs, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result {
-    let mut steps = Steps::default();
-    add_to(&mut steps, arguments)?;
+    let mut steps = Steps::new();
+    if arguments.is_empty() {
+        everything(&mut steps, Steps::new)?;
+    } else {
+        let servers = servers(arguments)?;
+        let mut tests = cargo_test(arguments);
+        tests.envs(servers.environment());
+        steps.command("tests", tests);
+    }
     steps.conclude()
 }
 
-/// The steps of `test`, for a list that goes on after them.
-pub(crate) fn add_to(steps: &mut Steps, arguments: &[String]) -> Result {
+/// Installs and starts what the tests need.
+fn servers(arguments: &[String]) -> Result<Servers> {
     let needs = needs(arguments);
     packages::ensure(&needs)?;
-    let mut servers = Servers::start()?;
-    if needs.contains(&RABBITMQ) {
-        servers = servers.with_rabbitmq()?;
-    }
-    if arguments.is_empty() {
-        // One selection of packages and features for all three commands: nothing is built twice. Examples come first,
-        // so that the results of the tests are what stands last on the screen.
-        let mut build = all_features("build");
-        build.args(["--examples", "--bins"]);
-        steps.command("build", build);
-        // What an earlier build left behind says nothing about this one.
-        if steps.all_passed() {
-            steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &servers));
-        }
-    }
-    steps.run("tests", || {
-        let on_servers = |mut command: Command| {
-            command.envs(servers.environment());
-            command
-        };
-        let mut tests = on_servers(cargo_test(arguments));
-        if !arguments.is_empty() {
-            return execute(&mut tests).map(|()| String::new());
-        }
-        second_look::run(&mut tests, || on_servers(cargo_test(&["--tests".to_owned()])))
+    let servers = Servers::start()?;
+    if needs.contains(&RABBITMQ) { servers.with_rabbitmq() } else { Ok(servers) }
+}
+
+/// Every example and every test. While the tests run, so does `beside`.
+pub(crate) fn everything(steps: &mut Steps, beside: impl FnOnce() -> Steps + Send) -> Result {
+    let servers = servers(&[])?;
+    let mut tests = Vec::new();
+    steps.run("build", || {
+        // One selection of packages and features for all commands: nothing is built twice.
+        execute(all_features("build").args(["--examples", "--bins"]))?;
+        tests = test_programs::build(all_features("test"))?;
+        Ok(format!("test programs: {}", tests.len()))
     });
+    // What an earlier build left behind says nothing about this one.
+    if !steps.all_passed() {
+        return Ok(());
+    }
+    steps.run("examples", || programs::run(&programs::all(&workspace::built_programs()?)?, &servers));
+    let shared = SharedServers::start(&workspace::built_programs()?, &servers.environment())?;
+    let mut environment = servers.environment();
+    environment.extend(shared.environment().iter().cloned());
+    environment.push(("LD_LIBRARY_PATH".to_owned(), workspace::compiler_libraries()?));
+    let mut failed = Vec::new();
+    thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        steps.run("tests", || {
+            failed = test_programs::run_all(&tests, workspace::cores(), &environment)?;
+            Ok(if failed.is_empty() { String::new() } else { format!("programs that failed once: {}", failed.len()) })
+        });
+        beside.join().map(|beside| steps.append(beside)).map_err(|_| Error::new("what ran beside has panicked"))
+    })?;
+    if !failed.is_empty() {
+        steps.run("second look", || second_look::at(&failed, &environment));
+    }
+    let mut doctests = all_features("test");
+    doctests.arg("--doc").envs(environment);
+    steps.command("doctests", doctests);
     Ok(())
 }
 
@@ -124,7 +145,7 @@ mod tests {
 
     #[test]
     fn without_arguments_everything_but_the_peers_is_tested() {
-        assert_eq!(line(&cargo_test(&[])), "test --workspace --exclude nebula-versus --all-features --no-fail-fast");
+        assert_eq!(line(&all_features("test")), "test --workspace --exclude nebula-versus --all-features");
     }
 
     #[test]

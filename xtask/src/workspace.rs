@@ -36,6 +36,23 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
     command
 }
 
+/// Where the libraries are that tests of procedural macros are linked against: the value of `LD_LIBRARY_PATH`.
+pub(crate) fn compiler_libraries() -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(rustc).args(["--print", "target-libdir", "--print", "sysroot"]).output();
+    let said = String::from_utf8(asked.context("asking rustc where it is")?.stdout);
+    let said = said.map_err(|_| Error::new("rustc lives in a folder whose name is not UTF-8"))?;
+    match said.lines().collect::<Vec<_>>()[..] {
+        [libraries, root] => Ok(format!("{libraries}:{root}/lib")),
+        _ => Err(Error::new(format!("rustc says where it is in a new way: {said}"))),
+    }
+}
+
+/// How many things are worth doing at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
 /// Where cargo has put the programs of this build: beside xtask.
 pub(crate) fn built_programs() -> Result<PathBuf> {
     let own = env::current_exe().context("finding xtask's own program file")?;
