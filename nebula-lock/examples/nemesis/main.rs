@@ -1,7 +1,7 @@
 //! Puts the locks to the test: client processes compete for locks while servers, clients and the network between them are
 //! killed, frozen and cut off; what the clients wrote down is judged in the end.
 //!
-//! `cargo run -p nebula-lock --example nemesis -- --seconds 5`
+//! `cargo run -p nebula-lock --example nemesis -- --seconds 3 --topology single`
 //!
 //! In earnest: `cargo run --release -p nebula-lock --example nemesis -- --seconds 60`.
 //! It ends with a table and with a status other than zero if a promise was broken.

@@ -213,7 +213,9 @@ mod tests {
         });
         let is_key = |text: &str| {
             let name = text.trim_start().split(':').next().unwrap_or_default();
-            text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            text.contains(':')
+                && !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '.'))
         };
         let all: String = sample
             .lines()
