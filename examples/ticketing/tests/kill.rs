@@ -103,7 +103,7 @@ impl Platform {
             // Slow enough for everything to happen in the middle of it.
             connections: 8,
             abandon: 10,
-            hold_seconds: 5,
+            hold_seconds: 15,
             deadline: 600,
             admin: ticketing::demo::ADMIN_EMAIL.to_owned(),
             password: ticketing::demo::PASSWORD.to_owned().into(),

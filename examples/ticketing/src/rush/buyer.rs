@@ -97,6 +97,8 @@ impl Buyer {
     /// Shops until a seat is paid for, given up, or none can come back.
     pub(super) async fn shop(self) -> Tally {
         let mut tally = Tally::default();
+        // Once for each buyer: on a machine that is too slow to pay in time, more and more tries must not drive all away.
+        let abandons = rand::rng().random_range(0..100) < self.abandon_percent;
         for attempt in 0_u32.. {
             let order = match self.try_a_seat(attempt, &mut tally).await {
                 Try::Placed(order) => order,
@@ -104,7 +106,7 @@ impl Buyer {
                 Try::Later => continue,
             };
             tally.placed += 1;
-            if rand::rng().random_range(0..100) < self.abandon_percent {
+            if abandons {
                 tally.abandoned += 1;
                 break;
             }
