@@ -56,12 +56,12 @@ async fn compare<DB: Answers>(shared: &str, alone: &str, statements: u64) {
 
 #[tokio::test]
 async fn sqlite_answers_as_if_alone() {
-    compare::<sqlx::Sqlite>("sqlite::memory:", "sqlite::memory:", 2000).await;
+    compare::<sqlx::Sqlite>("sqlite::memory:", "sqlite::memory:", 1000).await;
 }
 
 #[tokio::test]
 async fn postgres_answers_as_if_alone() {
-    compare::<sqlx::Postgres>(&postgres_database().await, &postgres_database().await, 600).await;
+    compare::<sqlx::Postgres>(&postgres_database().await, &postgres_database().await, 300).await;
 }
 
 #[tokio::test]
