@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::packages::{self, REDIS};
+use crate::packages::{self, MARIADB, POSTGRES, RABBITMQ, REDIS};
 use crate::steps::Steps;
 use crate::workspace;
 
 pub(crate) fn run(area: Option<&str>, arguments: &[String]) -> Result {
     let areas = choose(area, workspace::targets_in(Path::new("benches/versus/benches")))?;
     // The benchmarks start private servers of their own, so that nothing else runs on the one that is measured.
-    packages::ensure(&[REDIS])?;
+    packages::ensure(&[REDIS, MARIADB, POSTGRES, RABBITMQ])?;
     let mut steps = Steps::new();
     for area in &areas {
         let mut bench = workspace::cargo(["bench", "--package", "nebula-versus", "--bench", area, "--"]);

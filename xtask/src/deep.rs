@@ -12,8 +12,9 @@ use crate::{checks, workspace};
 /// A test that fails once in a hundred runs is a defect. This many runs of the fault tests find most of those.
 const FAULT_ROUNDS: u32 = 50;
 
-/// Programs that take minutes each: crowds of callers, and client processes under the nemesis.
-const LONG_CAMPAIGNS: [(&str, &str); 2] = [("nebula-lock", "crowds"), ("nebula-lock", "nemesis")];
+/// Programs that take minutes each: crowds of callers, client processes under the nemesis, SQL servers that are killed.
+const LONG_CAMPAIGNS: [(&str, &str); 3] =
+    [("nebula-lock", "crowds"), ("nebula-lock", "nemesis"), ("nebula-delay-queue", "sql")];
 const LONG_ROUNDS: u32 = 5;
 
 /// For each topology and style of locking.
@@ -82,14 +83,14 @@ fn repeat(rounds: u32, campaigns: &[(&str, String)]) -> Result<String> {
     Ok(format!("{rounds} rounds of {} programs", campaigns.len()))
 }
 
-/// The test targets named after faults and crashes, with their packages.
+/// The test targets named after faults, crashes and what is killed, with their packages.
 fn campaigns() -> Vec<(&'static str, String)> {
     let packages = workspace::LIBRARIES.iter().map(|library| (*library, Path::new(library).join("tests")));
     let platform = ("ticketing", Path::new("examples/ticketing/tests").to_path_buf());
     packages
         .chain([platform])
         .flat_map(|(package, tests)| workspace::targets_in(&tests).into_iter().map(move |target| (package, target)))
-        .filter(|(_, target)| target.contains("fault") || target.contains("crash"))
+        .filter(|(_, target)| ["crash", "fault", "kill", "process", "relay"].iter().any(|word| target.contains(word)))
         .collect()
 }
 

@@ -112,7 +112,7 @@ const ON_SQL: [&str; 7] = [
 ];
 
 /// The crates whose tests talk to a RabbitMQ broker.
-const ON_RABBITMQ: [&str; 2] = ["nebula-delay-queue", "nebula-test-support"];
+const ON_RABBITMQ: [&str; 3] = ["nebula-delay-queue", "nebula-test-support", "ticketing"];
 
 /// Only some tests talk to SQL servers, and only the platform's end-to-end test drives a browser.
 fn needs(arguments: &[String]) -> Vec<Need> {
@@ -169,6 +169,6 @@ mod tests {
         assert_eq!(needs(&words("-p nebula-redis")).len(), 1);
         assert_eq!(needs(&words("-p nebula-lock")).len(), 3, "SQL servers");
         assert_eq!(needs(&words("-p nebula-delay-queue")).len(), 4, "SQL servers and a broker");
-        assert_eq!(needs(&words("-p ticketing")).len(), 5, "SQL servers and a browser");
+        assert_eq!(needs(&words("-p ticketing")).len(), 6, "everything");
     }
 }
