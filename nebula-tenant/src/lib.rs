@@ -7,6 +7,9 @@ mod context;
 pub mod db;
 mod error;
 mod id;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod resolve;
 mod task;
 #[cfg(feature = "wall")]
 #[cfg_attr(docsrs, doc(cfg(feature = "wall")))]
