@@ -14,6 +14,10 @@ pub enum ErrorKind {
     Conflict,
     /// A statement that the wall does not let pass.
     Refused,
+    /// A key is not here, or was erased.
+    NoKey,
+    /// A sealed value, or a wrapped key, that was changed, or belongs elsewhere.
+    Altered,
     /// A store or a database could not answer.
     Unavailable,
 }
@@ -27,6 +31,8 @@ impl ErrorKind {
             Self::NoTenant => "no_tenant",
             Self::Conflict => "conflict",
             Self::Refused => "refused",
+            Self::NoKey => "no_key",
+            Self::Altered => "altered",
             Self::Unavailable => "unavailable",
         }
     }

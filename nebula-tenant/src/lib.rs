@@ -10,6 +10,9 @@ mod id;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod resolve;
+#[cfg(feature = "seal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "seal")))]
+pub mod seal;
 mod task;
 #[cfg(feature = "wall")]
 #[cfg_attr(docsrs, doc(cfg(feature = "wall")))]
