@@ -132,10 +132,12 @@ fn existing(file: &str) -> Result<&str, Failure> {
 
 async fn stats(queue: &DelayQueue, name: &str, out: &mut (impl Write + Send)) -> Result<(), Failure> {
     let stats = queue.stats(name).await?;
-    let delayed =
-        if queue.backend().capabilities().counts_delayed { stats.delayed.to_string() } else { "unknown".to_owned() };
+    let known = |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let (total, overdue) = (known(stats.total), known(stats.overdue));
+    let delayed = known(stats.total.map(|_| stats.delayed));
     let (due, leased, dead, late) = (stats.backlog, stats.leased, stats.dead, stats.oldest_lateness);
-    Ok(writeln!(out, "{name} due={due} delayed={delayed} leased={leased} dead={dead} late={late:?}")?)
+    write!(out, "{name} total={total} due={due} overdue={overdue} delayed={delayed} ")?;
+    Ok(writeln!(out, "leased={leased} dead={dead} late={late:?}")?)
 }
 
 async fn peek(queue: &DelayQueue, name: &str, most: usize, out: &mut (impl Write + Send)) -> Result<(), Failure> {

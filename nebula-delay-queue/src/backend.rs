@@ -18,7 +18,8 @@ pub struct Capabilities {
     /// It finds messages by their id: `cancel`, `reschedule`, and duplicates that are known when they are sent. Without
     /// it every send is `Accepted`, and duplicates are sorted out when they take effect.
     pub finds_by_id: bool,
-    /// `stats` counts the delayed messages, which are zero otherwise.
+    /// `stats` counts the delayed messages, and with them all that wait and those that are overdue; otherwise the delayed are
+    /// zero and the others `None`.
     pub counts_delayed: bool,
     /// A claim tells when the next message is due, rather than a hint when it is.
     pub knows_next_due: bool,

@@ -158,6 +158,8 @@ pub struct Bury {
 /// - Extending lets the lease end that long after now.
 /// - A buried message is not delivered any more. It is listed with its reason, attempts and last error, in the order of
 ///   death, until it is replayed (due at once, as if never attempted) or purged.
+/// - `stats` counts every message in one state: due, delayed, leased or dead. What is due for a second or longer is overdue
+///   as well. A backend that cannot count the delayed leaves `total` and `overdue` out.
 /// - `wakeups` gives hints, possibly none and possibly spurious: a message may have arrived that is due earlier than
 ///   what the last claim said.
 #[async_trait]

@@ -90,11 +90,16 @@ pub enum Replay {
 }
 
 /// How many messages of a queue are where, at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueStats {
+    /// All that wait, due or not: `backlog` and `delayed`. `None` from a backend that does not count the delayed.
+    pub total: Option<u64>,
     /// Due and waiting to be claimed, those whose lease ended included.
     pub backlog: u64,
+    /// Those of the backlog that could have been claimed for at least [`OVERDUE`](Self::OVERDUE). `None` from a backend that
+    /// does not see how long its messages have been waiting.
+    pub overdue: Option<u64>,
     /// Not due yet, those that wait for a retry included.
     pub delayed: u64,
     /// Being handled under a lease.
@@ -106,9 +111,47 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// Statistics.
+    /// How long a message can have been claimed without being called overdue: a second. Workers that keep up take
+    /// messages within milliseconds.
+    pub const OVERDUE: Duration = Duration::from_secs(1);
+
+    /// Statistics of a backend that counts everything; [`with_overdue`](Self::with_overdue) tells the one count that does not
+    /// follow from the others.
     #[must_use]
     pub const fn new(backlog: u64, delayed: u64, leased: u64, dead: u64, oldest_lateness: Duration) -> Self {
-        Self { backlog, delayed, leased, dead, oldest_lateness }
+        let total = Some(backlog.saturating_add(delayed));
+        Self { total, backlog, overdue: None, delayed, leased, dead, oldest_lateness }
     }
+
+    /// How many of the backlog are overdue.
+    #[must_use]
+    pub const fn with_overdue(mut self, overdue: u64) -> Self {
+        self.overdue = Some(overdue);
+        self
+    }
+
+    /// Says that there may be delayed messages beyond those counted.
+    #[must_use]
+    pub const fn without_total(mut self) -> Self {
+        self.total = None;
+        self
+    }
+
+    /// Whether nothing waits, as far as the backend can tell, and nothing is being handled.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.backlog == 0 && self.delayed == 0 && self.leased == 0
+    }
+}
+
+/// An empty queue's.
+impl Default for QueueStats {
+    fn default() -> Self {
+        Self::new(0, 0, 0, 0, Duration::ZERO).with_overdue(0)
+    }
+}
+
+/// From when a message that could be claimed is overdue, in milliseconds since 1970.
+pub(crate) const fn overdue_since(now_ms: u64) -> u64 {
+    now_ms.saturating_sub(QueueStats::OVERDUE.as_millis() as u64)
 }

@@ -123,8 +123,9 @@ pub struct LedgerView {
 /// - Content is stored with the record that brings it and lasts until a record clears or replaces it.
 /// - A record may be forgotten from its time on if it is `Sending` or `Over`; no other is.
 /// - `next` is the least time of all `Waiting` and `Leased` records.
-/// - `counts` are of `Waiting` and `Leased` records whose time has come (backlog), those `Waiting` and `Leased` whose
-///   time has not (delayed, leased), and of `Dead` ones; the lateness is that of the least time that has come.
+/// - `counts` are of `Waiting` and `Leased` records whose time has come (backlog; overdue if it came [a
+///   while](QueueStats::OVERDUE) ago), those `Waiting` and `Leased` whose time has not (delayed, leased), and of `Dead`
+///   ones; the lateness is that of the least time that has come.
 /// - `forget_dead` removes all `Dead` records and tells how many.
 /// - Ids of different queues are independent.
 #[async_trait]

@@ -15,6 +15,9 @@ const HANDLER: &str = "nebula_delay_queue_handler_seconds";
 const IN_FLIGHT: &str = "nebula_delay_queue_in_flight";
 const MESSAGES: &str = "nebula_delay_queue_messages";
 const ERRORS: &str = "nebula_delay_queue_worker_errors_total";
+const WAITING: &str = "nebula_delay_queue_waiting";
+const OVERDUE: &str = "nebula_delay_queue_overdue";
+const OLDEST: &str = "nebula_delay_queue_oldest_lateness_seconds";
 const MISSING: &str = "nebula_delay_queue_missing";
 #[cfg(feature = "sql")]
 const RELAYED: &str = "nebula_delay_queue_relayed_total";
@@ -35,6 +38,13 @@ pub(crate) fn describe() {
         describe_histogram!(HANDLER, Unit::Seconds, "Duration of handler calls");
         describe_gauge!(IN_FLIGHT, "Messages that this process holds under a lease");
         describe_gauge!(MESSAGES, "Messages by state (backlog, delayed, leased, dead), when last asked");
+        describe_gauge!(WAITING, "Messages that wait, due or not, when last asked");
+        describe_gauge!(OVERDUE, "Messages that could have been claimed for a second or longer, when last asked");
+        describe_gauge!(
+            OLDEST,
+            Unit::Seconds,
+            "How long the message that waits longest could have been claimed, when last asked"
+        );
         describe_gauge!(
             MISSING,
             "Messages that should have been delivered and have not been, when last watched (at most 100)"
@@ -121,4 +131,11 @@ pub(crate) fn stats(queue: &QueueName, stats: &QueueStats) {
     for (state, count) in states {
         gauge!(MESSAGES, "queue" => queue.label(), "state" => state).set(count as f64);
     }
+    // What a backend does not know is no gauge rather than a zero.
+    for (name, count) in [(WAITING, stats.total), (OVERDUE, stats.overdue)] {
+        if let Some(count) = count {
+            gauge!(name, "queue" => queue.label()).set(count as f64);
+        }
+    }
+    gauge!(OLDEST, "queue" => queue.label()).set(stats.oldest_lateness.as_secs_f64());
 }

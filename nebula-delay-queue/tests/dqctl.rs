@@ -45,7 +45,7 @@ async fn queues_on_redis_are_looked_into_and_mended() {
 
     let traced = |command: &[&'static str]| [&[url.as_str(), "--trace", url.as_str()], command].concat();
     let list = dqctl(&traced(&["list"])).await;
-    assert!(list.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{list}");
+    assert!(list.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{list}");
     let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
     assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
     let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;
@@ -58,7 +58,7 @@ async fn queues_on_redis_are_looked_into_and_mended() {
     assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later cancelled\n");
     assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later is unknown, or a worker has it\n");
     let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
-    assert!(stats.starts_with("order.timeout due=3 delayed=0 leased=0 dead=0"), "{stats}");
+    assert!(stats.starts_with("order.timeout total=3 due=3 overdue="), "{stats}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +66,10 @@ async fn queues_on_rabbitmq_are_looked_into_and_mended() {
     let (url, name) = (amqp_url().await, unique("dqctl"));
     fill(&DelayQueueConfig::rabbitmq(&url).connect().await.unwrap(), &name).await;
     let stats = dqctl(&[&url, "stats", &name]).await;
-    assert!(stats.starts_with(&format!("{name} due=0 delayed=unknown leased=0 dead=3")), "{stats}");
+    assert!(
+        stats.starts_with(&format!("{name} total=unknown due=0 overdue=unknown delayed=unknown leased=0 dead=3")),
+        "{stats}"
+    );
     assert_eq!(dqctl(&[&url, "dead", &name]).await.lines().count(), 3);
     assert_eq!(dqctl(&[&url, "replay", &name, "--all"]).await, "3 replayed\n");
     let mut out = Vec::new();
@@ -82,12 +85,12 @@ async fn queues_on_rabbitmq_with_a_ledger_are_looked_into_and_mended() {
     fill(&DelayQueue::new(rabbit.with_ledger(ledger)), &name).await;
     let indexed = async |command: &[&str]| dqctl(&[&[&url, "--ledger", &redis], command].concat()).await;
     let stats = indexed(&["stats", &name]).await;
-    assert!(stats.starts_with(&format!("{name} due=0 delayed=1 leased=0 dead=3")), "{stats}");
+    assert!(stats.starts_with(&format!("{name} total=1 due=0 overdue=0 delayed=1 leased=0 dead=3")), "{stats}");
     assert_eq!(indexed(&["cancel", &name, "later"]).await, "later cancelled\n");
     assert_eq!(indexed(&["cancel", &name, "later"]).await, "later is unknown, or a worker has it\n");
     assert_eq!(indexed(&["replay", &name, "--all"]).await, "3 replayed\n");
     let stats = indexed(&["stats", &name]).await;
-    assert!(stats.starts_with(&format!("{name} due=3 delayed=0 leased=0 dead=0")), "{stats}");
+    assert!(stats.starts_with(&format!("{name} total=3 due=3 overdue=")), "{stats}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,13 +101,13 @@ async fn queues_in_databases_are_looked_into_and_mended() {
     ] {
         fill(&config(url.clone()).connect().await.unwrap(), "order.timeout").await;
         let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
-        assert!(stats.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{stats}");
+        assert!(stats.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{stats}");
         assert_eq!(dqctl(&[&url, "dead", "order.timeout", "2"]).await.lines().count(), 2);
         assert_eq!(dqctl(&[&url, "replay", "order.timeout", "a"]).await, "a replayed\n");
         assert_eq!(dqctl(&[&url, "replay", "order.timeout", "--all"]).await, "2 replayed\n");
         assert_eq!(dqctl(&[&url, "cancel", "order.timeout", "later"]).await, "later cancelled\n");
         let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
-        assert!(stats.starts_with("order.timeout due=3 delayed=0 leased=0 dead=0"), "{stats}");
+        assert!(stats.starts_with("order.timeout total=3 due=3 overdue="), "{stats}");
     }
 }
 
@@ -119,7 +122,7 @@ async fn lives_in_a_database_are_told() {
     assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 3);
     let traced = |command: &[&'static str]| [&[file.as_str(), "--trace", file.as_str()], command].concat();
     let list = dqctl(&traced(&["list"])).await;
-    assert!(list.starts_with("order.timeout due=0 delayed=1 leased=0 dead=3"), "{list}");
+    assert!(list.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{list}");
     let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
     assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
     let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;

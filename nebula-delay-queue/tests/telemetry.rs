@@ -118,7 +118,9 @@ fn a_messages_whole_life_is_counted() {
             assert!(relay.shutdown(Duration::from_secs(1)).await);
         });
     });
-    let seen = seen.0.lock().clone();
+    let mut seen = seen.0.lock().clone();
+    let oldest = seen.remove("nebula_delay_queue_oldest_lateness_seconds queue=lost").unwrap();
+    assert!((40.0..=61.0).contains(&oldest), "a minute, looked at every ten seconds: {oldest}");
     let expected = [
         ("sent_total queue=q outcome=accepted", 3.0),
         ("sent_total queue=q outcome=duplicate", 1.0),
@@ -135,6 +137,9 @@ fn a_messages_whole_life_is_counted() {
         ("messages queue=q state=delayed", 0.0),
         ("messages queue=q state=leased", 0.0),
         ("messages queue=q state=dead", 2.0),
+        ("waiting queue=q", 0.0),
+        ("overdue queue=q", 0.0),
+        ("oldest_lateness_seconds queue=q", 0.0),
         ("sent_total queue=lost outcome=accepted", 1.0),
         ("relayed_total queue=r outcome=accepted", 1.0),
         ("relayed_total queue=r outcome=duplicate", 1.0),
@@ -144,6 +149,8 @@ fn a_messages_whole_life_is_counted() {
         ("messages queue=lost state=delayed", 0.0),
         ("messages queue=lost state=leased", 0.0),
         ("messages queue=lost state=dead", 0.0),
+        ("waiting queue=lost", 1.0),
+        ("overdue queue=lost", 1.0),
     ];
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|(name, value)| (format!("nebula_delay_queue_{name}"), value)).collect();

@@ -127,6 +127,22 @@ async fn a_handler_of_hours_keeps_a_lease_of_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_due_is_overdue_a_second_later() {
+    let queue = DelayQueue::new(MemoryDelayQueue::new());
+    let message = DelayMessage::builder().body(1u64).delay(MINUTE).build().unwrap();
+    queue.send(QUEUE, &message).await.unwrap();
+    let counts = async || {
+        let stats = queue.stats(QUEUE).await.unwrap();
+        (stats.total, stats.backlog, stats.overdue)
+    };
+    assert_eq!(counts().await, (Some(1), 0, Some(0)));
+    tokio::time::sleep(MINUTE + Duration::from_millis(950)).await;
+    assert_eq!(counts().await, (Some(1), 1, Some(0)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(counts().await, (Some(1), 1, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn concurrency_is_a_limit_and_is_used() {
     let queue = DelayQueue::new(MemoryDelayQueue::new());
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

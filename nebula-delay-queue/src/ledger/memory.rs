@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{LedgerChange, LedgerContent, LedgerRecord, LedgerState, LedgerView, MessageLedger};
-use crate::{Clock, MessageId, QueueName, QueueStats, Result, TokioClock, clock::floor_ms};
+use crate::{Clock, MessageId, QueueName, QueueStats, Result, TokioClock, clock::floor_ms, dead::overdue_since};
 
 /// Keeps records in this process: for tests, and for one process whose messages may come again after its death, the
 /// cancelled ones among them.
@@ -137,7 +137,9 @@ impl MessageLedger for MemoryLedger {
             let (ended, leased) = page.split(LedgerState::Leased, now);
             let dead = page.order(LedgerState::Dead).len() as u64;
             let late = page.next().map_or(0, |next| now.saturating_sub(next));
-            QueueStats::new(due + ended, delayed, leased, dead, Duration::from_millis(late))
+            let since = overdue_since(now);
+            let overdue = page.split(LedgerState::Waiting, since).0 + page.split(LedgerState::Leased, since).0;
+            QueueStats::new(due + ended, delayed, leased, dead, Duration::from_millis(late)).with_overdue(overdue)
         }))
     }
 

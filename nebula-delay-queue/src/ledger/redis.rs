@@ -13,7 +13,7 @@ use nebula_redis::{Script, ScriptCall};
 use tokio::time::timeout;
 
 use super::{LedgerChange, LedgerContent, LedgerRecord, LedgerState, LedgerView, MessageLedger};
-use crate::{Error, ErrorKind, MessageId, QueueName, QueueStats, Result, redis::redis_error};
+use crate::{Error, ErrorKind, MessageId, QueueName, QueueStats, Result, clock::duration_ms, redis::redis_error};
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
@@ -98,13 +98,16 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLedger<C> {
         }
     }
 
-    async fn count(&self, queue: &QueueName) -> Result<(u64, u64, u64, u64, u64, Option<u64>)> {
+    /// The server's time, the least time, and the counts.
+    async fn count(&self, queue: &QueueName) -> Result<(u64, Option<u64>, QueueStats)> {
         let states = [LedgerState::Waiting, LedgerState::Leased, LedgerState::Dead];
         let keys = states.map(|state| self.state(queue, state));
-        let call = COUNTS.key(&keys);
-        let (now, due, delayed, leased, dead, least): (u64, u64, u64, u64, u64, String) =
+        let call = COUNTS.key(&keys).arg(duration_ms(QueueStats::OVERDUE));
+        let (now, due, delayed, leased, dead, least, overdue): (u64, u64, u64, u64, u64, String, u64) =
             self.invoke("counting messages in the ledger", call).await?;
-        Ok((now, due, delayed, leased, dead, least.parse().ok()))
+        let least = least.parse().ok();
+        let late = Duration::from_millis(least.map_or(0, |least| now.saturating_sub(least)));
+        Ok((now, least, QueueStats::new(due, delayed, leased, dead, late).with_overdue(overdue)))
     }
 }
 
@@ -158,14 +161,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> MessageLedger for RedisL
     }
 
     async fn next(&self, queue: &QueueName) -> Result<(u64, Option<u64>)> {
-        let (now, .., least) = self.count(queue).await?;
+        let (now, least, _) = self.count(queue).await?;
         Ok((now, least))
     }
 
     async fn counts(&self, queue: &QueueName) -> Result<QueueStats> {
-        let (now, due, delayed, leased, dead, least) = self.count(queue).await?;
-        let late = least.map_or(0, |least| now.saturating_sub(least));
-        Ok(QueueStats::new(due, delayed, leased, dead, Duration::from_millis(late)))
+        let (.., counts) = self.count(queue).await?;
+        Ok(counts)
     }
 
     async fn forget_dead(&self, queue: &QueueName) -> Result<u64> {

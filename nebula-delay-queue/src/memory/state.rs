@@ -9,6 +9,7 @@ use crate::{
     Bury, Cancel, Claimed, DeadLetter, DeadReason, Delivery, LeaseToken, MessageId, Priority, QueueStats, RawMessage,
     Receipt, Replay, Reschedule, Retry, SendOutcome, Settled,
     clock::{from_ms, lease_ms},
+    dead::overdue_since,
 };
 
 #[derive(Debug, Default)]
@@ -188,10 +189,11 @@ impl State {
     }
 
     pub(super) fn stats(&self, now: u64) -> QueueStats {
-        let (mut backlog, mut delayed, mut leased, mut oldest) = (0, 0, 0, 0);
+        let (mut backlog, mut overdue, mut delayed, mut leased, mut oldest) = (0, 0, 0, 0, 0);
         for entry in self.entries.values().filter(|entry| entry.dead.is_none()) {
             if entry.claimable_ms <= now {
                 backlog += 1;
+                overdue += u64::from(entry.claimable_ms <= overdue_since(now));
                 oldest = oldest.max(now - entry.claimable_ms);
             } else if entry.lease.is_some() {
                 leased += 1;
@@ -199,7 +201,8 @@ impl State {
                 delayed += 1;
             }
         }
-        QueueStats::new(backlog, delayed, leased, self.dead.len() as u64, Duration::from_millis(oldest))
+        let dead = self.dead.len() as u64;
+        QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)).with_overdue(overdue)
     }
 
     fn index_of(&mut self, priority: Priority) -> &mut BTreeSet<(u64, u64, MessageId)> {

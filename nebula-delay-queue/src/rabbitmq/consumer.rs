@@ -120,7 +120,9 @@ impl DelayQueueConsumer for RabbitDelayQueue {
         };
         let (waiting, dead) = self.bounded(&channel, deadline, counting).await?;
         let late = oldest.map_or(0, |at| floor_ms(self.publisher.clock.now()).saturating_sub(at));
-        Ok(QueueStats::new(claimable + waiting, held, leased, dead, Duration::from_millis(late)))
+        let stats = QueueStats::new(claimable + waiting, held, leased, dead, Duration::from_millis(late));
+        // What climbs the ladder is nobody's yet, and the broker does not tell how long its messages have been waiting.
+        Ok(stats.without_total())
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -157,8 +157,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
         let Keys { lease, dead, due, .. } = &self.keys(queue);
         let call = scripts::STATS.key(&[lease, dead, &due[0], &due[1], &due[2]]);
-        let (backlog, delayed, leased, dead, oldest) = self.invoke("counting messages", call).await?;
-        Ok(QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)))
+        let call = call.arg(duration_ms(QueueStats::OVERDUE));
+        let (backlog, delayed, leased, dead, oldest, overdue) = self.invoke("counting messages", call).await?;
+        Ok(QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)).with_overdue(overdue))
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -243,7 +243,7 @@ macro_rules! beside {
 
             async fn ledger_counts(connection: &mut Self::Connection, queue: &str, now: i64) -> sqlx::Result<Counts> {
                 let query = sqlx::query_as(include_str!(concat!($folder, "/ledger/counts.sql")));
-                let query = query.bind(now).bind(now).bind(now).bind(now).bind(queue);
+                let query = query.bind(now).bind(now).bind(now).bind(now).bind(overdue_ms(now)).bind(queue);
                 query.fetch_one(connection).await
             }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     SqlDatabase, SqlDelayQueue, as_i64,
-    database::{Claim, ClaimedRow, DeadRow, Settling},
+    database::{Claim, ClaimedRow, DeadRow, Settling, statistics},
     error::sql_error,
     row::json,
 };
@@ -142,10 +142,8 @@ impl<DB: SqlDatabase> DelayQueueConsumer for SqlDelayQueue<DB> {
             let counts = DB::stats(&mut connection, queue.as_str(), now).await;
             connection.done((counts.map_err(sql_error(context))?, now))
         });
-        let ((backlog, delayed, leased, dead, oldest), now) = counts.await?;
-        let late = oldest.map_or(0, |at| u64::try_from(now - at).unwrap_or(0));
-        let count = i64::unsigned_abs;
-        Ok(QueueStats::new(count(backlog), count(delayed), count(leased), count(dead), Duration::from_millis(late)))
+        let (counts, now) = counts.await?;
+        Ok(statistics(counts, now))
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

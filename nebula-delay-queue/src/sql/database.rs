@@ -2,7 +2,7 @@
 //!
 //! The policy around it (deadlines, batches, wake-ups, damaged rows) is the same for all and stands beside it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use sqlx::{Database, Pool};
@@ -11,6 +11,9 @@ use super::{
     beside::{Ledgers, Marks},
     lives::Lives,
 };
+use crate::QueueStats;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use crate::dead::overdue_since;
 
 /// The columns that make up a message.
 #[derive(Debug)]
@@ -41,8 +44,20 @@ pub struct DeadRow {
     pub(super) reason: Option<String>,
 }
 
-/// Counts of a queue: backlog, delayed, leased, dead, and from when the longest waiting could be claimed.
-pub(super) type Counts = (i64, i64, i64, i64, Option<i64>);
+/// Counts of a queue: backlog, delayed, leased, dead, from when the longest waiting could be claimed, and overdue.
+pub(super) type Counts = (i64, i64, i64, i64, Option<i64>, i64);
+
+pub(super) fn statistics((backlog, delayed, leased, dead, oldest, overdue): Counts, now: i64) -> QueueStats {
+    let late = Duration::from_millis(oldest.map_or(0, |at| u64::try_from(now - at).unwrap_or(0)));
+    let count = i64::unsigned_abs;
+    QueueStats::new(count(backlog), count(delayed), count(leased), count(dead), late).with_overdue(count(overdue))
+}
+
+/// From when a message that could be claimed is overdue.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(super) fn overdue_ms(now: i64) -> i64 {
+    super::as_i64(overdue_since(now.unsigned_abs()))
+}
 
 /// A message to be stored.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, Pool};
 use super::{
     SqlDatabase, SqlDelayQueue, as_i64,
     beside::{LedgerRow, NewLedgerRow},
+    database::statistics,
     error::sql_error,
     row::json,
     session::{SWEPT, Session, now_ms},
@@ -135,10 +136,8 @@ impl<DB: SqlDatabase> MessageLedger for SqlLedger<DB> {
             let counts = DB::ledger_counts(&mut connection, queue.as_str(), now).await.map_err(sql_error(context))?;
             connection.done((now, counts))
         });
-        let (now, (due, delayed, leased, dead, least)) = counts.await?;
-        let late = least.map_or(0, |least| u64::try_from(now - least).unwrap_or(0));
-        let count = i64::unsigned_abs;
-        Ok(QueueStats::new(count(due), count(delayed), count(leased), count(dead), Duration::from_millis(late)))
+        let (now, counts) = counts.await?;
+        Ok(statistics(counts, now))
     }
 
     async fn forget_dead(&self, queue: &QueueName) -> Result<u64> {

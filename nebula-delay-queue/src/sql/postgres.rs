@@ -7,7 +7,7 @@ use sqlx::{Database, Executor, PgConnection, Pool, Postgres, Row};
 
 use super::{
     beside::{LedgerRow, Ledgers, Marks, NewLedgerRow, beside},
-    database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements},
+    database::{Claim, ClaimedRow, Content, Counts, DeadRow, Dialect, NewRow, Settling, Statements, overdue_ms},
     lives::{Lives, lives},
     row::batch,
     statements::{returning, statements},

@@ -57,7 +57,7 @@ macro_rules! statements {
 
             async fn stats(connection: &mut Self::Connection, queue: &str, now: i64) -> sqlx::Result<Counts> {
                 let query = sqlx::query_as(include_str!(concat!($folder, "/stats.sql")));
-                query.bind(queue).bind(now).fetch_one(connection).await
+                query.bind(queue).bind(now).bind(overdue_ms(now)).fetch_one(connection).await
             }
 
             async fn ping(connection: &mut Self::Connection) -> sqlx::Result<()> {

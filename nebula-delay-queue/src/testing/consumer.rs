@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Fixture, LONG, SHORT, after, claim_one, claim_some, id, ids, message, queue};
+use super::{Fixture, LONG, SHORT, after, claim_one, claim_some, eventually, id, ids, message, queue};
 use crate::{
     Bury, DeadReason, DelayQueueConsumer, DelayQueueProducer, LeaseToken, Priority, Receipt, Replay, Retry, Schedule,
     Settled,
@@ -122,7 +122,7 @@ pub async fn acknowledged_messages_are_gone<F: Fixture>() {
         receipts.extend(some.iter().map(crate::Delivery::receipt));
     }
     assert_eq!(backend.ack(&queue, &receipts).await.unwrap(), vec![Settled::Done; 700]);
-    assert_eq!(backend.stats(&queue).await.unwrap(), crate::QueueStats::default());
+    assert_eq!(backend.stats(&queue).await.unwrap(), empty(&backend));
     let claimed = backend.claim(&queue, 10, LONG).await.unwrap();
     assert_eq!((ids(&claimed).len(), claimed.next_due), (0, None));
 }
@@ -281,7 +281,7 @@ pub async fn next_due_tells_how_long_to_sleep<F: Fixture>() {
 pub async fn statistics_count_every_state<F: Fixture>() {
     let fixture = F::start().await;
     let (backend, queue) = (fixture.backend(), queue("stats"));
-    assert_eq!(backend.stats(&queue).await.unwrap(), crate::QueueStats::default());
+    assert_eq!(backend.stats(&queue).await.unwrap(), empty(&backend));
     backend.enqueue_batch(&queue, ["dead", "leased", "lost", "retried"].map(message).into()).await.unwrap();
     for delivery in claim_some(&backend, &queue, 4, LONG).await {
         let receipt = delivery.receipt();
@@ -298,9 +298,42 @@ pub async fn statistics_count_every_state<F: Fixture>() {
     backend.enqueue_batch(&queue, vec![after("later", LONG), message("due")]).await.unwrap();
     sleep(Duration::from_millis(20)).await;
     let stats = backend.stats(&queue).await.unwrap();
-    let delayed = if backend.capabilities().counts_delayed { 2 } else { 0 };
+    let all = backend.capabilities().counts_delayed;
+    let delayed = if all { 2 } else { 0 };
     assert_eq!((stats.backlog, stats.delayed, stats.leased, stats.dead), (2, delayed, 1, 1));
+    assert_eq!(stats.total, all.then_some(4), "due or not");
+    assert_eq!(stats.overdue.is_some(), all);
+    assert!(!stats.is_idle());
     assert!(stats.oldest_lateness >= Duration::from_millis(10), "{:?}", stats.oldest_lateness);
+}
+
+pub async fn statistics_tell_what_is_overdue<F: Fixture>() {
+    let fixture = F::start().await;
+    let (backend, queue) = (fixture.backend(), queue("overdue"));
+    let long_ago = |name, seconds| message(name).with_schedule(Schedule::At(SystemTime::now() - LONG * seconds));
+    let batch = vec![long_ago("first", 3), long_ago("second", 2), after("later", LONG)];
+    backend.enqueue_batch(&queue, batch).await.unwrap();
+    if !backend.capabilities().counts_delayed {
+        let stats = backend.stats(&queue).await.unwrap();
+        assert_eq!((stats.backlog, stats.total, stats.overdue), (2, None, None), "what is unknown is not made up");
+        return;
+    }
+    // A broker's ledger counts from when it heard of them.
+    eventually("two are overdue", async || backend.stats(&queue).await.unwrap().overdue == Some(2)).await;
+    let stats = backend.stats(&queue).await.unwrap();
+    assert_eq!((stats.total, stats.backlog, stats.delayed), (Some(3), 2, 1));
+    assert!(stats.oldest_lateness >= crate::QueueStats::OVERDUE, "{stats:?}");
+    let _first = claim_one(&backend, &queue, LONG).await;
+    let stats = backend.stats(&queue).await.unwrap();
+    assert_eq!((stats.total, stats.overdue, stats.leased), (Some(2), Some(1), 1), "what is handled does not wait");
+}
+
+/// What the statistics of an empty queue are.
+fn empty(backend: &impl DelayQueueProducer) -> crate::QueueStats {
+    match backend.capabilities().counts_delayed {
+        true => crate::QueueStats::default(),
+        false => crate::QueueStats { overdue: None, ..crate::QueueStats::default().without_total() },
+    }
 }
 
 pub async fn nothing_asked_nothing_answered<F: Fixture>() {

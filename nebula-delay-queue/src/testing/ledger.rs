@@ -187,7 +187,7 @@ pub async fn counts_are_by_state_and_time<L: MessageLedger>(ledger: L) {
     let queue = queue("q");
     assert_eq!(ledger.counts(&queue).await.unwrap(), crate::QueueStats::default());
     let at = now(&ledger, &queue).await;
-    let (past, future) = (at - 500, at + ms(LONG));
+    let (past, future) = (at - 1500, at + ms(LONG));
     let all: Vec<_> = LedgerState::ALL
         .into_iter()
         .flat_map(|state| {
@@ -200,7 +200,9 @@ pub async fn counts_are_by_state_and_time<L: MessageLedger>(ledger: L) {
     ledger.swap(&queue, &more).await.unwrap();
     let stats = ledger.counts(&queue).await.unwrap();
     assert_eq!((stats.backlog, stats.delayed, stats.leased, stats.dead), (2, 3, 1, 2));
-    assert!(stats.oldest_lateness >= Duration::from_millis(500) && stats.oldest_lateness < LONG, "{stats:?}");
+    assert_eq!(stats.total, Some(5));
+    assert_eq!(stats.overdue, Some(2));
+    assert!(stats.oldest_lateness >= Duration::from_millis(1500) && stats.oldest_lateness < LONG, "{stats:?}");
     eventually("time passes", async || ledger.counts(&queue).await.unwrap().oldest_lateness > stats.oldest_lateness)
         .await;
 }
