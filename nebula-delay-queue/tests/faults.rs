@@ -1,8 +1,12 @@
 //! Redis: killed servers, dead links, dead workers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "common/effects.rs"]
+mod effects;
+#[path = "common/killed.rs"]
+mod killed;
+
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,12 +19,15 @@ use nebula_delay_queue::{
     SendOutcome,
     nebula_redis::{Connection, RedisConfig, redis},
 };
-use nebula_test_support::{RedisServer, TcpProxy, eventually};
+use nebula_test_support::{RedisServer, TcpProxy, eventually, redis_url, unique};
 use parking_lot::Mutex;
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(120);
-const QUEUE: &str = "order.timeout";
+use self::{
+    effects::{PATIENCE, QUEUE, Run, idle},
+    killed::killed_workers_lose_nothing,
+};
 
 async fn backend(url: String) -> RedisDelayQueue<Connection> {
     let config = RedisConfig::new(url)
@@ -30,60 +37,37 @@ async fn backend(url: String) -> RedisDelayQueue<Connection> {
     RedisDelayQueue::new(connection).with_subscriber(subscriber)
 }
 
-async fn drained(queue: &DelayQueue) {
-    eventually(PATIENCE, async || match queue.stats(QUEUE).await {
-        Ok(stats) if stats.backlog + stats.delayed + stats.leased == 0 => Ok(()),
-        other => Err(format!("{other:?}")),
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_confirmed_message_survives_the_death_of_the_server_and_takes_effect_once() {
+    let mut server = RedisServer::options().append_only().start().await;
+    let queue = DelayQueue::new(backend(server.url()).await);
+    let run = Run::start(queue, 400, Duration::from_millis(200), Duration::from_secs(1));
+    run.deaths(async || {
+        server.kill();
+        sleep(Duration::from_millis(300)).await;
+        server.restart().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_confirmed_message_survives_the_death_of_the_server() {
-    const COUNT: usize = 400;
-    let mut server = RedisServer::options().append_only().start().await;
-    let queue = DelayQueue::new(backend(server.url()).await);
-    let seen = Arc::new(Mutex::new(HashMap::<MessageId, usize>::new()));
-    let record = Arc::clone(&seen);
-    let handler = move |message: Received<usize>| {
-        *record.lock().entry(message.id().clone()).or_default() += 1;
-        sleep(Duration::from_millis(2))
-    };
-    let lease = Duration::from_secs(1);
-    queue.worker(QUEUE).unwrap().concurrency(4).lease(lease).handle(handler).start().unwrap();
+async fn cut_and_half_open_connections_lose_nothing() {
+    let server = RedisServer::start().await;
+    let proxy = TcpProxy::to_port(server.port()).await;
+    let queue = DelayQueue::new(backend(server.url_via(proxy.port())).await.with_timeout(Duration::from_secs(2)));
+    let run = Run::start(queue, 400, Duration::from_millis(200), Duration::from_secs(1));
+    run.cuts(&proxy, Duration::from_secs(1)).await;
+}
 
-    let confirmed = Arc::new(AtomicUsize::new(0));
-    let sender = tokio::spawn({
-        let (queue, confirmed) = (queue.clone(), Arc::clone(&confirmed));
-        async move {
-            let mut ids = Vec::new();
-            for number in 0..COUNT {
-                let delay = Duration::from_millis(number as u64 % 200);
-                let message = DelayMessage::builder().body(number).delay(delay).build().unwrap();
-                // Whoever is not sure that a message was stored sends it again.
-                while let Err(error) = queue.send(QUEUE, &message).await {
-                    assert!(error.is_retryable(), "{error:?}");
-                    sleep(Duration::from_millis(20)).await;
-                }
-                ids.push(message.id().clone());
-                confirmed.fetch_add(1, Ordering::SeqCst);
-            }
-            ids
-        }
-    });
-    for deaths in 1..=2 {
-        eventually(PATIENCE, async || confirmed.load(Ordering::SeqCst) > COUNT / 4 * deaths).await;
-        server.kill();
-        sleep(Duration::from_millis(300)).await;
-        server.restart().await;
-    }
-    let ids = timeout(PATIENCE, sender).await.unwrap().unwrap();
-    drained(&queue).await;
-    queue.shutdown(PATIENCE).await;
-    let seen = seen.lock().clone();
-    let missing: Vec<_> = ids.iter().filter(|id| !seen.contains_key(id)).collect();
-    assert!(missing.is_empty(), "confirmed and never delivered: {missing:?}");
-    assert_eq!(queue.dead_letters(QUEUE, 0, 10).await.unwrap().len(), 0);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_processes_lose_no_message_and_every_effect_comes_once() {
+    let test = "killed_processes_lose_no_message_and_every_effect_comes_once";
+    killed_workers_lose_nothing(
+        test,
+        (240, 3, 20),
+        async || json!({ "provider": "redis", "redis": { "url": redis_url().await, "key-prefix": unique("killed") } }),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,7 +152,7 @@ fn a_killed_worker_gives_its_messages_to_another_after_the_lease() {
         queue.worker(QUEUE).unwrap().handle(handler).start().unwrap();
         assert_eq!(timeout(PATIENCE, hears.recv()).await.unwrap(), Some((2, 7)));
         queue.shutdown(PATIENCE).await;
-        drained(&queue).await;
+        idle(&queue).await;
     });
 }
 
@@ -208,7 +192,7 @@ async fn two_workers_never_hold_the_same_lease() {
     // From here on the first worker cannot extend its leases. It must let go before the server gives them away.
     proxy.black_hole();
     start(&connected, Duration::from_millis(10));
-    drained(&connected).await;
+    idle(&connected).await;
     proxy.heal().await;
     let left = connected.shutdown(PATIENCE).await;
     assert_eq!(left.unsettled, 0);

@@ -1,37 +1,12 @@
 //! What happens to the broker and to the way there.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use nebula_delay_queue::{DelayMessage, DelayQueue, ErrorKind, MessageId};
+use nebula_delay_queue::{DelayMessage, DelayQueue, ErrorKind};
 use nebula_test_support::{RabbitMq, TcpProxy, amqp_url, eventually};
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, QUEUE, Seen, connect, hasty, send};
-
-/// Sends many messages, all delays from none to three steps of the ladder.
-fn sender(queue: &DelayQueue, count: u64) -> (Arc<AtomicU64>, JoinHandle<Vec<MessageId>>) {
-    let (queue, confirmed) = (queue.clone(), Arc::new(AtomicU64::new(0)));
-    let progress = Arc::clone(&confirmed);
-    let task = tokio::spawn(async move {
-        let mut ids = Vec::new();
-        for number in 0..count {
-            ids.push(send(&queue, number, Duration::from_millis(number * 37 % 5000)).await);
-            progress.store(number + 1, Ordering::SeqCst);
-            sleep(Duration::from_millis(2)).await;
-        }
-        ids
-    });
-    (confirmed, task)
-}
+use super::{PATIENCE, QUEUE, Run, Seen, connect, hasty, send};
 
 /// A way to the shared broker that can be cut.
 pub(super) async fn proxied() -> (TcpProxy, String) {
@@ -43,52 +18,28 @@ pub(super) async fn proxied() -> (TcpProxy, String) {
     (proxy, there)
 }
 
+/// All delays from none to three steps of the ladder.
+fn run(queue: DelayQueue) -> Run {
+    Run::start(queue, 600, Duration::from_secs(5), Duration::from_secs(30))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_confirmed_message_survives_the_death_of_the_broker() {
-    const COUNT: u64 = 600;
+async fn every_confirmed_message_survives_the_death_of_the_broker_and_takes_effect_once() {
     let mut broker = RabbitMq::start().await;
     let queue = connect(broker.url()).await;
-    let seen = Seen::default();
-    queue.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
-    let (confirmed, sending) = sender(&queue, COUNT);
-    for deaths in 1..=2 {
-        eventually(PATIENCE, async || confirmed.load(Ordering::SeqCst) > COUNT / 4 * deaths).await;
-        broker.kill();
-        sleep(Duration::from_millis(300)).await;
-        broker.restart().await;
-    }
-    let ids = timeout(PATIENCE, sending).await.unwrap().unwrap();
-    seen.all(&queue, &ids).await;
-    queue.shutdown(PATIENCE).await;
+    run(queue)
+        .deaths(async || {
+            broker.kill();
+            sleep(Duration::from_millis(300)).await;
+            broker.restart().await;
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_and_half_open_connections_lose_nothing() {
-    const COUNT: u64 = 600;
     let (proxy, url) = proxied().await;
-    let queue = hasty(url).await;
-    let seen = Seen::default();
-    queue.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
-    let (confirmed, sending) = sender(&queue, COUNT);
-    let part =
-        async |share: u64| eventually(PATIENCE, async || confirmed.load(Ordering::SeqCst) > COUNT / 8 * share).await;
-    part(1).await;
-    proxy.reset_connections().await;
-    part(2).await;
-    proxy.black_hole_replies();
-    sleep(Duration::from_secs(1)).await;
-    proxy.heal().await;
-    part(3).await;
-    proxy.black_hole();
-    sleep(Duration::from_secs(4)).await;
-    proxy.heal().await;
-    part(4).await;
-    proxy.cut().await;
-    sleep(Duration::from_millis(500)).await;
-    proxy.heal().await;
-    let ids = timeout(PATIENCE, sending).await.unwrap().unwrap();
-    seen.all(&queue, &ids).await;
-    queue.shutdown(PATIENCE).await;
+    run(hasty(url).await).cuts(&proxy, Duration::from_secs(4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

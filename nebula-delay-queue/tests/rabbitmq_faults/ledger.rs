@@ -9,7 +9,7 @@ use nebula_delay_queue::{
 use nebula_test_support::{RabbitMq, RedisServer, TcpProxy, amqp_url, eventually, unique};
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, QUEUE, Seen, broker::proxied, options, send};
+use super::{PATIENCE, QUEUE, Seen, broker::proxied, idle, options, send};
 
 async fn indexed(url: String, prefix: &str, ledger: impl MessageLedger) -> DelayQueue {
     let prefix = prefix.try_into().unwrap();
@@ -18,14 +18,6 @@ async fn indexed(url: String, prefix: &str, ledger: impl MessageLedger) -> Delay
 
 fn message(id: &str, delay: Duration) -> DelayMessage<u64> {
     DelayMessage::builder().id(id).body(1).delay(delay).build().unwrap()
-}
-
-async fn empty(queue: &DelayQueue) {
-    eventually(PATIENCE, async || match queue.stats(QUEUE).await {
-        Ok(stats) if stats.backlog + stats.delayed + stats.leased == 0 => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +48,7 @@ async fn what_was_cancelled_or_moved_comes_once_or_never_though_its_copies_do() 
     assert!(stats.delayed <= 2, "the cancelled and the moved do not count: {stats:?}");
     let ids = ["moved", "stays", "postponed"].map(|id| id.try_into().unwrap());
     seen.all(&worker, &ids).await;
-    empty(&worker).await;
+    idle(&worker).await;
     // All copies have come by now: "stays" was the last of them to be due, but for the one that was waited for.
     sleep(second).await;
     assert_eq!(seen.counts(), [("moved", 1), ("postponed", 1), ("stays", 1)].map(|(id, n)| (id.to_owned(), n)).into());
@@ -91,7 +83,7 @@ async fn an_id_whose_message_may_not_have_arrived_is_free_to_be_sent_again() {
     let seen = Seen::default();
     direct.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
     seen.all(&direct, &["first", "lost", "unheard"].map(|id| id.try_into().unwrap())).await;
-    empty(&direct).await;
+    idle(&direct).await;
     sleep(Duration::from_millis(500)).await;
     assert_eq!(seen.counts(), [("first", 1), ("lost", 1), ("unheard", 1)].map(|(id, n)| (id.to_owned(), n)).into());
     direct.shutdown(PATIENCE).await;
@@ -112,7 +104,7 @@ async fn a_ledger_that_lost_everything_loses_no_message() {
     let seen = Seen::default();
     after.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
     seen.all(&after, &ids).await;
-    empty(&after).await;
+    idle(&after).await;
     after.shutdown(PATIENCE).await;
 }
 
@@ -156,7 +148,7 @@ async fn nothing_is_lost_nor_handled_twice_at_once_though_broker_and_ledger_fail
         }
     }
     seen.all(&queue, &ids).await;
-    empty(&queue).await;
+    idle(&queue).await;
     assert!(seen.counts().keys().all(|id| !id.starts_with("never")), "{:?}", seen.counts());
     queue.shutdown(PATIENCE).await;
 }

@@ -1,80 +1,55 @@
 //! PostgreSQL and MariaDB that are killed, frozen and cut off.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, ErrorKind, MessageId, Received, SqlDatabase, SqlDelayQueue,
+    DelayMessage, DelayQueue, ErrorKind, Received, SqlDatabase, SqlDelayQueue,
     sqlx::{MySql, Postgres},
 };
-use nebula_test_support::{SqlEngine, SqlServer, TcpProxy, eventually};
-use parking_lot::Mutex;
+use nebula_test_support::{SqlEngine, SqlServer, TcpProxy, eventually, mariadb_database, postgres_database};
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::common;
-
-const PATIENCE: Duration = Duration::from_secs(120);
-const QUEUE: &str = "order.timeout";
+use crate::{
+    common,
+    effects::{PATIENCE, QUEUE, Run},
+    killed::killed_workers_lose_nothing,
+};
 
 async fn backend<DB: SqlDatabase>(url: &str) -> SqlDelayQueue<DB> {
     common::queue(url).await.with_timeout(Duration::from_secs(2))
 }
 
-async fn every_confirmed_message_survives_the_death_of_the_server<DB: SqlDatabase>(engine: SqlEngine) {
-    const COUNT: usize = 300;
+async fn every_confirmed_message_survives_the_death_of_the_server_and_takes_effect_once<DB: SqlDatabase>(
+    engine: SqlEngine,
+) {
     let mut server = SqlServer::start(engine).await;
     let queue = DelayQueue::new(backend::<DB>(&server.create_database().await).await);
-    let seen = Arc::new(Mutex::new(HashMap::<MessageId, usize>::new()));
-    let record = Arc::clone(&seen);
-    let handler = move |message: Received<usize>| {
-        *record.lock().entry(message.id().clone()).or_default() += 1;
-        sleep(Duration::from_millis(2))
-    };
-    let lease = Duration::from_secs(2);
-    queue.worker(QUEUE).unwrap().concurrency(4).lease(lease).handle(handler).start().unwrap();
-
-    let confirmed = Arc::new(AtomicUsize::new(0));
-    let sender = tokio::spawn({
-        let (queue, confirmed) = (queue.clone(), Arc::clone(&confirmed));
-        async move {
-            let mut ids = Vec::new();
-            for number in 0..COUNT {
-                let delay = Duration::from_millis(number as u64 % 200);
-                let message = DelayMessage::builder().body(number).delay(delay).build().unwrap();
-                // Whoever is not sure that a message was stored sends it again.
-                while let Err(error) = queue.send(QUEUE, &message).await {
-                    assert!(error.is_retryable(), "{error:?}");
-                    sleep(Duration::from_millis(20)).await;
-                }
-                ids.push(message.id().clone());
-                confirmed.fetch_add(1, Ordering::SeqCst);
-            }
-            ids
-        }
-    });
-    for deaths in 1..=2 {
-        eventually(PATIENCE, async || confirmed.load(Ordering::SeqCst) > COUNT / 4 * deaths).await;
+    let run = Run::start(queue, 300, Duration::from_millis(200), Duration::from_secs(2));
+    run.deaths(async || {
         server.kill();
         sleep(Duration::from_millis(300)).await;
         server.restart().await;
-    }
-    let ids = timeout(PATIENCE, sender).await.unwrap().unwrap();
-    eventually(PATIENCE, async || match queue.stats(QUEUE).await {
-        Ok(stats) if stats.backlog + stats.delayed + stats.leased == 0 => Ok(()),
-        other => Err(format!("{other:?}")),
     })
     .await;
-    queue.shutdown(PATIENCE).await;
-    let seen = seen.lock().clone();
-    let missing: Vec<_> = ids.iter().filter(|id| !seen.contains_key(id)).collect();
-    assert!(missing.is_empty(), "confirmed and never delivered: {missing:?}");
-    assert_eq!(queue.dead_letters(QUEUE, 0, 10).await.unwrap().len(), 0);
+}
+
+/// Queues on a server behind a proxy.
+async fn proxied<DB: SqlDatabase>(engine: SqlEngine) -> (SqlServer, TcpProxy, DelayQueue) {
+    let server = SqlServer::start(engine).await;
+    let proxy = TcpProxy::to_port(server.port()).await;
+    let direct = server.create_database().await;
+    let url = direct.replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
+    assert_ne!(url, direct);
+    let queue = DelayQueue::new(backend::<DB>(&url).await);
+    (server, proxy, queue)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_and_half_open_connections_lose_nothing() {
+    let (_server, proxy, queue) = proxied::<Postgres>(SqlEngine::Postgres).await;
+    let run = Run::start(queue, 300, Duration::from_millis(200), Duration::from_secs(2));
+    run.cuts(&proxy, Duration::from_secs(1)).await;
 }
 
 async fn a_frozen_server_is_an_error_by_the_deadline<DB: SqlDatabase>(engine: SqlEngine) {
@@ -84,12 +59,7 @@ async fn a_frozen_server_is_an_error_by_the_deadline<DB: SqlDatabase>(engine: Sq
 }
 
 async fn a_dead_link_is_an_error_by_the_deadline<DB: SqlDatabase>(engine: SqlEngine) {
-    let server = SqlServer::start(engine).await;
-    let proxy = TcpProxy::to_port(server.port()).await;
-    let direct = server.create_database().await;
-    let url = direct.replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
-    assert_ne!(url, direct);
-    let queue = DelayQueue::new(backend::<DB>(&url).await);
+    let (_server, proxy, queue) = proxied::<DB>(engine).await;
     silent(&queue, || proxy.black_hole(), async || proxy.heal().await).await;
 }
 
@@ -139,7 +109,48 @@ macro_rules! each {
 }
 
 each!(
-    every_confirmed_message_survives_the_death_of_the_server,
+    every_confirmed_message_survives_the_death_of_the_server_and_takes_effect_once,
     a_frozen_server_is_an_error_by_the_deadline,
     a_dead_link_is_an_error_by_the_deadline,
 );
+
+mod killed_processes_lose_no_message_and_every_effect_comes_once {
+    use super::*;
+
+    /// As the test harness calls the tests of this module.
+    fn name(test: &str) -> String {
+        format!("faults::killed_processes_lose_no_message_and_every_effect_comes_once::{test}")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres() {
+        killed_workers_lose_nothing(
+            &name("postgres"),
+            (240, 3, 20),
+            async || json!({ "provider": "postgres", "postgres": { "url": postgres_database().await } }),
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn mariadb() {
+        killed_workers_lose_nothing(
+            &name("mariadb"),
+            (240, 3, 20),
+            async || json!({ "provider": "mysql", "mysql": { "url": mariadb_database().await } }),
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("queue.db");
+        killed_workers_lose_nothing(
+            &name("sqlite"),
+            (240, 3, 20),
+            async || json!({ "provider": "sqlite", "sqlite": { "path": file } }),
+        )
+        .await;
+    }
+}

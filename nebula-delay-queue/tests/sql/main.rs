@@ -4,5 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conformance;
+#[path = "../common/effects.rs"]
+mod effects;
 mod faults;
+#[path = "../common/killed.rs"]
+mod killed;
 mod servers;
