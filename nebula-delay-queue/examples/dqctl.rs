@@ -2,8 +2,9 @@
 //!
 //! `cargo run -p nebula-delay-queue --all-features --example dqctl -- redis://127.0.0.1/ dead order.timeout`
 //!
-//! `list`, `peek` and `trace` read the trace store that the application gave to `DelayQueue::with_trace`, on Redis or in a database;
-//! name it with `--trace`. On RabbitMQ, `cancel` needs the ledger that the application uses: name it with `--ledger`.
+//! `trace` reads the trace store that the application gave to `DelayQueue::with_trace`, on Redis or in a database; name it with
+//! `--trace`. On RabbitMQ, `list` and `peek` need it as well, as a broker shows nobody what it holds, and `cancel` needs the ledger that
+//! the application uses: name it with `--ledger`.
 
 use std::{
     error::Error,

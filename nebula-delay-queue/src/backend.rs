@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    Bury, Cancel, Claimed, DeadLetter, DelayQueueConsumer, DelayQueueProducer, MessageId, QueueName, QueueStats,
-    RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled, Wakeups,
+    Bury, Cancel, Claimed, DeadLetter, DelayQueueConsumer, DelayQueueProducer, MessageId, Pending, QueueName,
+    QueueStats, RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled, Wakeups,
 };
 
 /// What a backend can do beyond delivering, retrying and burying, which all can.
@@ -100,6 +100,14 @@ impl<B: DelayQueueConsumer + ?Sized> DelayQueueConsumer for Arc<B> {
 
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
         (**self).stats(queue).await
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        (**self).peek(queue, limit).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        (**self).queues().await
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -8,7 +8,13 @@ use std::{
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::{DeadLetter, DeadReason, MessageId, QueueName, QueueStats, RawMessage, Result, Wakeups, dead::Replay};
+use crate::{
+    DeadLetter, DeadReason, Error, ErrorKind, MessageId, Pending, QueueName, QueueStats, RawMessage, Result, Wakeups,
+    dead::Replay,
+};
+
+/// As many waiting messages as [`DelayQueueConsumer::peek`] names at most.
+pub const MOST_PEEKED: usize = 1000;
 
 /// Proof of a lease: only who presents it may acknowledge, retry, extend or bury the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,6 +166,9 @@ pub struct Bury {
 ///   death, until it is replayed (due at once, as if never attempted) or purged.
 /// - `stats` counts every message in one state: due, delayed, leased or dead. What is due for a second or longer is overdue
 ///   as well. A backend that cannot count the delayed leaves `total` and `overdue` out.
+/// - `peek` names what waits, in the order in which it can be claimed (whatever the priorities), each with the time from which
+///   it can; what is leased does not wait, and what waits is not touched. `queues` names every queue that holds a message. A
+///   backend that cannot look refuses both.
 /// - `wakeups` gives hints, possibly none and possibly spurious: a message may have arrived that is due earlier than
 ///   what the last claim said.
 #[async_trait]
@@ -226,6 +235,28 @@ pub trait DelayQueueConsumer: fmt::Debug + Send + Sync + 'static {
     ///
     /// Cancel safe: nothing is changed.
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats>;
+
+    /// Messages that wait to be claimed, those that can be (or could have been) claimed first first: at most `limit` of them, and
+    /// at most [`MOST_PEEKED`]. [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) by default: not every backend sees
+    /// what it holds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is changed.
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        let _ = limit;
+        Err(Error::new(ErrorKind::Unsupported, format!("this backend cannot look into {queue}")))
+    }
+
+    /// The queues that hold a message, dead or alive, by name. [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) by
+    /// default: not every backend knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is changed.
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        Err(Error::new(ErrorKind::Unsupported, "this backend cannot tell which queues there are"))
+    }
 
     /// Hints that a message may have arrived.
     fn wakeups(&self, queue: &QueueName) -> Wakeups;

@@ -52,7 +52,7 @@ pub use self::{
     batch::{BatchFn, BatchOutcome, Batched, DelayQueueBatchListener, IntoBatchOutcome},
     clock::{Clock, SystemClock, TokioClock},
     config::{DelayQueueConfig, Provider},
-    consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, Receipt, Retry, Settled},
+    consumer::{Bury, Claimed, DelayQueueConsumer, Delivery, LeaseToken, MOST_PEEKED, Receipt, Retry, Settled},
     dead::{DeadLetter, DeadReason, QueueStats, Replay},
     error::{Error, ErrorKind, Result},
     idempotency::{Begin, IdempotencyStore, Idempotent, MemoryIdempotency},

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use crate::{
-    Bury, Cancel, Claimed, Clock, DeadLetter, DelayQueueConsumer, DelayQueueProducer, MessageId, QueueName, QueueStats,
-    RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled, TokioClock, WakeupHub,
-    Wakeups, clock::floor_ms,
+    Bury, Cancel, Claimed, Clock, DeadLetter, DelayQueueConsumer, DelayQueueProducer, MOST_PEEKED, MessageId, Pending,
+    QueueName, QueueStats, RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule, SendOutcome, Settled,
+    TokioClock, WakeupHub, Wakeups, clock::floor_ms,
 };
 
 /// Queues in this process's memory: for tests, and for programs whose messages may die with them.
@@ -154,6 +154,18 @@ impl DelayQueueConsumer for MemoryDelayQueue {
 
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
         Ok(self.with(queue, |state, now| state.stats(now)))
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        Ok(self.with(queue, |state, now| state.peek(limit.min(MOST_PEEKED), now)))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        let queues = self.0.queues.lock();
+        let mut names: Vec<_> =
+            queues.iter().filter(|(_, state)| !state.is_empty()).map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -1,6 +1,7 @@
 //! Looking after queues: snapshots, lives of messages, and the alarm for those that do not come.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     Counts, DelayQueue, Error, ErrorKind, MessageId, Pending, QueueName, QueueStats, Result, TraceEvent, TraceStore,
-    error::chain, observed::Observed, telemetry, trace::Recorder,
+    error::chain,
+    observed::Observed,
+    telemetry,
+    trace::{Recorder, with_due},
 };
 
 /// As many missing messages as one look names.
@@ -45,7 +49,7 @@ impl DelayQueue {
         })
     }
 
-    /// The life of a message, as far as it is known: scheduled, delivered, retried, dead, done, each with its time.
+    /// The life of a message, as far as it is known: scheduled, due, delivered, retried, dead, done, each with its time.
     ///
     /// # Errors
     ///
@@ -65,14 +69,17 @@ impl DelayQueue {
         let (queue, id) = (self.name(queue)?, id.try_into().map_err(Into::into)?);
         let recorder = self.recorder()?;
         recorder.flush().await;
-        recorder.store.trace(&queue, &id).await
+        Ok(with_due(recorder.store.trace(&queue, &id).await?, SystemTime::now()))
     }
 
-    /// Messages that wait for their delivery, the longest due first; at most `limit`.
+    /// Messages that wait for their delivery, the longest due first; at most `limit`, and at most [`MOST_PEEKED`](crate::MOST_PEEKED).
+    ///
+    /// The backend is asked, and where it cannot tell (RabbitMQ), the trace store.
     ///
     /// # Errors
     ///
-    /// As [`trace`](Self::trace).
+    /// [`ErrorKind::Unsupported`] if the backend cannot look and there is no trace store, [`ErrorKind::InvalidName`] for a bad
+    /// name, and what the backend or the store reports.
     ///
     /// # Cancel safety
     ///
@@ -82,10 +89,14 @@ impl DelayQueue {
         Q: TryInto<QueueName> + Send,
         Q::Error: Into<Error>,
     {
-        let queue = self.name(queue)?;
-        let recorder = self.recorder()?;
-        recorder.flush().await;
-        recorder.store.pending(&queue, SystemTime::now() + crate::MAX_DELAY * 2, limit).await
+        let (queue, limit) = (self.name(queue)?, limit.min(crate::MOST_PEEKED));
+        match (self.backend().peek(&queue, limit).await, &self.recorder) {
+            (Err(error), Some(recorder)) if error.kind() == ErrorKind::Unsupported => {
+                recorder.flush().await;
+                recorder.store.pending(&queue, SystemTime::now() + crate::MAX_DELAY * 2, limit).await
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// Messages that should have been delivered longer than `grace` ago and have not been: lost, or waiting for workers
@@ -110,19 +121,26 @@ impl DelayQueue {
         recorder.store.pending(&queue, by, limit).await
     }
 
-    /// The full names of all queues that the trace store knows of.
+    /// The full names of all queues that hold a message, and of those that the trace store knows of, in alphabetical order.
     ///
     /// # Errors
     ///
-    /// As [`trace`](Self::trace).
+    /// [`ErrorKind::Unsupported`] if the backend cannot tell (RabbitMQ) and there is no trace store, and what the backend or the
+    /// store reports.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is changed.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
-        let recorder = self.recorder()?;
+        let held = self.backend().queues().await;
+        let Some(recorder) = &self.recorder else { return held };
+        let mut names: BTreeSet<_> = match held {
+            Err(error) if error.kind() == ErrorKind::Unsupported => BTreeSet::new(),
+            held => held?.into_iter().collect(),
+        };
         recorder.flush().await;
-        recorder.store.queues().await
+        names.extend(recorder.store.queues().await?);
+        Ok(names.into_iter().collect())
     }
 
     /// How many messages of a queue are where, and what passed through this handle. Also sets the backlog gauges.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::{
     Bury, Cancel, Capabilities, Claimed, DeadLetter, DelayQueueBackend, DelayQueueConsumer, DelayQueueProducer,
-    Happened, MessageId, QueueName, QueueStats, RawMessage, Receipt, Replay, Reschedule, Result, Retry, Schedule,
-    SendOutcome, Settled, Wakeups, trace::Recorder,
+    Happened, MessageId, Pending, QueueName, QueueStats, RawMessage, Receipt, Replay, Reschedule, Result, Retry,
+    Schedule, SendOutcome, Settled, Wakeups, trace::Recorder,
 };
 
 /// What passed through one queue of a handle (and its clones), since the handle was made.
@@ -293,6 +293,14 @@ impl DelayQueueConsumer for Observed {
 
     async fn stats(&self, queue: &QueueName) -> Result<QueueStats> {
         self.inner.stats(queue).await
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        self.inner.peek(queue, limit).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        self.inner.queues().await
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

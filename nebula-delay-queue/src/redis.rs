@@ -4,6 +4,7 @@ mod blob;
 mod consumer;
 mod keys;
 mod lease;
+mod look;
 mod outbound;
 mod scripts;
 mod wake;

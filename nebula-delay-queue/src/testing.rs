@@ -79,9 +79,11 @@ macro_rules! conformance_suite {
             stale_tokens_are_refused, acknowledged_messages_are_gone, retried_messages_pause,
             given_back_messages_lose_no_attempt, extended_leases_last, buried_messages_tell_their_story,
             replayed_messages_start_afresh, purged_messages_are_gone, next_due_tells_how_long_to_sleep,
-            statistics_count_every_state, statistics_tell_what_is_overdue, nothing_asked_nothing_answered);
+            statistics_count_every_state, statistics_tell_what_is_overdue, what_waits_can_be_looked_at,
+            nothing_asked_nothing_answered);
         $crate::conformance_suite!(@tests $fixture, worker:
-            every_message_is_handled, new_messages_end_the_sleep, failures_are_retried_then_buried,
+            every_message_is_handled, new_messages_end_the_sleep, handlers_see_the_whole_message,
+            stuck_and_failing_handlers_hold_nobody_up, failures_are_retried_then_buried,
             panics_and_deadlines_are_failures, long_handlers_keep_their_leases, hopeless_messages_are_buried_unseen,
             draining_gives_back_what_has_not_begun, batches_settle_each_message_by_its_outcome,
             duplicates_take_effect_once);

@@ -49,6 +49,8 @@ pub enum Happened {
     },
     /// It was taken back.
     Cancelled,
+    /// It became due. Nobody acts then and no store keeps it: it is told when a life is.
+    Due,
     /// A worker got it.
     Delivered {
         /// Counted from 1.
@@ -91,9 +93,31 @@ impl Happened {
             Self::Returned | Self::LeaseLost | Self::Replayed => Some(Some(at)),
             // What its worker does not finish comes back to another when the lease ends, and is delivered again.
             Self::Delivered { .. } | Self::Done | Self::Dead { .. } | Self::Cancelled | Self::Purged => Some(None),
-            Self::Duplicate => None,
+            Self::Duplicate | Self::Due => None,
         }
     }
+}
+
+/// Tells between the events of a life when the message became due, if it has.
+pub(crate) fn with_due(events: Vec<TraceEvent>, now: SystemTime) -> Vec<TraceEvent> {
+    let mut told = Vec::with_capacity(events.len() + 2);
+    let mut waits: Option<SystemTime> = None;
+    for event in events {
+        let delivered = matches!(event.what, Happened::Delivered { .. });
+        // Clocks differ: what was delivered was due.
+        if let Some(due) = waits.take_if(|due| *due <= event.at || delivered) {
+            told.push(TraceEvent { at: due.min(event.at), what: Happened::Due });
+        }
+        match &event.what {
+            Happened::Scheduled { due } | Happened::Rescheduled { due } => waits = Some((*due).max(event.at)),
+            Happened::Retried { after, .. } => waits = Some(event.at + *after),
+            Happened::Duplicate => {}
+            _ => waits = None,
+        }
+        told.push(event);
+    }
+    told.extend(waits.filter(|due| *due <= now).map(|at| TraceEvent { at, what: Happened::Due }));
+    told
 }
 
 /// By their times: events of one message come from several tasks and processes.
@@ -190,5 +214,44 @@ impl<S: TraceStore + ?Sized> TraceStore for Arc<S> {
 
     async fn queues(&self) -> Result<Vec<QueueName>> {
         (**self).queues().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_tells_when_its_message_became_due() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let delivered = Happened::Delivered { attempt: 1, lateness: Duration::ZERO };
+        let tell = |now: u64, events: &[(u64, Happened)]| -> Vec<(u64, String)> {
+            let events = events.iter().map(|(second, what)| TraceEvent { at: at(*second), what: what.clone() });
+            let name = |what: &Happened| format!("{what:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
+            let second = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            with_due(events.collect(), at(now)).iter().map(|event| (second(event.at), name(&event.what))).collect()
+        };
+        let told = |list: &[(u64, &str)]| list.iter().map(|(at, what)| (*at, (*what).to_owned())).collect::<Vec<_>>();
+        let sent = (1, Happened::Scheduled { due: at(5) });
+        assert_eq!(tell(4, std::slice::from_ref(&sent)), told(&[(1, "Scheduled")]), "not yet");
+        assert_eq!(tell(5, std::slice::from_ref(&sent)), told(&[(1, "Scheduled"), (5, "Due")]));
+        let moved = [sent.clone(), (2, Happened::Duplicate), (3, Happened::Rescheduled { due: at(7) })];
+        let expected = [(1, "Scheduled"), (2, "Duplicate"), (3, "Rescheduled"), (7, "Due")];
+        assert_eq!(tell(9, &moved), told(&expected), "when it was due last");
+        assert_eq!(tell(9, &[sent.clone(), (4, Happened::Cancelled)]), told(&[(1, "Scheduled"), (4, "Cancelled")]));
+        let retried = (7, Happened::Retried { after: Duration::from_secs(3), error: None });
+        let life = [sent.clone(), (6, delivered.clone()), retried, (11, delivered.clone()), (12, Happened::Done)];
+        let expected = [
+            (1, "Scheduled"),
+            (5, "Due"),
+            (6, "Delivered"),
+            (7, "Retried"),
+            (10, "Due"),
+            (11, "Delivered"),
+            (12, "Done"),
+        ];
+        assert_eq!(tell(20, &life), told(&expected));
+        // By the worker's clock it came before its time.
+        assert_eq!(tell(20, &[sent, (4, delivered)]), told(&[(1, "Scheduled"), (4, "Due"), (4, "Delivered")]));
     }
 }

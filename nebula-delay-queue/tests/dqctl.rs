@@ -8,8 +8,8 @@ mod dqctl;
 use std::time::Duration;
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, DelayQueueConfig, Outcome, RabbitDelayQueue, Received, RedisLedger, RedisTrace, SqlTrace,
-    nebula_redis::RedisConfig, sqlx::SqlitePool,
+    DelayMessage, DelayQueue, DelayQueueConfig, Error, ErrorKind, Outcome, RabbitDelayQueue, Received, RedisLedger,
+    RedisTrace, SqlTrace, nebula_redis::RedisConfig, sqlx::SqlitePool,
 };
 use nebula_test_support::{RedisServer, amqp_url, eventually, mariadb_database, postgres_database, redis_url, unique};
 
@@ -41,15 +41,24 @@ async fn queues_on_redis_are_looked_into_and_mended() {
     let queue = DelayQueueConfig::redis(&url).connect().await.unwrap().with_trace(store);
     fill(&queue, "order.timeout").await;
     // Written beside the work.
-    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 3);
+    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 4);
 
     let traced = |command: &[&'static str]| [&[url.as_str(), "--trace", url.as_str()], command].concat();
-    let list = dqctl(&traced(&["list"])).await;
-    assert!(list.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{list}");
-    let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
-    assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
+    // With and without the lives of messages: Redis itself can be looked into.
+    for store in [&[][..], &["--trace", url.as_str()]] {
+        let list = dqctl(&[&[url.as_str()], store, &["list"]].concat()).await;
+        assert!(list.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{list}");
+        let peek = dqctl(&[&[url.as_str()], store, &["peek", "order.timeout"]].concat()).await;
+        assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
+    }
     let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;
-    assert!(life.lines().count() == 3 && life.contains("scheduled") && life.contains("hopeless"), "{life}");
+    assert!(
+        life.lines().count() == 4
+            && life.contains("scheduled")
+            && life.contains(" \"due\"\n")
+            && life.contains("hopeless"),
+        "{life}"
+    );
     let dead = dqctl(&[&url, "dead", "order.timeout", "2"]).await;
     assert!(dead.lines().count() == 2 && dead.contains("after 1 attempts: rejected: hopeless"), "{dead}");
     assert_eq!(dqctl(&[&url, "replay", "order.timeout", "b"]).await, "b replayed\n");
@@ -75,6 +84,14 @@ async fn queues_on_rabbitmq_are_looked_into_and_mended() {
     let mut out = Vec::new();
     let refused = dqctl::run(&[&url, "cancel", &name, "later"], &mut out).await.unwrap_err();
     assert!(refused.to_string().contains("not supported"), "{refused}");
+    // What a broker does not show has to come from elsewhere, and it is said from where.
+    for command in [&["list"][..], &["peek", &name]] {
+        let refused = dqctl::run(&[&[url.as_str()], command].concat(), &mut out).await.unwrap_err();
+        let kind = refused.downcast_ref::<Error>().map(Error::kind);
+        assert_eq!(kind, Some(ErrorKind::Unsupported), "{refused}");
+        assert!(refused.to_string().contains("trace store"), "{refused}");
+    }
+    assert!(out.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,6 +119,9 @@ async fn queues_in_databases_are_looked_into_and_mended() {
         fill(&config(url.clone()).connect().await.unwrap(), "order.timeout").await;
         let stats = dqctl(&[&url, "stats", "order.timeout"]).await;
         assert!(stats.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{stats}");
+        assert_eq!(dqctl(&[&url, "list"]).await, stats);
+        let peek = dqctl(&[&url, "peek", "order.timeout"]).await;
+        assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
         assert_eq!(dqctl(&[&url, "dead", "order.timeout", "2"]).await.lines().count(), 2);
         assert_eq!(dqctl(&[&url, "replay", "order.timeout", "a"]).await, "a replayed\n");
         assert_eq!(dqctl(&[&url, "replay", "order.timeout", "--all"]).await, "2 replayed\n");
@@ -119,14 +139,20 @@ async fn lives_in_a_database_are_told() {
     let store = SqlTrace::new(SqlitePool::connect(&file).await.unwrap());
     let queue = queue.with_trace(store);
     fill(&queue, "order.timeout").await;
-    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 3);
+    assert_eq!(queue.trace("order.timeout", "a").await.unwrap().len(), 4);
     let traced = |command: &[&'static str]| [&[file.as_str(), "--trace", file.as_str()], command].concat();
-    let list = dqctl(&traced(&["list"])).await;
+    let list = dqctl(&[&file, "list"]).await;
     assert!(list.starts_with("order.timeout total=1 due=0 overdue=0 delayed=1 leased=0 dead=3"), "{list}");
-    let peek = dqctl(&traced(&["peek", "order.timeout"])).await;
+    let peek = dqctl(&[&file, "peek", "order.timeout"]).await;
     assert!(peek.starts_with("later due ") && peek.lines().count() == 1, "{peek}");
     let life = dqctl(&traced(&["trace", "order.timeout", "a"])).await;
-    assert!(life.lines().count() == 3 && life.contains("scheduled") && life.contains("hopeless"), "{life}");
+    assert!(
+        life.lines().count() == 4
+            && life.contains("scheduled")
+            && life.contains(" \"due\"\n")
+            && life.contains("hopeless"),
+        "{life}"
+    );
 }
 
 #[tokio::test]

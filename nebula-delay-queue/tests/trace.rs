@@ -20,6 +20,11 @@ mod common;
 const QUEUE: &str = "order.timeout";
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Later than any message is due.
+fn far() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(1000 * 24 * 3600)
+}
+
 async fn redis() -> impl TraceStore {
     let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
     RedisTrace::new(connection).with_key_prefix(&unique("trace"))
@@ -109,23 +114,26 @@ async fn lives_are_kept(queue: DelayQueue) {
     idle(&queue, 1).await;
     let done = async |id: &str| life(&queue, id).await.last().is_some_and(|last| last == "Done");
     eventually(PATIENCE, async || done("good").await && done("retried").await).await;
-    assert_eq!(life(&queue, "good").await, ["Scheduled", "Delivered", "Done"]);
-    assert_eq!(life(&queue, "retried").await, ["Scheduled", "Delivered", "Retried", "Delivered", "Done"]);
-    assert_eq!(life(&queue, "dead").await, ["Scheduled", "Delivered", "Dead"]);
+    assert_eq!(life(&queue, "good").await, ["Scheduled", "Due", "Delivered", "Done"]);
+    let twice = ["Scheduled", "Due", "Delivered", "Retried", "Due", "Delivered", "Done"];
+    assert_eq!(life(&queue, "retried").await, twice);
+    assert_eq!(life(&queue, "far").await, ["Scheduled"]);
+    assert_eq!(life(&queue, "dead").await, ["Scheduled", "Due", "Delivered", "Dead"]);
     assert_eq!(life(&queue, "unknown").await, [""; 0]);
     let events = queue.trace(QUEUE, "good").await.unwrap();
     let Happened::Scheduled { due } = events[0].what else { panic!("{events:?}") };
-    assert!(due >= before + Duration::from_millis(50) && events[0].at >= before && events[1].at >= due, "{events:?}");
+    assert!(due >= before + Duration::from_millis(50) && events[0].at >= before && events[2].at >= due, "{events:?}");
+    assert_eq!(events[1].at, due);
     let retried = queue.trace(QUEUE, "retried").await.unwrap();
-    assert_eq!(retried[2].what, Happened::Retried { after: pause, error: Some("no luck".into()) });
-    assert!(matches!(retried[3].what, Happened::Delivered { attempt: 2, .. }), "{retried:?}");
+    assert_eq!(retried[3].what, Happened::Retried { after: pause, error: Some("no luck".into()) });
+    assert!(matches!(retried[5].what, Happened::Delivered { attempt: 2, .. }), "{retried:?}");
 
     let _ = queue.replay(QUEUE, "dead").await.unwrap();
     idle(&queue, 1).await;
-    assert_eq!(life(&queue, "dead").await[3], "Replayed");
-    eventually(PATIENCE, async || life(&queue, "dead").await.len() == 6).await;
+    assert_eq!(life(&queue, "dead").await[4], "Replayed");
+    eventually(PATIENCE, async || life(&queue, "dead").await.len() == 7).await;
     assert_eq!(queue.purge(QUEUE, Some(&"dead".try_into().unwrap())).await.unwrap(), 1);
-    assert_eq!(life(&queue, "dead").await[3..], ["Replayed", "Delivered", "Dead", "Purged"]);
+    assert_eq!(life(&queue, "dead").await[4..], ["Replayed", "Delivered", "Dead", "Purged"]);
 
     let names = |pending: Vec<nebula_delay_queue::Pending>| -> Vec<String> {
         pending.iter().map(|pending| pending.id.to_string()).collect()
@@ -212,7 +220,7 @@ async fn old_lives_are_forgotten<DB: SqlDatabase>(url: String) {
     // What is old is looked for once a second.
     eventually(PATIENCE, async || {
         let queue = send(brief.clone(), &unique("new"), Duration::from_secs(7200)).await;
-        let peeked = queue.peek(QUEUE, 1).await.unwrap();
+        let peeked = brief.pending(&QUEUE.try_into().unwrap(), far(), 1).await.unwrap();
         life(&queue, "old").await.is_empty() && peeked[0].id.as_str() == "waits"
     })
     .await;
@@ -226,15 +234,17 @@ async fn databases_forget_the_oldest() {
 
 #[tokio::test]
 async fn the_memory_store_forgets_the_oldest() {
-    let queue = DelayQueue::new(MemoryDelayQueue::new()).with_trace(MemoryTrace::with_capacity(2));
+    let store = MemoryTrace::with_capacity(2);
+    let queue = DelayQueue::new(MemoryDelayQueue::new()).with_trace(store.clone());
     for id in ["a", "b", "c"] {
         let message = DelayMessage::builder().id(id).body(0u64).build().unwrap();
         queue.send(QUEUE, &message).await.unwrap();
         queue.send(QUEUE, &message).await.unwrap();
     }
     assert_eq!(life(&queue, "a").await, [""; 0]);
-    assert_eq!(life(&queue, "c").await, ["Scheduled", "Duplicate"]);
-    assert_eq!(queue.peek(QUEUE, 10).await.unwrap().len(), 2);
+    assert_eq!(life(&queue, "c").await, ["Scheduled", "Due", "Duplicate"]);
+    assert_eq!(queue.peek(QUEUE, 10).await.unwrap().len(), 3, "the backend knows better");
+    assert_eq!(store.pending(&QUEUE.try_into().unwrap(), far(), 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -243,6 +253,8 @@ async fn without_a_store_there_are_counts_but_no_lives() {
     queue.send(QUEUE, &DelayMessage::new(1u64)).await.unwrap();
     assert_eq!(queue.trace(QUEUE, "a").await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(queue.missing(QUEUE, Duration::ZERO, 1).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(queue.peek(QUEUE, 10).await.unwrap().len(), 1, "the backend can look");
+    assert_eq!(queue.queues().await.unwrap(), [queue.name(QUEUE).unwrap()]);
     let snapshot = queue.snapshot(QUEUE).await.unwrap();
     assert_eq!((snapshot.counts.accepted, snapshot.stats.backlog), (1, 1));
     assert_eq!(queue.watch(QUEUE, Duration::ZERO, PATIENCE).unwrap_err().kind(), ErrorKind::ConfigInvalid);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Bury, Cancel, Claimed, DeadLetter, DeadReason, Delivery, LeaseToken, MessageId, Priority, QueueStats, RawMessage,
-    Receipt, Replay, Reschedule, Retry, SendOutcome, Settled,
+    Bury, Cancel, Claimed, DeadLetter, DeadReason, Delivery, LeaseToken, MessageId, Pending, Priority, QueueStats,
+    RawMessage, Receipt, Replay, Reschedule, Retry, SendOutcome, Settled,
     clock::{from_ms, lease_ms},
     dead::overdue_since,
 };
@@ -203,6 +203,20 @@ impl State {
         }
         let dead = self.dead.len() as u64;
         QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)).with_overdue(overdue)
+    }
+
+    pub(super) fn peek(&self, limit: usize, now: u64) -> Vec<Pending> {
+        let waits = |id: &MessageId| self.entries.get(id).is_some_and(|entry| entry.is_waiting(now));
+        let of_rank = |rank: &BTreeSet<(u64, u64, MessageId)>| -> Vec<_> {
+            rank.iter().filter(|(.., id)| waits(id)).take(limit).cloned().collect()
+        };
+        let mut found: Vec<_> = self.index.iter().flat_map(of_rank).collect();
+        found.sort_unstable();
+        found.into_iter().take(limit).map(|(at, _, id)| Pending::new(id, from_ms(at))).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     fn index_of(&mut self, priority: Priority) -> &mut BTreeSet<(u64, u64, MessageId)> {

@@ -17,8 +17,8 @@ use super::{
     wire::{Copy, Death},
 };
 use crate::{
-    Bury, Claimed, DeadLetter, DelayQueueConsumer, MessageId, Priority, QueueName, QueueStats, Receipt, Replay, Result,
-    Retry, Settled, Wakeups,
+    Bury, Claimed, DeadLetter, DelayQueueConsumer, Error, ErrorKind, MessageId, Pending, Priority, QueueName,
+    QueueStats, Receipt, Replay, Result, Retry, Settled, Wakeups,
     clock::{duration_ms, floor_ms},
 };
 
@@ -123,6 +123,17 @@ impl DelayQueueConsumer for RabbitDelayQueue {
         let stats = QueueStats::new(claimable + waiting, held, leased, dead, Duration::from_millis(late));
         // What climbs the ladder is nobody's yet, and the broker does not tell how long its messages have been waiting.
         Ok(stats.without_total())
+    }
+
+    async fn peek(&self, _: &QueueName, _: usize) -> Result<Vec<Pending>> {
+        Err(Error::new(ErrorKind::Unsupported, "a broker shows nobody what waits in its queues: ask a trace store"))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "a broker does not tell its clients which queues it has: ask a trace store",
+        ))
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -9,8 +9,8 @@ use super::{
     protocol, scripts,
 };
 use crate::{
-    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, MessageId, Priority,
-    QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
+    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, Error, ErrorKind, MessageId, Pending,
+    Priority, QueueName, QueueStats, RawMessage, Receipt, Replay, Result, Retry, Settled, Wakeups,
     clock::{duration_ms, from_ms, lease_ms},
     error::chain,
 };
@@ -160,6 +160,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> DelayQueueConsumer for R
         let call = call.arg(duration_ms(QueueStats::OVERDUE));
         let (backlog, delayed, leased, dead, oldest, overdue) = self.invoke("counting messages", call).await?;
         Ok(QueueStats::new(backlog, delayed, leased, dead, Duration::from_millis(oldest)).with_overdue(overdue))
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        self.look(queue, limit).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        self.names().await
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -27,3 +27,4 @@ script!(DEAD, "dead");
 script!(REPLAY, "replay");
 script!(PURGE, "purge");
 script!(STATS, "stats");
+script!(PEEK, "peek");

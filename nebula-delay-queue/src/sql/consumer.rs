@@ -12,8 +12,8 @@ use super::{
     row::json,
 };
 use crate::{
-    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, LeaseToken, MessageId, QueueName, QueueStats,
-    Receipt, Replay, Result, Retry, Schedule, Settled, Wakeups,
+    Bury, Claimed, DeadLetter, DeadReason, DelayQueueConsumer, Delivery, LeaseToken, MOST_PEEKED, MessageId, Pending,
+    QueueName, QueueStats, Receipt, Replay, Result, Retry, Schedule, Settled, Wakeups,
     clock::{from_ms, lease_ms},
     error::chain,
 };
@@ -144,6 +144,31 @@ impl<DB: SqlDatabase> DelayQueueConsumer for SqlDelayQueue<DB> {
         });
         let (counts, now) = counts.await?;
         Ok(statistics(counts, now))
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<Pending>> {
+        let context = "looking into a queue";
+        let limit = i64::try_from(limit.min(MOST_PEEKED)).unwrap_or(i64::MAX);
+        let rows = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let now = self.now_ms(&mut connection).await?;
+            let rows = DB::peek(&mut connection, queue.as_str(), now, limit).await;
+            connection.done(rows.map_err(sql_error(context))?)
+        });
+        let pending = |(id, at): (String, i64)| Ok(Pending::new(MessageId::new(id)?, from_ms(at.unsigned_abs())));
+        rows.await?.into_iter().map(pending).collect()
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>> {
+        let context = "looking for queues";
+        let names = self.within(context, async {
+            let mut connection = self.connection(context).await?;
+            let names = DB::queues(&mut connection).await;
+            connection.done(names.map_err(sql_error(context))?)
+        });
+        let mut names = names.await?.into_iter().map(QueueName::new).collect::<Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
     }
 
     fn wakeups(&self, queue: &QueueName) -> Wakeups {

@@ -116,6 +116,8 @@ pub trait Statements: Database {
     async fn dead(connection: &mut Self::Connection, queue: &str, limit: i64, skip: i64) -> sqlx::Result<Vec<DeadRow>>;
     /// Counts.
     async fn stats(connection: &mut Self::Connection, queue: &str, now: i64) -> sqlx::Result<Counts>;
+    /// Queues that hold a message, in any order.
+    async fn queues(connection: &mut Self::Connection) -> sqlx::Result<Vec<String>>;
     /// Asks the table, not only the connection: a database that was not migrated is not healthy.
     async fn ping(connection: &mut Self::Connection) -> sqlx::Result<()>;
 }
@@ -139,6 +141,13 @@ pub trait Dialect: Statements + Marks + Ledgers + Lives {
     ) -> sqlx::Result<Vec<String>>;
     /// From when the next message can be claimed.
     async fn next(connection: &mut Self::Connection, queue: &str) -> sqlx::Result<Option<i64>>;
+    /// What waits, and from when it can be claimed: the first ones.
+    async fn peek(
+        connection: &mut Self::Connection,
+        queue: &str,
+        now: i64,
+        limit: i64,
+    ) -> sqlx::Result<Vec<(String, i64)>>;
     /// Leases messages, in any order.
     async fn claim(connection: &mut Self::Connection, claim: Claim<'_>) -> sqlx::Result<Vec<ClaimedRow>>;
     /// Carries out an array of requests, each for another id; returns the ids whose token was right.

@@ -80,6 +80,16 @@ impl Dialect for MySql {
         query.bind(queue).bind(queue).bind(queue).fetch_one(connection).await
     }
 
+    async fn peek(
+        connection: &mut MySqlConnection,
+        queue: &str,
+        now: i64,
+        limit: i64,
+    ) -> sqlx::Result<Vec<(String, i64)>> {
+        let query = sqlx::query_as(include_str!("mysql/peek.sql")).bind(queue).bind(now).bind(queue).bind(now);
+        query.bind(queue).bind(now).bind(limit).fetch_all(connection).await
+    }
+
     async fn claim(connection: &mut MySqlConnection, claim: Claim<'_>) -> sqlx::Result<Vec<ClaimedRow>> {
         let mut tx = begin(connection).await?;
         let mut rows = Vec::new();

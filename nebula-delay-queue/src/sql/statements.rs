@@ -60,6 +60,10 @@ macro_rules! statements {
                 query.bind(queue).bind(now).bind(overdue_ms(now)).fetch_one(connection).await
             }
 
+            async fn queues(connection: &mut Self::Connection) -> sqlx::Result<Vec<String>> {
+                sqlx::query_scalar(include_str!(concat!($folder, "/queues.sql"))).fetch_all(connection).await
+            }
+
             async fn ping(connection: &mut Self::Connection) -> sqlx::Result<()> {
                 connection.execute("SELECT 1 FROM nebula_delay_message LIMIT 1").await?;
                 Ok(())
@@ -143,6 +147,16 @@ macro_rules! returning {
             async fn next(connection: &mut Self::Connection, queue: &str) -> sqlx::Result<Option<i64>> {
                 let query = sqlx::query_scalar(include_str!(concat!($folder, "/next.sql")));
                 query.bind(queue).fetch_one(connection).await
+            }
+
+            async fn peek(
+                connection: &mut Self::Connection,
+                queue: &str,
+                now: i64,
+                limit: i64,
+            ) -> sqlx::Result<Vec<(String, i64)>> {
+                let query = sqlx::query_as(include_str!(concat!($folder, "/peek.sql")));
+                query.bind(queue).bind(now).bind(limit).fetch_all(connection).await
             }
 
             async fn claim(connection: &mut Self::Connection, claim: Claim<'_>) -> sqlx::Result<Vec<ClaimedRow>> {

@@ -38,7 +38,7 @@ const TRIES: u32 = 4;
 /// let queue = DelayQueue::new(SqlDelayQueue::new(pool.clone())).with_trace(SqlTrace::new(pool));
 /// let message = DelayMessage::builder().id("4711").body(4711).build()?;
 /// queue.send("order.timeout", &message).await?;
-/// assert_eq!(queue.trace("order.timeout", "4711").await?.len(), 1);
+/// assert_eq!(queue.trace("order.timeout", "4711").await?.len(), 2); // scheduled, and due
 /// # Ok(()) }
 /// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```

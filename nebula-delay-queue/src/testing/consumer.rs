@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{Fixture, LONG, SHORT, after, claim_one, claim_some, eventually, id, ids, message, queue};
 use crate::{
-    Bury, DeadReason, DelayQueueConsumer, DelayQueueProducer, LeaseToken, Priority, Receipt, Replay, Retry, Schedule,
-    Settled,
+    Bury, DeadReason, DelayQueueConsumer, DelayQueueProducer, ErrorKind, LeaseToken, Priority, Receipt, Replay, Retry,
+    Schedule, Settled,
 };
 
 fn retry(receipt: Receipt, after: Duration) -> Retry {
@@ -326,6 +326,52 @@ pub async fn statistics_tell_what_is_overdue<F: Fixture>() {
     let _first = claim_one(&backend, &queue, LONG).await;
     let stats = backend.stats(&queue).await.unwrap();
     assert_eq!((stats.total, stats.overdue, stats.leased), (Some(2), Some(1), 1), "what is handled does not wait");
+}
+
+pub async fn what_waits_can_be_looked_at<F: Fixture>() {
+    let fixture = F::start().await;
+    let (backend, queue, dead_only) = (fixture.backend(), queue("look"), queue("look.dead"));
+    if let Err(refused) = backend.peek(&queue, 1).await {
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        assert_eq!(backend.queues().await.unwrap_err().kind(), ErrorKind::Unsupported, "neither or both");
+        return;
+    }
+    let now = SystemTime::now();
+    let due = |name, seconds| message(name).with_schedule(Schedule::At(now - Duration::from_secs(seconds)));
+    let peek = async |limit| -> Vec<_> {
+        backend.peek(&queue, limit).await.unwrap().into_iter().map(|it| (it.id.to_string(), it.due)).collect()
+    };
+    let names = async |limit| -> Vec<String> { peek(limit).await.into_iter().map(|(id, _)| id).collect() };
+    assert_eq!(names(10).await, [""; 0]);
+    assert!(!backend.queues().await.unwrap().contains(&queue), "it holds nothing");
+    backend.enqueue(&queue, due("taken", 30).with_priority(Priority::High)).await.unwrap();
+    let taken = claim_one(&backend, &queue, LONG).await.receipt();
+    let later = after("later", LONG * 2).with_priority(Priority::High);
+    let batch = vec![later, after("sooner", LONG), due("b", 10).with_priority(Priority::High), due("a", 20)];
+    backend.enqueue_batch(&queue, batch).await.unwrap();
+    let before = backend.stats(&queue).await.unwrap();
+    assert_eq!(names(10).await, ["a", "b", "sooner", "later"], "what is leased does not wait");
+    assert_eq!(names(2).await, ["a", "b"]);
+    assert_eq!(names(0).await, [""; 0]);
+    let peeked = peek(10).await;
+    assert!(peeked[0].1 <= now && peeked[2].1 > now && peeked[3].1 >= peeked[2].1 + LONG / 2, "{peeked:?}");
+    let after = backend.stats(&queue).await.unwrap();
+    assert_eq!((after.backlog, after.delayed, after.leased), (before.backlog, before.delayed, before.leased));
+
+    // A lease that ended leaves its message waiting, since that time.
+    let ends = Duration::from_millis(1);
+    assert_eq!(backend.extend(&queue, &[taken], ends).await.unwrap(), [Settled::Done]);
+    eventually("the lease ended", async || names(10).await == ["a", "b", "taken", "sooner", "later"]).await;
+
+    backend.enqueue(&dead_only, message("dead")).await.unwrap();
+    let receipt = claim_one(&backend, &dead_only, LONG).await.receipt();
+    assert_eq!(backend.bury(&dead_only, &[bury(receipt)]).await.unwrap(), [Settled::Done]);
+    assert_eq!(backend.peek(&dead_only, 10).await.unwrap().len(), 0, "the dead wait for nothing");
+    let names = backend.queues().await.unwrap();
+    assert!(names.contains(&queue) && names.contains(&dead_only), "{names:?}");
+    assert!(names.is_sorted(), "{names:?}");
+    assert_eq!(backend.purge(&dead_only, None).await.unwrap(), 1);
+    assert!(!backend.queues().await.unwrap().contains(&dead_only), "it holds nothing any more");
 }
 
 /// What the statistics of an empty queue are.

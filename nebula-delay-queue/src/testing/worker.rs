@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -18,7 +18,8 @@ use tokio::{
 
 use super::{Fixture, LONG, PATIENCE, eventually, id};
 use crate::{
-    DeadReason, DelayMessage, DelayQueue, DelayQueueProducer, MessageId, Outcome, RawMessage, Received, RetryPolicy,
+    DeadReason, DelayMessage, DelayQueue, DelayQueueProducer, MessageId, Outcome, Priority, RawMessage, Received,
+    RetryPolicy,
 };
 
 const QUEUE: &str = "work";
@@ -89,6 +90,97 @@ pub async fn new_messages_end_the_sleep<F: Fixture>() {
         assert_eq!(hears.recv().await.unwrap(), "later");
     }
     worker.shutdown(PATIENCE).await;
+}
+
+pub async fn handlers_see_the_whole_message<F: Fixture>() {
+    const CONTEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let fixture = F::start().await;
+    let queue = DelayQueue::new(fixture.backend());
+    let (told, mut hears) = mpsc::unbounded_channel();
+    let handler = move |message: Received<u64>| {
+        let failed = message.attempt() == 1;
+        told.send(message).unwrap();
+        async move { if failed { Err("no luck") } else { Ok(()) } }
+    };
+    let worker = queue.worker(QUEUE).unwrap().retry(at_once(1)).handle(handler).start().unwrap();
+    let (delay, began) = (Duration::from_millis(20), SystemTime::now());
+    let message = DelayMessage::builder().id("whole").body(7u64).delay(delay).priority(Priority::High);
+    let message = message.header("tenant", "acme").trace_context(CONTEXT).build().unwrap();
+    queue.send(QUEUE, &message).await.unwrap();
+    let mut due = None;
+    for attempt in 1..=2 {
+        let heard = hears.recv().await.unwrap();
+        assert_eq!((heard.id().as_str(), *heard.body(), heard.attempt()), ("whole", 7, attempt));
+        assert_eq!((heard.trace_context(), heard.header("tenant")), (Some(CONTEXT), Some("acme")));
+        assert_eq!((heard.header("other"), heard.headers().len()), (None, 2));
+        assert_eq!((heard.queue().as_str(), heard.priority()), (QUEUE, Priority::High));
+        let (earliest, latest) = (began - PATIENCE, began + PATIENCE);
+        assert!((earliest..latest).contains(&heard.due()), "{:?}", heard.due());
+        assert_eq!(*due.get_or_insert(heard.due()), heard.due(), "the first due time is kept");
+    }
+    eventually("the queue is empty", || is_empty(&queue)).await;
+    worker.shutdown(PATIENCE).await;
+}
+
+/// Others are handled while it is stuck, in its own queue and elsewhere, and while another handler does nothing but fail.
+pub async fn stuck_and_failing_handlers_hold_nobody_up<F: Fixture>() {
+    const COUNT: u64 = 30;
+    let fixture = F::start().await;
+    let queue = DelayQueue::new(fixture.backend());
+    let (begun, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let seen = Arc::new(Mutex::new(HashMap::<String, Vec<u64>>::new()));
+    let handler = {
+        let (begun, go_on, seen) = (Arc::clone(&begun), Arc::clone(&go_on), Arc::clone(&seen));
+        move |message: Received<u64>| {
+            let (begun, go_on, seen) = (Arc::clone(&begun), Arc::clone(&go_on), Arc::clone(&seen));
+            async move {
+                if message.id().as_str() == "stuck" {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    go_on.notified().await;
+                }
+                seen.lock().entry(message.queue().to_string()).or_default().push(message.into_body());
+            }
+        }
+    };
+    for name in [QUEUE, "other"] {
+        let worker = queue.worker(name).unwrap().concurrency(2).prefetch(4).lease(LONG);
+        worker.handle(handler.clone()).start().unwrap();
+    }
+    let failures = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&failures);
+    let failing = move |_: Received<u64>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { Err::<(), _>("no luck") }
+    };
+    let retry = RetryPolicy::fixed(1_000_000, Duration::from_millis(50));
+    queue.worker("failing").unwrap().lease(LONG).retry(retry).handle(failing).start().unwrap();
+
+    let stuck = DelayMessage::builder().id("stuck").body(COUNT).build().unwrap();
+    queue.send(QUEUE, &stuck).await.unwrap();
+    eventually("it is stuck", async || begun.load(Ordering::SeqCst) == 1).await;
+    queue.send_batch("failing", &[DelayMessage::new(0u64), DelayMessage::new(1u64)]).await.unwrap();
+    eventually("they fail", async || failures.load(Ordering::SeqCst) >= 2).await;
+    let before = failures.load(Ordering::SeqCst);
+    let message = |number: u64| DelayMessage::builder().body(number).delay(Duration::from_millis(number)).build();
+    for name in [QUEUE, "other"] {
+        let messages: Vec<_> = (0..COUNT).map(|number| message(number).unwrap()).collect();
+        queue.send_batch(name, &messages).await.unwrap();
+    }
+    let all: Vec<_> = (0..COUNT).collect();
+    for name in [QUEUE, "other"] {
+        eventually("all others are handled", async || {
+            let mut handled = seen.lock().get(name).cloned().unwrap_or_default();
+            handled.sort_unstable();
+            handled == all
+        })
+        .await;
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 1, "the one is still stuck, and nobody else got it");
+    eventually("the others go on failing", async || failures.load(Ordering::SeqCst) > before).await;
+    go_on.notify_one();
+    eventually("it is free again", async || seen.lock()[QUEUE].contains(&COUNT)).await;
+    eventually("the queue is empty", || is_empty(&queue)).await;
+    assert_eq!(queue.shutdown(PATIENCE).await.unsettled, 0);
 }
 
 pub async fn failures_are_retried_then_buried<F: Fixture>() {
