@@ -40,6 +40,7 @@ use crate::{
 /// | `rabbitmq.dead-letter-exchange` | `<prefix>.dead` | the direct exchange that dead letters go through |
 /// | `rabbitmq.ledger` | none | what finds messages by their ids, for `cancel`, `reschedule` and duplicates: `redis`, `postgres`, `mysql`, `sqlite` (each with the settings of the section of that name) or `memory` |
 /// | `rabbitmq.lanes` | none | delays (in the forms above) that get a queue of their own, at most 16 |
+/// | `rabbitmq.levels` | 7 | how high the ladder of delays is, 1 to 7: 7 levels take 49 days in one round, 6 three days |
 ///
 /// `queue-prefix`, `retry-times` and `retry-interval` may also stand under `rabbitmq`, where they win.
 ///

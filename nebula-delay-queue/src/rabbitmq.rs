@@ -30,6 +30,7 @@ use tokio_util::{sync::CancellationToken, sync::DropGuard};
 use self::{
     feed::Feed,
     index::Index,
+    ladder::LEVELS,
     link::Link,
     names::Names,
     publisher::{Publisher, Way},
@@ -108,6 +109,7 @@ pub struct RabbitOptions {
     queue_prefix: Option<QueueName>,
     dead_letter_exchange: Option<String>,
     lanes: Vec<Duration>,
+    levels: usize,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -143,6 +145,14 @@ impl RabbitOptions {
     /// digit. At most 16; the delay must be met to the millisecond.
     pub fn lane(mut self, delay: Duration) -> Self {
         self.lanes.push(delay);
+        self
+    }
+
+    /// How high the ladder is: 1 to 7 levels of 15 queues each, 7 by default. In one round, 7 take a delay of 49 days, 6 of three
+    /// days, 5 of four and a half hours, 4 of a quarter of an hour and more. What is longer goes round again, which takes a
+    /// running worker whenever it comes down.
+    pub fn levels(mut self, levels: usize) -> Self {
+        self.levels = levels;
         self
     }
 
@@ -193,11 +203,14 @@ impl RabbitOptions {
         if lanes.iter().any(|lane| !(1..=u64::from(u32::MAX)).contains(lane)) {
             return Err(invalid("a lane is for a delay between 1 ms and 49 days"));
         }
+        if !(1..=LEVELS).contains(&self.levels) {
+            return Err(invalid("the ladder has 1 to 7 levels"));
+        }
         let publishing = Link::open(uri.clone(), "nebula-delay-queue, publishing".to_owned()).await?;
         let consuming = Link::open(uri, "nebula-delay-queue, consuming".to_owned()).await?;
         let token = CancellationToken::new();
         Ok(RabbitDelayQueue {
-            publisher: Arc::new(Publisher::new(publishing, names, lanes, self.timeout, self.clock)),
+            publisher: Arc::new(Publisher::new(publishing, names, (lanes, self.levels), self.timeout, self.clock)),
             consuming,
             hub: WakeupHub::default(),
             feeds: Arc::default(),
@@ -217,6 +230,7 @@ impl std::fmt::Debug for RabbitOptions {
             .field("queue_prefix", &self.queue_prefix)
             .field("dead_letter_exchange", &self.dead_letter_exchange)
             .field("lanes", &self.lanes)
+            .field("levels", &self.levels)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -243,6 +257,7 @@ impl RabbitDelayQueue {
             queue_prefix: None,
             dead_letter_exchange: None,
             lanes: Vec::new(),
+            levels: LEVELS,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock),
         }

@@ -2,10 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
+#[cfg(feature = "redis")]
+use nebula_redis::{ClusterConfig, SentinelConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::{QueueName, duration};
+
+/// Not looked into without the feature: who wants them is told that it is missing.
+#[cfg(not(feature = "redis"))]
+type SentinelConfig = serde::de::IgnoredAny;
+#[cfg(not(feature = "redis"))]
+type ClusterConfig = serde::de::IgnoredAny;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -42,32 +50,13 @@ impl ServerSection {
 pub(super) struct RedisSection {
     pub(super) enabled: Option<bool>,
     url: Option<SecretString>,
-    sentinel: Option<SentinelSection>,
-    cluster: Option<ClusterSection>,
+    sentinel: Option<SentinelConfig>,
+    cluster: Option<ClusterConfig>,
     username: Option<String>,
     password: Option<SecretString>,
     #[serde(deserialize_with = "duration::optional")]
     response_timeout: Option<Duration>,
     key_prefix: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
-struct SentinelSection {
-    master: String,
-    nodes: Vec<SecretString>,
-    #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
-    password: Option<SecretString>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, whatever is compiled in"))]
-struct ClusterSection {
-    nodes: Vec<SecretString>,
 }
 
 impl RedisSection {
@@ -89,6 +78,7 @@ pub(super) struct RabbitSection {
     prefix: Option<String>,
     #[serde(deserialize_with = "duration::list")]
     lanes: Vec<Duration>,
+    levels: Option<usize>,
     pub(super) queue_prefix: Option<QueueName>,
     dead_letter_exchange: Option<String>,
     pub(super) ledger: Option<LedgerProvider>,
@@ -136,6 +126,9 @@ impl RabbitSection {
         }
         for lane in &self.lanes {
             options = options.lane(*lane);
+        }
+        if let Some(levels) = self.levels {
+            options = options.levels(levels);
         }
         options.connect().await
     }
@@ -255,26 +248,16 @@ impl RedisSection {
     }
 
     fn server(&self) -> nebula_redis::RedisConfig {
-        use nebula_redis::{ClusterConfig, RedisConfig, SentinelConfig};
+        use nebula_redis::RedisConfig;
         use secrecy::ExposeSecret;
 
-        let exposed = |nodes: &[SecretString]| -> Vec<String> {
-            nodes.iter().map(|node| node.expose_secret().to_owned()).collect()
-        };
         let mut redis =
             self.url.as_ref().map_or_else(RedisConfig::default, |url| RedisConfig::new(url.expose_secret()));
-        if let Some(section) = &self.sentinel {
-            let mut sentinel = SentinelConfig::new(&section.master, exposed(&section.nodes));
-            if let Some(username) = &section.username {
-                sentinel = sentinel.with_username(username);
-            }
-            if let Some(password) = &section.password {
-                sentinel = sentinel.with_password(password.clone());
-            }
-            redis = redis.with_sentinel(sentinel);
+        if let Some(sentinel) = &self.sentinel {
+            redis = redis.with_sentinel(sentinel.clone());
         }
-        if let Some(section) = &self.cluster {
-            redis = redis.with_cluster(ClusterConfig::new(exposed(&section.nodes)));
+        if let Some(cluster) = &self.cluster {
+            redis = redis.with_cluster(cluster.clone());
         }
         if let Some(username) = &self.username {
             redis = redis.with_username(username);

@@ -92,7 +92,7 @@ impl Feed {
 
     pub(super) async fn claim(&self, max: usize, lease: Duration) -> Result<(Vec<Delivery>, Option<Duration>)> {
         *self.asked.lock() = Instant::now();
-        self.expect(max);
+        self.plan_ahead(max);
         let channel = self.live().await?;
         if self.should_look(max) {
             // What the broker has pushed meanwhile is here once it has answered.
@@ -122,7 +122,7 @@ impl Feed {
     }
 
     /// Adapts how many messages are pushed ahead: those in work, and about as many again.
-    fn expect(&self, max: usize) {
+    fn plan_ahead(&self, max: usize) {
         let needed = (self.inbox.lock().leased() + max).saturating_mul(2);
         let needed = u32::try_from(needed).unwrap_or(MOST_AHEAD).clamp(FEWEST_AHEAD, MOST_AHEAD).next_power_of_two();
         let before = self.ahead.fetch_max(needed, Ordering::Relaxed);

@@ -12,7 +12,10 @@ pub(super) const RADIX: u64 = 16;
 /// The digits: 16⁷ units are almost 50 days.
 pub(super) const LEVELS: usize = 7;
 
-const MOST_UNITS: u64 = RADIX.pow(LEVELS as u32) - 1;
+/// The longest delay of one round, in units.
+const fn most_units(levels: usize) -> u64 {
+    RADIX.pow(levels as u32) - 1
+}
 
 /// A way through the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +30,10 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn of(delay_ms: u64) -> Self {
-        let units = (delay_ms / UNIT_MS).min(MOST_UNITS);
+    /// The way of a delay through the lowest levels.
+    pub(super) fn of(delay_ms: u64, levels: usize) -> Self {
+        let most = most_units(levels);
+        let units = (delay_ms / UNIT_MS).min(most);
         let mut digits = [0; LEVELS];
         let mut left = units;
         for digit in &mut digits {
@@ -37,7 +42,7 @@ impl Route {
         }
         let steps = digits.iter().filter(|digit| **digit > 0).count() as u64;
         let over = delay_ms - units * UNIT_MS;
-        let (hold_ms, rest_ms) = if units == MOST_UNITS && over >= UNIT_MS { (0, over) } else { (over, 0) };
+        let (hold_ms, rest_ms) = if units == most && over >= UNIT_MS { (0, over) } else { (over, 0) };
         Self {
             top: digits.iter().rposition(|digit| *digit > 0),
             digits,
@@ -81,16 +86,16 @@ mod tests {
 
     #[test]
     fn short_delays_do_not_climb() {
-        assert_eq!(Route::of(0), Route { top: None, digits: [0; LEVELS], hold_ms: 0, rest_ms: 0 });
-        let almost_a_unit = Route::of(15);
+        assert_eq!(Route::of(0, LEVELS), Route { top: None, digits: [0; LEVELS], hold_ms: 0, rest_ms: 0 });
+        let almost_a_unit = Route::of(15, LEVELS);
         assert_eq!((almost_a_unit.top, almost_a_unit.hold_ms), (None, 15));
-        assert_eq!((Route::of(16).top, Route::of(16).hold_ms), (Some(0), 1));
-        assert_eq!(Route::of(256).top, Some(1));
+        assert_eq!((Route::of(16, LEVELS).top, Route::of(16, LEVELS).hold_ms), (Some(0), 1));
+        assert_eq!(Route::of(256, LEVELS).top, Some(1));
     }
 
     #[test]
     fn keys_and_patterns_fit_together() {
-        let route = Route::of(15 * 60 * 1000);
+        let route = Route::of(15 * 60 * 1000, LEVELS);
         assert_eq!(route.key("1.order.timeout"), "0.0.0.13.11.11.10.1.order.timeout");
         assert_eq!(pattern(3, 13), "*.*.*.13.#");
         assert_eq!(pattern(6, 1), "1.#");
@@ -102,16 +107,45 @@ mod tests {
         assert!(ttl_ms(LEVELS - 1, RADIX - 1) <= u64::from(u32::MAX));
     }
 
+    /// What a round waits for in the ladder.
+    fn climbed(route: &Route) -> u64 {
+        route.digits.iter().enumerate().map(|(level, digit)| ttl_ms(level, u64::from(*digit))).sum()
+    }
+
+    #[test]
+    fn what_is_longer_than_the_ladder_is_high_goes_round_again() {
+        const DAY: u64 = 24 * 3600 * 1000;
+        let round = most_units(LEVELS) * UNIT_MS;
+        assert!((49 * DAY..50 * DAY).contains(&round));
+        let whole = Route::of(round, LEVELS);
+        assert_eq!((whole.top, climbed(&whole), whole.rest_ms), (Some(LEVELS - 1), round, 0));
+        let held = Route::of(round + UNIT_MS - 1, LEVELS);
+        assert_eq!((held.rest_ms, held.hold_ms), (0, UNIT_MS - 1 + LEVELS as u64), "the last unit is held");
+        let again = Route::of(round + UNIT_MS, LEVELS);
+        assert_eq!((climbed(&again), again.rest_ms), (round, UNIT_MS));
+
+        let year = 365 * DAY;
+        let (mut rest, mut rounds, mut waited) = (year, 0, 0);
+        while rest > 0 {
+            let route = Route::of(rest, LEVELS);
+            assert!(route.rest_ms < rest, "every round brings it nearer");
+            (rest, rounds) = (route.rest_ms, rounds + 1);
+            waited += climbed(&route) + route.hold_ms;
+        }
+        assert_eq!(rounds, 8);
+        assert!((year..=year + rounds * LEVELS as u64).contains(&waited), "never early: {}", waited - year);
+    }
+
     proptest! {
         #[test]
-        fn the_steps_and_the_hold_make_up_the_delay(delay in 0u64..=365 * 24 * 3600 * 1000) {
-            let route = Route::of(delay);
-            let steps = route.digits.iter().enumerate().map(|(level, digit)| ttl_ms(level, u64::from(*digit)));
-            let climbed: u64 = steps.sum();
+        fn the_steps_and_the_hold_make_up_the_delay(delay in 0u64..=365 * 24 * 3600 * 1000, levels in 1..=LEVELS) {
+            let route = Route::of(delay, levels);
+            let climbed = climbed(&route);
             let compensation = route.digits.iter().filter(|digit| **digit > 0).count() as u64;
             prop_assert!(climbed + route.hold_ms + route.rest_ms >= delay);
             prop_assert!(climbed + route.hold_ms + route.rest_ms <= delay + compensation);
             prop_assert!(route.hold_ms < UNIT_MS + LEVELS as u64);
+            prop_assert!(route.digits[levels..].iter().all(|digit| *digit == 0));
             prop_assert_eq!(route.top, route.digits.iter().rposition(|digit| *digit > 0));
         }
     }

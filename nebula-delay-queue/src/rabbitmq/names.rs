@@ -66,7 +66,7 @@ impl Names {
 
     /// The key of something that takes a lane; the digits count for nothing there.
     pub(super) fn lane_key(destination: &str) -> String {
-        ladder::Route::of(0).key(destination)
+        ladder::Route::of(0, ladder::LEVELS).key(destination)
     }
 }
 

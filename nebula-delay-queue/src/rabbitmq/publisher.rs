@@ -44,6 +44,8 @@ pub(super) struct Publisher {
     link: Link,
     pub(super) names: Names,
     lanes: Vec<u64>,
+    /// How high the ladder is.
+    levels: usize,
     pub(super) timeout: Duration,
     pub(super) clock: Arc<dyn Clock>,
     outlet: RwLock<Option<Arc<Outlet>>>,
@@ -87,8 +89,14 @@ impl Declared {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Link, names: Names, lanes: Vec<u64>, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { link, names, lanes, timeout, clock, outlet: RwLock::default(), opening: Mutex::default() }
+    pub(super) fn new(
+        link: Link,
+        names: Names,
+        (lanes, levels): (Vec<u64>, usize),
+        timeout: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { link, names, lanes, levels, timeout, clock, outlet: RwLock::default(), opening: Mutex::default() }
     }
 
     /// Publishes copies of one queue and waits until the broker has them all.
@@ -233,7 +241,7 @@ impl Publisher {
                 if self.lanes.contains(delay) {
                     lanes.push(*delay);
                 } else {
-                    levels = levels.max(Route::of(*delay).top.map_or(0, |level| level + 1));
+                    levels = levels.max(Route::of(*delay, self.levels).top.map_or(0, |level| level + 1));
                 }
             }
         }
@@ -262,7 +270,7 @@ impl Publisher {
                 Ok((short(self.names.lane(delay))?, short(Names::lane_key(&destination(queue, priority)))?))
             }
             Way::Delay(delay) => {
-                let route = Route::of(delay);
+                let route = Route::of(delay, self.levels);
                 (copy.hold_ms, copy.rest_ms) = (route.hold_ms, route.rest_ms);
                 match route.top {
                     Some(top) => Ok((short(self.names.level(top))?, short(route.key(&destination(queue, priority)))?)),

@@ -60,7 +60,8 @@ impl Default for MemoryTrace {
 }
 
 impl State {
-    fn expect(&mut self, key: &Key, due: Option<SystemTime>) {
+    /// Notes when the next thing should happen to a message, if anything should.
+    fn set_due(&mut self, key: &Key, due: Option<SystemTime>) {
         let Some(life) = self.lives.get_mut(key) else { return };
         let pending = self.pending.entry(key.0.clone()).or_default();
         if let Some(before) = std::mem::replace(&mut life.due, due) {
@@ -80,7 +81,7 @@ impl TraceStore for MemoryTrace {
                 if state.order.len() >= self.most
                     && let Some(oldest) = state.order.pop_front()
                 {
-                    state.expect(&oldest, None);
+                    state.set_due(&oldest, None);
                     state.lives.remove(&oldest);
                 }
                 state.order.push_back(key.clone());
@@ -95,7 +96,7 @@ impl TraceStore for MemoryTrace {
                 && life.said.is_none_or(|said| said <= event.at)
             {
                 life.said = Some(event.at);
-                state.expect(&key, due);
+                state.set_due(&key, due);
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use nebula_delay_queue::{
-    Clock, DeadReason, DelayMessage, DelayQueue, ErrorKind, RabbitDelayQueue, Received, RetryPolicy,
+    Clock, DeadReason, DelayMessage, DelayQueue, ErrorKind, Outcome, RabbitDelayQueue, Received, RetryPolicy,
     lapin::{
         BasicProperties, Connection, ConnectionProperties,
         options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
@@ -13,7 +13,7 @@ use nebula_delay_queue::{
 use nebula_test_support::{amqp_url, eventually, unique};
 use tokio::time::{Instant, timeout};
 
-use super::{PATIENCE, QUEUE, Seen, connect_as, options, send};
+use super::{PATIENCE, QUEUE, Seen, connect_as, idle, options, send};
 
 /// Another client of the broker.
 async fn stranger(url: &str) -> nebula_delay_queue::lapin::Channel {
@@ -81,6 +81,91 @@ async fn five_retries_take_the_same_ladder() {
     }
     eventually(PATIENCE, async || queue.stats(QUEUE).await.unwrap().leased == 0).await;
     assert_eq!(queue.dead_letters(QUEUE, 0, 10).await.unwrap().len(), 0);
+    queue.shutdown(PATIENCE).await;
+}
+
+/// Whether the broker has a queue of this name.
+async fn exists(url: &str, name: String) -> bool {
+    // The question for a queue that is missing costs the channel.
+    let channel = stranger(url).await;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(name.into(), passive, FieldTable::default()).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_takes_its_delay_past_the_ladder_retries_included() {
+    let (url, prefix, lane) = (amqp_url().await, unique("lane"), Duration::from_millis(400));
+    let queue = DelayQueue::new(options(url.clone()).prefix(&prefix).lane(lane).connect().await.unwrap());
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |message: Received<u64>| {
+        told.send((*message.body(), message.attempt(), Instant::now())).unwrap();
+        let done = message.attempt() == 2;
+        async move { if done { Ok(()) } else { Err("not yet") } }
+    };
+    queue.worker(QUEUE).unwrap().retry(RetryPolicy::fixed(1, lane)).handle(handler).start().unwrap();
+    let mut last = Instant::now();
+    send(&queue, 7, lane).await;
+    for attempt in 1..=2 {
+        let (body, heard, at) = timeout(PATIENCE, hears.recv()).await.unwrap().unwrap();
+        assert_eq!((body, heard), (7, attempt));
+        assert!(at - last >= lane, "attempt {attempt} came early: {:?}", at - last);
+        last = at;
+    }
+    idle(&queue).await;
+    assert!(exists(&url, format!("{prefix}.lane.400")).await);
+    assert!(!exists(&url, format!("{prefix}.level.0.1")).await, "nothing needed the ladder");
+    queue.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_longer_than_the_ladder_is_high_goes_round_again() {
+    let (url, prefix) = (amqp_url().await, unique("rounds"));
+    // One level takes 15 units of 16 ms: these take three rounds and more.
+    let backend = options(url.clone()).prefix(&prefix).levels(1).connect().await.unwrap();
+    let queue = DelayQueue::new(backend);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |message: Received<u64>| {
+        told.send((*message.body(), message.attempt(), Instant::now())).unwrap();
+        async {}
+    };
+    queue.worker(QUEUE).unwrap().handle(handler).start().unwrap();
+    let sent = Instant::now();
+    for delay in [900, 600] {
+        send(&queue, delay, Duration::from_millis(delay)).await;
+    }
+    for delay in [600, 900] {
+        let (body, attempt, at) = timeout(PATIENCE, hears.recv()).await.unwrap().unwrap();
+        assert_eq!((body, attempt), (delay, 1), "going round is no attempt");
+        assert!(at - sent >= Duration::from_millis(delay), "early: {:?}", at - sent);
+    }
+    idle(&queue).await;
+    assert!(exists(&url, format!("{prefix}.level.0.15")).await);
+    assert!(!exists(&url, format!("{prefix}.level.1.1")).await);
+    queue.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_go_through_the_exchange_that_is_asked_for() {
+    let (url, prefix, exchange) = (amqp_url().await, unique("deaths"), unique("dlx.exchange"));
+    let prefixed = options(url.clone()).queue_prefix(prefix.as_str().try_into().unwrap());
+    let queue = DelayQueue::new(prefixed.dead_letter_exchange(&exchange).connect().await.unwrap());
+    let id = send(&queue, 1, Duration::ZERO).await;
+    // Somebody else's queue beside the one in which dead letters rest.
+    let raw = stranger(&url).await;
+    let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    let mourner = raw.queue_declare("".into(), own, FieldTable::default()).await.unwrap().name().clone();
+    let key = format!("{prefix}.{QUEUE}");
+    let bound = raw.queue_bind(mourner.clone(), exchange.into(), key.into(), Default::default(), FieldTable::default());
+    bound.await.unwrap();
+    let refuse = |_: Received<u64>| async { Outcome::DeadLetter("hopeless".into()) };
+    queue.worker(QUEUE).unwrap().handle(refuse).start().unwrap();
+    let heard = eventually(PATIENCE, async || {
+        raw.basic_get(mourner.clone(), Default::default()).await.unwrap().ok_or("nothing has come")
+    });
+    assert_eq!(heard.await.delivery.data, b"1");
+    let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!((&dead[0].message.id, &dead[0].reason), (&id, &DeadReason::Rejected("hopeless".into())));
     queue.shutdown(PATIENCE).await;
 }
 
@@ -158,6 +243,8 @@ async fn bad_options_are_refused() {
     refused(good().dead_letter_exchange("")).await;
     refused(good().lane(Duration::ZERO)).await;
     refused(good().lane(Duration::from_secs(60 * 24 * 3600))).await;
+    refused(good().levels(0)).await;
+    refused(good().levels(8)).await;
     refused((1..=17).fold(good(), |options, lane| options.lane(Duration::from_secs(lane)))).await;
     let text = refused(good().credentials(Some("nobody".into()), Some("hidden".into()))).await;
     assert!(!text.contains("hidden"), "{text}");
