@@ -106,7 +106,8 @@ pub struct QueueStats {
     pub leased: u64,
     /// Dead letters.
     pub dead: u64,
-    /// How long the message that waits longest could have been claimed; zero when none waits.
+    /// How long the message that waits longest could have been claimed; zero when none waits. From a backend that leaves
+    /// `overdue` out, that of the messages which this process holds.
     pub oldest_lateness: Duration,
 }
 

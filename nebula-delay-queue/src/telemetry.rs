@@ -137,5 +137,7 @@ pub(crate) fn stats(queue: &QueueName, stats: &QueueStats) {
             gauge!(name, "queue" => queue.label()).set(count as f64);
         }
     }
-    gauge!(OLDEST, "queue" => queue.label()).set(stats.oldest_lateness.as_secs_f64());
+    if stats.overdue.is_some() {
+        gauge!(OLDEST, "queue" => queue.label()).set(stats.oldest_lateness.as_secs_f64());
+    }
 }

@@ -304,7 +304,8 @@ pub async fn statistics_count_every_state<F: Fixture>() {
     assert_eq!(stats.total, all.then_some(4), "due or not");
     assert_eq!(stats.overdue.is_some(), all);
     assert!(!stats.is_idle());
-    assert!(stats.oldest_lateness >= Duration::from_millis(10), "{:?}", stats.oldest_lateness);
+    // A broker sees how long a message has been waiting only while this process holds it, which it need not.
+    assert!(!all || stats.oldest_lateness >= Duration::from_millis(10), "{:?}", stats.oldest_lateness);
 }
 
 pub async fn statistics_tell_what_is_overdue<F: Fixture>() {
