@@ -76,7 +76,8 @@ macro_rules! conformance_suite {
     };
     (bloom: $fixture:ty) => {
         $crate::conformance_suite!(@tests $fixture, bloom:
-            what_is_built_can_be_read, insertions_go_to_both_generations, insertions_count_what_is_new,
+            what_is_built_can_be_read, insertions_go_to_both_generations, shards_are_parts_of_one_filter,
+            insertions_count_what_is_new,
             insertions_into_other_generations_are_refused, since_returns_what_was_inserted,
             a_log_that_lost_its_end_is_noticed, long_ago_is_forgotten, one_builder_at_a_time,
             nothing_incomplete_becomes_current);

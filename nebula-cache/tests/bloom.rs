@@ -19,7 +19,7 @@ use nebula_cache::{
     BloomBuilder, BloomFilter, BloomPlace, BloomState, BloomStore, Cache, CacheManager, Error, ErrorKind, Generation,
     Inserted, KeySource, Lease, Loader, Lookup, MemoryShared, RedisShared, Result, Since, SourceError,
 };
-use nebula_test_support::{RedisServer, eventually, redis_url, unique};
+use nebula_test_support::{RedisServer, eventually, redis_cluster_urls, redis_url, unique};
 use parking_lot::Mutex;
 use support::{Source, ms, secs};
 use tokio::sync::Semaphore;
@@ -196,7 +196,7 @@ impl BloomStore for Link {
     async fn recent(&self, name: &str) -> Result<Vec<u64>> {
         self.up()?.recent(name).await
     }
-    async fn read(&self, name: &str, generation: u64, offset: u64, length: u64) -> Result<Bytes> {
+    async fn read(&self, name: &str, generation: &Generation, offset: u64, length: u64) -> Result<Bytes> {
         self.up()?.read(name, generation, offset, length).await
     }
     async fn begin(&self, name: &str, builder: Loader, next: &Generation, lease: Duration) -> Result<Lease> {
@@ -205,7 +205,7 @@ impl BloomStore for Link {
     async fn renew(&self, name: &str, builder: Loader, lease: Duration) -> Result<bool> {
         BloomStore::renew(&self.up()?, name, builder, lease).await
     }
-    async fn upload(&self, name: &str, generation: u64, offset: u64, bits: Bytes) -> Result<()> {
+    async fn upload(&self, name: &str, generation: &Generation, offset: u64, bits: Bytes) -> Result<()> {
         self.up()?.upload(name, generation, offset, bits).await
     }
     async fn finish(&self, name: &str, builder: Loader, next: &Generation, items: u64) -> Result<bool> {
@@ -306,6 +306,7 @@ async fn mistakes_are_told() {
         BloomFilter::builder("a").with_false_positive_rate(0.0),
         BloomFilter::builder("a").with_staleness_bound(secs(3600)),
         BloomFilter::builder("a").with_rebuild_every(ms(1)),
+        BloomFilter::builder("a").with_shard_size(100),
         BloomFilter::builder("a{b}"),
     ];
     for builder in wrong {
@@ -316,6 +317,54 @@ async fn mistakes_are_told() {
     let long = BloomFilter::builder("a").local().unwrap();
     assert_eq!(long.insert(&vec![0_u8; 70_000]).await.unwrap_err().kind(), ErrorKind::InvalidKey);
     assert!(!long.may_contain(&"x") && long.is_trusted(), "without a source it begins empty");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_one_is_spread_over_values_and_no_value_may_be_missing() {
+    // Each shard has a slot of its own, on one of three masters.
+    let config = RedisConfig::cluster(redis_cluster_urls().await);
+    let (table, namespace) = (Table::of(0..3000), unique("bloom"));
+    let mut nodes = Vec::new();
+    for _ in 0..2 {
+        let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
+        let builder = table.builder().with_capacity(6000).with_shard_size(1024);
+        nodes.push(builder.shared(shared.with_namespace(namespace.clone())).unwrap());
+    }
+    for node in &nodes {
+        node.ready(PATIENCE).await.unwrap();
+        assert_eq!((node.snapshot().shards, known(node, 0..3000)), (8, 3000));
+        eventually(PATIENCE, async || known(node, 1_000_000..1_002_000) < 20).await;
+    }
+    let keys: Vec<u64> = (2_000_000..2_000_150).collect();
+    nodes[0].insert_many(&keys).await.unwrap();
+    eventually(PATIENCE, async || known(&nodes[1], keys.iter().copied()) == keys.len()).await;
+    let connection = config.connect().await.unwrap();
+    let mut shards = eventually(PATIENCE, async || {
+        let mut shards = Vec::new();
+        for mut master in connection.servers().await.unwrap() {
+            let pattern = format!("{namespace}:bloom:{{rows#*}}:*");
+            let found: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut master).await.unwrap();
+            for key in found {
+                let size: u64 = redis::cmd("STRLEN").arg(&key).query_async(&mut master).await.unwrap();
+                let ends: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut master).await.unwrap();
+                assert!(size <= 1024, "{key}: {size}");
+                shards.push((key, ends, master.clone()));
+            }
+        }
+        // Nothing but the bits of the current generation, for good.
+        (shards.len() == 8 && shards.iter().all(|(_, ends, _)| *ends == -1)).then_some(shards)
+    })
+    .await;
+    // One of them is thrown out by its server: found out by the next insertion there.
+    let builds = nodes.iter().map(|node| node.snapshot().builds).sum::<u64>();
+    let (key, _, master) = &mut shards[3];
+    redis::cmd("DEL").arg(&*key).exec_async(master).await.unwrap();
+    nodes[1].insert_many(&(3_000_000..3_000_100).collect::<Vec<u64>>()).await.unwrap();
+    eventually(PATIENCE, async || nodes.iter().map(|node| node.snapshot().builds).sum::<u64>() > builds).await;
+    for node in &nodes {
+        node.ready(PATIENCE).await.unwrap();
+        assert_eq!(known(node, (0..3000).chain(2_000_000..2_000_150).chain(3_000_000..3_000_100)), 3250);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,27 +5,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How large a filter is and how many bits each key sets.
+/// How large a filter is, how many bits each key sets, and over how many equal shards the bits are spread.
 ///
-/// The places of a key follow from its XXH3 hash of 64 bits, `h`, with the seed 1: place number `i` is
-/// `((h + i·g) mod 2^64) · bits / 2^64`, where `g` is `h` mixed once more and made odd (double hashing after Kirsch and
-/// Mitzenmacher, 2006). Bits are numbered as Redis numbers them. All that is format version 1.
+/// A key is in one shard. The places of its bits follow from its XXH3 hash of 64 bits, `h`, with the seed 1: place number `i`
+/// within the shard is `((h + i·g) mod 2^64) · bits / 2^64`, with the shard's bits, where `g` is `h` mixed once more and made
+/// odd (double hashing after Kirsch and Mitzenmacher, 2006). The shard, if there are several, is number `g'` times shards
+/// divided by 2^64, where `g'` is `g` mixed again; shards follow each other. Bits are numbered as Redis numbers them. All that
+/// is format version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// A multiple of 64.
+    /// A multiple of 64 for each shard.
     pub bits: u64,
     /// Bits for each key.
     pub hashes: u32,
+    /// At least one. Each is a value of its own in a store.
+    pub shards: u32,
 }
 
-/// What Redis can hold in one string: 512 MiB.
-const MOST_BITS: u64 = 512 * 1024 * 1024 * 8;
+/// So much memory no process has to spare for a replica.
+const MOST_BITS: u64 = 8 * 1024 * 1024 * 1024 * 8;
+
+/// Most bytes in one shard unless something else is said: 64 MB. Larger values block a server for long when they are copied or
+/// moved.
+pub(crate) const SHARD: u64 = 64_000_000;
 
 impl Geometry {
-    /// For `capacity` keys with a false positive rate of `rate` when they are all in.
+    /// For `capacity` keys with a false positive rate of `rate` when they are all in; in shards of at most 64 MB.
     ///
     /// # Errors
-    /// [`ErrorKind::ConfigInvalid`] if that cannot be: more than 512 MiB, or a rate that is none.
+    /// [`ErrorKind::ConfigInvalid`] if that cannot be: more than 8 GiB, or a rate that is none.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -40,23 +48,48 @@ impl Geometry {
         let ln2 = std::f64::consts::LN_2;
         let bits = (-(capacity as f64) * rate.ln() / (ln2 * ln2)).ceil();
         if bits > MOST_BITS as f64 {
-            return Err(Error::new(ErrorKind::ConfigInvalid, "a bloom filter of more than 512 MiB: split it"));
+            return Err(Error::new(ErrorKind::ConfigInvalid, "a bloom filter of more than 8 GiB"));
         }
         let bits = (bits as u64).next_multiple_of(64);
         let hashes = (bits as f64 / capacity as f64 * ln2).round().clamp(1.0, 30.0) as u32;
-        Ok(Self { bits, hashes })
+        Ok(Self { bits, hashes, shards: 1 }.in_shards(SHARD))
+    }
+
+    /// The same in as few shards as can be of at most `bytes`, which is a multiple of 8, or taken for the next lower one.
+    #[must_use]
+    pub fn in_shards(self, bytes: u64) -> Self {
+        let most = (bytes / 8).max(1) * 64;
+        let shards = u32::try_from(self.bits.div_ceil(most)).unwrap_or(u32::MAX).max(1);
+        let shard = self.bits.div_ceil(u64::from(shards)).next_multiple_of(64);
+        Self { bits: shard * u64::from(shards), shards, ..self }
     }
 
     /// The places of the key with this hash.
     pub fn places(self, hash: u64) -> impl Iterator<Item = u64> {
+        let first = u64::from(self.shard(hash)) * self.shard_bits();
         let step = mixed(hash) | 1;
-        let bits = u128::from(self.bits);
-        (0..u64::from(self.hashes)).map(move |number| {
-            let spread = hash.wrapping_add(number.wrapping_mul(step));
-            #[allow(clippy::cast_possible_truncation, reason = "below the number of bits")]
-            let place = ((u128::from(spread) * bits) >> 64) as u64;
-            place
-        })
+        let bits = self.shard_bits();
+        (0..u64::from(self.hashes)).map(move |number| first + part(hash.wrapping_add(number.wrapping_mul(step)), bits))
+    }
+
+    /// The number of the shard that has the key with this hash.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "below the number of shards")]
+    pub const fn shard(self, hash: u64) -> u32 {
+        if self.shards < 2 {
+            return 0;
+        }
+        part(mixed(mixed(hash) | 1), self.shards as u64) as u32
+    }
+
+    /// Size of a shard in bits.
+    #[must_use]
+    pub const fn shard_bits(self) -> u64 {
+        // There is always one.
+        match self.shards {
+            0 | 1 => self.bits,
+            shards => self.bits / shards as u64,
+        }
     }
 
     /// Which part of absent keys are found nevertheless when there are `items` keys in it.
@@ -72,6 +105,12 @@ impl Geometry {
     pub const fn bytes(self) -> u64 {
         self.bits / 8
     }
+}
+
+/// The `hash / 2^64`th part of `whole`.
+#[allow(clippy::cast_possible_truncation, reason = "below `whole`")]
+const fn part(hash: u64, whole: u64) -> u64 {
+    ((hash as u128 * whole as u128) >> 64) as u64
 }
 
 /// The hash of a key in all filters.
@@ -196,7 +235,9 @@ mod tests {
 
     fn close(capacity: u64, target: f64) {
         let geometry = Geometry::for_keys(capacity, target).unwrap();
-        for bits in [Bits::own(geometry).unwrap(), Bits::replica(geometry).unwrap()] {
+        let sharded = geometry.in_shards(geometry.bytes() / 7);
+        assert_eq!((geometry.shards, sharded.shards), (1, 8));
+        for bits in [Bits::own(geometry), Bits::replica(geometry), Bits::replica(sharded)].map(Result::unwrap) {
             let rate = rate(&bits, capacity, 500_000.max(capacity / 5));
             println!(
                 "{bits:?} capacity={capacity} target={target} measured={rate:.6} off={:+.1}%",
@@ -221,7 +262,7 @@ mod tests {
     #[test]
     fn the_format_never_changes() {
         let geometry = Geometry::for_keys(1000, 0.01).unwrap();
-        assert_eq!(geometry, Geometry { bits: 9600, hashes: 7 });
+        assert_eq!(geometry, Geometry { bits: 9600, hashes: 7, shards: 1 });
         let places: Vec<u64> = geometry.places(key_hash(b"user:7")).collect();
         assert_eq!(places, PLACES);
         let replica = Replica::new(geometry).unwrap();
@@ -237,6 +278,27 @@ mod tests {
     }
 
     const PLACES: [u64; 7] = [6734, 6511, 6288, 6065, 5842, 5618, 5395];
+
+    #[test]
+    fn shards_are_small_and_have_their_keys_alone() {
+        let large = Geometry::for_keys(200_000_000, 0.01).unwrap();
+        assert_eq!((large.shards, large.hashes), (4, 7));
+        assert!(large.shard_bits() <= SHARD * 8 && large.shard_bits() * 4 == large.bits);
+        let small = Geometry::for_keys(1000, 0.01).unwrap().in_shards(192);
+        assert_eq!(small, Geometry { bits: 9856, hashes: 7, shards: 7 });
+        let mut keys = [0_u32; 7];
+        for key in 0..7000_u64 {
+            let hash = key_hash(&key.to_le_bytes());
+            let shard = u64::from(small.shard(hash));
+            assert!(small.places(hash).all(|place| place / small.shard_bits() == shard));
+            keys[usize::try_from(shard).unwrap()] += 1;
+        }
+        assert!(keys.iter().all(|keys| (850..1150).contains(keys)), "{keys:?}");
+        let first: Vec<u64> = small.places(key_hash(b"user:7")).collect();
+        assert_eq!(first, SHARDED, "the format never changes");
+    }
+
+    const SHARDED: [u64; 7] = [9435, 9402, 9370, 9337, 9304, 9272, 9239];
 
     #[test]
     fn sizes_that_cannot_be_are_refused() {

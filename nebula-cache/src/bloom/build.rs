@@ -20,6 +20,10 @@ use crate::store::{Lease, Loader};
 /// How long a builder that is not heard of keeps others out. It is renewed every third of it.
 const LEASE: Duration = Duration::from_secs(10);
 
+/// How long the store may take to make room for a generation, or to make it the current one: every shard has to be touched.
+/// Below the lease, which is not renewed meanwhile.
+const MOVE: Duration = Duration::from_secs(8);
+
 /// Pause after a failed build, doubled up to the second with each.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
@@ -82,7 +86,7 @@ impl Inner {
     }
 
     fn generation(&self, capacity: u64) -> Result<Generation> {
-        let geometry = Geometry::for_keys(capacity, self.rate)?;
+        let geometry = Geometry::for_keys(capacity, self.rate)?.in_shards(self.shard);
         Ok(Generation { id: rand::random::<u64>().max(1), geometry, capacity, items: 0 })
     }
 
@@ -155,7 +159,7 @@ impl Inner {
         let builder = Loader::random();
         let next = self.generation(capacity)?;
         let name = &*self.name;
-        if within(PATIENCE, store.begin(name, builder, &next, LEASE)).await? != Lease::Granted {
+        if within(MOVE, store.begin(name, builder, &next, LEASE)).await? != Lease::Granted {
             return Ok(Attempt::Busy);
         }
         let lease = Held { store, name, builder };
@@ -174,11 +178,11 @@ impl Inner {
                 let length = PIECE.min(next.geometry.bytes() - offset);
                 #[allow(clippy::cast_possible_truncation, reason = "what is in memory fits")]
                 let piece = replica.bytes(offset as usize, length as usize);
-                within(PATIENCE, store.upload(name, next.id, offset, piece.into())).await?;
+                within(PATIENCE, store.upload(name, &next, offset, piece.into())).await?;
                 lease.keep().await?;
                 offset += length;
             }
-            match within(PATIENCE, store.finish(name, builder, &next, filling.items.load(Ordering::Relaxed))).await? {
+            match within(MOVE, store.finish(name, builder, &next, filling.items.load(Ordering::Relaxed))).await? {
                 true => Ok(Attempt::Built),
                 false => Err(Error::new(ErrorKind::Unavailable, "another node builds it now, or the store lost it")),
             }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::bits::Geometry;
+use super::bits::{Geometry, SHARD};
 use super::source::KeySource;
 use super::store::BloomStore;
 use super::{BloomFilter, Inner, build, sync};
@@ -23,6 +23,7 @@ pub struct BloomBuilder {
     rate: f64,
     bound: Duration,
     every: Option<Duration>,
+    shard: u64,
     source: Option<Arc<dyn KeySource>>,
 }
 
@@ -36,11 +37,13 @@ pub(crate) struct BloomSection {
     staleness_bound: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
     rebuild_every: Option<Duration>,
+    shard_size: Option<u64>,
 }
 
 impl BloomBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Self { name, capacity: 1_000_000, rate: 0.01, bound: Duration::from_secs(2), every: None, source: None }
+        let bound = Duration::from_secs(2);
+        Self { name, capacity: 1_000_000, rate: 0.01, bound, every: None, shard: SHARD, source: None }
     }
 
     /// What configuration says; options that are set later win.
@@ -49,6 +52,7 @@ impl BloomBuilder {
         self.rate = section.false_positive_rate.unwrap_or(self.rate);
         self.bound = section.staleness_bound.unwrap_or(self.bound);
         self.every = section.rebuild_every.or(self.every);
+        self.shard = section.shard_size.unwrap_or(self.shard);
         self
     }
 
@@ -79,6 +83,13 @@ impl BloomBuilder {
     /// Builds it again so often, to be rid of keys that were deleted (default: only when it is full).
     pub const fn with_rebuild_every(mut self, time: Duration) -> Self {
         self.every = Some(time);
+        self
+    }
+
+    /// How large in bytes a value in the store may be (default 64 MB, from 1 KiB to 512 MiB): the bits of a larger filter are spread
+    /// over several, which a cluster keeps on different servers.
+    pub const fn with_shard_size(mut self, bytes: u64) -> Self {
+        self.shard = bytes;
         self
     }
 
@@ -118,6 +129,12 @@ impl BloomBuilder {
                 "the staleness bound has to be between 100 ms and a minute",
             ));
         }
+        if !(1024..=512 * 1024 * 1024).contains(&self.shard) {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "a shard of a bloom filter has between 1 KiB and 512 MiB",
+            ));
+        }
         if self.every.is_some_and(|time| time < Duration::from_secs(1)) {
             return Err(Error::new(ErrorKind::ConfigInvalid, "a bloom filter is rebuilt once a second at most"));
         }
@@ -132,6 +149,7 @@ impl BloomBuilder {
             rate: self.rate,
             bound: self.bound,
             every: self.every,
+            shard: self.shard,
             source: self.source,
             store,
             held: Default::default(),

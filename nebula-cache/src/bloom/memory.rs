@@ -108,9 +108,9 @@ impl BloomStore for MemoryShared {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "what is in memory fits")]
-    async fn read(&self, name: &str, generation: u64, offset: u64, length: u64) -> Result<Bytes> {
+    async fn read(&self, name: &str, generation: &Generation, offset: u64, length: u64) -> Result<Bytes> {
         let filters = self.filters.0.lock();
-        let bits = filters.get(name).and_then(|filter| filter.bits.get(&generation));
+        let bits = filters.get(name).and_then(|filter| filter.bits.get(&generation.id));
         Ok(bits.map(|bits| bits.bytes(offset as usize, length as usize)).unwrap_or_default().into())
     }
 
@@ -140,9 +140,9 @@ impl BloomStore for MemoryShared {
         Ok(true)
     }
 
-    async fn upload(&self, name: &str, generation: u64, offset: u64, bits: Bytes) -> Result<()> {
+    async fn upload(&self, name: &str, generation: &Generation, offset: u64, bits: Bytes) -> Result<()> {
         if let Some(filter) = self.filters.0.lock().get_mut(name) {
-            filter.aside.push((generation, offset, bits));
+            filter.aside.push((generation.id, offset, bits));
         }
         Ok(())
     }

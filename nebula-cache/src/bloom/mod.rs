@@ -93,6 +93,8 @@ struct Inner {
     rate: f64,
     bound: Duration,
     every: Option<Duration>,
+    /// Most bytes in one shard.
+    shard: u64,
     source: Option<Arc<dyn KeySource>>,
     store: Option<Arc<dyn BloomStore>>,
     held: RwLock<Held>,
@@ -153,6 +155,8 @@ pub struct BloomSnapshot {
     pub false_positive_rate: f64,
     /// Its size in memory.
     pub bytes: u64,
+    /// Over how many values of the store its bits are spread.
+    pub shards: u32,
     /// Whether this node is building it.
     pub building: bool,
     /// How often this node has built it.
@@ -259,6 +263,7 @@ impl BloomFilter {
             capacity: generation.map_or(inner.capacity, |it| it.capacity),
             false_positive_rate: generation.map_or(1.0, |it| it.geometry.false_positive_rate(items)),
             bytes: generation.map_or(0, |it| it.geometry.bytes()),
+            shards: generation.map_or(0, |it| it.geometry.shards),
             building: inner.building.load(Ordering::Relaxed),
             builds: inner.builds.load(Ordering::Relaxed),
             progress: inner.progress.read(),

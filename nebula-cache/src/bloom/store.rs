@@ -68,8 +68,9 @@ pub enum Inserted {
 /// What nodes share of their bloom filters, by name.
 ///
 /// # Contract
-/// - `insert` puts the hashes into both generations of the state it was given and into the log, all or nothing; if these
-///   are not the generations any more it does nothing and answers `Moved`.
+/// - `insert` puts the hashes into both generations of the state it was given and into the log; if these are not the
+///   generations any more, or bits of one are gone, it answers `Moved` and the log has nothing of it. When it fails, or
+///   answers that, bits in several shards may have been set nevertheless: that costs a false positive, never a wrong "no".
 /// - `since` with a place that the log remembers returns exactly what was inserted after it, in any order; with one that
 ///   it has forgotten `Forgotten`; with one that it has never had, because it lost its end, `Lost`, once the current
 ///   generation is gone. The state is of the same moment.
@@ -78,6 +79,7 @@ pub enum Inserted {
 /// - `renew` prolongs a builder's lease if it has it, and never brings it back.
 /// - `upload` puts bits aside; `finish` adds them to the next generation and makes that the current one if the builder
 ///   still has the lease and nothing of it is missing, or else does nothing and answers `false`.
+/// - Each of a generation's shards is a value of its own, on whatever server it belongs to; offsets count through all of them.
 /// - `read` returns bits of a generation; fewer than asked for if that generation does not exist any more.
 #[async_trait]
 pub trait BloomStore: fmt::Debug + Send + Sync + 'static {
@@ -103,7 +105,7 @@ pub trait BloomStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot say.
-    async fn read(&self, name: &str, generation: u64, offset: u64, length: u64) -> Result<Bytes>;
+    async fn read(&self, name: &str, generation: &Generation, offset: u64, length: u64) -> Result<Bytes>;
 
     /// Asks to build the next generation.
     ///
@@ -121,7 +123,7 @@ pub trait BloomStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it is not known that they were stored.
-    async fn upload(&self, name: &str, generation: u64, offset: u64, bits: Bytes) -> Result<()>;
+    async fn upload(&self, name: &str, generation: &Generation, offset: u64, bits: Bytes) -> Result<()>;
 
     /// Makes the next generation the current one; it holds `items` keys besides those inserted meanwhile.
     ///
@@ -150,7 +152,7 @@ impl<S: BloomStore + ?Sized> BloomStore for Arc<S> {
         (**self).recent(name).await
     }
 
-    async fn read(&self, name: &str, generation: u64, offset: u64, length: u64) -> Result<Bytes> {
+    async fn read(&self, name: &str, generation: &Generation, offset: u64, length: u64) -> Result<Bytes> {
         (**self).read(name, generation, offset, length).await
     }
 
@@ -162,7 +164,7 @@ impl<S: BloomStore + ?Sized> BloomStore for Arc<S> {
         (**self).renew(name, builder, lease).await
     }
 
-    async fn upload(&self, name: &str, generation: u64, offset: u64, bits: Bytes) -> Result<()> {
+    async fn upload(&self, name: &str, generation: &Generation, offset: u64, bits: Bytes) -> Result<()> {
         (**self).upload(name, generation, offset, bits).await
     }
 

@@ -92,7 +92,7 @@ impl Inner {
             let mut offset = 0;
             while offset < size {
                 let length = PIECE.min(size - offset);
-                let piece = within(PATIENCE, store.read(&self.name, generation.id, offset, length)).await?;
+                let piece = within(PATIENCE, store.read(&self.name, &generation, offset, length)).await?;
                 if piece.len() as u64 != length {
                     // An insertion of nothing finds out whether the bits are gone for good.
                     within(PATIENCE, store.insert(&self.name, state, &[])).await?;

@@ -1,16 +1,23 @@
-//! Shared filters: a string of bits for each generation, a hash with the state, and a stream of insertions, in one slot.
+//! Shared filters: a hash with the state and a stream of insertions in one slot, and the bits of each generation: in one string
+//! in the same slot, or, if they are many, in several strings in slots of their own.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::join;
 use redis::aio::ConnectionLike;
+use tracing::debug;
 
 use super::RedisShared;
 use super::error::failed;
 use super::log::nonsense;
 use super::message::hex;
-use super::scripts::{ABANDON, BLOOM_BEGIN, BLOOM_FINISH, BLOOM_INSERT, BLOOM_SINCE, BLOOM_UPLOAD, RENEW};
+use super::scripts::{
+    ABANDON, BLOOM_BEGIN, BLOOM_CREATE, BLOOM_FINISH, BLOOM_HOLD, BLOOM_INSERT, BLOOM_MERGE, BLOOM_SET, BLOOM_SINCE,
+    BLOOM_UPLOAD, RENEW,
+};
 use crate::bloom::{BloomPlace, BloomState, BloomStore, Generation, Geometry, Inserted, Since};
 use crate::clock::millis;
 use crate::error::Result;
@@ -27,13 +34,94 @@ impl<C> RedisShared<C> {
         format!("{}:bloom:{{{name}}}:{part}", self.namespace)
     }
 
-    fn bloom_bits(&self, name: &str, generation: Option<u64>) -> String {
-        self.bloom(name, &format!("bits:{}", id(generation)))
+    /// Where the bits of a shard are, and what is put aside for it. The one shard of most filters is in the slot of their state;
+    /// several are in slots of their own.
+    fn bloom_shard(&self, name: &str, generation: &Generation, shard: u32) -> [String; 2] {
+        let id = id(Some(generation.id));
+        let home = match generation.geometry.shards {
+            0 | 1 => name.to_owned(),
+            // No name has this sign.
+            _ => format!("{name}#{shard}"),
+        };
+        ["bits", "aside"].map(|part| self.bloom(&home, &format!("{part}:{id}")))
     }
 
-    fn bloom_aside(&self, name: &str, generation: u64) -> String {
-        self.bloom(name, &format!("aside:{}", id(Some(generation))))
+    /// Both for every shard.
+    fn bloom_shards(&self, name: &str, generation: &Generation) -> Vec<[String; 2]> {
+        (0..generation.geometry.shards).map(|shard| self.bloom_shard(name, generation, shard)).collect()
     }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisShared<C> {
+    /// Sets the bits of the hashes in a generation that is spread over several shards; returns how many were new, or -1 if some
+    /// of the shards are gone. Nothing for other generations.
+    async fn set_elsewhere(
+        &self,
+        name: &str,
+        generation: Option<Generation>,
+        is_current: bool,
+        hashes: &[u64],
+    ) -> Result<Option<i64>> {
+        let Some(generation) = generation.filter(|generation| generation.geometry.shards > 1) else { return Ok(None) };
+        let geometry = generation.geometry;
+        let mut by_shard: Vec<Vec<u64>> = (0..geometry.shards).map(|_| Vec::new()).collect();
+        for hash in hashes {
+            if let Some(shard) = by_shard.get_mut(geometry.shard(*hash) as usize) {
+                shard.push(*hash);
+            }
+        }
+        // An insertion of nothing finds out whether all of them are there.
+        let concerned = (0..).zip(by_shard).filter(|(_, shard)| hashes.is_empty() || !shard.is_empty());
+        let set = concerned.map(async |(shard, hashes): (u32, Vec<u64>)| {
+            let [bits, _] = self.bloom_shard(name, &generation, shard);
+            let first = u64::from(shard) * geometry.shard_bits();
+            let mut call = BLOOM_SET.key(bits).arg(hashes.len()).arg(geometry.hashes).arg(u8::from(is_current));
+            for place in hashes.iter().flat_map(|hash| geometry.places(*hash)) {
+                call = call.arg(place - first);
+            }
+            Ok::<i64, crate::Error>(call.invoke(&mut self.connection.clone()).await?)
+        });
+        let mut sum = 0;
+        for new in join_all(set).await {
+            match new? {
+                gone if gone < 0 => return Ok(Some(-1)),
+                new => sum += new,
+            }
+        }
+        Ok(Some(sum))
+    }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisShared<C> {
+    /// Keeps the shards of the generation that is the current one now, and drops those of the one before. Whatever of that fails:
+    /// insertions keep the shards they touch, a shard that vanished nevertheless is noticed and the filter built again, and
+    /// those of the generation before are only in the way.
+    async fn settle(&self, name: &str, current: &Generation, before: Option<Generation>) {
+        let keep = self.bloom_shards(name, current).into_iter().map(async |[bits, aside]| {
+            let connection = &mut self.connection.clone();
+            redis::cmd("PERSIST").arg(bits).exec_async(connection).await?;
+            redis::cmd("UNLINK").arg(aside).exec_async(connection).await
+        });
+        let before = before.map(|before| self.bloom_shards(name, &before)).unwrap_or_default();
+        let drop = before
+            .into_iter()
+            .map(async |[bits, _]| redis::cmd("UNLINK").arg(bits).exec_async(&mut self.connection.clone()).await);
+        let (kept, dropped) = join!(join_all(keep), join_all(drop));
+        if let Some(error) = kept.into_iter().chain(dropped).find_map(std::result::Result::err) {
+            debug!(filter = name, %error, "not all shards of a bloom filter could be settled");
+        }
+    }
+}
+
+/// A stretch of bytes of a generation, cut where its shards end: the shard, the offset in it and the length.
+fn cut(generation: &Generation, offset: u64, length: u64) -> impl Iterator<Item = (u32, u64, u64)> {
+    let size = generation.geometry.shard_bits() / 8;
+    let end = offset + length;
+    (0..generation.geometry.shards).filter_map(move |shard| {
+        let first = u64::from(shard) * size;
+        let (from, to) = (offset.max(first), end.min(first + size));
+        (from < to).then(|| (shard, from - first, to - from))
+    })
 }
 
 /// Empty for none.
@@ -66,14 +154,19 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BloomStore for RedisShar
 
     async fn insert(&self, name: &str, state: &BloomState, hashes: &[u64]) -> Result<Inserted> {
         let [current, next] = [state.current, state.next];
-        let keys = [
-            self.bloom(name, "state"),
-            self.bloom(name, "log"),
-            self.bloom_bits(name, current.map(|it| it.id)),
-            self.bloom_bits(name, next.map(|it| it.id)),
-        ];
+        // First the bits, then the log: who reads a place in the log before the bits has all of them.
+        let elsewhere =
+            join!(self.set_elsewhere(name, current, true, hashes), self.set_elsewhere(name, next, false, hashes));
+        let elsewhere = [elsewhere.0?, elsewhere.1?];
+        let here = |generation: Option<Generation>| generation.filter(|generation| generation.geometry.shards < 2);
+        // Any key of the slot stands for one that is not needed.
+        let bits = |generation: Option<Generation>| match here(generation) {
+            Some(generation) => self.bloom_shard(name, &generation, 0)[0].clone(),
+            None => self.bloom(name, "state"),
+        };
+        let keys = [self.bloom(name, "state"), self.bloom(name, "log"), bits(current), bits(next)];
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-        let places = |generation: Option<Generation>| generation.map_or(0, |it| it.geometry.hashes);
+        let places = |generation: Option<Generation>| here(generation).map_or(0, |it| it.geometry.hashes);
         let mut call = BLOOM_INSERT
             .key(&keys)
             .arg(id(current.map(|it| it.id)))
@@ -84,7 +177,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BloomStore for RedisShar
             .arg(hashes.len())
             .arg(places(current))
             .arg(places(next));
-        for geometry in [current, next].into_iter().flatten().map(|generation| generation.geometry) {
+        for new in elsewhere {
+            call = call.arg(new.map(|new| new.to_string()).unwrap_or_default());
+        }
+        for geometry in [current, next].into_iter().filter_map(here).map(|generation| generation.geometry) {
             for place in hashes.iter().flat_map(|hash| geometry.places(*hash)) {
                 call = call.arg(place);
             }
@@ -102,29 +198,45 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BloomStore for RedisShar
         self::hashes(&parts)
     }
 
-    async fn read(&self, name: &str, generation: u64, offset: u64, length: u64) -> Result<Bytes> {
-        let mut command = redis::cmd("GETRANGE");
-        command.arg(self.bloom_bits(name, Some(generation))).arg(offset).arg((offset + length).saturating_sub(1));
-        let bits: Vec<u8> = command.query_async(&mut self.connection.clone()).await.map_err(failed)?;
+    async fn read(&self, name: &str, generation: &Generation, offset: u64, length: u64) -> Result<Bytes> {
+        let mut bits = Vec::new();
+        for (shard, offset, length) in cut(generation, offset, length) {
+            let mut command = redis::cmd("GETRANGE");
+            let [key, _] = self.bloom_shard(name, generation, shard);
+            command.arg(key).arg(offset).arg(offset + length - 1);
+            let part: Vec<u8> = command.query_async(&mut self.connection.clone()).await.map_err(failed)?;
+            let whole = part.len() as u64 == length;
+            bits.extend(part);
+            if !whole {
+                break;
+            }
+        }
         Ok(bits.into())
     }
 
     async fn begin(&self, name: &str, builder: Loader, next: &Generation, lease: Duration) -> Result<Lease> {
+        let lease = millis(lease).max(1);
+        let hold = BLOOM_HOLD.key(self.bloom(name, "builder")).arg(builder.to_string()).arg(lease);
+        match hold.invoke(&mut self.connection.clone()).await? {
+            0_u64 => {}
+            rest => return Ok(Lease::Busy(Duration::from_millis(rest))),
+        }
+        // The shards have to be there when the first insertion looks for them.
+        for keys in self.bloom_shards(name, next) {
+            let call = BLOOM_CREATE.key(&keys).arg(next.geometry.shard_bits() - 1).arg(millis(UNFINISHED));
+            let _: u64 = call.invoke(&mut self.connection.clone()).await?;
+        }
         let call = BLOOM_BEGIN
             .key(self.bloom(name, "state"))
             .key(self.bloom(name, "builder"))
-            .key(self.bloom_bits(name, Some(next.id)))
-            .key(self.bloom_aside(name, next.id))
             .arg(builder.to_string())
-            .arg(millis(lease).max(1))
             .arg(id(Some(next.id)))
             .arg(next.geometry.bits)
-            .arg(next.geometry.hashes)
-            .arg(next.capacity)
-            .arg(millis(UNFINISHED));
+            .arg(spread(next.geometry))
+            .arg(next.capacity);
         Ok(match call.invoke(&mut self.connection.clone()).await? {
-            0_u64 => Lease::Granted,
-            rest => Lease::Busy(Duration::from_millis(rest)),
+            true => Lease::Granted,
+            false => Lease::Busy(Duration::from_millis(lease)),
         })
     }
 
@@ -133,31 +245,57 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BloomStore for RedisShar
         Ok(call.invoke(&mut self.connection.clone()).await?)
     }
 
-    async fn upload(&self, name: &str, generation: u64, offset: u64, bits: Bytes) -> Result<()> {
-        let key = self.bloom_aside(name, generation);
-        let (offset, vanish) = (offset.to_string(), millis(UNFINISHED).to_string());
-        let args = [offset.as_bytes(), &bits, vanish.as_bytes()];
-        Ok(BLOOM_UPLOAD.run(&[key.as_bytes()], &args, &mut self.connection.clone()).await?)
+    async fn upload(&self, name: &str, generation: &Generation, offset: u64, bits: Bytes) -> Result<()> {
+        let vanish = millis(UNFINISHED).to_string();
+        let mut rest = bits;
+        for (shard, offset, length) in cut(generation, offset, rest.len() as u64) {
+            let [_, key] = self.bloom_shard(name, generation, shard);
+            let part = rest.split_to(usize::try_from(length).unwrap_or(usize::MAX).min(rest.len()));
+            let offset = offset.to_string();
+            let args = [offset.as_bytes(), &part, vanish.as_bytes()];
+            let _: u64 = BLOOM_UPLOAD.run(&[key.as_bytes()], &args, &mut self.connection.clone()).await?;
+        }
+        Ok(())
     }
 
     async fn finish(&self, name: &str, builder: Loader, next: &Generation, items: u64) -> Result<bool> {
         let (state, _) = self.since(name, None).await?;
-        let before = state.current.map_or(next.id, |current| current.id);
+        let held = redis::Cmd::get(self.bloom(name, "builder"));
+        let holder: Option<String> = held.query_async(&mut self.connection.clone()).await.map_err(failed)?;
+        if holder != Some(builder.to_string()) {
+            return Ok(false);
+        }
+        let size = next.geometry.shard_bits() / 8;
+        for keys in self.bloom_shards(name, next) {
+            if !BLOOM_MERGE.key(&keys).arg(size).invoke(&mut self.connection.clone()).await? {
+                return Ok(false);
+            }
+        }
         let call = BLOOM_FINISH
             .key(self.bloom(name, "state"))
             .key(self.bloom(name, "builder"))
-            .key(self.bloom_bits(name, Some(next.id)))
-            .key(self.bloom_aside(name, next.id))
-            .key(self.bloom_bits(name, Some(before)))
             .arg(builder.to_string())
             .arg(id(Some(next.id)))
             .arg(items);
-        Ok(call.invoke(&mut self.connection.clone()).await?)
+        let finished = call.invoke(&mut self.connection.clone()).await?;
+        if finished {
+            self.settle(name, next, state.current.filter(|before| before.id != next.id)).await;
+        }
+        Ok(finished)
     }
 
     async fn abandon(&self, name: &str, builder: Loader) -> Result<()> {
         let call = ABANDON.key(self.bloom(name, "builder")).arg(builder.to_string()).arg(0);
         Ok(call.invoke(&mut self.connection.clone()).await?)
+    }
+}
+
+/// How many bits a key has, and over how many shards they are spread if there are several: who does not know of shards cannot
+/// take it for a number.
+fn spread(geometry: Geometry) -> String {
+    match geometry.shards {
+        0 | 1 => geometry.hashes.to_string(),
+        shards => format!("{}/{shards}", geometry.hashes),
     }
 }
 
@@ -177,9 +315,12 @@ fn parse(parts: &[String]) -> Option<BloomState> {
         if part(0)?.is_empty() {
             return Some(None);
         }
-        let geometry = Geometry { bits: part(1)?.parse().ok()?, hashes: part(2)?.parse().ok()? };
+        let (hashes, shards) = part(2)?.split_once('/').unwrap_or((part(2)?, "1"));
+        let (hashes, shards) = (hashes.parse().ok()?, shards.parse().ok()?);
+        let geometry = Geometry { bits: part(1)?.parse().ok()?, hashes, shards };
         let (capacity, items) = (part(3)?.parse().ok()?, part(4)?.parse().ok()?);
-        let sound = geometry.bits.is_multiple_of(64) && geometry.bits > 0 && (1..=30).contains(&geometry.hashes);
+        let whole = shards > 0 && geometry.bits > 0 && geometry.bits.is_multiple_of(64 * u64::from(shards));
+        let sound = whole && (1..=30).contains(&hashes);
         Some(Some(Generation { id: hex(part(0)?)?, geometry, capacity, items })).filter(|_| sound)
     };
     let place = BloomPlace { sequence: parts.get(10)?.parse().ok()?, mark: hex(parts.get(11)?)? };

@@ -21,8 +21,12 @@ scripts! {
     SINCE = "head.lua" "since.lua";
     VERSIONS = "head.lua" "versions.lua";
     BLOOM_SINCE = "bloom_since.lua";
-    BLOOM_INSERT = "bloom_insert.lua";
+    BLOOM_INSERT = "bloom_bits.lua" "bloom_insert.lua";
+    BLOOM_SET = "bloom_bits.lua" "bloom_set.lua";
+    BLOOM_HOLD = "bloom_hold.lua";
+    BLOOM_CREATE = "bloom_create.lua";
     BLOOM_BEGIN = "bloom_begin.lua";
     BLOOM_UPLOAD = "bloom_upload.lua";
+    BLOOM_MERGE = "bloom_merge.lua";
     BLOOM_FINISH = "bloom_finish.lua";
 }

@@ -10,8 +10,11 @@ use crate::store::{Lease, Loader};
 
 const NAME: &str = "users";
 
+/// Those with even numbers have several shards.
 fn generation(id: u64) -> Generation {
-    Generation { id, geometry: Geometry::for_keys(1000, 0.01).unwrap(), capacity: 1000, items: 0 }
+    let whole = Geometry::for_keys(1000, 0.01).unwrap();
+    let geometry = if id.is_multiple_of(2) { whole.in_shards(400) } else { whole };
+    Generation { id, geometry, capacity: 1000, items: 0 }
 }
 
 /// Its bits, with those of `hashes` set.
@@ -43,12 +46,12 @@ async fn build(store: &impl BloomStore, next: &Generation, hashes: &[u64]) {
 async fn upload(store: &impl BloomStore, next: &Generation, hashes: &[u64]) {
     let whole = bits(next, hashes);
     let half = whole.len() / 16 * 8;
-    store.upload(NAME, next.id, 0, whole.slice(..half)).await.unwrap();
-    store.upload(NAME, next.id, half as u64, whole.slice(half..)).await.unwrap();
+    store.upload(NAME, next, 0, whole.slice(..half)).await.unwrap();
+    store.upload(NAME, next, half as u64, whole.slice(half..)).await.unwrap();
 }
 
 async fn all(store: &impl BloomStore, generation: &Generation) -> Bytes {
-    store.read(NAME, generation.id, 0, generation.geometry.bytes()).await.unwrap()
+    store.read(NAME, generation, 0, generation.geometry.bytes()).await.unwrap()
 }
 
 pub async fn what_is_built_can_be_read<F: Fixture<Shared: BloomStore>>() {
@@ -61,9 +64,9 @@ pub async fn what_is_built_can_be_read<F: Fixture<Shared: BloomStore>>() {
     assert_eq!((current.id, current.geometry, current.capacity, current.items), (u64::MAX, first.geometry, 1000, 3));
     assert_eq!(state(&store).await.next, None);
     assert_eq!(all(&store, &first).await, bits(&first, &[1, 2, 3]));
-    assert_eq!(store.read(NAME, first.id, 8, 16).await.unwrap(), bits(&first, &[1, 2, 3]).slice(8..24));
+    assert_eq!(store.read(NAME, &first, 8, 16).await.unwrap(), bits(&first, &[1, 2, 3]).slice(8..24));
     build(&store, &generation(2), &[9]).await;
-    assert_eq!(all(&store, &generation(2)).await, bits(&first, &[9]));
+    assert_eq!(all(&store, &generation(2)).await, bits(&generation(2), &[9]));
     assert!(all(&store, &first).await.is_empty(), "the one before is gone");
     assert_eq!(store.since("others", None).await.unwrap().0, BloomState::default(), "names do not meet");
 }
@@ -84,6 +87,37 @@ pub async fn insertions_go_to_both_generations<F: Fixture<Shared: BloomStore>>()
     assert!(store.finish(NAME, builder, &next, 2).await.unwrap());
     assert_eq!(all(&store, &next).await, bits(&next, &[1, 4, 5]));
     assert_eq!(state(&store).await.current.unwrap().items, 3);
+}
+
+pub async fn shards_are_parts_of_one_filter<F: Fixture<Shared: BloomStore>>() {
+    let fixture = F::start().await;
+    let store = fixture.shared();
+    let (first, next) = (generation(2), generation(4));
+    assert!(first.geometry.shards > 2);
+    let hashes: Vec<u64> = (1..=60_u64).map(|number| number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+    build(&store, &first, &hashes[..20]).await;
+    assert_eq!(state(&store).await.current.unwrap().geometry, first.geometry);
+    let builder = Loader::random();
+    store.begin(NAME, builder, &next, LONG).await.unwrap();
+    // To all shards of both.
+    assert_eq!(store.insert(NAME, &state(&store).await, &hashes[10..40]).await.unwrap(), Inserted::Done(20));
+    assert_eq!(all(&store, &first).await, bits(&first, &hashes[..40]));
+    let (size, shard) = (first.geometry.bytes(), first.geometry.shard_bits() / 8);
+    let found = store.read(NAME, &first, shard - 8, shard + 16).await.unwrap();
+    let (from, to) = (usize::try_from(shard - 8).unwrap(), usize::try_from(2 * shard + 8).unwrap());
+    assert_eq!(found, bits(&first, &hashes[..40]).slice(from..to), "across their ends");
+    assert_eq!(store.read(NAME, &first, size - 8, 8).await.unwrap().len(), 8);
+    upload(&store, &next, &hashes[40..]).await;
+    assert!(store.finish(NAME, builder, &next, 20).await.unwrap());
+    assert_eq!(all(&store, &next).await, bits(&next, &hashes[10..]));
+    assert!(all(&store, &first).await.is_empty(), "the one before is gone");
+    assert_eq!(state(&store).await.current.unwrap().items, 50);
+    // And to one that is whole.
+    store.begin(NAME, builder, &generation(5), LONG).await.unwrap();
+    assert_eq!(store.insert(NAME, &state(&store).await, &hashes[..10]).await.unwrap(), Inserted::Done(10));
+    upload(&store, &generation(5), &hashes).await;
+    assert!(store.finish(NAME, builder, &generation(5), 50).await.unwrap());
+    assert_eq!(all(&store, &generation(5)).await, bits(&generation(5), &hashes));
 }
 
 pub async fn insertions_count_what_is_new<F: Fixture<Shared: BloomStore>>() {
@@ -199,7 +233,7 @@ pub async fn nothing_incomplete_becomes_current<F: Fixture<Shared: BloomStore>>(
     let (builder, next) = (Loader::random(), generation(1));
     store.begin(NAME, builder, &next, LONG).await.unwrap();
     assert!(!store.finish(NAME, builder, &next, 0).await.unwrap(), "nothing was uploaded");
-    store.upload(NAME, next.id, 0, bits(&next, &[1]).slice(..64)).await.unwrap();
+    store.upload(NAME, &next, 0, bits(&next, &[1]).slice(..64)).await.unwrap();
     assert!(!store.finish(NAME, builder, &next, 1).await.unwrap(), "some is missing");
     upload(&store, &next, &[1]).await;
     assert!(!store.finish(NAME, builder, &generation(7), 1).await.unwrap(), "another one");
