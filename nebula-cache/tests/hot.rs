@@ -4,6 +4,9 @@
 mod support;
 
 use nebula_cache::{Cache, CacheManager, ErrorKind, HotKeys, MemoryShared};
+use nebula_test_support::{eventually, unique};
+use support::process::PATIENCE;
+use support::servers::node;
 use support::{Source, ms, secs};
 use tokio::time::sleep;
 
@@ -73,6 +76,51 @@ async fn what_is_hot_on_one_node_stays_local_on_all() {
     let at = on_a.evict(&1).await.unwrap();
     b.caught_up(at, secs(5)).await.unwrap();
     assert!(on_b.get(&1).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_of_hot_keys_travels_over_redis() {
+    let namespace = unique("hot");
+    let mut nodes = Vec::new();
+    for _ in 0..2 {
+        let manager = node(&namespace).await;
+        let hot = HotKeys::new().with_threshold(20).with_sample(1).with_hold(PATIENCE);
+        let cache: Cache<u64, u64> = manager
+            .cache("test")
+            .with_local_ttl(ms(50))
+            .with_shared_timeout(PATIENCE)
+            .with_hot_keys(hot)
+            .build()
+            .unwrap();
+        nodes.push((manager, cache));
+    }
+    let [(_, on_a), (b, on_b)] = &nodes[..] else { unreachable!() };
+    for key in [1, 2] {
+        on_a.put(key, key * 10).await.unwrap();
+    }
+    // On the second node it is read now and then, which never makes it hot.
+    eventually(PATIENCE, async || {
+        for _ in 0..50 {
+            assert_eq!(*on_a.get(&1).await.unwrap().unwrap(), 10);
+        }
+        on_b.is_hot(&1)
+    })
+    .await;
+    assert!(on_b.hot_keys().is_empty(), "told, not found");
+    assert_eq!(on_a.hot_keys().first().map(|(key, _)| *key), Some(1));
+    assert!(!on_b.is_hot(&2));
+    // It comes from the shared level once more, and is local from then on; others are asked for again and again.
+    for (key, asked) in [(1, 1), (2, 5)] {
+        let before = on_b.snapshot().shared_hits;
+        for _ in 0..5 {
+            assert_eq!(*on_b.get(&key).await.unwrap().unwrap(), key * 10);
+            sleep(ms(100)).await;
+        }
+        assert_eq!(on_b.snapshot().shared_hits - before, asked, "key {key}");
+    }
+    let at = on_a.put(1, 11).await.unwrap();
+    b.caught_up(at, PATIENCE).await.unwrap();
+    assert_eq!(*on_b.get(&1).await.unwrap().unwrap(), 11, "hot or not, what is new is heard of");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::{Stream, stream};
 use nebula_cache::{Cache, CacheManager, ErrorKind, InvalidationChannel, MemoryShared, Readiness, WarmUpBuilder};
-use nebula_test_support::eventually;
+use nebula_test_support::{eventually, unique};
+use support::process::PATIENCE;
+use support::servers::node;
 use support::{ms, secs};
 use tokio::time::{Instant, sleep};
 
@@ -95,6 +97,29 @@ async fn one_node_warms_up_for_all_and_publishes_nothing() {
     assert_eq!(table.loaded(), 1000, "once");
     assert_eq!(nodes.iter().filter(|(warm_up, ..)| warm_up.progress().done == 1000).count(), 1);
     assert_eq!(shared.since(None).await.unwrap().head, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_warms_up_for_all_over_redis() {
+    let (table, namespace) = (Table::default(), unique("warm"));
+    let mut nodes = Vec::new();
+    for _ in 0..2 {
+        let manager = node(&namespace).await;
+        let cache: Cache<u64, u64> = manager.cache("test").with_shared_timeout(PATIENCE).build().unwrap();
+        nodes.push((table.warm_up(&cache, 300).start().unwrap(), cache, manager));
+    }
+    for (warm_up, cache, _) in &nodes {
+        assert_eq!(warm_up.ready(PATIENCE).await, Readiness::Warm);
+        let found = cache.get_many(&(0..300).collect::<Vec<_>>()).await.unwrap();
+        assert!((0..).zip(&found).all(|(key, found)| found.as_deref() == Some(&key)), "{found:?}");
+    }
+    // The lease lets one of them work, and what it leaves tells the other that it was done.
+    assert_eq!(table.loaded(), 300, "once");
+    let mut done = [0, 1].map(|node: usize| nodes[node].0.progress().done);
+    done.sort_unstable();
+    assert_eq!(done, [0, 300]);
+    let idle = nodes.iter().find(|(warm_up, ..)| warm_up.progress().done == 0).map(|(_, cache, _)| cache.snapshot());
+    assert!(idle.is_some_and(|idle| (idle.shared_hits, idle.loads) == (300, 0)), "filled through the shared level");
 }
 
 #[tokio::test(start_paused = true)]

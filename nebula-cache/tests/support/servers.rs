@@ -3,12 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use nebula_cache::RedisShared;
 use nebula_cache::nebula_redis::{Connection, RedisConfig, Subscriber};
 use nebula_cache::rate_limit::{MicroClock, RedisRates};
 use nebula_cache::testing::Fixture;
 use nebula_cache::testing::rate_limit::RateFixture;
-use nebula_test_support::unique;
+use nebula_cache::{BreakerConfig, CacheManager, RedisShared};
+use nebula_test_support::{redis_url, unique};
+
+use super::process::PATIENCE;
 
 /// The servers to test on.
 pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
@@ -56,4 +58,18 @@ impl<S: Servers> RateFixture for Rates<S> {
     fn with_clock(&self, clock: MicroClock) -> Self::Store {
         self.0.clone().with_client_clock(clock)
     }
+}
+
+/// A node on the shared server, as patient as a busy machine needs it.
+pub(crate) async fn node(namespace: &str) -> CacheManager {
+    let config = RedisConfig::new(redis_url().await).with_response_timeout(PATIENCE);
+    let (connection, subscriber) = (config.connect().await.unwrap(), config.subscriber().unwrap());
+    CacheManager::builder()
+        .with_shared(RedisShared::new(connection, subscriber).with_namespace(namespace.to_owned()))
+        .with_breaker(BreakerConfig::default().with_slow_after(PATIENCE))
+        // It would bypass its local level if it could not see the log for a moment.
+        .with_staleness_bound(PATIENCE)
+        .start()
+        .await
+        .unwrap()
 }
