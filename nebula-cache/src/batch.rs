@@ -17,9 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inner::{Fence, Inner, Look, Place};
 use crate::key::{CacheKey, checked};
 use crate::shared::{Age, Found, LEASE};
+use crate::slow::Question;
 use crate::stats::Event;
 use crate::store::{Lease, Loader, StoreKey};
-use crate::telemetry;
 
 type LoadMany<K, V> = BoxFuture<'static, Result<HashMap<K, Loaded<V>>>>;
 
@@ -128,7 +128,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let ids: Vec<StoreKey> = asked.iter().map(|it| it.place.id.clone()).collect();
         let (values, mut outcome) = match ids.is_empty() {
             true => (Vec::new(), Ok(())),
-            false => match self.ask(store.get_many(&ids)).await {
+            false => match self.ask(Question::new("get_many", &ids), store.get_many(&ids)).await {
                 Ok(values) => (values, Ok(())),
                 Err(error) => (Vec::new(), Err(error)),
             },
@@ -204,8 +204,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     async fn lease(&self, missing: &[Missing<K, V>], loader: Loader) -> Vec<StoreKey> {
         let Some(store) = &self.core.store else { return Vec::new() };
         let begun = missing.iter().filter(|it| !self.is_unsettled(it.place.hash)).map(async |missing| {
-            let begun = self.ask(store.begin(&missing.place.id, loader, LEASE)).await.ok()?;
-            (begun.lease == Lease::Granted).then(|| missing.place.id.clone())
+            let id = &missing.place.id;
+            let begun = self.ask(Question::about("begin", id), store.begin(id, loader, LEASE)).await.ok()?;
+            (begun.lease == Lease::Granted).then(|| id.clone())
         });
         join_all(begun).await.into_iter().flatten().collect()
     }
@@ -218,8 +219,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         };
         let began = Instant::now();
         let result = timeout_at(deadline, load).await;
-        self.stats.loaded_in(began.elapsed());
-        telemetry::loaded(&self.name, began.elapsed());
+        self.note_load(began.elapsed(), None);
         let (event, result) = match result {
             Ok(Ok(loaded)) => (Event::Load, Ok(loaded)),
             Ok(Err(error)) => (Event::LoadFailed, Err(error)),

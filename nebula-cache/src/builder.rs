@@ -54,8 +54,27 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// The version of the value's type: what was stored with another one counts as missing. Raise it when the type
-    /// changes (default 0).
+    /// The version of the value's type (default 0). Raise it when the type changes: what was stored with another version, or
+    /// with another codec, counts as missing and is replaced; nobody tries to decode it.
+    ///
+    /// While programs of both versions run, each loads again what the other has replaced, and evictions of either reach both:
+    /// they share the key, and its lease.
+    ///
+    /// ```
+    /// use nebula_cache::{CacheManager, MemoryShared};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let shared = MemoryShared::new();
+    /// let (old, new) = (CacheManager::new(shared.clone()).await?, CacheManager::new(shared).await?);
+    /// let before = old.cache::<u64, String>("users").build()?;
+    /// before.put(7, "Ada".to_owned()).await?;
+    /// // Now a user has a year of birth, too.
+    /// let after = new.cache::<u64, (String, u16)>("users").with_schema(1).build()?;
+    /// assert!(after.get(&7).await?.is_none());
+    /// assert_eq!(after.snapshot().other_schema, 1);
+    /// # Ok::<_, nebula_cache::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub const fn with_schema(mut self, schema: u32) -> Self {
         self.policy.schema = schema;
         self
@@ -155,6 +174,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> CacheBuilder<K, V> {
     /// How long the shared level may take for an answer (default 500 ms).
     pub const fn with_shared_timeout(mut self, time: Duration) -> Self {
         self.policy.shared_timeout = time;
+        self
+    }
+
+    /// From when an answer of the shared level counts as slow and is worth a warning, at most one a second (default 100 ms).
+    /// Warnings have the operation, the time and the hash of the key, never the key.
+    pub const fn with_slow_shared(mut self, time: Duration) -> Self {
+        self.policy.slow_shared = time;
         self
     }
 

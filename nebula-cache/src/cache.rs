@@ -69,6 +69,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             stats: Default::default(),
             reported: Default::default(),
             warned: Default::default(),
+            warned_of_slowness: Default::default(),
             behind: Default::default(),
             filter,
             hot,

@@ -47,6 +47,18 @@ impl Clock {
     }
 }
 
+/// Lets one a second through: warnings, say, as whatever is wrong is wrong for many.
+#[derive(Debug, Default)]
+pub(crate) struct OnceASecond(AtomicU64);
+
+impl OnceASecond {
+    pub(crate) fn may(&self, clock: &Clock) -> bool {
+        let now = clock.now() + 1000;
+        let last = self.0.load(Ordering::Relaxed);
+        now >= last + 1000 && self.0.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// Whether tokio's time is paused: then it does not pass while ours does.
 fn stands_still() -> bool {
     let (virtual_start, real_start) = (Instant::now(), std::time::Instant::now());
@@ -73,6 +85,16 @@ mod tests {
         let clock = Clock::new();
         tokio::time::advance(Duration::from_secs(900)).await;
         assert_eq!(clock.now(), 900_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_a_second_is_let_through() {
+        let (clock, warnings) = (Clock::new(), OnceASecond::default());
+        assert!(warnings.may(&clock) && !warnings.may(&clock));
+        tokio::time::advance(Duration::from_millis(999)).await;
+        assert!(!warnings.may(&clock));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(warnings.may(&clock) && !warnings.may(&clock));
     }
 
     #[tokio::test]

@@ -33,14 +33,14 @@ use crate::policy::Policy;
 ///
 /// Under `defaults` and `caches.<name>`: `ttl`, `jitter`, `null-ttl`, `idle-ttl`, `local-ttl`, `local-capacity`,
 /// `stale-while-revalidate`, `fail-safe`, `refresh-ahead`, `soft-timeout`, `load-timeout`, `max-loads`,
-/// `shared-timeout`, `slow-load`, `compress-above`, `warn-above`, `max-value`. They mean what the options of
+/// `shared-timeout`, `slow-shared`, `slow-load`, `schema`, `compress-above`, `warn-above`, `max-value`. They mean what the options of
 /// [`CacheBuilder`](crate::CacheBuilder) mean; an option that the program sets wins. So it is with two groups: `hot-keys`
 /// (the options of [`HotKeys`]: `threshold`, `top`, `sample`, `hold`, `local-ttl`, `only-hot-in-local`; if the group is
 /// there, even empty, hot keys are looked for) and `write-behind` (those of [`WriteBehind`]: `capacity`, `batch`, `delay`,
 /// `timeout`, `back-off-min`, `back-off-max`; for caches that the program gives a sink).
 ///
-/// Under `bloom-filters.<name>`: `capacity`, `false-positive-rate`, `staleness-bound`, `rebuild-every`, as the options of
-/// [`BloomBuilder`].
+/// Under `bloom-filters.<name>`: `capacity`, `false-positive-rate`, `staleness-bound`, `rebuild-every`, `shard-size`, as the
+/// options of [`BloomBuilder`].
 ///
 /// ```
 /// use nebula_cache::CacheConfig;
@@ -104,7 +104,10 @@ struct PolicySection {
     #[serde(deserialize_with = "duration::optional")]
     shared_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
+    slow_shared: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
     slow_load: Option<Duration>,
+    schema: Option<u32>,
     compress_above: Option<usize>,
     warn_above: Option<usize>,
     max_value: Option<usize>,
@@ -128,7 +131,9 @@ impl PolicySection {
             load_timeout: self.load_timeout.unwrap_or(policy.load_timeout),
             max_loads: self.max_loads.unwrap_or(policy.max_loads),
             shared_timeout: self.shared_timeout.unwrap_or(policy.shared_timeout),
+            slow_shared: self.slow_shared.unwrap_or(policy.slow_shared),
             slow_load: self.slow_load.unwrap_or(policy.slow_load),
+            schema: self.schema.unwrap_or(policy.schema),
             compress_above: self.compress_above.unwrap_or(policy.compress_above),
             warn_above: self.warn_above.unwrap_or(policy.warn_above),
             max_value: self.max_value.unwrap_or(policy.max_value),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::breaker::CircuitBreaker;
 use crate::channel::{HotKey, Invalid, InvalidationChannel, Position};
-use crate::clock::Clock;
+use crate::clock::{Clock, OnceASecond};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generations::Generations;
 use crate::key::stable_hash;
 use crate::outbox::Outbox;
 use crate::policy::Policy;
+use crate::slow::Question;
 use crate::snapshot::CacheSnapshot;
 use crate::store::SharedStore;
 use crate::tracker::Tracker;
@@ -48,6 +50,9 @@ pub(crate) struct Core {
     caches: RwLock<HashMap<u64, Weak<dyn Registered>>>,
     /// Found hot and not yet told.
     pub(crate) hot: Mutex<Vec<HotKey>>,
+    /// Questions that concern all caches and were answered late.
+    pub(crate) slow_shared: AtomicU64,
+    pub(crate) warned_of_slowness: OnceASecond,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -78,6 +83,8 @@ impl Core {
             named: parts.named,
             caches: RwLock::default(),
             hot: Mutex::default(),
+            slow_shared: AtomicU64::new(0),
+            warned_of_slowness: OnceASecond::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -163,6 +170,7 @@ impl Core {
             return Ok(());
         }
         let round = self.tracker.round();
+        let _watched = self.watched(Question::new("versions", &[]));
         let (found, versions) = within(patience, channel.versions(&unknown)).await?;
         let hashes: Vec<u64> = unknown.iter().map(Invalid::hash).collect();
         self.tracker.learn(round, found, &hashes, &versions);

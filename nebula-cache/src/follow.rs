@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use crate::channel::{CatchUp, Heard, InvalidationChannel, Listening, Published};
 use crate::core::Core;
 use crate::error::Result;
+use crate::slow::Question;
 use crate::telemetry;
 
 pub(crate) async fn run(core: Weak<Core>, channel: Arc<dyn InvalidationChannel>, bound: Duration) {
@@ -91,9 +92,6 @@ fn follows(core: &Core, published: &Published) -> bool {
         return published.at.epoch == position.epoch && published.at.sequence < position.sequence;
     }
     apply(core, published);
-    let now = core.tracker.server_time(&core.clock);
-    core.tracker.set_lag(now.saturating_sub(published.time));
-    telemetry::lag(now.saturating_sub(published.time));
     true
 }
 
@@ -105,13 +103,19 @@ fn apply(core: &Core, published: &Published) {
         core.heat(&published.batch.hot);
     }
     core.tracker.advance(published.at);
+    let lag = core.tracker.server_time(&core.clock).saturating_sub(published.time);
+    core.tracker.set_lag(lag);
+    telemetry::lag(lag);
 }
 
 /// Asks for the end of the log and catches up with it.
 async fn look(core: &Core, channel: &dyn InvalidationChannel) -> Result<()> {
     let position = core.tracker.position();
     let before = core.clock.precise();
-    let CatchUp { head, missed, time } = channel.since(position.sequence_known().then_some(position)).await?;
+    let CatchUp { head, missed, time } = {
+        let _watched = core.watched(Question::new("since", &[]));
+        channel.since(position.sequence_known().then_some(position)).await?
+    };
     let after = core.clock.precise();
     core.tracker.set_server_time(time, before, after);
     match missed {

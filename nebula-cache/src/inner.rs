@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::behind::Behind;
 use crate::bloom::KeyFilter;
 use crate::channel::Position;
-use crate::clock::millis;
+use crate::clock::{OnceASecond, millis};
 use crate::codec::Codec;
 use crate::core::{Core, Registered, key_hash};
 use crate::entry::{Cached, Meta, More, Stored, Times};
@@ -41,7 +41,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) stats: Stats,
     /// What the facade `metrics` was told.
     pub(crate) reported: Mutex<([u64; EVENTS], Evictions)>,
-    pub(crate) warned: AtomicU64,
+    pub(crate) warned: OnceASecond,
+    pub(crate) warned_of_slowness: OnceASecond,
     pub(crate) behind: OnceLock<Behind<K, V>>,
     pub(crate) filter: Option<Arc<dyn KeyFilter>>,
     pub(crate) hot: Option<Hot<K>>,
@@ -260,11 +261,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         cached
     }
 
-    /// At most one warning a second for each cache: whatever is wrong is wrong for many.
+    /// At most one warning a second for each cache.
     pub(crate) fn may_warn(&self) -> bool {
-        let now = self.core.clock.now() + 1000;
-        let last = self.warned.load(Ordering::Relaxed);
-        now >= last + 1000 && self.warned.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.warned.may(&self.core.clock)
     }
 }
 
@@ -297,9 +296,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
             loading: self.flights.len(),
             load_histogram: ends.clone().zip(stats.loads().counts()).collect(),
             shared_histogram: ends.zip(stats.shared().counts()).collect(),
-            slow_shared: stats.shared().above(100_000),
+            slow_shared: stats.slow_shared(),
             refused_fills: stats.get(Event::RefusedByFence),
             undecodable: stats.get(Event::Undecodable),
+            other_schema: stats.get(Event::OtherSchema),
             shared_errors: stats.get(Event::SharedError),
             puts: stats.get(Event::Put),
             evicted: stats.get(Event::Evict),

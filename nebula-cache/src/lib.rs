@@ -44,6 +44,7 @@ pub mod rate_limit;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;
+mod slow;
 mod snapshot;
 mod stats;
 mod store;

@@ -16,6 +16,7 @@ use crate::flight::{Flight, Outcome};
 use crate::inner::{Inner, Place};
 use crate::key::CacheKey;
 use crate::shared::{Age, Found, LEASE};
+use crate::slow::Question;
 use crate::stats::Event;
 use crate::store::{Lease, Loader};
 use crate::telemetry;
@@ -107,7 +108,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
             return Consulted::Answered;
         }
         loop {
-            let Ok(begun) = inner.ask(store.begin(&self.place.id, loader, LEASE)).await else {
+            let question = Question::about("begin", &self.place.id);
+            let Ok(begun) = inner.ask(question, store.begin(&self.place.id, loader, LEASE)).await else {
                 return Consulted::Load(None);
             };
             if let Some(bytes) = begun.value
@@ -162,15 +164,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
             result = timeout_at(deadline, load) => result,
             never = self.renew(loader) => match never {},
         };
-        let time = began.elapsed();
-        stats.loaded_in(time);
-        telemetry::loaded(&self.inner.name, time);
-        if time >= self.inner.policy.slow_load {
-            stats.count(Event::SlowLoad);
-            if self.inner.may_warn() {
-                warn!(cache = %self.inner.name, key_hash = self.place.hash, ?time, "a slow load");
-            }
-        }
+        self.inner.note_load(began.elapsed(), Some(self.place.hash));
         let Ok(result) = result else {
             stats.count(Event::LoadTimedOut);
             return Err(Error::new(ErrorKind::LoadTimeout, "the loader was given up"));
@@ -198,6 +192,20 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
 
     async fn give_up(&self, loader: Option<Loader>, back_off: Duration) {
         self.inner.give_up(&self.place.id, loader, back_off).await;
+    }
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
+    /// A load, of one key or of several, took `time`.
+    pub(crate) fn note_load(&self, time: Duration, key_hash: Option<u64>) {
+        self.stats.loaded_in(time);
+        telemetry::loaded(&self.name, time);
+        if time >= self.policy.slow_load {
+            self.stats.count(Event::SlowLoad);
+            if self.may_warn() {
+                warn!(cache = %self.name, key_hash, ?time, "a slow load");
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The handle that applications hold.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::core::{Core, Parts, tag_hash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::CacheKey;
 use crate::policy::Policy;
+use crate::slow::Question;
 use crate::snapshot::Snapshot;
 use crate::store::SharedStore;
 use crate::{follow, outbox, telemetry};
@@ -186,6 +188,7 @@ impl CacheManager {
             staleness_ms: core.staleness(),
             invalidation_lag_ms: core.tracker.lag(),
             pending_evictions: core.outbox.len(),
+            slow_shared: core.slow_shared.load(Ordering::Relaxed),
             breaker: match core.breaker.state() {
                 BreakerState::Closed => "closed",
                 BreakerState::Open => "open",
@@ -273,6 +276,13 @@ impl CacheManagerBuilder {
     /// When the shared level is left alone.
     pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
         self.breaker = breaker;
+        self
+    }
+
+    /// From when an answer of the shared level counts as slow and is worth a warning (default 100 ms): to evictions and
+    /// questions about invalidations, and to caches that do not [say otherwise](crate::CacheBuilder::with_slow_shared).
+    pub const fn with_slow_shared(mut self, time: Duration) -> Self {
+        self.policy.slow_shared = time;
         self
     }
 
@@ -369,10 +379,12 @@ async fn housekeeping(core: Weak<Core>) {
         let Some(core) = core.upgrade() else { return };
         core.caches().iter().for_each(|cache| cache.housekeeping());
         telemetry::staleness(core.staleness());
+        telemetry::evictions_pending(core.outbox.len());
         telemetry::breaker(core.breaker.state() != BreakerState::Closed);
         let hot = std::mem::take(&mut *core.hot.lock());
         if let Some(channel) = core.channel.as_ref().filter(|_| !hot.is_empty()) {
             let batch = Batch { node: core.node, items: Arc::default(), hot: hot.into() };
+            let _watched = core.watched(Question::new("publish", &[]));
             if let Err(error) = crate::core::within(HOT, channel.publish(&batch)).await {
                 debug!(%error, "hot keys are known on this node alone");
             }

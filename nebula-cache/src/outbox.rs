@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::channel::{Batch, Invalid, Position};
 use crate::core::{Core, within};
 use crate::error::{Error, ErrorKind, Result};
+use crate::slow::Question;
 use crate::store::StoreKey;
 use crate::telemetry;
 
@@ -201,6 +202,7 @@ async fn attempt(core: &Core, jobs: &[Job]) -> Result<Position> {
     if let Some(store) = &core.store
         && !keys.is_empty()
     {
+        let _watched = core.watched(Question::new("evict", &keys));
         within(PATIENCE, store.evict(&keys)).await?;
     }
     // What was read from the shared level since the call began must not stay here either.
@@ -209,7 +211,10 @@ async fn attempt(core: &Core, jobs: &[Job]) -> Result<Position> {
     let Some(channel) = &core.channel else { return Ok(core.tracker.position()) };
     let items: HashSet<Invalid> = jobs.iter().flat_map(|job| job.items.iter().copied()).collect();
     let batch = Batch { node: core.node, items: items.into_iter().collect(), hot: Arc::default() };
-    let position = within(PATIENCE, channel.publish(&batch)).await?;
+    let position = {
+        let _watched = core.watched(Question::new("publish", &[]));
+        within(PATIENCE, channel.publish(&batch)).await?
+    };
     core.note(&batch.items, position);
     // From the shared level, tags and whole caches vanish only now.
     let wide: Vec<Invalid> = own.into_iter().filter(|item| !matches!(item, Invalid::Key(_))).collect();

@@ -25,6 +25,8 @@ pub(crate) struct Policy {
     pub(crate) back_off: (Duration, Duration),
     pub(crate) max_loads: usize,
     pub(crate) shared_timeout: Duration,
+    /// From when an answer of the shared level is slow.
+    pub(crate) slow_shared: Duration,
     pub(crate) schema: u32,
     pub(crate) compress_above: usize,
     pub(crate) warn_above: usize,
@@ -52,6 +54,7 @@ impl Default for Policy {
             back_off: (Duration::from_millis(100), Duration::from_secs(5)),
             max_loads: 256,
             shared_timeout: Duration::from_millis(500),
+            slow_shared: Duration::from_millis(100),
             schema: 0,
             compress_above: 4 * 1024,
             warn_above: 64 * 1024,

@@ -9,6 +9,7 @@ use crate::entry::Loaded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inner::{Fence, Inner, Place};
 use crate::key::{CacheKey, checked};
+use crate::slow::Question;
 use crate::stats::Event;
 
 impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
@@ -65,7 +66,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writing<K, V> {
             && let Some(store) = &inner.core.store
         {
             let stored = match inner.seal(value.as_ref(), life, &self.fence, &tags) {
-                Ok(bytes) => inner.ask(store.put(&self.place.id, bytes, inner.stored_for(life))).await,
+                Ok(bytes) => {
+                    let (id, ttl) = (&self.place.id, inner.stored_for(life));
+                    inner.ask(Question::about("put", id), store.put(id, bytes, ttl)).await
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = stored {

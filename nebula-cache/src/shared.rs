@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::generations::Mark;
 use crate::inner::{Fence, Inner, Place};
 use crate::key::CacheKey;
+use crate::slow::Question;
 use crate::stats::Event;
 use crate::store::{Fill, Loader, StoreKey};
 use crate::telemetry;
@@ -48,7 +49,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     }
 
     /// One call to the shared level, unless the breaker keeps it away; patience is bounded and failures are counted.
-    pub(crate) async fn ask<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    pub(crate) async fn ask<T>(
+        &self,
+        question: Question<'_>,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
         let Ok(pass) = self.core.breaker.try_call() else {
             return Err(Error::new(ErrorKind::Unavailable, "it failed too often and is left alone for a moment"));
         };
@@ -57,6 +62,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let time = began.elapsed();
         self.stats.shared_in(time);
         telemetry::shared(&self.name, time);
+        if time >= self.policy.slow_shared {
+            self.stats.count_slow_shared();
+            telemetry::slow_shared(&self.name, question.operation);
+            if self.warned_of_slowness.may(&self.core.clock) {
+                question.warn(&self.name, time);
+            }
+        }
         match &result {
             Err(error) if error.is_retryable() => pass.failed(),
             _ => pass.succeeded(),
@@ -73,7 +85,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     /// What the shared level holds that is still good for something.
     pub(crate) async fn read(&self, key: &StoreKey, fence: Fence) -> Result<Option<Found<V>>> {
         let Some(store) = &self.core.store else { return Ok(None) };
-        match self.ask(store.get(key, self.policy.idle)).await {
+        match self.ask(Question::about("get", key), store.get(key, self.policy.idle)).await {
             Ok(Some(bytes)) => self.open(bytes, fence).await,
             Ok(None) => Ok(None),
             Err(error) if error.kind() == ErrorKind::WrongType => {
@@ -94,7 +106,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             Err(error) => return Ok(self.undecodable(&error)),
         };
         if header.codec != codec.id() || header.schema != self.policy.schema {
-            return Ok(self.undecodable(&Error::new(ErrorKind::Codec, "written with another codec or schema")));
+            // Of another version of the program, during and after a deployment: no reason to worry.
+            self.stats.count(Event::OtherSchema);
+            return Ok(None);
         }
         let age = self.core.tracker.server_time(&self.core.clock).saturating_sub(header.written);
         if age >= header.keep_for {
@@ -239,7 +253,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     pub(crate) async fn give_up(&self, key: &StoreKey, loader: Option<Loader>, back_off: Duration) {
         if let (Some(loader), Some(store)) = (loader, &self.core.store) {
             // If it fails the lease ends by itself.
-            let _ = self.ask(store.abandon(key, loader, back_off)).await;
+            let _ = self.ask(Question::about("abandon", key), store.abandon(key, loader, back_off)).await;
         }
     }
 
@@ -248,7 +262,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         loop {
             sleep(LEASE / 3).await;
             if let Some(store) = &self.core.store {
-                join_all(keys.iter().map(|key| self.ask(store.renew(key, loader, LEASE)))).await;
+                let renew = |key| self.ask(Question::about("renew", key), store.renew(key, loader, LEASE));
+                join_all(keys.iter().map(renew)).await;
             }
         }
     }
@@ -256,7 +271,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     /// Whether the value was stored; `None` if that is unknown.
     pub(crate) async fn fill(&self, fill: &Fill) -> Option<bool> {
         let store = self.core.store.as_ref()?;
-        let filled = self.ask(store.fill(fill)).await.ok()?;
+        let filled = self.ask(Question::about("fill", &fill.key), store.fill(fill)).await.ok()?;
         if !filled {
             self.stats.count(Event::RefusedByFence);
         }

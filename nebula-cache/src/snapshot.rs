@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub invalidation_lag_ms: u64,
     /// Evictions that have not reached the shared level yet.
     pub pending_evictions: usize,
+    /// Answers of the shared level about evictions and invalidations, which concern all caches, that were slow.
+    pub slow_shared: u64,
     /// Whether the shared level is asked: `closed`, `open` or `half-open`.
     pub breaker: &'static str,
     /// How often the breaker has opened.
@@ -64,12 +66,14 @@ pub struct CacheSnapshot {
     pub load_histogram: Vec<(Option<u64>, u64)>,
     /// How long the shared level took to answer, in the same form.
     pub shared_histogram: Vec<(Option<u64>, u64)>,
-    /// Answers of the shared level that took longer than 100 ms.
+    /// Answers of the shared level that were slow, see [`with_slow_shared`](crate::CacheBuilder::with_slow_shared).
     pub slow_shared: u64,
     /// Loaded values that were not stored because of an eviction meanwhile.
     pub refused_fills: u64,
     /// Stored values that could not be decoded.
     pub undecodable: u64,
+    /// Stored values of another schema or codec, which counted as missing.
+    pub other_schema: u64,
     /// Failures of the shared level.
     pub shared_errors: u64,
     /// Calls of `put`.

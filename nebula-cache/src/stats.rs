@@ -26,9 +26,10 @@ pub(crate) enum Event {
     TooLarge,
     Overloaded,
     Excluded,
+    OtherSchema,
 }
 
-pub(crate) const EVENTS: usize = 18;
+pub(crate) const EVENTS: usize = 19;
 
 /// Sets of counters, so that processors do not fight for one cache line.
 const STRIPES: usize = 16;
@@ -43,6 +44,7 @@ pub(crate) struct Stats {
     stripes: [Stripe; STRIPES],
     loads: Durations,
     shared: Durations,
+    slow_shared: AtomicU64,
 }
 
 impl Stats {
@@ -74,6 +76,14 @@ impl Stats {
 
     pub(crate) fn shared_in(&self, time: Duration) {
         self.shared.record(time);
+    }
+
+    pub(crate) fn slow_shared(&self) -> u64 {
+        self.slow_shared.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_slow_shared(&self) {
+        self.slow_shared.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) const fn shared(&self) -> &Durations {
@@ -114,12 +124,6 @@ impl Durations {
         }
     }
 
-    /// How many took longer than `micros`, which is the end of a class.
-    pub(crate) fn above(&self, micros: u64) -> u64 {
-        let ends = CLASSES.iter().map(|end| *end > micros).chain([true]);
-        ends.zip(self.counts()).filter(|(above, _)| *above).map(|(_, count)| count).sum()
-    }
-
     pub(crate) fn counts(&self) -> Vec<u64> {
         self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
     }
@@ -149,6 +153,5 @@ mod tests {
         durations.record(Duration::from_secs(3600));
         let counts = durations.counts();
         assert_eq!((counts[0], counts[1], counts[CLASSES.len()]), (1, 1, 1));
-        assert_eq!((durations.above(100), durations.above(100_000)), (2, 1));
     }
 }

@@ -25,6 +25,7 @@ pub(crate) const COUNTERS: [(Event, &str, &str, &str); EVENTS] = [
     (Event::TooLarge, "nebula_cache_too_large_total", "", ""),
     (Event::Overloaded, "nebula_cache_loads_total", "outcome", "overloaded"),
     (Event::Excluded, "nebula_cache_excluded_total", "", ""),
+    (Event::OtherSchema, "nebula_cache_other_schema_total", "", ""),
 ];
 
 pub(crate) fn counted(place: usize, cache: &str, number: u64) {
@@ -72,6 +73,11 @@ pub(crate) fn shared(cache: &str, time: std::time::Duration) {
     histogram!("nebula_cache_shared_seconds", "cache" => cache.to_owned()).record(time.as_secs_f64());
 }
 
+/// `cache` is empty for what concerns all of them.
+pub(crate) fn slow_shared(cache: &str, operation: &'static str) {
+    counter!("nebula_cache_slow_shared_total", "cache" => cache.to_owned(), "operation" => operation).increment(1);
+}
+
 pub(crate) fn breaker(open: bool) {
     gauge!("nebula_cache_breaker_open").set(f64::from(u8::from(open)));
 }
@@ -96,6 +102,11 @@ pub(crate) fn replayed(batches: usize) {
 
 pub(crate) fn gap() {
     counter!("nebula_cache_invalidation_gaps_total").increment(1);
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn evictions_pending(number: usize) {
+    gauge!("nebula_cache_evictions_pending").set(number as f64);
 }
 
 pub(crate) fn evictions_postponed(number: usize) {

@@ -12,6 +12,7 @@ use crate::entry::Loaded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inner::{Fence, Inner, Place};
 use crate::key::{CacheKey, checked};
+use crate::slow::Question;
 use crate::stats::Event;
 use crate::store::{Lease, Loader};
 use crate::{core::tag_hash, shared::LEASE};
@@ -114,7 +115,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Through<K, V> {
         let inner = &self.inner;
         let store = inner.core.store.as_ref().filter(|_| inner.is_shared() && !inner.is_unsettled(self.place.hash))?;
         let loader = Loader::random();
-        let begun = inner.ask(store.begin(&self.place.id, loader, LEASE)).await.ok()?;
+        let id = &self.place.id;
+        let begun = inner.ask(Question::about("begin", id), store.begin(id, loader, LEASE)).await.ok()?;
         (begun.lease == Lease::Granted).then_some(loader)
     }
 

@@ -38,3 +38,23 @@ async fn two_nodes_work_over_it() {
     b.caught_up(at, std::time::Duration::from_secs(60)).await.unwrap();
     assert!(on_b.get_many(&keys).await.unwrap().iter().all(Option::is_none));
 }
+
+#[tokio::test]
+async fn the_slow_log_is_that_of_every_master() {
+    /// Busy for longer than what every server finds slow unless told otherwise, 10 ms, on whatever machine.
+    const BUSY: &str = "local sum = 0 for number = 1, 5000000 do sum = sum + number % 7 end return sum";
+    let masters = Cluster::config().await.connect().await.unwrap().servers().await.unwrap();
+    assert!(masters.len() >= 3);
+    for (number, mut master) in masters.into_iter().enumerate() {
+        let words: Vec<String> = (0..number * 20).map(|word| word.to_string()).collect();
+        redis::cmd("EVAL").arg(BUSY).arg(0).arg("mark").arg(words).exec_async(&mut master).await.unwrap();
+    }
+    let shared = Shared::<Cluster>::start().await.shared();
+    let slow = shared.slow_commands(1000).await.unwrap();
+    for arguments in [3, 23, 43] {
+        let found = slow.iter().find(|one| one.command == "EVAL" && one.arguments == arguments);
+        assert!(found.is_some_and(|one| one.micros >= 10_000), "{arguments}: {slow:?}");
+    }
+    assert!(slow.is_sorted_by_key(|one| std::cmp::Reverse(one.at)));
+    assert_eq!(shared.slow_commands(1).await.unwrap().len(), 1);
+}

@@ -72,6 +72,8 @@ async fn every_key_is_understood() {
           max-loads: 10
           shared-timeout: 200
           slow-load: 500
+          schema: 3
+          slow-shared: 50
           compress-above: 1000
           warn-above: 2000
           max-value: 3000
@@ -90,7 +92,7 @@ async fn every_key_is_understood() {
             back-off-min: 10
             back-off-max: 1s
         bloom-filters:
-          users: { capacity: 5000, false-positive-rate: 0.001, staleness-bound: 1s, rebuild-every: 1d }
+          users: { capacity: 5000, false-positive-rate: 0.001, staleness-bound: 1s, rebuild-every: 1d, shard-size: 2000 }
         "#,
     )
     .unwrap();
@@ -159,6 +161,22 @@ async fn configuration_says_how_values_are_written_behind() {
     assert_eq!(*sink.0.lock().unwrap(), [3], "a full batch is not held back");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(*sink.0.lock().unwrap(), [3, 1], "what the program sets wins");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_of_configuration_is_that_of_the_program() {
+    let shared = MemoryShared::new();
+    let manager =
+        async |yaml: &str| config(yaml).unwrap().builder().unwrap().with_shared(shared.clone()).start().await.unwrap();
+    let old = manager("defaults: { schema: 1 }").await;
+    old.cache::<u64, u64>("trains").build().unwrap().put(1, 1).await.unwrap();
+    let new = manager("caches: { trains: { schema: 2 } }").await;
+    let trains: Cache<u64, u64> = new.cache("trains").build().unwrap();
+    assert!(trains.get(&1).await.unwrap().is_none());
+    assert_eq!((trains.snapshot().other_schema, trains.snapshot().undecodable), (1, 0));
+    let coded: Cache<u64, u64> =
+        manager("caches: { trains: { schema: 2 } }").await.cache("trains").with_schema(1).build().unwrap();
+    assert_eq!(*coded.get(&1).await.unwrap().unwrap(), 1, "what the program sets wins");
 }
 
 fn users() -> impl KeySource {

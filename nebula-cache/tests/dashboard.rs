@@ -1,5 +1,11 @@
-//! The page of numbers.
+//! What monitoring sees: the page of numbers, metrics, warnings.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "monitoring/slow.rs"]
+mod slow;
+mod support;
+#[path = "monitoring/telemetry.rs"]
+mod telemetry;
 
 use std::time::Duration;
 

@@ -1,20 +1,20 @@
 //! The limiter's handle: leases, known refusals, rules that change, and a Redis that dies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod support;
+
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::join_all;
 use nebula_cache::nebula_redis::{Connection, RedisConfig};
 use nebula_cache::rate_limit::{
-    Book, Calendar, Changes, Charge, MemoryRates, Origin, Quota, RateLimitConfig, RateLimitStore, RateLimiter,
-    RedisRates, Request, Rule, Verdict, WhenDown,
+    Calendar, Origin, Quota, RateLimitConfig, RateLimiter, RedisRates, Request, Rule, WhenDown,
 };
-use nebula_cache::{BreakerConfig, Error, ErrorKind};
+use nebula_cache::{BreakerConfig, ErrorKind};
 use nebula_test_support::{RedisServer, eventually, redis_url, unique};
-use tokio::time::{Instant, sleep};
+use support::remote::Remote;
+use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -26,60 +26,6 @@ fn rule(name: &str, quota: Quota) -> Rule {
 /// So many, and practically nothing comes back.
 fn fixed(count: u64) -> Quota {
     Quota::rate(1, DAY).unwrap().with_burst(count).unwrap()
-}
-
-/// A store elsewhere, as far as the handle knows, that counts questions and can fail or take its time.
-#[derive(Clone, Debug, Default)]
-struct Remote {
-    inner: MemoryRates,
-    questions: Arc<AtomicU64>,
-    down: Arc<AtomicBool>,
-    slow: Arc<AtomicU64>,
-}
-
-impl Remote {
-    fn questions(&self) -> u64 {
-        self.questions.load(Ordering::SeqCst)
-    }
-
-    fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::SeqCst);
-    }
-
-    fn up(&self) -> Result<(), Error> {
-        match self.down.load(Ordering::SeqCst) {
-            true => Err(Error::new(ErrorKind::Unavailable, "down, for the test")),
-            false => Ok(()),
-        }
-    }
-}
-
-#[async_trait]
-impl RateLimitStore for Remote {
-    async fn decide(&self, charges: &[Charge<'_>]) -> Result<Verdict, Error> {
-        self.questions.fetch_add(1, Ordering::SeqCst);
-        sleep(Duration::from_millis(self.slow.load(Ordering::SeqCst))).await;
-        self.up()?;
-        self.inner.decide(charges).await
-    }
-
-    async fn book(&self, node: u64, known: u64) -> Result<Book, Error> {
-        self.up()?;
-        self.inner.book(node, known).await.map(|book| Book { nodes: 4, ..book })
-    }
-
-    async fn replace(&self, expected: u64, above: u64, text: &str) -> Result<Option<u64>, Error> {
-        self.up()?;
-        self.inner.replace(expected, above, text).await
-    }
-
-    async fn watch(&self) -> Result<Changes, Error> {
-        self.inner.watch().await
-    }
-
-    async fn ping(&self) -> Result<(), Error> {
-        self.up()
-    }
 }
 
 async fn limiter(store: &Remote, rules: impl IntoIterator<Item = Rule>) -> RateLimiter {

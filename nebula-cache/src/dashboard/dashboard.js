@@ -94,6 +94,7 @@ function cache(now) {
       ['Left: replaced', whole.format(now.evictions.replaced)],
       ['Left: for room', `${whole.format(now.evictions.capacity)} (weight ${short.format(now.evictions.capacity_weight)})`],
       ['Overtaken loads', whole.format(now.refused_fills)],
+      ['Other schema', whole.format(now.other_schema)],
       ['Undecodable', whole.format(now.undecodable)],
       ['Shared errors', whole.format(now.shared_errors)],
       ['Slow answers of it', whole.format(now.slow_shared)],
@@ -149,6 +150,7 @@ function show(now) {
     tile('Invalidations', all.trusted ? 'followed' : 'lost', !all.trusted),
     tile('Age of that knowledge', `${whole.format(all.staleness_ms)} ms`),
     tile('Invalidation lag', `${whole.format(all.invalidation_lag_ms)} ms`),
+    tile('Slow evictions and news', whole.format(all.slow_shared)),
     tile('Pending evictions', whole.format(all.pending_evictions), all.pending_evictions > 0),
     tile(`Breaker (opened ${whole.format(all.breaker_opened)}×)`, all.breaker, all.breaker !== 'closed'),
   ] : [];

@@ -1,7 +1,9 @@
 //! What several test programs share.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+pub(crate) mod flaky;
 pub(crate) mod process;
+pub(crate) mod remote;
 pub(crate) mod servers;
 
 use std::io;
