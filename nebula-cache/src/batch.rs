@@ -25,6 +25,8 @@ type LoadMany<K, V> = BoxFuture<'static, Result<HashMap<K, Loaded<V>>>>;
 
 /// A key that the local level does not know.
 struct Missing<K, V> {
+    /// Where the answer belongs.
+    at: usize,
     place: Place<K>,
     fence: Fence,
     fallback: Option<Cached<V>>,
@@ -40,10 +42,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
     /// Cancel safe: it changes nothing.
     pub async fn get_many(&self, keys: &[K]) -> Result<Vec<Option<Cached<V>>>> {
         let inner = &*self.inner;
-        let (mut found, mut missing) = inner.at_hand(keys)?;
+        let Looked { order, mut found, mut missing } = inner.at_hand(keys)?;
         inner.read_many(&mut missing, &mut found).await?;
         inner.stats.add(Event::Miss, missing.len() as u64);
-        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
+        Ok(in_order(&order, found))
     }
 
     /// What is cached under each of the keys, in their order; what is missing is loaded with one call of `load` for all
@@ -70,7 +72,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         F: Future<Output = Result<HashMap<K, L>, E>> + Send + 'static,
     {
         let inner = &self.inner;
-        let (mut found, mut missing) = inner.at_hand(keys)?;
+        let Looked { order, mut found, mut missing } = inner.at_hand(keys)?;
         let shared = inner.read_many(&mut missing, &mut found).await.is_ok() && inner.is_shared();
         if !missing.is_empty() {
             inner.stats.add(Event::Miss, missing.len() as u64);
@@ -81,51 +83,80 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             });
             let work = Arc::clone(inner).load_many(missing, load.boxed(), shared);
             let loaded = inner.core.tasks.spawn(work).await;
-            found.extend(loaded.map_err(|_| Error::new(ErrorKind::Loader, "it panicked, or the runtime ended"))??);
+            let loaded = loaded.map_err(|_| Error::new(ErrorKind::Loader, "it panicked, or the runtime ended"))??;
+            for (at, loaded) in loaded {
+                if let Some(place) = found.get_mut(at) {
+                    *place = loaded;
+                }
+            }
         }
-        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
+        Ok(in_order(&order, found))
     }
 }
 
-type AtHand<K, V> = HashMap<K, Option<Cached<V>>, RandomState>;
+/// What is asked for, each key once.
+struct Looked<K, V> {
+    /// For each key asked for, where its answer is.
+    order: Vec<usize>,
+    found: Vec<Option<Cached<V>>>,
+    missing: Vec<Missing<K, V>>,
+}
 
-type Looked<K, V> = (AtHand<K, V>, Vec<Missing<K, V>>);
+/// The answers in the order of the keys.
+fn in_order<V>(order: &[usize], found: Vec<Option<Cached<V>>>) -> Vec<Option<Cached<V>>> {
+    if order.len() == found.len() {
+        // Each was asked for once.
+        return found;
+    }
+    order.iter().map(|at| found.get(*at).cloned().flatten()).collect()
+}
 
 impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     /// What the local level knows, and what it does not.
     fn at_hand(&self, keys: &[K]) -> Result<Looked<K, V>> {
         self.core.running()?;
-        let (mut found, mut missing, mut seen) =
-            (AtHand::default(), Vec::new(), HashSet::with_hasher(RandomState::default()));
-        for key in keys.iter().filter(|key| seen.insert(*key)) {
+        let mut seen: HashMap<&K, usize, RandomState> =
+            HashMap::with_capacity_and_hasher(keys.len(), RandomState::default());
+        let (mut order, mut found) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        let mut missing = Vec::new();
+        // Once for all: before anything was read.
+        let position = self.core.tracker.position();
+        for key in keys {
+            let at = *seen.entry(key).or_insert(found.len());
+            order.push(at);
+            if at < found.len() {
+                continue;
+            }
             let bytes = checked(key)?;
             self.note_read(key);
-            match (self.look(key), self.unwritten(key)) {
-                (Look::Answer { stored, stale, .. }, _) => {
-                    found.insert(key.clone(), self.serve(stored.cached(stale), Event::LocalHit));
-                }
-                (Look::Nothing(_), Some(stored)) => {
-                    found.insert(key.clone(), self.serve(stored.cached(false), Event::LocalHit));
-                }
-                (Look::Nothing(_), None) if self.is_excluded(&bytes) => {
-                    found.insert(key.clone(), None);
-                }
+            found.push(match (self.look(key), self.unwritten(key)) {
+                (Look::Answer { stored, stale, .. }, _) => self.serve(stored.cached(stale), Event::LocalHit),
+                (Look::Nothing(_), Some(stored)) => self.serve(stored.cached(false), Event::LocalHit),
+                (Look::Nothing(_), None) if self.is_excluded(&bytes) => None,
                 (Look::Nothing(fallback), None) => {
                     let place = self.place(key, &bytes);
-                    let fence = self.fence(place.hash);
-                    missing.push(Missing { place, fence, fallback });
+                    let fence = self.fence_from(position, place.hash);
+                    missing.push(Missing { at, place, fence, fallback });
+                    None
                 }
-            }
+            });
         }
-        Ok((found, missing))
+        Ok(Looked { order, found, missing })
     }
 
     /// Takes what the shared level knows out of `missing`. An error leaves everything else in it.
-    async fn read_many(&self, missing: &mut Vec<Missing<K, V>>, found: &mut AtHand<K, V>) -> Result<()> {
+    async fn read_many(&self, missing: &mut Vec<Missing<K, V>>, found: &mut [Option<Cached<V>>]) -> Result<()> {
         let Some(store) = self.core.store.as_ref().filter(|_| self.is_shared()) else { return Ok(()) };
+        let settled = self.core.outbox.is_settled();
         let (asked, mut rest): (Vec<_>, Vec<_>) =
-            mem::take(missing).into_iter().partition(|it| !self.is_unsettled(it.place.hash));
-        let ids: Vec<StoreKey> = asked.iter().map(|it| it.place.id.clone()).collect();
+            mem::take(missing).into_iter().partition(|it| settled || !self.is_unsettled(it.place.hash));
+        // Apart while they are asked for, so that nothing has to be copied.
+        let (ids, asked): (Vec<StoreKey>, Vec<_>) = asked
+            .into_iter()
+            .map(|Missing { at, place: Place { key, id, hash }, fence, fallback }| {
+                (id, (at, key, hash, fence, fallback))
+            })
+            .unzip();
         let (values, mut outcome) = match ids.is_empty() {
             true => (Vec::new(), Ok(())),
             false => match self.ask(Question::new("get_many", &ids), store.get_many(&ids)).await {
@@ -134,25 +165,27 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             },
         };
         let values = values.into_iter().chain(std::iter::repeat(None));
-        for (mut missing, bytes) in asked.into_iter().zip(values) {
+        let mut newest = None;
+        for (((at, key, hash, fence, mut fallback), id), bytes) in asked.into_iter().zip(ids).zip(values) {
             let opened = match bytes {
-                Some(bytes) => self.open(bytes, missing.fence).await,
+                Some(bytes) => self.open(bytes, fence, &mut newest).await,
                 None => Ok(None),
             };
             match opened {
-                Ok(Some(Found { stored, age: Age::LastResort })) => missing.fallback = stored.cached(true),
+                Ok(Some(Found { stored, age: Age::LastResort })) => fallback = stored.cached(true),
                 Ok(Some(Found { stored, age })) => {
                     if age != Age::Stale {
-                        self.keep(&missing.place.key, &stored);
+                        self.keep(&key, &stored);
                     }
-                    let cached = self.serve(stored.cached(age == Age::Stale), Event::SharedHit);
-                    found.insert(missing.place.key, cached);
+                    if let Some(place) = found.get_mut(at) {
+                        *place = self.serve(stored.cached(age == Age::Stale), Event::SharedHit);
+                    }
                     continue;
                 }
                 Ok(None) => {}
                 Err(error) => outcome = Err(error),
             }
-            rest.push(missing);
+            rest.push(Missing { at, place: Place { key, id, hash }, fence, fallback });
         }
         *missing = rest;
         outcome
@@ -163,7 +196,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         missing: Vec<Missing<K, V>>,
         load: LoadMany<K, V>,
         shared: bool,
-    ) -> Result<AtHand<K, V>> {
+    ) -> Result<Vec<(usize, Option<Cached<V>>)>> {
         // Keys that somebody else loads as well are loaded for this caller alone.
         let loader = Loader::random();
         let leased = if shared { self.lease(&missing, loader).await } else { Vec::new() };
@@ -184,7 +217,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
                         if loader.is_some() && !lease_ended {
                             this.give_up(&missing.place.id, loader, Duration::ZERO).await;
                         }
-                        (missing.place.key, cached)
+                        (missing.at, cached)
                     }
                 });
                 Ok(join_all(stored).await.into_iter().collect())
@@ -195,7 +228,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
                     return Err(error);
                 }
                 self.stats.add(Event::Stale, missing.len() as u64);
-                Ok(missing.into_iter().map(|it| (it.place.key, it.fallback)).collect())
+                Ok(missing.into_iter().map(|it| (it.at, it.fallback)).collect())
             }
         }
     }

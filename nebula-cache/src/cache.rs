@@ -136,10 +136,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
         if inner.is_excluded(&bytes) {
             return Ok(Lookup::KnownAbsent);
         }
-        let hash = inner.key_hash(&bytes);
-        let found = match inner.is_shared() && !inner.is_unsettled(hash) {
-            true => inner.read(&inner.place(key, &bytes).id, inner.fence(hash)).await,
-            false => Ok(None),
+        let id = inner.is_shared().then(|| inner.id(&bytes)).filter(|id| !inner.is_unsettled(id.hash()));
+        let found = match &id {
+            Some(id) => inner.read(id, inner.fence(id.hash())).await,
+            None => Ok(None),
         };
         match (found, fallback) {
             (Ok(Some(Found { stored, age })), _) if age != Age::LastResort => {

@@ -89,13 +89,21 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         self.clears.load(Ordering::Acquire)
     }
 
+    pub(crate) fn id(&self, bytes: &[u8]) -> StoreKey {
+        StoreKey::new(Arc::clone(&self.name), Bytes::copy_from_slice(bytes))
+    }
+
     pub(crate) fn place(&self, key: &K, bytes: &[u8]) -> Place<K> {
-        let id = StoreKey::new(Arc::clone(&self.name), Bytes::copy_from_slice(bytes));
-        Place { key: key.clone(), id, hash: self.key_hash(bytes) }
+        let id = self.id(bytes);
+        Place { key: key.clone(), hash: id.hash(), id }
     }
 
     pub(crate) fn fence(&self, hash: u64) -> Fence {
-        let position = self.core.tracker.position();
+        self.fence_from(self.core.tracker.position(), hash)
+    }
+
+    /// With how far the invalidations had been followed at some time before.
+    pub(crate) fn fence_from(&self, position: Position, hash: u64) -> Fence {
         let hot = self.hot.as_ref().is_some_and(|hot| hot.is_hot(hash));
         Fence { position, mark: self.core.generations.mark(hash), clears: self.clears(), hot }
     }
@@ -175,9 +183,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         (!self.is_valid(meta)).then_some(Cause::Invalidated)
     }
 
-    /// From when to when a value is good that was written `age` ago and fresh for `fresh` then; all in milliseconds.
-    pub(crate) fn times(&self, fresh: u64, keep: u64, age: u64, hot: bool) -> Times {
-        let now = self.core.clock.precise();
+    /// From when to when a value is good that is written now; all in milliseconds.
+    pub(crate) fn times(&self, fresh: u64, keep: u64, hot: bool) -> Times {
+        self.times_at(self.core.clock.precise(), fresh, keep, 0, hot)
+    }
+
+    /// The same for one that at `now` was `age` old.
+    pub(crate) fn times_at(&self, now: u64, fresh: u64, keep: u64, age: u64, hot: bool) -> Times {
         let from_now = |after: u64| now + after.saturating_sub(age);
         let mut local = fresh.saturating_sub(age);
         if self.is_shared() {

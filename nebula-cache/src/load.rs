@@ -113,7 +113,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<K, V> {
                 return Consulted::Load(None);
             };
             if let Some(bytes) = begun.value
-                && let Ok(found) = inner.open(bytes, self.flight.fence).await
+                && let Ok(found) = inner.open(bytes, self.flight.fence, &mut None).await
                 && self.take(found)
             {
                 if begun.lease == Lease::Granted {

@@ -96,6 +96,12 @@ impl Outbox {
             || (!waiting.unsettled.is_empty() && hashes.iter().any(|hash| waiting.unsettled.contains_key(hash)))
     }
 
+    /// Whether it holds nothing at all of what was evicted here.
+    pub(crate) fn is_settled(&self) -> bool {
+        let waiting = self.waiting.lock();
+        !waiting.everything && waiting.unsettled.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.lock().unsettled.len()
     }

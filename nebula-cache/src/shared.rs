@@ -31,6 +31,13 @@ pub(crate) struct Found<V> {
     pub(crate) age: Age,
 }
 
+/// When the cache as a whole was invalidated last, as it was known after something had been read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest {
+    epoch: u64,
+    sequence: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
     Fresh,
@@ -86,7 +93,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     pub(crate) async fn read(&self, key: &StoreKey, fence: Fence) -> Result<Option<Found<V>>> {
         let Some(store) = &self.core.store else { return Ok(None) };
         match self.ask(Question::about("get", key), store.get(key, self.policy.idle)).await {
-            Ok(Some(bytes)) => self.open(bytes, fence).await,
+            Ok(Some(bytes)) => self.open(bytes, fence, &mut None).await,
             Ok(None) => Ok(None),
             Err(error) if error.kind() == ErrorKind::WrongType => {
                 self.stats.count(Event::Undecodable);
@@ -98,8 +105,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
 
     /// What the bytes stand for, if that is good for something.
     ///
-    /// Fails if it is not known whether it was evicted.
-    pub(crate) async fn open(&self, bytes: Bytes, fence: Fence) -> Result<Option<Found<V>>> {
+    /// Fails if it is not known whether it was evicted. What is found out about evictions of the whole cache holds for all
+    /// values that were read together, and is handed on in `newest`.
+    pub(crate) async fn open(
+        &self,
+        bytes: Bytes,
+        fence: Fence,
+        newest: &mut Option<Newest>,
+    ) -> Result<Option<Found<V>>> {
         let Some(codec) = &self.codec else { return Ok(None) };
         let (header, value) = match envelope::open(bytes, self.policy.max_value) {
             Ok(opened) => opened,
@@ -110,17 +123,25 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             self.stats.count(Event::OtherSchema);
             return Ok(None);
         }
-        let age = self.core.tracker.server_time(&self.core.clock).saturating_sub(header.written);
+        let now = self.core.clock.precise();
+        let age = self.core.tracker.server_time_at(now).saturating_sub(header.written);
         if age >= header.keep_for {
             return Ok(None);
         }
-        let Some(tags) = self.vet((header.epoch, header.sequence), &header.tags).await? else { return Ok(None) };
+        let tags = match newest.filter(|newest| newest.epoch == header.epoch && header.tags.is_empty()) {
+            Some(newest) if newest.sequence <= header.sequence => Vec::new(),
+            Some(_) => return Ok(None),
+            None => {
+                let written = (header.epoch, header.sequence);
+                let Some(tags) = self.vet(written, &header.tags, newest).await? else { return Ok(None) };
+                tags
+            }
+        };
         let value = match (!header.absent).then(|| codec.decode(&value)).transpose() {
             Ok(value) => value,
             Err(error) => return Ok(self.undecodable(&error)),
         };
-        let times = self.times(header.fresh_for, header.keep_for, age, fence.hot);
-        let now = self.core.clock.precise();
+        let times = self.times_at(now, header.fresh_for, header.keep_for, age, fence.hot);
         let age = match now {
             _ if now >= times.stale => Age::LastResort,
             _ if now >= times.fresh => Age::Stale,
@@ -139,7 +160,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Marks for the tags, if neither they nor the cache were invalidated after `sequence` of `epoch`.
-    pub(crate) async fn vet(&self, (epoch, sequence): (u64, u64), tags: &[u64]) -> Result<Option<Vec<Mark>>> {
+    /// Without tags, leaves in `known` what is known of the cache.
+    pub(crate) async fn vet(
+        &self,
+        (epoch, sequence): (u64, u64),
+        tags: &[u64],
+        known: &mut Option<Newest>,
+    ) -> Result<Option<Vec<Mark>>> {
         if epoch != self.core.tracker.position().epoch || self.core.outbox.is_unsettled(tags) {
             return Ok(None);
         }
@@ -152,6 +179,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             let items: Vec<Invalid> = wide.into_iter().chain(tags.iter().copied().map(Invalid::Tag)).collect();
             self.core.learn(epoch, &items, self.policy.shared_timeout).await?;
             newest = self.core.tracker.newest(epoch, hashes());
+        }
+        if tags.is_empty() {
+            *known = newest.map(|sequence| Newest { epoch, sequence });
         }
         Ok(newest.is_some_and(|newest| newest <= sequence).then_some(marks))
     }
@@ -213,7 +243,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     ) -> (Option<Cached<V>>, bool) {
         let Loaded { value, ttl, tags } = loaded;
         let Some(life) = self.life(ttl, value.is_none()) else {
-            let stored = Stored::new(value, self.meta(fence, self.times(0, 0, 0, false), &[]));
+            let stored = Stored::new(value, self.meta(fence, self.times(0, 0, false), &[]));
             return (stored.cached(false), false);
         };
         let tags: Vec<u64> = tags.iter().map(|tag| tag_hash(tag)).collect();
@@ -242,9 +272,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     pub(crate) async fn entry(&self, value: Option<V>, life: Life, fence: Fence, tags: &[u64]) -> (Stored<V>, bool) {
         let marks = match tags {
             [] => Some(Vec::new()),
-            _ => self.vet((fence.position.epoch, fence.position.sequence), tags).await.ok().flatten(),
+            _ => {
+                let written = (fence.position.epoch, fence.position.sequence);
+                self.vet(written, tags, &mut None).await.ok().flatten()
+            }
         };
-        let times = self.times(millis(life.fresh), millis(life.keep), 0, fence.hot);
+        let times = self.times(millis(life.fresh), millis(life.keep), fence.hot);
         let stored = Stored::new(value, self.meta(fence, times, marks.as_deref().unwrap_or_default()));
         (stored, marks.is_some())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::core::{Core, key_hash};
+use crate::core::Core;
 use crate::store::StoreKey;
 use crate::telemetry;
 
@@ -33,7 +33,7 @@ impl<'a> Question<'a> {
 
     pub(crate) fn warn(&self, cache: &str, time: Duration) {
         let (operation, keys) = (self.operation, self.keys.len());
-        match self.keys.first().map(|key| key_hash(key.cache(), key.key())) {
+        match self.keys.first().map(StoreKey::hash) {
             Some(key_hash) => warn!(cache, operation, ?time, keys, key_hash, "the shared cache is slow"),
             None => warn!(cache, operation, ?time, "the shared cache is slow"),
         }

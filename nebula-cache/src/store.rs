@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::core::key_hash;
 use crate::error::Result;
 
 /// The name of a value in the shared level: the cache's name and the key's bytes.
@@ -14,13 +15,17 @@ use crate::error::Result;
 pub struct StoreKey {
     cache: Arc<str>,
     key: Bytes,
+    /// Of both, for all that needs it: it is computed once.
+    hash: u64,
 }
 
 impl StoreKey {
     /// The key `key` of the cache `cache`.
     #[must_use]
     pub fn new(cache: impl Into<Arc<str>>, key: impl Into<Bytes>) -> Self {
-        Self { cache: cache.into(), key: key.into() }
+        let (cache, key) = (cache.into(), key.into());
+        let hash = key_hash(&cache, &key);
+        Self { cache, key, hash }
     }
 
     /// The cache's name.
@@ -33,6 +38,10 @@ impl StoreKey {
     #[must_use]
     pub fn key(&self) -> &Bytes {
         &self.key
+    }
+
+    pub(crate) const fn hash(&self) -> u64 {
+        self.hash
     }
 }
 

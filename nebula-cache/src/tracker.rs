@@ -173,12 +173,17 @@ impl Tracker {
 
     /// The server's clock in milliseconds since 1970; ours as long as it has not been asked.
     pub(crate) fn server_time(&self, clock: &Clock) -> u64 {
+        self.server_time_at(clock.precise())
+    }
+
+    /// The same, when our clock is `now`.
+    pub(crate) fn server_time_at(&self, now: u64) -> u64 {
         match self.offset.load(Ordering::Relaxed) {
             i64::MIN => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(since.as_millis()).unwrap_or(0)
             }
-            offset => u64::try_from(offset.saturating_add(i64::try_from(clock.precise()).unwrap_or(0))).unwrap_or(0),
+            offset => u64::try_from(offset.saturating_add(i64::try_from(now).unwrap_or(0))).unwrap_or(0),
         }
     }
 }

@@ -188,7 +188,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         let behind = self.behind.get()?;
         let value = behind.queue.find(key)?;
         let fence = self.fence(self.key_hash(&key.key_bytes()));
-        Some(Stored::new(value, self.meta(fence, self.times(0, 0, 0, false), &[])))
+        Some(Stored::new(value, self.meta(fence, self.times(0, 0, false), &[])))
     }
 }
 

@@ -12,7 +12,6 @@ use super::RedisShared;
 use super::error::failed;
 use super::scripts::{ABANDON, BEGIN, FILL, PUT, RENEW};
 use crate::clock::millis;
-use crate::core::key_hash;
 use crate::error::Result;
 use crate::store::{Begun, Fill, Lease, Loader, SharedStore, StoreKey};
 
@@ -23,17 +22,25 @@ enum Kind {
     Lease,
 }
 
+/// `<namespace>:v:<cache>:{<hash>}:<key>`. The hash is the part that decides on the slot, whatever the key's bytes. Put together
+/// by hand: reading many keys makes many names.
+fn name(namespace: &str, kind: Kind, key: &StoreKey) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let hash = key.hash().to_be_bytes();
+    let digits: [u8; 16] = std::array::from_fn(|place| {
+        let byte = hash[place / 2];
+        HEX[usize::from(if place % 2 == 0 { byte >> 4 } else { byte & 15 })]
+    });
+    let kind: &[u8] = match kind {
+        Kind::Value => b":v:",
+        Kind::Lease => b":l:",
+    };
+    [namespace.as_bytes(), kind, key.cache().as_bytes(), b":{", &digits, b"}:", key.key()].concat()
+}
+
 impl<C> RedisShared<C> {
-    /// `<namespace>:v:<cache>:{<hash>}:<key>`. The hash is the part that decides on the slot, whatever the key's bytes.
     fn name(&self, kind: Kind, key: &StoreKey) -> Vec<u8> {
-        let kind = match kind {
-            Kind::Value => 'v',
-            Kind::Lease => 'l',
-        };
-        let hash = key_hash(key.cache(), key.key());
-        let mut name = format!("{}:{kind}:{}:{{{hash:016x}}}:", self.namespace, key.cache()).into_bytes();
-        name.extend_from_slice(key.key());
-        name
+        name(&self.namespace, kind, key)
     }
 }
 
@@ -142,4 +149,20 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedStore for RedisSha
 /// Whole milliseconds, at least one: Redis refuses zero.
 fn whole(time: Duration) -> u64 {
     millis(time).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_never_change() {
+        let key = StoreKey::new("users", &b"7\xFF}"[..]);
+        let plain = |kind: char| {
+            let hash = crate::core::key_hash("users", b"7\xFF}");
+            [format!("shop:{kind}:users:{{{hash:016x}}}:7").as_bytes(), b"\xFF}"].concat()
+        };
+        assert_eq!(name("shop", Kind::Value, &key), plain('v'));
+        assert_eq!(name("shop", Kind::Lease, &key), plain('l'));
+    }
 }
