@@ -5,17 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::duration;
+use crate::error::{Error, ErrorKind, Result};
+
 /// When a breaker opens and for how long. The defaults: 5 calls in a row, or half of at least 5 calls within 10 s, failed or
-/// took longer than 1 s; open for 1 s.
-#[derive(Clone, Debug)]
+/// took longer than 1 s; open for 1 s. In configuration, the section `breaker` has the same options: `window`, `min-calls`,
+/// `failure-ratio`, `failures-in-a-row`, `slow-after`, `open-for`, `probes`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BreakerConfig {
+    #[serde(deserialize_with = "duration::present")]
     window: Duration,
     min_calls: u32,
     failure_ratio: f64,
+    #[serde(rename = "failures-in-a-row")]
     in_a_row: u32,
+    #[serde(deserialize_with = "duration::present")]
     slow_after: Duration,
+    #[serde(deserialize_with = "duration::present")]
     open_for: Duration,
     probes: u32,
 }
@@ -82,6 +92,20 @@ impl BreakerConfig {
     pub const fn with_probes(mut self, probes: u32) -> Self {
         self.probes = probes;
         self
+    }
+
+    /// Whether a breaker can work like that.
+    pub(crate) fn check(&self) -> Result<()> {
+        let times = [self.window, self.slow_after, self.open_for];
+        let counts = [self.min_calls, self.in_a_row, self.probes];
+        let none = times.iter().any(Duration::is_zero) || counts.contains(&0);
+        if none || !(self.failure_ratio > 0.0 && self.failure_ratio <= 1.0) {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "a breaker needs times and counts above zero, and a ratio of failures above 0 and at most 1",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::behind::WriteBehind;
 use crate::bloom::{BloomBuilder, BloomFilter, BloomSection, KeySource};
+use crate::breaker::BreakerConfig;
 use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::HotKeys;
@@ -23,6 +24,7 @@ use crate::policy::Policy;
 /// | `provider` | `redis` if `redis.enabled`, else `memory` | `memory`: in this process alone; `redis`: two levels |
 /// | `namespace` | `nebula:cache` | what the names of all keys in Redis begin with |
 /// | `staleness-bound` | 2 s | how long a node that is cut off may answer with what was evicted elsewhere |
+/// | `breaker` | | when the shared level is left alone, see [`BreakerConfig`] |
 /// | `defaults` | | what holds for caches for which nothing else is said, see below |
 /// | `caches.<name>` | | the same for one cache |
 /// | `bloom-filters.<name>` | | options of a [`bloom_filter`](Self::bloom_filter), see below |
@@ -32,7 +34,7 @@ use crate::policy::Policy;
 /// | `redis.response-timeout` | 2 s | how long to wait for a reply |
 ///
 /// Under `defaults` and `caches.<name>`: `ttl`, `jitter`, `null-ttl`, `idle-ttl`, `local-ttl`, `local-capacity`,
-/// `stale-while-revalidate`, `fail-safe`, `refresh-ahead`, `soft-timeout`, `load-timeout`, `max-loads`,
+/// `stale-while-revalidate`, `fail-safe`, `refresh-ahead`, `soft-timeout`, `load-timeout`, `back-off-min`, `back-off-max`, `max-loads`,
 /// `shared-timeout`, `slow-shared`, `slow-load`, `schema`, `compress-above`, `warn-above`, `max-value`. They mean what the options of
 /// [`CacheBuilder`](crate::CacheBuilder) mean; an option that the program sets wins. So it is with two groups: `hot-keys`
 /// (the options of [`HotKeys`]: `threshold`, `top`, `sample`, `hold`, `local-ttl`, `only-hot-in-local`; if the group is
@@ -61,6 +63,7 @@ pub struct CacheConfig {
     namespace: Option<String>,
     #[serde(deserialize_with = "duration::optional")]
     staleness_bound: Option<Duration>,
+    breaker: BreakerConfig,
     defaults: PolicySection,
     caches: BTreeMap<String, PolicySection>,
     bloom_filters: BTreeMap<String, BloomSection>,
@@ -100,6 +103,10 @@ struct PolicySection {
     soft_timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
     load_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    back_off_min: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    back_off_max: Option<Duration>,
     max_loads: Option<usize>,
     #[serde(deserialize_with = "duration::optional")]
     shared_timeout: Option<Duration>,
@@ -129,6 +136,7 @@ impl PolicySection {
             refresh_ahead: self.refresh_ahead.or(policy.refresh_ahead),
             soft_timeout: self.soft_timeout.or(policy.soft_timeout),
             load_timeout: self.load_timeout.unwrap_or(policy.load_timeout),
+            back_off: (self.back_off_min.unwrap_or(policy.back_off.0), self.back_off_max.unwrap_or(policy.back_off.1)),
             max_loads: self.max_loads.unwrap_or(policy.max_loads),
             shared_timeout: self.shared_timeout.unwrap_or(policy.shared_timeout),
             slow_shared: self.slow_shared.unwrap_or(policy.slow_shared),
@@ -139,7 +147,6 @@ impl PolicySection {
             max_value: self.max_value.unwrap_or(policy.max_value),
             hot: self.hot_keys.map(|hot| hot.or(policy.hot.unwrap_or_default())).or(policy.hot),
             behind: self.write_behind.or(policy.behind),
-            ..policy.clone()
         }
     }
 }
@@ -220,10 +227,11 @@ impl CacheConfig {
             policy.check().map_err(told(format!("the cache {name:?}")))?;
             named.insert(name.clone(), policy);
         }
+        self.breaker.check().map_err(told("the breaker".to_owned()))?;
         for name in self.bloom_filters.keys() {
             self.bloom_builder(name.as_str()).check().map_err(told(format!("the bloom filter {name:?}")))?;
         }
-        let mut builder = CacheManager::builder().with_policies(defaults, named);
+        let mut builder = CacheManager::builder().with_policies(defaults, named).with_breaker(self.breaker.clone());
         if let Some(bound) = self.staleness_bound {
             builder = builder.with_staleness_bound(bound);
         }

@@ -36,3 +36,8 @@ impl Visitor<'_> for Millis {
 pub(crate) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     deserializer.deserialize_any(Millis)
 }
+
+/// For a field whose container has a default.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    optional(deserializer)?.ok_or_else(|| D::Error::custom("a duration is missing"))
+}

@@ -207,7 +207,10 @@ impl CacheManager {
         // Nobody tells this node of evictions any more.
         self.core.distrust_all();
         self.core.tasks.close();
-        match timeout(patience, self.core.tasks.wait()).await {
+        let drained = timeout(patience, self.core.tasks.wait()).await;
+        // What was counted since the last report.
+        self.core.caches().iter().for_each(|cache| cache.housekeeping());
+        match drained {
             Ok(()) => Shutdown::Drained,
             Err(_) => Shutdown::TimedOut,
         }
@@ -304,6 +307,7 @@ impl CacheManagerBuilder {
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<CacheManager> {
         self.policy.check()?;
+        self.breaker.check()?;
         let bound = self.bound.unwrap_or(BOUND);
         if !(SHORTEST_BOUND..=LONGEST_BOUND).contains(&bound) {
             return Err(Error::new(

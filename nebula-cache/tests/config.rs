@@ -1,6 +1,8 @@
 //! Configuration.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex};
@@ -15,6 +17,8 @@ use nebula_cache::{
     WriteSink,
 };
 use nebula_test_support::{eventually, redis_url, unique};
+use support::Source;
+use support::flaky::Flaky;
 
 fn config(yaml: &str) -> Result<CacheConfig, String> {
     Figment::from(Yaml::string(yaml)).extract().map_err(|error| error.to_string())
@@ -57,8 +61,18 @@ async fn every_key_is_understood() {
         namespace: shop
         staleness-bound: 3s
         redis: { url: "redis://cache.internal/", username: u, password: p, response-timeout: 300 }
+        breaker:
+          window: 20s
+          min-calls: 10
+          failure-ratio: 0.8
+          failures-in-a-row: 20
+          slow-after: 2000
+          open-for: 5s
+          probes: 2
         defaults:
           ttl: 10m
+          back-off-min: 50
+          back-off-max: 1m
           jitter: 0.2
           null-ttl: 5s
           idle-ttl: 1h
@@ -179,6 +193,39 @@ async fn a_schema_of_configuration_is_that_of_the_program() {
     assert_eq!(*coded.get(&1).await.unwrap().unwrap(), 1, "what the program sets wins");
 }
 
+#[tokio::test(start_paused = true)]
+async fn configuration_says_when_failing_loads_are_tried_again() {
+    let caches = config("defaults: { back-off-min: 9600, back-off-max: 19600 }").unwrap().connect().await.unwrap();
+    let cache: Cache<u64, u64> = caches.cache("test").build().unwrap();
+    let source = Source::default();
+    // After 9.6 s, twice as much, and at most 19.6 s.
+    for second in 0..60 {
+        cache.get_or_load(&1, source.fail(Duration::ZERO)).await.unwrap_err();
+        let expected = [0, 10, 30, 50].into_iter().filter(|at| *at <= second).count() as u64;
+        assert_eq!(source.calls(), expected, "after {second} s");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_says_when_the_shared_level_is_left_alone() {
+    let config = config("breaker: { failures-in-a-row: 2, open-for: 1m }").unwrap();
+    let link = Flaky::over(&MemoryShared::new());
+    let caches = config.builder().unwrap().with_shared(link.clone()).start().await.unwrap();
+    let cache: Cache<u64, u64> = caches.cache("test").build().unwrap();
+    link.set_down(true);
+    for breaker in ["closed", "open"] {
+        cache.get(&1).await.unwrap_err();
+        assert_eq!(caches.snapshot().breaker, breaker);
+    }
+    link.set_down(false);
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    cache.get(&1).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    cache.get(&1).await.unwrap();
+    assert_eq!(caches.snapshot().breaker, "closed");
+}
+
 fn users() -> impl KeySource {
     || futures_util::stream::iter(["ada", "bob"].map(|name| Ok::<_, Infallible>(name.into())))
 }
@@ -221,6 +268,9 @@ async fn mistakes_are_told() {
         ("defaults: { hot-keys: { sample: 0 } }", "defaults"),
         ("caches: { trains: { write-behind: { batch: 0 } } }", "trains"),
         ("bloom-filters: { users: { false-positive-rate: 2.0 } }", "users"),
+        ("bloom-filters: { users: { shard-size: 10 } }", "users"),
+        ("breaker: { failure-ratio: 0 }", "breaker"),
+        ("caches: { trains: { back-off-min: 1m } }", "trains"),
     ] {
         let told = config(yaml).unwrap().connect().await.unwrap_err();
         assert!(told.kind() == ErrorKind::ConfigInvalid && told.to_string().contains(named), "{told}");

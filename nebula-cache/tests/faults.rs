@@ -107,7 +107,7 @@ async fn a_frozen_server_slows_nobody_down_for_long() {
         assert!(found.unwrap().is_some());
     }
     assert!(a.manager.snapshot().breaker_opened > 0, "{:?}", began.elapsed());
-    assert!(a.cache.snapshot().slow_shared >= 5, "no answer at all is a slow one");
+    assert!(a.cache.snapshot().slow_shared > 0, "no answer at all is a slow one");
     let error = timeout(PATIENCE, a.cache.evict(&1)).await.unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
     source.set(1);

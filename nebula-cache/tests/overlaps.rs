@@ -145,7 +145,7 @@ async fn within_the_stated_staleness(key: u64, reading: &(CacheManager, Cache<u6
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_listeners_are_killed() {
-    const KEYS: u64 = 2_000;
+    const KEYS: u64 = 400;
     let server = RedisServer::start().await;
     let config = RedisConfig::new(server.url())
         .with_response_timeout(PATIENCE)

@@ -11,6 +11,7 @@ use super::quota::invalid;
 use super::rule::Rule;
 use super::rules::RuleText;
 use super::store::RateLimitStore;
+use crate::breaker::BreakerConfig;
 use crate::config::RedisSection;
 use crate::duration;
 use crate::error::Result;
@@ -24,6 +25,7 @@ use crate::error::Result;
 /// | `namespace` | `nebula:rates` | what the names of all keys in Redis begin with |
 /// | `timeout` | 100 ms | how long a decision waits for Redis |
 /// | `poll-interval` | 1 s | how often to look for changed rules |
+/// | `breaker` | | when Redis is left alone, see [`BreakerConfig`] |
 /// | `rules.<name>` | | see below |
 /// | `redis.enabled`, `redis.url`, `redis.username`, `redis.password`, `redis.response-timeout` | | as for the cache |
 ///
@@ -55,6 +57,7 @@ pub struct RateLimitConfig {
     timeout: Option<Duration>,
     #[serde(deserialize_with = "duration::optional")]
     poll_interval: Option<Duration>,
+    breaker: BreakerConfig,
     rules: BTreeMap<String, RuleText>,
     redis: RedisSection,
 }
@@ -129,7 +132,7 @@ impl RateLimitConfig {
     /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for rules that cannot work.
     pub fn builder(&self, store: impl RateLimitStore) -> Result<RateLimiterBuilder> {
         let rules = self.rules.iter().map(|(name, text)| text.rule(name)).collect::<Result<Vec<_>>>()?;
-        let mut builder = RateLimiter::builder(store).with_rules(rules);
+        let mut builder = RateLimiter::builder(store).with_rules(rules).with_breaker(self.breaker.clone());
         if let Some(timeout) = self.timeout {
             builder = builder.with_timeout(timeout);
         }

@@ -313,6 +313,7 @@ impl RateLimiterBuilder {
         if self.timeout.is_zero() || self.poll.is_zero() {
             return Err(invalid("a time-out or an interval of zero"));
         }
+        self.breaker.check()?;
         for (place, rule) in self.rules.iter().enumerate() {
             if self.rules.iter().take(place).any(|earlier| earlier.name == rule.name) {
                 return Err(invalid(format!("two rate limits of the name {:?}", rule.name())));

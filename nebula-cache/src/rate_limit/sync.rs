@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::limiter::Inner;
 use super::rules;
 use super::store::Changes;
+use crate::breaker::BreakerState;
 use crate::error::Result;
 
 /// Looks once, and takes over what is newer. Rules that the store has lost are put back.
@@ -59,6 +60,8 @@ async fn report(inner: Weak<Inner>) {
         }
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
         gauge!("nebula_rate_limit_rules_version").set(rules.version as f64);
+        let open = inner.breaker.state() != BreakerState::Closed;
+        gauge!("nebula_rate_limit_breaker_open").set(f64::from(u8::from(open)));
     }
 }
 
