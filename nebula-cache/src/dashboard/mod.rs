@@ -100,6 +100,7 @@ impl Dashboard {
     }
 
     async fn snapshot(&self) -> Value {
+        #[allow(unused_mut, reason = "without these features there is nothing to add")]
         let mut all = json!({ "caches": self.caches.as_ref().map(CacheManager::snapshot) });
         #[cfg(feature = "rate-limit")]
         {
