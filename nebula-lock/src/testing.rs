@@ -65,6 +65,9 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported). Only [`Mode::Fair`] may be left out.
     const MODES: &'static [Mode] = &[Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
 
+    /// The modes in which a release hands the lock over to whoever is next in line; see [`Place`](crate::Place).
+    const HANDS_OVER: &'static [Mode] = &[];
+
     /// A lease that ends soon. A backend that refuses leases which are used up by slow replies needs a longer one.
     const SHORT: Duration = Duration::from_millis(60);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nebula_lock::testing::Fixture;
 use nebula_lock::{
-    DistributedLock, ErrorKind, LockKey, LockManager, MemoryLock, Observed, Prefixed, Release, conformance_suite,
+    DistributedLock, ErrorKind, LockKey, LockManager, MemoryLock, Mode, Observed, Prefixed, Release, conformance_suite,
 };
 
 /// Defines a fixture that puts something around the backend in memory.
@@ -17,6 +17,7 @@ macro_rules! around_memory {
 
         impl Fixture for $name {
             type Lock = $lock;
+            const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
             async fn start() -> Self {
                 Self(MemoryLock::new())

@@ -68,6 +68,30 @@ async fn waiters_that_are_alive_are_never_passed_over() {
     assert_eq!(first.release().await, Release::Released);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_is_next_in_memory_gets_the_lock_without_asking_again() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone()).with_wait(LONG);
+    let guard = locks.lock("key").fair().await.unwrap();
+    let waiting = [(); 2].map(|()| {
+        let request = locks.lock("key").fair();
+        tokio::spawn(async move { request.await.unwrap() })
+    });
+    sleep(SECOND / 10).await;
+    let (asked, fence) = (backend.count("acquire"), guard.fence());
+    assert_eq!(guard.release().await, Release::Released);
+    let [first, second] = waiting;
+    let first = first.await.unwrap();
+    assert!(first.fence() > fence);
+    assert_eq!(backend.count("acquire"), asked, "it was told");
+    assert_eq!(first.run(sleep(100 * SECOND)).await, Ok(()), "it is renewed like any other");
+    // One that has died in the meantime is in nobody's way for long.
+    second.abort();
+    drop(first);
+    let locks = locks.with_wait(4 * SECOND);
+    assert_eq!(locks.lock("key").await.unwrap().release().await, Release::Released);
+}
+
 /// On Redis the same, seen in what is stored: no waiter is believed in for longer because of those before it.
 #[tokio::test]
 async fn every_waiter_on_redis_has_the_same_time_to_be_heard_of() {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, MemoryLock, conformance_suite};
+use nebula_lock::{DistributedLock, MemoryLock, Mode, conformance_suite};
 
 #[derive(Debug)]
 struct Memory(MemoryLock);
 
 impl Fixture for Memory {
     type Lock = MemoryLock;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         Self(MemoryLock::new())
@@ -29,6 +30,7 @@ struct Erased(Memory);
 
 impl Fixture for Erased {
     type Lock = Arc<dyn DistributedLock>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         Self(Memory::start().await)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, RedisLock, conformance_suite};
+use nebula_lock::{DistributedLock, Mode, RedisLock, conformance_suite};
 use nebula_test_support::{redis_url, unique};
 use redis::AsyncCommands;
 
@@ -18,6 +18,7 @@ struct Redis {
 
 impl Fixture for Redis {
     type Lock = RedisLock<Connection>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         let config = RedisConfig::new(redis_url().await);
@@ -53,6 +54,7 @@ struct Polling(Redis);
 
 impl Fixture for Polling {
     type Lock = Arc<dyn DistributedLock>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         Self(Redis::start().await)
@@ -73,6 +75,7 @@ struct Grouped(Redis);
 
 impl Fixture for Grouped {
     type Lock = RedisLock<Connection>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         let mut redis = Redis::start().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, ErrorKind, LockConfig, LockManager, RedisLock, Release, conformance_suite};
+use nebula_lock::{DistributedLock, ErrorKind, LockConfig, LockManager, Mode, RedisLock, Release, conformance_suite};
 use nebula_test_support::{RedisCluster, eventually, redis_cluster_urls, unique};
 use redis::AsyncCommands;
 use tokio::time::timeout;
@@ -22,6 +22,7 @@ struct Cluster {
 
 impl Fixture for Cluster {
     type Lock = RedisLock<Connection>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         let urls = redis_cluster_urls().await;
@@ -63,6 +64,7 @@ struct Erased(Cluster);
 
 impl Fixture for Erased {
     type Lock = Arc<dyn DistributedLock>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         Self(Cluster::start().await)

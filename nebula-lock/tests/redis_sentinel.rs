@@ -7,7 +7,7 @@ use std::time::Duration;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
 use nebula_lock::{
-    DistributedLock, ErrorKind, LockConfig, LockManager, LossReason, RedisLock, Release, conformance_suite,
+    DistributedLock, ErrorKind, LockConfig, LockManager, LossReason, Mode, RedisLock, Release, conformance_suite,
 };
 use nebula_test_support::{RedisSentinel, eventually, redis_sentinels, unique};
 use redis::AsyncCommands;
@@ -24,6 +24,7 @@ struct Sentinel {
 
 impl Fixture for Sentinel {
     type Lock = RedisLock<Connection>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         let (master, nodes) = redis_sentinels().await;
@@ -55,6 +56,7 @@ struct Erased(Sentinel);
 
 impl Fixture for Erased {
     type Lock = Arc<dyn DistributedLock>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
 
     async fn start() -> Self {
         Self(Sentinel::start().await)

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::fence::Fence;
 use crate::key::LockKey;
-use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode};
+use crate::lock::{Attempt, Busy, Claim, DistributedLock, Holder, Mode, Place};
 use crate::owner::Owner;
 use crate::watch::{Hint, Watch};
 use slot::Slot;
@@ -54,6 +54,8 @@ struct Table {
     /// Who wants to hear about a key; an entry lives as long as its watches.
     watches: HashMap<LockKey, watch::Sender<()>>,
     last_fence: u64,
+    /// The last number of a place in a queue.
+    last_place: u64,
 }
 
 impl MemoryLock {
@@ -119,6 +121,26 @@ impl Table {
         Fence::new(self.last_fence)
     }
 
+    /// Gives a free key to whoever is next in its queue: until that claim would have counted as dead, so that it is in nobody's
+    /// way for longer if it has died.
+    fn hand_over(&mut self, key: &LockKey, now: Instant) {
+        let Some(next) = self.slots.get_mut(key).and_then(Slot::next) else { return };
+        let fence = self.next_fence(None);
+        let end = next.end.min(now + next.lease);
+        self.slots.entry(key.clone()).or_default().hand_over(&next, fence, end);
+        self.ends.insert((end, key.clone(), next.owner));
+    }
+
+    /// What a claim is told when something has changed. One that stands in a queue is called when it is its turn.
+    fn news(&self, claim: &Claim) -> Option<Hint> {
+        let slot = self.slots.get(claim.key()).filter(|_| claim.mode() == Mode::Fair);
+        match slot.map(|slot| (slot.handed_to(claim.owner()), slot.is_held())) {
+            Some((Some((place, fence)), _)) => Some(Hint::HandedOver { place, fence }),
+            Some((None, true)) => None,
+            Some((None, false)) | None => Some(Hint::Look),
+        }
+    }
+
     fn wake(&mut self, key: &LockKey) {
         if let Some(sender) = self.watches.get(key)
             && sender.send(()).is_err()
@@ -154,7 +176,10 @@ impl MemoryLock {
             return Attempt::Acquired(fence);
         }
         let dead = now + HEARTBEAT;
-        let heard = slot.wait(claim, dead);
+        table.last_place += 1;
+        let number = table.last_place;
+        let slot = table.slots.entry(key.clone()).or_default();
+        let (heard, place) = slot.wait(claim, lease.min(HEARTBEAT), dead, number);
         let rest = slot.rest(now).unwrap_or(HEARTBEAT);
         let waits = matches!(claim.mode(), Mode::Fair | Mode::Write);
         if waits {
@@ -163,7 +188,24 @@ impl MemoryLock {
             }
             table.ends.insert((dead, key.clone(), owner));
         }
-        Attempt::Busy(Busy::new().with_retry_after(if waits { rest.min(HEARTBEAT / 3) } else { rest }))
+        let busy = Busy::new().with_retry_after(if waits { rest.min(HEARTBEAT / 3) } else { rest });
+        Attempt::Busy(match place {
+            Some(place) => busy.with_place(Place::new(place, HEARTBEAT)),
+            None => busy,
+        })
+    }
+
+    fn hear(&self, claim: &Claim, changes: watch::Receiver<()>) -> Watch {
+        let state = (changes, Arc::clone(&self.table), claim.clone());
+        Watch::new(stream::unfold(state, async |(mut changes, table, claim)| {
+            loop {
+                changes.changed().await.ok()?;
+                let news = table.lock().news(&claim);
+                if let Some(hint) = news {
+                    return Some((hint, (changes, table, claim)));
+                }
+            }
+        }))
     }
 }
 
@@ -188,8 +230,9 @@ impl DistributedLock for MemoryLock {
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {
+        let now = Instant::now();
         let mut table = self.table.lock();
-        table.sweep(Instant::now());
+        table.sweep(now);
         let (key, owner) = (claim.key(), *claim.owner());
         let Some(slot) = table.slots.get_mut(key) else { return Ok(false) };
         let end = slot.release(&owner);
@@ -198,6 +241,9 @@ impl DistributedLock for MemoryLock {
             table.ends.remove(&(end, key.clone(), owner));
         }
         if end.is_some() || waited {
+            if claim.mode() == Mode::Fair {
+                table.hand_over(key, now);
+            }
             table.settle(key);
         }
         Ok(end.is_some())
@@ -208,9 +254,14 @@ impl DistributedLock for MemoryLock {
         table.watches.retain(|_, sender| !sender.is_closed());
         let receiver = table.watches.entry(claim.key().clone()).or_insert_with(|| watch::channel(()).0).subscribe();
         drop(table);
-        Ok(Watch::new(stream::unfold(receiver, async |mut receiver| {
-            receiver.changed().await.ok().map(|()| (Hint::Look, receiver))
-        })))
+        Ok(self.hear(claim, receiver))
+    }
+
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        let table = self.table.lock();
+        let receiver = table.watches.get(claim.key()).filter(|sender| !sender.is_closed())?.subscribe();
+        drop(table);
+        Some(self.hear(claim, receiver))
     }
 
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {

@@ -24,13 +24,19 @@ struct Hold {
     fence: Fence,
     end: Instant,
     reads: bool,
+    /// The place in the queue to which it was handed over, until its owner is heard of.
+    handed: Option<u64>,
 }
 
 /// A claim that waits, and when it counts as dead unless it tries again.
 #[derive(Debug)]
-struct Waiter {
-    owner: Owner,
-    end: Instant,
+pub(super) struct Waiter {
+    pub(super) owner: Owner,
+    pub(super) end: Instant,
+    /// How long it wants to hold what is handed over to it.
+    pub(super) lease: Duration,
+    /// The number of its place.
+    place: u64,
 }
 
 impl Slot {
@@ -60,6 +66,7 @@ impl Slot {
     pub(super) fn extend(&mut self, claim: &Claim, end: Instant) -> Option<(Fence, Instant)> {
         let hold = self.holds.iter_mut().find(|hold| hold.owner == *claim.owner())?;
         hold.reads |= claim.mode() == Mode::Read;
+        hold.handed = None;
         Some((hold.fence, std::mem::replace(&mut hold.end, end)))
     }
 
@@ -79,23 +86,52 @@ impl Slot {
 
     pub(super) fn hold(&mut self, claim: &Claim, fence: Fence, end: Instant) {
         self.stop_waiting(claim.owner());
-        self.holds.push(Hold { owner: *claim.owner(), fence, end, reads: claim.mode() == Mode::Read });
+        let reads = claim.mode() == Mode::Read;
+        self.holds.push(Hold { owner: *claim.owner(), fence, end, reads, handed: None });
     }
 
-    /// Notes that the claim waits, until `end` unless it is heard of again; tells which end was noted before.
-    pub(super) fn wait(&mut self, claim: &Claim, end: Instant) -> Option<Instant> {
+    /// Notes that the claim waits, until `end` unless it is heard of again. `number`: that of its place, if it has none yet.
+    /// Tells which end was noted before, and the number of its place in the queue.
+    pub(super) fn wait(
+        &mut self,
+        claim: &Claim,
+        lease: Duration,
+        end: Instant,
+        number: u64,
+    ) -> (Option<Instant>, Option<u64>) {
         let waiters = match claim.mode() {
             Mode::Fair => &mut self.queue,
             Mode::Write => &mut self.writers,
-            Mode::Exclusive | Mode::Read => return None,
+            Mode::Exclusive | Mode::Read => return (None, None),
         };
-        match waiters.iter_mut().find(|waiter| waiter.owner == *claim.owner()) {
-            Some(waiter) => Some(std::mem::replace(&mut waiter.end, end)),
-            None => {
-                waiters.push(Waiter { owner: *claim.owner(), end });
-                None
+        let known = waiters.iter_mut().find(|waiter| waiter.owner == *claim.owner());
+        let (before, place) = match known {
+            Some(waiter) => {
+                waiter.lease = lease;
+                (Some(std::mem::replace(&mut waiter.end, end)), waiter.place)
             }
-        }
+            None => {
+                waiters.push(Waiter { owner: *claim.owner(), end, lease, place: number });
+                (None, number)
+            }
+        };
+        (before, (claim.mode() == Mode::Fair).then_some(place))
+    }
+
+    /// Takes whoever is next out of the queue, if the key is free.
+    pub(super) fn next(&mut self) -> Option<Waiter> {
+        (self.holds.is_empty() && !self.queue.is_empty()).then(|| self.queue.remove(0))
+    }
+
+    /// Makes whoever was next the holder.
+    pub(super) fn hand_over(&mut self, next: &Waiter, fence: Fence, end: Instant) {
+        self.holds.push(Hold { owner: next.owner, fence, end, reads: false, handed: Some(next.place) });
+    }
+
+    /// The number of the place to which the key was handed over, and the token, if that is all that the claim did for it.
+    pub(super) fn handed_to(&self, owner: &Owner) -> Option<(u64, Fence)> {
+        let hold = self.holds.iter().find(|hold| hold.owner == *owner)?;
+        hold.handed.map(|place| (place, hold.fence))
     }
 
     /// Removes the claim's hold, and tells when it would have ended.
