@@ -123,7 +123,12 @@ impl LockGuard {
     /// Resolves when the lock is lost: at the latest when its lease ends by the local clock, which is before it ends on
     /// the backend, even if no reply ever arrives. It never resolves once the lock was released.
     ///
-    /// The future is independent of the guard, so that it can be watched from elsewhere.
+    /// The future is independent of the guard, so that it can be watched from elsewhere: on another runtime as well, also when
+    /// the one on which the lock was taken has ended. Outside of any, it hears of a loss from the manager alone.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled on a runtime without timers.
     ///
     /// # Cancel safety
     ///
@@ -132,7 +137,7 @@ impl LockGuard {
         let validity = Arc::clone(&self.hand.validity);
         let key = self.key().clone();
         async move {
-            let reason = validity.noted().await;
+            let reason = validity.ended().await;
             Lost::new(key, reason)
         }
     }
@@ -211,7 +216,9 @@ impl LockGuard {
         let Some(hand) = Arc::into_inner(self.hand) else {
             return if validity.loss().is_some() { Release::AlreadyLost } else { Release::StillHeld };
         };
-        let outcome = hand.post.release(validity.loss().is_some()).await;
+        let lost = validity.loss().is_some();
+        validity.give_up();
+        let outcome = hand.post.release(lost).await;
         // A keeper leaves when the lock is lost. One that left for no such reason went down with its runtime.
         let unheard = || if validity.loss().is_some() { Release::AlreadyLost } else { Release::Unknown };
         outcome.unwrap_or_else(unheard)
@@ -220,7 +227,10 @@ impl LockGuard {
 
 impl Drop for Hand {
     fn drop(&mut self) {
-        self.post.let_go();
+        // A hold that was downgraded goes on under another guard.
+        if self.post.let_go() {
+            self.validity.give_up();
+        }
     }
 }
 

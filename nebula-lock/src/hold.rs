@@ -66,7 +66,7 @@ impl Hold {
         let Grant { fence, sent, lease, since, .. } = *grant;
         let end = terms.max_hold.map(|most| since + most);
         let until = end.map_or(grant.until, |end| grant.until.min(end));
-        let validity = Arc::new(Validity::new(sent, until));
+        let validity = Arc::new(Validity::new(sent, until, cut(end, sent, lease).is_some()));
         let echo = grant.unknown_since.map(|sent| sent + terms.lease);
         let counted = Some(core.held.enter());
         Self { core, claim, terms, fence, sent, lease, end, validity, echo, ticket, counted, tracked, record }
@@ -101,7 +101,7 @@ impl Hold {
 
     /// The rest of the longest hold, if a lease of `lease` from `sent` on would exceed it.
     fn cut(&self, sent: Instant, lease: Duration) -> Option<Duration> {
-        self.end.map(|end| end.saturating_duration_since(sent)).filter(|rest| *rest <= lease)
+        cut(self.end, sent, lease)
     }
 
     /// Waits until `at` and renews. Returns when the command was sent, the lease asked for, and the reply.
@@ -135,6 +135,7 @@ impl Hold {
 
     /// Gives the lock back. If the backend does not answer, tries on in the background.
     pub(crate) async fn release(mut self) -> Release {
+        self.validity.give_up();
         let sent = Instant::now();
         let reply = timeout_at(sent + self.terms.command_timeout, self.core.backend.release(&self.claim)).await;
         let outcome = match reply {
@@ -165,6 +166,10 @@ impl Hold {
     }
 }
 
+fn cut(end: Option<Instant>, sent: Instant, lease: Duration) -> Option<Duration> {
+    end.map(|end| end.saturating_duration_since(sent)).filter(|rest| *rest <= lease)
+}
+
 /// A hold with the channel through which its guard gives orders.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -188,8 +193,6 @@ enum Next {
 struct Course {
     renew_at: Option<Instant>,
     backoff: Backoff,
-    /// What it means if the current lease ends.
-    reason: LossReason,
 }
 
 impl Keeper {
@@ -205,7 +208,7 @@ impl Keeper {
 
     async fn keep(self) {
         let Self { mut hold, mut orders } = self;
-        let mut course = hold.course(hold.sent, hold.lease, hold.lease);
+        let mut course = hold.course(hold.sent, hold.lease);
         loop {
             let order = match hold.keep(&mut orders, &mut course).await {
                 Next::Order(order) => order,
@@ -243,7 +246,7 @@ impl Hold {
     async fn keep(&self, orders: &mut oneshot::Receiver<Order>, course: &mut Course) -> Next {
         let mut noted = pin!(self.validity.noted());
         loop {
-            let until = self.validity.until();
+            let (until, reason) = self.validity.end();
             let in_flight = AtomicBool::new(false);
             let mut renewal = pin!(self.renew(course.renew_at, &in_flight));
             let event = loop {
@@ -251,9 +254,9 @@ impl Hold {
                     biased;
                     order = &mut *orders => break Event::Order(order.ok()),
                     () = self.core.forced.cancelled() => break Event::End(LossReason::ShutDown),
-                    () = sleep_until(until) => break Event::End(course.reason),
+                    () = sleep_until(until) => break Event::End(reason),
                     // Somebody asked the clock before this task could.
-                    _ = &mut noted => break Event::End(course.reason),
+                    reason = &mut noted => break Event::End(reason),
                     (sent, lease, reply) = &mut renewal => break Event::Renewal(sent, lease, reply),
                     () = self.record.lasts_long() => self.tell_if_long(Instant::now()),
                 }
@@ -277,7 +280,7 @@ impl Hold {
                 }
                 Event::Renewal(sent, lease, Ok(true)) => {
                     self.extend(sent, lease);
-                    *course = self.course(sent, lease, self.terms.renewal.unwrap_or(lease));
+                    *course = self.course(sent, self.terms.renewal.unwrap_or(lease));
                 }
                 Event::Renewal(_, _, Ok(false)) => {
                     self.lose(LossReason::Gone);
@@ -307,7 +310,7 @@ impl Hold {
                 self.claim = reader;
                 self.ticket = None;
                 self.extend(sent, lease);
-                Ok(self.course(sent, lease, lease))
+                Ok(self.course(sent, lease))
             }
             Ok(Ok(_)) => {
                 // Not the hold that we had, so that one has ended.
@@ -330,18 +333,17 @@ impl Hold {
 
     fn extend(&self, sent: Instant, lease: Duration) {
         let until = valid_until(sent, lease);
-        self.validity.extend(self.end.map_or(until, |end| until.min(end)));
+        let until = self.end.map_or(until, |end| until.min(end));
+        self.validity.extend(until, self.cut(sent, lease).is_some());
     }
 
-    /// What follows a grant of `lease` at `sent`, with a renewal every third of `pace`.
-    fn course(&self, sent: Instant, lease: Duration, pace: Duration) -> Course {
+    /// What follows a grant at `sent`, with a renewal every third of `pace`.
+    fn course(&self, sent: Instant, pace: Duration) -> Course {
         let renewed = self.terms.renewal.unwrap_or(self.terms.lease);
-        let cut = self.cut(sent, lease).is_some();
         Course {
             renew_at: self.renewal_time(sent, pace),
             // Several attempts fit into what is left of the lease.
             backoff: Backoff::new(Duration::from_millis(50).min(renewed / 20), renewed / 10),
-            reason: if cut { LossReason::MaxHold } else { LossReason::Expired },
         }
     }
 }

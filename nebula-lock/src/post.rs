@@ -109,12 +109,17 @@ impl Post {
         Some(outcome)
     }
 
-    /// Releases the hold in the background.
-    pub(crate) fn let_go(&self) {
-        // Dropping the channel to a keeper is its order to release.
-        if let Charge::Resting(rest) = self.take() {
-            let (hold, runtime) = rest.rise();
-            runtime.spawn(hold.release());
+    /// Releases the hold in the background. `false`: that was done, or handed on, before.
+    pub(crate) fn let_go(&self) -> bool {
+        match self.take() {
+            Charge::Resting(rest) => {
+                let (hold, runtime) = rest.rise();
+                runtime.spawn(hold.release());
+                true
+            }
+            // Dropping the channel to a keeper is its order to release.
+            Charge::Kept(_) => true,
+            Charge::Gone => false,
         }
     }
 

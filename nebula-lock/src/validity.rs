@@ -1,11 +1,15 @@
 //! How long a hold may be believed in, by the local clock.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::lost::LossReason;
 
@@ -28,26 +32,51 @@ pub(crate) fn lease_until(sent: Instant, until: Instant) -> Duration {
 #[derive(Debug)]
 pub(crate) struct Validity {
     start: Instant,
-    /// Microseconds from `start` to the end of validity.
+    /// Microseconds from `start` to the end of validity, and [`LAST`] if nothing may extend it.
     until: AtomicU64,
+    /// Its owner has given it up: its end concerns nobody any more.
+    given_up: AtomicBool,
     lost: Notify,
     reason: OnceLock<LossReason>,
 }
 
+/// Marks an end of validity that is that of the longest hold.
+const LAST: u64 = 1 << 63;
+
 impl Validity {
-    pub(crate) fn new(start: Instant, until: Instant) -> Self {
-        let validity = Self { start, until: AtomicU64::new(0), lost: Notify::new(), reason: OnceLock::new() };
-        validity.extend(until);
+    /// `last`: it ends because the longest hold is reached then.
+    pub(crate) fn new(start: Instant, until: Instant, last: bool) -> Self {
+        let validity = Self {
+            start,
+            until: AtomicU64::new(0),
+            given_up: AtomicBool::new(false),
+            lost: Notify::new(),
+            reason: OnceLock::new(),
+        };
+        validity.extend(until, last);
         validity
     }
 
-    pub(crate) fn extend(&self, until: Instant) {
+    pub(crate) fn extend(&self, until: Instant, last: bool) {
         let micros = until.saturating_duration_since(self.start).as_micros();
-        self.until.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Release);
+        let micros = u64::try_from(micros).unwrap_or(LAST - 1).min(LAST - 1);
+        self.until.store(if last { micros | LAST } else { micros }, Ordering::Release);
     }
 
     pub(crate) fn until(&self) -> Instant {
-        self.start + Duration::from_micros(self.until.load(Ordering::Acquire))
+        self.end().0
+    }
+
+    /// When it ends unless it is extended, and what that means.
+    pub(crate) fn end(&self) -> (Instant, LossReason) {
+        let until = self.until.load(Ordering::Acquire);
+        let reason = if until & LAST == 0 { LossReason::Expired } else { LossReason::MaxHold };
+        (self.start + Duration::from_micros(until & !LAST), reason)
+    }
+
+    /// Its owner does not want to hear of its end.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
     }
 
     /// Notes the loss; the first reason stays.
@@ -65,10 +94,34 @@ impl Validity {
 
     /// The same, when the clock was asked just before.
     pub(crate) fn loss_by(&self, now: Instant) -> Option<LossReason> {
-        if self.reason.get().is_none() && now >= self.until() {
-            self.lose(LossReason::Expired);
+        if self.reason.get().is_none() {
+            let (until, reason) = self.end();
+            if now >= until {
+                self.lose(reason);
+            }
         }
         self.reason.get().copied()
+    }
+
+    /// Resolves once it is lost: when somebody notes that, or by the clock of whatever runtime waits for it. Whoever looks after
+    /// the hold may have gone down with another one.
+    pub(crate) async fn ended(&self) -> LossReason {
+        let mut noted = pin!(self.noted());
+        let mut timer = Timer::default();
+        poll_fn(|context| {
+            loop {
+                if let Poll::Ready(reason) = noted.as_mut().poll(context) {
+                    return Poll::Ready(reason);
+                }
+                let until = self.until();
+                if timer.poll(until, context).is_pending() || self.given_up.load(Ordering::Acquire) {
+                    return Poll::Pending;
+                }
+                // What it finds is noted.
+                self.loss();
+            }
+        })
+        .await
     }
 
     /// Resolves once the loss is noted.
@@ -81,6 +134,24 @@ impl Validity {
             }
             noted.await;
         }
+    }
+}
+
+/// A timer of the runtime on which it is polled.
+#[derive(Default)]
+struct Timer(Option<(Id, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    /// Without a runtime there is no timer, and so no end.
+    fn poll(&mut self, at: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let Ok(here) = Handle::try_current().map(|runtime| runtime.id()) else { return Poll::Pending };
+        if let Some((_, sleep)) = self.0.as_mut().filter(|(runtime, _)| *runtime == here) {
+            if sleep.deadline() != at {
+                sleep.as_mut().reset(at);
+            }
+            return sleep.as_mut().poll(context);
+        }
+        self.0.insert((here, Box::pin(sleep_until(at)))).1.as_mut().poll(context)
     }
 }
 
@@ -107,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_clock_alone_ends_it() {
-        let validity = Validity::new(Instant::now(), Instant::now() + Duration::from_secs(1));
+        let validity = Validity::new(Instant::now(), Instant::now() + Duration::from_secs(1), false);
         assert_eq!(validity.loss(), None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(validity.loss(), Some(LossReason::Expired));
@@ -115,10 +186,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_reason_stays() {
-        let validity = Validity::new(Instant::now(), Instant::now() + Duration::from_secs(1));
+        let validity = Validity::new(Instant::now(), Instant::now() + Duration::from_secs(1), false);
         validity.lose(LossReason::Gone);
         validity.lose(LossReason::Expired);
         assert_eq!(validity.loss(), Some(LossReason::Gone));
         assert_eq!(validity.noted().await, LossReason::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_the_end_hears_of_the_last_one() {
+        let start = Instant::now();
+        let validity = Validity::new(start, start + Duration::from_secs(1), false);
+        let ended = async { (validity.ended().await, Instant::now() - start) };
+        let extend = async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            validity.extend(start + Duration::from_secs(5), true);
+        };
+        let ((reason, after), ()) = tokio::join!(ended, extend);
+        assert_eq!(reason, LossReason::MaxHold);
+        assert!(after >= Duration::from_secs(5) && after < Duration::from_secs(6), "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_what_was_given_up_is_no_loss() {
+        let validity = Validity::new(Instant::now(), Instant::now() + Duration::from_secs(1), false);
+        validity.give_up();
+        let ended = tokio::time::timeout(Duration::from_secs(60), validity.ended()).await;
+        assert!(ended.is_err());
     }
 }

@@ -4,13 +4,14 @@
 mod support;
 
 use std::future::IntoFuture;
+use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use nebula_lock::{Error, ErrorKind, LockKey, LockManager, LossReason, MemoryLock, Owner, Release, Shutdown};
 use support::{Faulty, Mood};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -208,6 +209,32 @@ fn a_hold_whose_keeper_went_down_with_its_runtime_has_an_unknown_end() {
 }
 
 #[test]
+fn a_loss_is_told_on_whatever_runtime_waits_for_it() {
+    let locks = LockManager::new(MemoryLock::new());
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    // With a keeper, which goes down as well, and without.
+    for (key, held) in [("kept", 11 * SECOND), ("rests", Duration::ZERO)] {
+        let first = runtime();
+        let (guard, waiting) = first.block_on(async {
+            let guard = locks.lock(key).await.unwrap();
+            sleep(held).await;
+            let mut waiting = Box::pin(guard.lost());
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            (guard, waiting)
+        });
+        drop(first);
+        let second = runtime();
+        second.block_on(async {
+            for lost in [waiting, Box::pin(guard.lost())] {
+                assert_eq!(timeout(3600 * SECOND, lost).await.unwrap().reason(), LossReason::Expired, "{key}");
+            }
+            assert!(guard.is_lost() && guard.run(std::future::pending::<()>()).await.is_err());
+        });
+        assert_eq!(second.block_on(guard.release()), Release::AlreadyLost);
+    }
+}
+
+#[test]
 fn nothing_panics_without_a_runtime() {
     let backend = MemoryLock::new();
     let locks = LockManager::new(backend.clone());
@@ -216,6 +243,7 @@ fn nothing_panics_without_a_runtime() {
         runtime.block_on(async { (locks.lock("kept").await.unwrap(), locks.lock("dropped").await.unwrap()) });
     drop(dropped);
     drop(runtime);
+    assert!(pin!(kept.lost()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(kept);
     let mut request = locks.lock("key").into_future();
     let std::task::Poll::Ready(result) = request.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {

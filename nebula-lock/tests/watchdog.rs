@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use nebula_lock::{ErrorKind, LockManager, LossReason, Release};
+use nebula_lock::{ErrorKind, LockManager, LossReason, MemoryLock, Release};
 use support::{Faulty, Mood};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -145,4 +145,29 @@ async fn work_that_blocks_beyond_the_lease_does_not_pass_for_protected() {
     // Time passes within one poll, as it does for code that never yields.
     let lost = guard.run(async { tokio::time::advance(5 * SECOND).await }).await;
     assert_eq!(lost.unwrap_err().reason(), LossReason::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_what_was_released_is_no_loss() {
+    let locks = LockManager::new(MemoryLock::new());
+    let (released, dropped) = (locks.lock("released").await.unwrap(), locks.lock("dropped").await.unwrap());
+    let kept = locks.lock("kept").await.unwrap();
+    sleep(15 * SECOND).await;
+    let lost = [released.lost(), dropped.lost(), kept.lost()];
+    assert_eq!(released.release().await, Release::Released);
+    drop((dropped, kept));
+    for lost in lost {
+        assert!(timeout(3600 * SECOND, lost).await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watched_a_writer_hears_of_the_loss_of_the_reader_that_it_became() {
+    let backend = Faulty::default();
+    let writer = manager(&backend).write("key").await.unwrap();
+    let lost = writer.lost();
+    let reader = writer.downgrade().await.unwrap();
+    backend.becomes(Mood::Deaf);
+    assert_eq!(timeout(3600 * SECOND, lost).await.unwrap().reason(), LossReason::Expired);
+    assert!(reader.is_lost());
 }
