@@ -32,6 +32,19 @@ async fn empty(locks: &LockManager) -> Result<(), LockError> {
     Ok(())
 }
 
+#[distributed_lock(manager = locks, key = "seat:{seat:?}")]
+async fn format_of_a_hole(locks: &LockManager, seat: u32) -> Result<(), LockError> {
+    Ok(())
+}
+
+static LOCKS: std::sync::LazyLock<LockManager> =
+    std::sync::LazyLock::new(|| LockManager::new(nebula_lock::MemoryLock::new()));
+
+#[distributed_lock(manager = LOCKS, key = "seat:{seat}")]
+async fn no_arguments() -> Result<(), LockError> {
+    Ok(())
+}
+
 struct Seat {
     row: u32,
 }

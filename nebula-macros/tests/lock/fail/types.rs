@@ -22,4 +22,23 @@ async fn no_room(locks: &LockManager) -> u32 {
     7
 }
 
+struct Seat {
+    row: u32,
+}
+
+#[distributed_lock(manager = locks, key = "seat:{seat}")]
+async fn no_text(locks: &LockManager, seat: Seat) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock(manager = locks, key = "k", wait = patience)]
+async fn no_duration(locks: &LockManager, patience: u64) -> Result<(), LockError> {
+    Ok(())
+}
+
+#[distributed_lock(manager = locks, key = "k", lease = Some(std::time::Duration::from_secs(1)))]
+async fn no_lease(locks: &LockManager) -> Result<(), LockError> {
+    Ok(())
+}
+
 fn main() {}
