@@ -34,7 +34,9 @@ use crate::watch::Watch;
 /// - `release_frees`: `release` by the holder returns `true`, and the key is free.
 /// - `release_of_others_is_refused`: `release` by anybody but the holder returns `false` and changes nothing.
 /// - `fences_increase`: fences of one key strictly increase, over releases and expiries.
-/// - `watch_wakes`: a watch opened before a release of the key yields after it. It may yield at other times as well.
+/// - `watch_wakes`: a watch opened before a release of the key yields after it, also that of a reader whom a waiting writer keeps
+///   out of a free lock. Where the lock is handed over, the watch of whoever it was handed to is enough. It may yield at other times
+///   as well.
 /// - `handed_over_locks_hold`: when a lock is released, a backend may hand it over to the claim that is next in line and that it
 ///   gave a [`Place`] when it last tried. That claim then holds without a further attempt, for what is left of its place, and its
 ///   watch yields [`Hint::HandedOver`](crate::Hint::HandedOver). Should it try nevertheless, that starts its whole lease.

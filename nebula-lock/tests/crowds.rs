@@ -4,15 +4,16 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use futures_util::stream;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{
-    Attempt, Claim, DistributedLock, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
+    Attempt, Claim, DistributedLock, Hint, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
     Result, Shutdown, Watch,
 };
 use nebula_test_support::{eventually, redis_cluster_urls, redis_node_urls, redis_sentinels, redis_url, unique};
@@ -321,4 +322,117 @@ async fn a_crowd_gets_one_key_of_a_quorum_once_each() {
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
     }
+}
+
+/// Counts attempts that nothing but the clock was a reason for: not the first one, nor the look after a watch was opened, nor a
+/// hint.
+#[derive(Clone, Debug)]
+struct Watchful<L> {
+    inner: L,
+    polls: Arc<AtomicI64>,
+    attempts: Arc<AtomicUsize>,
+}
+
+impl<L> Watchful<L> {
+    fn new(inner: L) -> Self {
+        Self { inner, polls: Arc::default(), attempts: Arc::default() }
+    }
+
+    fn explained(&self, watch: Watch) -> Watch {
+        let state = (watch, Arc::clone(&self.polls));
+        Watch::new(stream::unfold(state, async |(mut watch, polls)| {
+            let hint = watch.changed().await;
+            if hint == Hint::Look {
+                polls.fetch_sub(1, Ordering::SeqCst);
+            }
+            Some((hint, (watch, polls)))
+        }))
+    }
+}
+
+#[async_trait]
+impl<L: DistributedLock> DistributedLock for Watchful<L> {
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+        let attempt = self.inner.try_acquire(claim, lease).await;
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        attempt
+    }
+
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
+        self.inner.renew(claim, lease).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<bool> {
+        self.inner.release(claim).await
+    }
+
+    async fn watch(&self, claim: &Claim) -> Result<Watch> {
+        let watch = self.explained(self.inner.watch(claim).await?);
+        self.polls.fetch_sub(1, Ordering::SeqCst);
+        Ok(watch)
+    }
+
+    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
+        Some(self.explained(self.inner.join_watch(claim)?))
+    }
+
+    async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
+        self.inner.inspect(key).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.inner.ping().await
+    }
+}
+
+/// Rounds of a few callers, each of which ends when all had the lock. Whoever misses a wake-up polls, for want of anybody who
+/// would wake him by chance; a machine that stands still for a second may let some rounds poll.
+async fn nobody_polls(backend: impl DistributedLock + Clone, rounds: usize, modes: impl Fn(usize) -> [Mode; 5]) {
+    let watchful = Watchful::new(backend);
+    // Each caller is a process of its own, as far as it can tell.
+    let managers: Vec<_> = (0..5).map(|_| manager(watchful.clone())).collect();
+    let mut polled = 0;
+    for round in 0..rounds {
+        let (key, modes) = (unique("calm"), modes(round));
+        watchful.polls.store(-5, Ordering::SeqCst);
+        watchful.attempts.store(0, Ordering::SeqCst);
+        let first = managers[0].lock(&key).mode(modes[0]).await.unwrap();
+        let mut waiting = Vec::new();
+        for (manager, mode) in managers.iter().zip(modes).skip(1) {
+            let request = manager.lock(&key).mode(mode).into_future();
+            let before = watchful.attempts.load(Ordering::SeqCst);
+            waiting.push(tokio::spawn(async move {
+                let guard = request.await.unwrap();
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                assert_eq!(guard.release().await, Release::Released);
+            }));
+            // It has been told that the lock is held.
+            let told = async {
+                while watchful.attempts.load(Ordering::SeqCst) == before {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(PATIENCE, told).await.unwrap();
+        }
+        assert_eq!(first.release().await, Release::Released);
+        for caller in waiting {
+            timeout(PATIENCE, caller).await.unwrap().unwrap();
+        }
+        polled += usize::from(watchful.polls.load(Ordering::SeqCst) > 0);
+        assert!(polled <= rounds / 4, "{polled} of {round} rounds polled");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_and_writers_are_woken_and_need_not_poll() {
+    let namespace = unique("crowd");
+    let redis = redis_lock(&RedisConfig::new(redis_url().await), &namespace).await;
+    // The readers behind the writer race with it for the lock that the first reader leaves.
+    let barred = |_| [Mode::Read, Mode::Write, Mode::Read, Mode::Read, Mode::Read];
+    nobody_polls(redis.clone(), 12, barred).await;
+    nobody_polls(MemoryLock::new(), 8, barred).await;
+    let writers = |round| [Mode::Write, ALL[round % 4], Mode::Write, Mode::Read, Mode::Write];
+    nobody_polls(redis, 12, writers).await;
+    nobody_polls(MemoryLock::new(), 8, writers).await;
 }

@@ -16,8 +16,9 @@ end
 if not value then
   -- A write that the server refuses when its memory is full comes first.
   local token = mint(counter, ARGV[4])
-  redis.call('ZREM', writers, me)
-  redis.call('SET', lock, string.format('%s:%.0f', me, token), 'PX', lease)
+  -- Readers that found the lock free, and this writer ahead of them, had no lock in which to note that they wait.
+  local waited = redis.call('ZREM', writers, me) == 1
+  redis.call('SET', lock, string.format('%s:%.0f%s', me, token, waited and 'w' or ''), 'PX', lease)
   return {1, token}
 end
 redis.call('ZADD', writers, now + window, me)

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Fixture, LONG, PATIENCE, claim, eventually, nothing_stays};
 use crate::error::Result;
 use crate::fence::Fence;
-use crate::lock::{Attempt, Claim, DistributedLock};
+use crate::lock::{Attempt, Claim, DistributedLock, Mode};
 use crate::owner::Owner;
 
 async fn acquire(lock: &impl DistributedLock, claim: &Claim, lease: Duration) -> Result<Option<Fence>> {
@@ -179,6 +179,20 @@ pub async fn watch_wakes<F: Fixture>() -> Result<()> {
         assert!(lock.release(&holder).await?);
         assert!(timeout(PATIENCE, watch.changed()).await.is_ok(), "the watch yields after the release");
     }
+    let [holder, writer, reader] = [Mode::Read, Mode::Write, Mode::Read].map(|mode| claim("shared").with_mode(mode));
+    assert!(acquire(&lock, &holder, LONG).await?.is_some());
+    assert_eq!(acquire(&lock, &writer, LONG).await?, None);
+    assert_eq!(acquire(&lock, &reader, LONG).await?, None);
+    let mut watch = lock.watch(&reader).await?;
+    assert_eq!(acquire(&lock, &reader, LONG).await?, None);
+    assert!(lock.release(&holder).await?);
+    assert!(timeout(PATIENCE, watch.changed()).await.is_ok(), "the last reader has left");
+    // It is the writer's turn, which is not there yet: the lock that the reader waits for is free.
+    assert_eq!(acquire(&lock, &reader, LONG).await?, None);
+    assert!(acquire(&lock, &writer, LONG).await?.is_some());
+    assert!(lock.release(&writer).await?);
+    assert!(timeout(PATIENCE, watch.changed()).await.is_ok(), "the writer has left as well");
+    assert!(acquire(&lock, &reader, LONG).await?.is_some());
     Ok(())
 }
 
