@@ -24,6 +24,9 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 /// What is left of waiting callers ends after this, if they do not come back.
 const WAITERS_LIVE: Duration = Duration::from_secs(6);
 
+/// How long a client may take to finish its work and its clean-up, beyond what it waits for.
+const CLIENTS_END: Duration = Duration::from_secs(20);
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) topology: Topology,
@@ -38,8 +41,8 @@ pub(crate) struct Plan {
     /// What clients ask for; each as often as it is named.
     pub(crate) kinds: Vec<Kind>,
     pub(crate) lease: Duration,
-    /// How long a lock may stay taken, beyond the lease of whoever had it, when everything works again. Generous:
-    /// machines are slow at times, and a client may be in the middle of a pause between two attempts to connect.
+    /// How long a lock may stay taken, beyond the lease of whoever had it, when everything works again; see
+    /// [`Topology::grace`].
     pub(crate) grace: Duration,
     pub(crate) broken: Option<Broken>,
     /// What happens, one at a time; if it is empty, anything.
@@ -56,7 +59,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(topology: Topology, time: Duration, program: Program) -> Self {
         let seed = rand::random();
-        let (lease, grace) = (Duration::from_secs(1), Duration::from_secs(20));
+        let (lease, grace) = (Duration::from_secs(1), topology.grace());
         let style = Style::default();
         let kinds = topology.kinds(style);
         Self {
@@ -126,12 +129,15 @@ impl Plan {
             self.recovered(&store, &mut report).await;
         }
         // Those that were caught may hang; no need to wait for them.
-        let end = if report.violations.is_empty() { self.patience() + self.grace } else { self.grace };
+        let end = if report.violations.is_empty() { self.patience() + CLIENTS_END } else { self.grace };
         report.violations.extend(world.fleet.finish(end, !self.calm).await);
         world.site.note_failovers().await;
         self.everything_is_free(&world.site, &mut report).await?;
         let mut rules = Rules { excuses: world.site.excuses.clone(), ..Rules::default() };
         rules.lease = u64::try_from(self.lease.as_nanos())?;
+        // `lost()` goes by a timer and by nothing else, so it comes with the next turn of the runtime. On a busy machine one thread
+        // of it may be off the processor while another runs; whoever waits for a reply first takes as long as a command may.
+        rules.told_within = u64::try_from((self.lease / 2).as_nanos())?;
         rules.drift = wall_ahead().abs_diff(ahead);
         rules.tokens = self.style != Style::Plain;
         rules.wall_ahead = (rules.tokens && self.topology.tokens_tell_the_time()).then_some(ahead);

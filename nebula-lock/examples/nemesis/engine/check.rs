@@ -18,11 +18,13 @@ pub(crate) struct Rules {
     pub(crate) wall_ahead: Option<u64>,
     /// What the two clocks drifted apart during the run.
     pub(crate) drift: u64,
+    /// So long after the end of its lease, by its own clock, a holder that gets to run has been told by `lost()`.
+    pub(crate) told_within: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { lease: 0, excuses: Vec::new(), tokens: true, wall_ahead: None, drift: 0 }
+        Self { lease: 0, excuses: Vec::new(), tokens: true, wall_ahead: None, drift: 0, told_within: u64::MAX }
     }
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Verdict {
     pub(crate) explained: Vec<String>,
     /// How late the latest holder noticed that its lease had ended, in nanoseconds. Paused holders included.
     pub(crate) noticed_late: u64,
+    /// The same for `lost()`, less the time during which the client did not get to run.
+    pub(crate) told_late: u64,
 }
 
 pub(crate) fn judge(history: &History, rules: &Rules) -> Verdict {
@@ -65,6 +69,7 @@ pub(crate) fn judge(history: &History, rules: &Rules) -> Verdict {
         if let Some(noticed) = hold.noticed {
             verdict.noticed_late = verdict.noticed_late.max(noticed.saturating_sub(hold.until));
         }
+        told_in_time(hold, history, rules, &mut verdict);
         for excuse in rules.excuses.iter().filter(|excuse| excuse.total && hold.begin < excuse.from) {
             if hold.end > excuse.to + rules.lease {
                 let late = millis(hold.end - excuse.to - rules.lease);
@@ -80,6 +85,18 @@ pub(crate) fn judge(history: &History, rules: &Rules) -> Verdict {
         server_order(holds, rules, &mut verdict);
     }
     verdict
+}
+
+/// Whoever holds on to a lock is told when its lease ends, as soon as the client gets to run.
+fn told_in_time(hold: &Hold, history: &History, rules: &Rules, verdict: &mut Verdict) {
+    let Some(told) = hold.told else { return };
+    let late = told.saturating_sub(hold.until);
+    let late = late.saturating_sub(history.stalled(hold.id >> 32, hold.until, told));
+    verdict.told_late = verdict.told_late.max(late);
+    if late > rules.told_within {
+        let late = millis(late);
+        verdict.violations.push(format!("{} was not told of the end of its lease until {late} after it", name(hold)));
+    }
 }
 
 /// No two holders at once, except readers.
@@ -292,6 +309,30 @@ mod tests {
         let mut history = History::default();
         history.add(&late, None).unwrap();
         assert_eq!(violations(&history, &Rules::default()), 0, "their time was over");
+    }
+
+    #[test]
+    fn the_end_of_a_lease_has_to_be_told_at_once() {
+        let (client, rules) = (3_u64, Rules { told_within: 500, ..Rules::default() });
+        let hold = (client << 32) | 1;
+        let judged = |events: &str| {
+            let mut history = History::default();
+            history.add(&format!("acquired {hold} key 0 7 0 10 1000\nextended {hold} 2000\n{events}"), None).unwrap();
+            judge(&history, &rules)
+        };
+        let verdict = judged(&format!("told {hold} 2400\nended {hold} 9000 GivenBack\n"));
+        assert_eq!((verdict.violations.len(), verdict.told_late), (0, 400), "what it does then is its own business");
+        assert_eq!(judged(&format!("ended {hold} 1900 GivenBack\n")).told_late, 0, "it ended before");
+        assert_eq!(judged(&format!("told {hold} 2600\n")).violations.len(), 1, "too late");
+        assert_eq!(judged(&format!("ended {hold} 2600 GivenBack\n")).violations.len(), 1, "never, although it lasted");
+        assert_eq!(judged(&format!("ended {hold} 2600 Expired\ntold {hold} 2700\n")).violations.len(), 1);
+        // Before the end, across it, and after it: what counts is when it could have been told.
+        let stalls = format!("stalled {client} 500 900\nstalled {client} 1500 2300\nstalled {client} 2500 2900\n");
+        let verdict = judged(&format!("{stalls}told {hold} 3100\n"));
+        assert_eq!((verdict.violations.len(), verdict.told_late), (0, 400), "frozen for the rest of the time");
+        assert_eq!(judged(&format!("{stalls}told {hold} 3300\n")).violations.len(), 1);
+        let other = stalls.replace(&format!("stalled {client}"), "stalled 4");
+        assert_eq!(judged(&format!("{other}told {hold} 3100\n")).violations.len(), 1, "another client was");
     }
 
     #[test]

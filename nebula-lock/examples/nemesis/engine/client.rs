@@ -56,6 +56,12 @@ pub(crate) enum Kind {
 /// No answer for so long after the end of the time to wait means that there will be none.
 const HUNG: Duration = Duration::from_secs(30);
 
+/// How often a client looks whether its leases were extended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A client that sees its own clock make such a step did not get to run, where it has something to do all the time.
+const STALL: Duration = Duration::from_millis(50);
+
 /// How long the clean-up after the end may take: the longest lease and some more.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -90,11 +96,13 @@ pub(crate) async fn run(orders: Orders) -> Result<(), Box<dyn std::error::Error 
     });
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let tasks: Vec<_> = (0..client.orders.tasks).map(|task| tokio::spawn(Arc::clone(&client).work(task))).collect();
+    let stalls = tokio::spawn(Arc::clone(&client).note_stalls());
     terminate.recv().await;
     client.stop.cancel();
     for task in tasks {
         task.await?;
     }
+    stalls.abort();
     if client.locks.shutdown(DRAINED_WITHIN).await != Shutdown::Drained {
         client.complain("the manager did not drain");
     }
@@ -136,12 +144,32 @@ impl Client {
         }
     }
 
-    async fn hold(&self, guard: LockGuard, asked: u64, way: &mut Way, rng: &mut StdRng) {
+    /// What it does every few milliseconds comes late when it is frozen, or starved.
+    async fn note_stalls(self: Arc<Self>) {
+        let mut last = now();
+        loop {
+            sleep(STALL / 5).await;
+            let at = now();
+            if Duration::from_nanos(at - last) > STALL {
+                self.journal.note(&Event::Stalled { client: self.orders.client, from: last, to: at });
+            }
+            last = at;
+        }
+    }
+
+    async fn hold(self: &Arc<Self>, guard: LockGuard, asked: u64, way: &mut Way, rng: &mut StdRng) {
         let hold = (self.orders.client << 32) | self.holds.fetch_add(1, Ordering::Relaxed);
         let at = now();
         let until = until(&guard);
         let (key, fence, shared) = (guard.key().to_string(), guard.fence().get(), guard.mode() == Mode::Read);
         self.journal.note(&Event::Acquired { hold, key: key.clone(), shared, fence, asked, at, until });
+        let told = tokio::spawn({
+            let (client, lost) = (Arc::clone(self), guard.lost());
+            async move {
+                lost.await;
+                client.journal.note(&Event::Told { hold, at: now() });
+            }
+        });
         let careful = rng.random_bool(0.5);
         // Short work mostly; sometimes long enough for several renewals.
         let pause = if rng.random_bool(0.98) { rng.random_range(0..2) } else { rng.random_range(10..150) };
@@ -149,10 +177,16 @@ impl Client {
         let (steps, pause) = (rng.random_range(1..8), Duration::from_millis(pause));
         let work = async {
             let seen = if shared { None } else { Some(way.open(&key, fence).await) };
-            self.look_on(&guard, hold, until, steps, pause).await;
+            sleep(pause * steps).await;
             if let Some(Ok(seen)) = seen {
                 // Without the store nothing can be written; that is no business of the lock.
                 let _ = way.write(&key, fence, seen, careful).await;
+            }
+        };
+        let work = async {
+            tokio::select! {
+                () = self.look_on(&guard, hold, until) => {}
+                () = work => {}
             }
         };
         // A client that does not care works on under a lock that it has lost, as many do.
@@ -163,6 +197,7 @@ impl Client {
             None
         };
         let at = now();
+        told.abort();
         let how = match lost.map(|lost| lost.reason()) {
             None => How::GivenBack,
             Some(LossReason::Gone) => How::Gone,
@@ -178,11 +213,10 @@ impl Client {
         }
     }
 
-    /// Spends some time and notes how far the lease is extended meanwhile.
-    async fn look_on(&self, guard: &LockGuard, hold: u64, mut known: u64, steps: u32, pause: Duration) {
+    /// Notes, for ever, how far the lease is extended.
+    async fn look_on(&self, guard: &LockGuard, hold: u64, mut known: u64) {
         let mut lost = false;
-        for _ in 0..steps {
-            sleep(pause).await;
+        loop {
             let (is_lost, until) = (guard.is_lost(), until(guard));
             if lost && !is_lost {
                 self.complain("a lost lock came back");
@@ -193,6 +227,7 @@ impl Client {
                 known = until;
                 self.journal.note(&Event::Extended { hold, until });
             }
+            sleep(LOOK).await;
         }
     }
 

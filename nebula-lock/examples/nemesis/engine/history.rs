@@ -22,6 +22,10 @@ pub(crate) enum Event {
     Extended { hold: u64, until: u64 },
     /// The holder stopped relying on the lock.
     Ended { hold: u64, at: u64, how: How },
+    /// `lost()` resolved.
+    Told { hold: u64, at: u64 },
+    /// The client did not get to run: it was frozen, or starved.
+    Stalled { client: u64, from: u64, to: u64 },
     /// The answer to a release.
     Outcome { hold: u64, at: u64, outcome: String },
     /// A request for a lock ended without one.
@@ -61,6 +65,8 @@ impl std::fmt::Display for Event {
             }
             Self::Extended { hold, until } => write!(f, "extended {hold} {until}"),
             Self::Ended { hold, at, how } => write!(f, "ended {hold} {at} {how:?}"),
+            Self::Told { hold, at } => write!(f, "told {hold} {at}"),
+            Self::Stalled { client, from, to } => write!(f, "stalled {client} {from} {to}"),
             Self::Outcome { hold, at, outcome } => write!(f, "outcome {hold} {at} {outcome}"),
             Self::Failed { kind } => write!(f, "failed {kind}"),
             Self::Complaint { text } => write!(f, "complaint {text}"),
@@ -86,6 +92,10 @@ impl FromStr for Event {
             },
             ["extended", hold, until] => Self::Extended { hold: number(hold)?, until: number(until)? },
             ["ended", hold, at, how] => Self::Ended { hold: number(hold)?, at: number(at)?, how: how.parse()? },
+            ["told", hold, at] => Self::Told { hold: number(hold)?, at: number(at)? },
+            ["stalled", client, from, to] => {
+                Self::Stalled { client: number(client)?, from: number(from)?, to: number(to)? }
+            }
             ["outcome", hold, at, outcome] => {
                 Self::Outcome { hold: number(hold)?, at: number(at)?, outcome: outcome.to_owned() }
             }
@@ -124,6 +134,8 @@ pub(crate) struct Hold {
     pub(crate) vanished: Option<u64>,
     /// When it noticed the end of its lease, if it did.
     pub(crate) noticed: Option<u64>,
+    /// When `lost()` resolved; if it did not, when the holder stopped relying on the lock without having been told.
+    pub(crate) told: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -133,6 +145,8 @@ pub(crate) struct History {
     pub(crate) failures: HashMap<String, u64>,
     pub(crate) outcomes: HashMap<String, u64>,
     pub(crate) complaints: Vec<String>,
+    /// By client, when it did not get to run.
+    pub(crate) stalls: HashMap<u64, Vec<(u64, u64)>>,
 }
 
 impl History {
@@ -145,8 +159,8 @@ impl History {
                 Event::Acquired { hold: id, key, shared, fence, asked, at: begin, until } => {
                     places.insert(id, self.holds.len());
                     let end = died.unwrap_or(u64::MAX).min(until).max(begin);
-                    let (vanished, noticed) = (None, None);
-                    self.holds.push(Hold { id, key, shared, fence, asked, begin, end, until, vanished, noticed });
+                    let (vanished, noticed, told) = (None, None, None);
+                    self.holds.push(Hold { id, key, shared, fence, asked, begin, end, until, vanished, noticed, told });
                 }
                 Event::Extended { hold, until } => {
                     let hold = self.known(&places, hold)?;
@@ -156,12 +170,18 @@ impl History {
                 Event::Ended { hold, at, how } => {
                     let hold = self.known(&places, hold)?;
                     hold.end = at.min(hold.until).max(hold.begin);
+                    hold.told.get_or_insert(at);
                     match how {
                         How::GivenBack => {}
                         How::Expired => hold.noticed = Some(at),
                         How::Gone => hold.vanished = Some(at).filter(|at| *at < hold.until),
                     }
                 }
+                Event::Told { hold, at } => {
+                    let hold = self.known(&places, hold)?;
+                    hold.told = Some(hold.told.map_or(at, |told| told.min(at)));
+                }
+                Event::Stalled { client, from, to } => self.stalls.entry(client).or_default().push((from, to)),
                 Event::Outcome { hold, at, outcome } => {
                     let hold = self.known(&places, hold)?;
                     // The reply itself came while the lease lasted, so the release found it neither in time nor expired.
@@ -175,6 +195,12 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// For how long a client did not get to run between two times.
+    pub(crate) fn stalled(&self, client: u64, from: u64, to: u64) -> u64 {
+        let stalls = self.stalls.get(&client).into_iter().flatten();
+        stalls.map(|(begin, end)| to.min(*end).saturating_sub(from.max(*begin))).sum()
     }
 
     fn known(&mut self, places: &HashMap<u64, usize>, hold: u64) -> Result<&mut Hold, String> {

@@ -32,6 +32,7 @@ pub(crate) struct Report {
     pub(crate) damage: Damage,
     pub(crate) slowest_recovery: Duration,
     pub(crate) noticed_late: Duration,
+    pub(crate) told_late: Duration,
     /// Where the histories of the clients are kept, if there is something to look into.
     pub(crate) evidence: Option<PathBuf>,
     /// Must be empty.
@@ -57,6 +58,7 @@ impl Report {
             damage: Damage::default(),
             slowest_recovery: Duration::ZERO,
             noticed_late: Duration::ZERO,
+            told_late: Duration::ZERO,
             evidence: None,
             violations: Vec::new(),
         }
@@ -88,6 +90,7 @@ impl Report {
         self.vanished = verdict.vanished;
         self.explained.clone_from(&verdict.explained);
         self.noticed_late = Duration::from_nanos(verdict.noticed_late);
+        self.told_late = Duration::from_nanos(verdict.told_late);
         self.violations.extend(verdict.violations.iter().cloned());
         self.violations.extend(damage.guarded.iter().cloned());
         self.damage = damage.clone();
@@ -96,13 +99,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: [(&str, String); 14] = [
+        let rows: [(&str, String); 15] = [
             ("acquisitions", self.holds.to_string()),
             ("refused or failed requests", listed(&self.failures)),
             ("releases", listed(&self.outcomes)),
             ("faults", listed(&self.faults)),
             ("leases that ended under their holders", self.lost.to_string()),
             ("latest notice of that, pauses included", format!("{:.1?}", self.noticed_late)),
+            ("latest word of it by `lost()`, pauses excluded", format!("{:.1?}", self.told_late)),
             ("two holders at once, where servers forgot or failed over", self.overlaps.to_string()),
             ("holds that vanished, where servers forgot or failed over", self.vanished.to_string()),
             ("guarded register: writes", self.damage.writes.to_string()),

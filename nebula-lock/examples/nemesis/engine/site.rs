@@ -71,6 +71,18 @@ impl Topology {
         matches!(self, Self::Sentinel | Self::Cluster)
     }
 
+    /// How long after the end of all faults, and of the lease of whoever had it, a lock may stay taken.
+    pub(crate) const fn grace(self) -> Duration {
+        match self {
+            // Waiters that died are believed in for 3 s, whoever is behind them asks again within 1 s, and clients whose connection
+            // broke have another one within 0.7 s: a pause of 0.2 s at most, and 0.5 s to connect.
+            Self::Single | Self::Forgetful | Self::Redlock => Duration::from_secs(5),
+            // Another server has taken over by then, but clients may be on their way to the old one: they give up a command, ask
+            // three sentinels or six nodes of which one is just coming up, and connect; more than once, where the news differ.
+            Self::Sentinel | Self::Cluster => Duration::from_secs(20),
+        }
+    }
+
     /// How many servers can be cut off, killed or frozen one without the others.
     pub(crate) const fn nodes(self) -> usize {
         if matches!(self, Self::Redlock) { QUORUM } else { 1 }
