@@ -1,12 +1,17 @@
 //! Several locks at once, and resources in segments.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nebula_lock::{Allocation, ErrorKind, LockManager, MemoryLock, Release, SegmentedLock};
+use nebula_lock::nebula_redis::RedisConfig;
+use nebula_lock::{
+    Allocation, ErrorKind, Fence, LockGuard, LockManager, LossReason, MemoryLock, RedisLock, Release, SegmentedLock,
+};
+use nebula_test_support::{redis_url, unique};
+use parking_lot::Mutex;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -145,4 +150,80 @@ async fn a_name_has_its_own_segment_and_others_to_fall_back_on() {
         assert_eq!((guard.release().await, other.release().await), (Release::Released, Release::Released));
     }
     assert_eq!(used.len(), 20, "names spread over all segments");
+}
+
+/// Tokens under keys of which many callers want overlapping sets at the same time, some of them for a moment only.
+async fn tokens_increase_and_are_given_once(locks: &LockManager) {
+    let stock = SegmentedLock::new(locks.clone(), "stock", 3).unwrap();
+    let seen: Arc<Mutex<BTreeMap<String, Vec<Fence>>>> = Arc::default();
+    let note = {
+        let seen = Arc::clone(&seen);
+        move |guard: &LockGuard| seen.lock().entry(guard.key().to_string()).or_default().push(guard.fence())
+    };
+    let tasks: Vec<_> = (0..60_usize)
+        .map(|number| {
+            let (locks, stock, note) = (locks.clone(), stock.clone(), note.clone());
+            tokio::spawn(async move {
+                match number % 4 {
+                    0 => {
+                        let guard = stock.lock().await.unwrap();
+                        note(guard.guard());
+                        guard.release().await;
+                    }
+                    1 => {
+                        let guards = stock.lock_all().await.unwrap();
+                        guards.iter().for_each(&note);
+                        guards.release().await;
+                    }
+                    // One that has some of its keys, perhaps, when it gives up: tokens that nobody hears of.
+                    2 => drop(locks.try_lock_all(["a", "b", "stock#1"]).await.unwrap()),
+                    _ => {
+                        let guards = locks.lock_all(["b", "a", ["c", "stock#2"][number / 4 % 2]]).await.unwrap();
+                        let fences: Vec<_> = guards.iter().map(LockGuard::fence).collect();
+                        assert_eq!(fences.len(), 3);
+                        assert!(!fences.contains(&Fence::NONE));
+                        guards.iter().for_each(&note);
+                        guards.release().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let seen = seen.lock();
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["a", "b", "c", "stock#0", "stock#1", "stock#2"]);
+    for (key, fences) in seen.iter() {
+        assert!(fences.len() > 5, "{key}: {fences:?}");
+        assert!(
+            fences.windows(2).all(|pair| pair[0] < pair[1]),
+            "noted under the lock, so in order: {key}: {fences:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_several_locks_in_memory() {
+    tokens_increase_and_are_given_once(&LockManager::new(MemoryLock::new()).with_wait(60 * SECOND)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_several_locks_on_redis() {
+    let config = RedisConfig::new(redis_url().await);
+    let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
+    let one_by_one = backend.with_namespace(unique("several"));
+    // In one script call, several locks get the same number; a key never gets one again.
+    for backend in [one_by_one.clone(), one_by_one.with_group_commit(0)] {
+        tokens_increase_and_are_given_once(&LockManager::new(backend).with_wait(60 * SECOND)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_several_locks_increase_over_expiries() {
+    let locks = LockManager::new(MemoryLock::new());
+    let first = locks.lock_all(["a", "b"]).lease(SECOND).await.unwrap();
+    assert_eq!(first.lost().await.reason(), LossReason::Expired);
+    let second = locks.lock_all(["a", "b"]).await.unwrap();
+    assert!(first.iter().zip(&second).all(|(old, new)| old.fence() < new.fence()));
 }
