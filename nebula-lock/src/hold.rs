@@ -307,9 +307,16 @@ impl Hold {
         let limit = self.terms.command_timeout.min(lease);
         match timeout(limit, self.core.backend.try_acquire(&reader, lease)).await {
             Ok(Ok(Attempt::Acquired(fence))) if fence == self.fence => {
+                // A reply that comes when the clock has put an end to the hold brings nothing back.
+                if self.validity.loss().is_none() {
+                    self.extend(sent, lease);
+                }
+                if let Some(reason) = self.validity.loss() {
+                    self.lose(reason);
+                    return Err(Lost::new(self.claim.key().clone(), reason).into());
+                }
                 self.claim = reader;
                 self.ticket = None;
-                self.extend(sent, lease);
                 Ok(self.course(sent, lease))
             }
             Ok(Ok(_)) => {
