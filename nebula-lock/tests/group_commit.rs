@@ -195,6 +195,37 @@ async fn one_bad_key_does_not_hurt_the_others() {
 }
 
 #[tokio::test]
+async fn what_is_no_counter_is_not_overwritten() {
+    let bench = Bench::new(0).await;
+    let claims = claims(20, "key");
+    bench.acquire(&claims[..1]).await;
+    let counter = bench.keys("1:fence:*").await.swap_remove(0);
+    bench.release(&claims[..1]).await;
+    let mut connection = bench.connection.clone();
+    let () = connection.del(&counter).await.unwrap();
+    let () = connection.rpush(&counter, "a list").await.unwrap();
+    // Some have this counter in common, perhaps; the first one does for certain.
+    let alone = RedisLock::new(connection.clone()).with_namespace(bench.namespace.clone());
+    let mut refused = Vec::new();
+    for (claim, attempt) in claims.iter().zip(bench.acquire(&claims).await) {
+        match attempt {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+                refused.push(claim);
+            }
+            attempt => assert!(token(&attempt) > 0),
+        }
+    }
+    assert!(refused.contains(&&claims[0]) && refused.len() < 20, "{refused:?}");
+    assert_eq!(bench.held().await.len(), 20 - refused.len(), "no lock without a token stays behind");
+    let kept: Vec<String> = connection.lrange(&counter, 0, -1).await.unwrap();
+    assert_eq!(kept, ["a list"]);
+    for claim in refused {
+        assert_eq!(alone.try_acquire(claim, LEASE).await.unwrap_err().kind(), ErrorKind::WrongType, "as alone");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_call_is_an_unknown_outcome_for_all_in_it() {
     let bench = Bench::new(0).await;
     let locks = bench.manager();

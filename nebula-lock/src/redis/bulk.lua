@@ -40,7 +40,7 @@ if acquisitions == 0 then
   return replies
 end
 local both = releases + acquisitions
-local token = '0'
+local token, broken = '0', {}
 if #KEYS > both then
   -- One token for all: the clock, or the successor of the greatest among the counters. Each key's tokens increase.
   local time = call('TIME')
@@ -51,18 +51,25 @@ if #KEYS > both then
   token = time[1] .. token
   local lasts = call('MGET', unpack(KEYS, both + 1))
   local settings = {}
+  local count = 0
   for i = 1, acquisitions do
     local last = lasts[i]
+    -- MGET shows nothing of what is no text, and MSET would overwrite it.
+    if not last and call('TYPE', KEYS[both + i]).ok ~= 'none' then
+      broken[releases + i] = {err = 'WRONGTYPE the fence counter holds something else'}
+    else
+      count = count + 1
+      settings[2 * count - 1] = KEYS[both + i]
+    end
     if last and (last >= token or #last ~= #token) and (tonumber(last) or 0) >= tonumber(token) then
       token = string.format('%.0f', last + 1)
     end
   end
-  for i = 1, acquisitions do
-    settings[2 * i - 1] = KEYS[both + i]
+  for i = 1, count do
     settings[2 * i] = token
   end
-  local set = pcall('MSET', unpack(settings))
-  if set.err then
+  local set = count > 0 and pcall('MSET', unpack(settings))
+  if set and set.err then
     for i = releases + 1, both do
       replies[i] = {set.err}
     end
@@ -75,7 +82,7 @@ for i = releases + 1, both do
   if own then
     lease = ARGV[i + 3 + acquisitions]
   end
-  local set = pcall('SET', lock, owner .. token, 'NX', 'PX', lease)
+  local set = broken[i] or pcall('SET', lock, owner .. token, 'NX', 'PX', lease)
   if not set then
     local value = pcall('GET', lock)
     if type(value) == 'table' then
