@@ -56,6 +56,7 @@ pub struct Acquire(Request);
 /// # Errors
 ///
 /// [`ErrorKind::InvalidKey`], [`ErrorKind::InvalidLease`] or [`ErrorKind::InvalidWait`] for what cannot work,
+/// [`ErrorKind::ConfigInvalid`] for a manager whose times cannot,
 /// [`ErrorKind::ShutDown`] after the manager's shutdown, and what the backend reports. While waiting, errors that may
 /// pass are retried; the last one is returned when the time is over.
 ///

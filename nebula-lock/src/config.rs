@@ -43,7 +43,7 @@ use redis::RedisSection;
 /// | `redlock.nodes` | none | URLs of independent servers, three or more: chooses `redlock` if `provider` does not say |
 /// | `redlock.username`, `redlock.password` | none | for all nodes; win over those in the URLs |
 /// | `redlock.node-timeout` | 200 ms | how long to wait for the reply of one node |
-/// | `redlock.min-validity` | 0 | what has to be left of a lease when a lock is handed out |
+/// | `redlock.min-validity` | 0 | what has to be left of a lease when a lock is handed out; less than the lease |
 ///
 /// The six times may also stand under `redis`, where they win.
 ///
@@ -151,13 +151,17 @@ impl LockConfig {
             #[cfg(feature = "redis")]
             Provider::Redis => self.connect_with(self.redis.backend().await?),
             #[cfg(feature = "redis")]
-            Provider::Redlock => self.connect_with(self.redlock.backend().await?),
+            Provider::Redlock => self.connect_with(self.redlock.backend(self.lease()).await?),
             #[cfg(not(feature = "redis"))]
             Provider::Redis | Provider::Redlock => Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 "the providers `redis` and `redlock` need the feature `redis` of nebula-lock; compiled in: memory",
             )),
         }
+    }
+
+    fn lease(&self) -> Duration {
+        self.redis.default_lease_time.or(self.default_lease_time).unwrap_or(Options::default().lease)
     }
 
     /// A manager with these settings over a backend that the application brings: one that shares a connection, say, or a
@@ -168,7 +172,7 @@ impl LockConfig {
     /// [`ErrorKind::ConfigInvalid`] for times that cannot work.
     pub fn connect_with(&self, backend: impl DistributedLock) -> Result<LockManager> {
         let defaults = Options::default();
-        let lease = self.redis.default_lease_time.or(self.default_lease_time).unwrap_or(defaults.lease);
+        let lease = self.lease();
         let watchdog = self.redis.watch_dog_timeout.or(self.watch_dog_timeout).unwrap_or(defaults.lease);
         let options = Options {
             lease,

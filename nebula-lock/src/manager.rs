@@ -102,14 +102,15 @@ impl LockManager {
     }
 
     /// Sets how often a waiting caller tries again where the backend cannot wake it (100 ms by default). Where it can, a
-    /// tenth as often, as a safety net.
+    /// tenth as often, as a safety net. With more than a year, every request is refused with [`ErrorKind::ConfigInvalid`].
     #[must_use]
     pub const fn with_retry_interval(mut self, interval: Duration) -> Self {
         self.options.retry_interval = interval;
         self
     }
 
-    /// Sets how long to wait for the reply to one command (3 s by default) before its outcome counts as unknown.
+    /// Sets how long to wait for the reply to one command (3 s by default) before its outcome counts as unknown. With more than a
+    /// year, every request is refused with [`ErrorKind::ConfigInvalid`].
     #[must_use]
     pub const fn with_command_timeout(mut self, timeout: Duration) -> Self {
         self.options.command_timeout = timeout;
@@ -281,7 +282,7 @@ impl LockManager {
         TryAcquire::new(self.clone(), Ok(key), wait)
     }
 
-    fn key(&self, key: impl IntoLockKey) -> Result<LockKey> {
+    pub(crate) fn key(&self, key: impl IntoLockKey) -> Result<LockKey> {
         key.into_lock_key()?.prefixed(&self.prefix)
     }
 

@@ -64,6 +64,11 @@ impl Options {
             let context = format!("a wait of {} is longer than a year", humantime::format_duration(wait));
             return Err(Error::new(ErrorKind::InvalidWait, context));
         }
+        for (name, length) in [("command timeout", self.command_timeout), ("retry interval", self.retry_interval)] {
+            if length > LONGEST {
+                return Err(Error::new(ErrorKind::ConfigInvalid, format!("a {name} longer than a year")));
+            }
+        }
         Ok(Terms {
             lease: self.max_hold.map_or(lease, |most| lease.min(most)),
             renewal,
@@ -104,6 +109,10 @@ mod tests {
         assert_eq!(kind(&options, None, Duration::MAX), Some(ErrorKind::InvalidWait));
         let unrenewable = Options { watchdog: Some(Duration::ZERO), ..Options::default() };
         assert_eq!(kind(&unrenewable, None, Duration::ZERO), Some(ErrorKind::InvalidLease));
+        let patient = Options { command_timeout: Duration::MAX, ..Options::default() };
+        assert_eq!(kind(&patient, None, Duration::ZERO), Some(ErrorKind::ConfigInvalid));
+        let lazy = Options { retry_interval: Duration::MAX, ..Options::default() };
+        assert_eq!(kind(&lazy, None, Duration::ZERO), Some(ErrorKind::ConfigInvalid));
         assert_eq!(kind(&options, None, Duration::ZERO), None);
     }
 

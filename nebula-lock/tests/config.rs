@@ -99,6 +99,10 @@ async fn a_quorum_that_is_none_is_refused() {
     assert!(read("nebula: {lock: {redlock: {servers: []}}}").unwrap_err().contains("unknown field"));
     let zero = read("nebula: {lock: {redlock: {nodes: ['redis://a', 'redis://b', 'redis://c'], node-timeout: 0}}}");
     assert_eq!(zero.unwrap().connect().await.unwrap_err().kind(), ErrorKind::ConfigInvalid);
+    let greedy = "nodes: ['redis://a', 'redis://b', 'redis://c'], min-validity: 10s";
+    let greedy = read(&format!("nebula: {{lock: {{default-lease-time: 10s, redlock: {{{greedy}}}}}}}"));
+    let error = greedy.unwrap().connect().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::ConfigInvalid && error.to_string().contains("min-validity"), "{error}");
 }
 
 #[test]

@@ -171,3 +171,16 @@ async fn fair_claims_are_refused_with_a_reason() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("order of arrival"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_never_leaves_enough_is_refused_before_anything_is_sent() {
+    let nodes = [(); 3].map(|()| Faulty::default());
+    for least in [LEASE, Duration::MAX] {
+        let locks = LockManager::new(Redlock::new(nodes.clone()).unwrap().with_min_validity(least));
+        let error = locks.lock("key").lease(LEASE).await.unwrap_err();
+        assert_eq!((error.kind(), error.key()), (ErrorKind::InvalidLease, Some("key")), "{error}");
+    }
+    assert!(nodes.iter().all(|node| node.log().is_empty()));
+    let locks = LockManager::new(Redlock::new(nodes).unwrap().with_min_validity(LEASE));
+    assert!(locks.try_lock("key").lease(2 * LEASE).await.unwrap().is_some());
+}

@@ -34,6 +34,7 @@ enum Others {
 
 impl Redlock {
     pub(super) async fn acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
+        self.check(lease)?;
         let order = self.order(claim.key());
         let mut round = Round::new(self, claim, lease);
         let claim = round.claim.clone();

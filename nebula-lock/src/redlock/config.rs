@@ -40,8 +40,9 @@ mod connect {
 
     impl RedlockSection {
         /// Connects to all nodes. Those that cannot be reached now are connected to later, if a majority can.
-        pub(crate) async fn backend(&self) -> Result<Redlock> {
-            self.check()?;
+        /// `lease`: the one that has to leave enough.
+        pub(crate) async fn backend(&self, lease: Duration) -> Result<Redlock> {
+            self.check(lease)?;
             let configs: Vec<RedisConfig> = self.nodes.iter().map(|url| self.node(url.expose_secret())).collect();
             let first_links = join_all(configs.iter().map(RedisConfig::connect)).await;
             let (mut nodes, mut failures) = (Vec::new(), Vec::new());
@@ -75,7 +76,7 @@ mod connect {
             Ok(quorum)
         }
 
-        fn check(&self) -> Result<()> {
+        fn check(&self, lease: Duration) -> Result<()> {
             let refuse = |what: &'static str| Err(Error::new(ErrorKind::ConfigInvalid, what));
             if self.nodes.len() < 3 {
                 return refuse("`redlock.nodes` has to name three servers or more, best five");
@@ -88,6 +89,11 @@ mod connect {
             }
             if self.node_timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return refuse("`redlock.node-timeout` must be more than zero");
+            }
+            if self.min_validity.is_some_and(|validity| validity >= lease) {
+                return refuse(
+                    "`redlock.min-validity` has to be less than `default-lease-time`, or no lock is ever handed out",
+                );
             }
             Ok(())
         }

@@ -17,11 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::fnv1a;
 use crate::key::LockKey;
 use crate::lock::{Attempt, Claim, DistributedLock, Holder, Mode};
+use crate::validity::valid_until;
 use crate::watch::Watch;
 pub(crate) use config::RedlockSection;
 pub use node::QuorumNode;
@@ -125,7 +127,8 @@ impl Redlock {
         self
     }
 
-    /// Sets how much of a lease has to be left when the lock is handed out; nothing by default.
+    /// Sets how much of a lease has to be left when the lock is handed out; nothing by default. A lease of which so much cannot be
+    /// left, less the margin for drift, is refused with [`ErrorKind::InvalidLease`].
     #[must_use]
     pub fn with_min_validity(mut self, validity: Duration) -> Self {
         self.min_validity = validity;
@@ -161,6 +164,18 @@ impl Redlock {
 
     fn limit(&self, lease: Duration) -> Duration {
         self.node_timeout.min(lease / 4).max(Duration::from_millis(1))
+    }
+
+    /// Refuses a lease of which never enough is left.
+    pub(crate) fn check(&self, lease: Duration) -> Result<()> {
+        let sent = Instant::now();
+        if valid_until(sent, lease) - sent > self.min_validity {
+            return Ok(());
+        }
+        let (lease, least) = (humantime::format_duration(lease), humantime::format_duration(self.min_validity));
+        let context =
+            format!("of a lease of {lease}, less the margin for drift, there is never more than {least} left");
+        Err(Error::new(ErrorKind::InvalidLease, context))
     }
 
     fn note_lease(&self, lease: Duration) {
