@@ -20,7 +20,7 @@
 /// 2. [`newest`](Self::newest) tells the newest token. If that is greater than the own one, the lock has passed on: roll
 ///    back and stop. If it is the own one, write and commit.
 ///
-/// Reads need no token.
+/// Reads need no token. A resource may have up to 512 bytes, so that [the key of a lock](crate::LockKey) can name it.
 ///
 /// ```
 /// use nebula_lock::{Fence, FenceSql};

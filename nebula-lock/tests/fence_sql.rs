@@ -8,7 +8,7 @@ macro_rules! on {
         mod $engine {
             use std::time::Duration;
 
-            use nebula_lock::{Fence, FenceSql};
+            use nebula_lock::{Fence, FenceSql, LockKey};
             use rand::seq::SliceRandom;
             use sqlx::{AssertSqlSafe, Transaction};
             use tokio::time::{sleep, timeout};
@@ -73,6 +73,14 @@ macro_rules! on {
                 assert!(write(&pool, "A", 2).await, "names are compared byte by byte");
                 assert!(write(&pool, "a", u64::try_from(i64::MAX).unwrap()).await, "the greatest");
                 assert!(!write(&pool, "a", 35).await);
+                // As long as keys can be, with many bytes to a character and with one.
+                for character in ["x", "\u{e9}", "\u{1f39f}"] {
+                    let long = LockKey::new(character.repeat(LockKey::MAX_BYTES / character.len())).unwrap();
+                    let mut twin = long.to_string();
+                    twin.pop();
+                    assert!(write(&pool, long.as_str(), 34).await && write(&pool, &twin, 7).await, "{character}");
+                    assert!(!write(&pool, long.as_str(), 33).await, "{character}: no part of it is cut off");
+                }
                 let mut tx = pool.begin().await.unwrap();
                 assert!(admit(&mut tx, "c", Fence::new(0)).await.is_err(), "nothing is no token");
             }
