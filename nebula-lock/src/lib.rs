@@ -79,7 +79,7 @@ pub use crate::owner::Owner;
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisLock;
 pub use crate::redlock::{QuorumNode, Redlock};
-pub use crate::segmented::{Allocation, SegmentGuard, SegmentedLock};
+pub use crate::segmented::{AcquireSegment, Allocation, SegmentGuard, SegmentedLock, TryAcquireSegment};
 pub use crate::watch::{Hint, Watch};
 /// The Redis plumbing, with connections that repair themselves.
 #[cfg(feature = "redis")]

@@ -1,10 +1,9 @@
 //! One resource in several segments, each with a lock of its own.
 
+mod request;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{LockGuard, Release};
@@ -12,6 +11,7 @@ use crate::hash::fnv1a;
 use crate::key::{IntoLockKey, LockKey};
 use crate::manager::LockManager;
 use crate::multi::AcquireAll;
+pub use request::{AcquireSegment, TryAcquireSegment};
 
 /// A resource that is divided into segments, so that as many callers can work on it at the same time: a stock of 1,000
 /// tickets as ten of 100, say. A caller works on whatever segment it gets.
@@ -85,30 +85,15 @@ impl SegmentedLock {
         self.segments.len()
     }
 
-    /// Takes a segment that is free; if none is, waits for the one it began with.
-    ///
-    /// # Errors
-    ///
-    /// As [`LockManager::lock`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, as [`LockManager::lock`].
-    pub async fn lock(&self) -> Result<SegmentGuard> {
-        self.lock_from(self.first()).await
+    /// Asks for a segment that is free, and waits for any of them if none is; see [`AcquireSegment`] for what can be set, and for
+    /// errors.
+    pub fn lock(&self) -> AcquireSegment {
+        AcquireSegment::new(self, Ok(self.from(self.first())))
     }
 
     /// As [`lock`](Self::lock), beginning with [the segment of `name`](Self::segment_of), whatever the allocation.
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Self::lock).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, as [`LockManager::lock`].
-    pub async fn lock_for(&self, name: impl AsRef<str> + Send) -> Result<SegmentGuard> {
-        self.lock_from(self.segment_of(name)).await
+    pub fn lock_for(&self, name: impl AsRef<str>) -> AcquireSegment {
+        AcquireSegment::new(self, Ok(self.from(self.segment_of(name))))
     }
 
     /// The segment at which `name` begins, a user's id for instance: the same one in every process.
@@ -130,45 +115,19 @@ impl SegmentedLock {
         usize::try_from(fnv1a(name.as_ref().as_bytes()) % segments).unwrap_or_default()
     }
 
-    async fn lock_from(&self, first: usize) -> Result<SegmentGuard> {
-        let start = Instant::now();
-        if let Some(guard) = self.try_from(first).await? {
-            return Ok(guard);
-        }
-        let rest = self.manager.options().wait.saturating_sub(start.elapsed());
-        // A wait of zero would ask once more and nothing else; the answer is known.
-        let guard = self.manager.lock(&self.segments[first]).wait(rest.max(Duration::from_millis(1))).await?;
-        Ok(SegmentGuard { index: first, guard })
+    /// Asks once for a segment that is free; `None` if none is.
+    pub fn try_lock(&self) -> TryAcquireSegment {
+        TryAcquireSegment::new(self, self.from(self.first()))
     }
 
-    /// Takes a segment that is free; `None` if none is.
-    ///
-    /// # Errors
-    ///
-    /// As [`LockManager::try_lock`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, as [`LockManager::try_lock`].
-    pub async fn try_lock(&self) -> Result<Option<SegmentGuard>> {
-        self.try_from(self.first()).await
-    }
-
-    /// Takes the segment `index`, to come back to what one has in it.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidKey`] if there is no such segment; otherwise as [`LockManager::lock`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, as [`LockManager::lock`].
-    pub async fn lock_segment(&self, index: usize) -> Result<SegmentGuard> {
-        let Some(key) = self.segments.get(index) else {
-            let context = format!("segment {index} of {}", self.segments.len());
-            return Err(Error::new(ErrorKind::InvalidKey, context));
+    /// Asks for the segment `index`, to come back to what one has in it. [`ErrorKind::InvalidKey`] if there is no such segment.
+    pub fn lock_segment(&self, index: usize) -> AcquireSegment {
+        let known = if index < self.segments.len() {
+            Ok(vec![index])
+        } else {
+            Err(Error::new(ErrorKind::InvalidKey, format!("segment {index} of {}", self.segments.len())))
         };
-        Ok(SegmentGuard { index, guard: self.manager.lock(key).await? })
+        AcquireSegment::new(self, known)
     }
 
     /// Asks for all segments, to count or to divide anew what is in them.
@@ -184,14 +143,10 @@ impl SegmentedLock {
         }
     }
 
-    async fn try_from(&self, first: usize) -> Result<Option<SegmentGuard>> {
+    /// All segments, beginning with `first`.
+    fn from(&self, first: usize) -> Vec<usize> {
         let count = self.segments.len();
-        for index in (first..first + count).map(|index| index % count) {
-            if let Some(guard) = self.manager.try_lock(&self.segments[index]).await? {
-                return Ok(Some(SegmentGuard { index, guard }));
-            }
-        }
-        Ok(None)
+        (first..first + count).map(|index| index % count).collect()
     }
 }
 

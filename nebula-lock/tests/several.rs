@@ -2,16 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nebula_lock::nebula_redis::RedisConfig;
 use nebula_lock::{
-    Allocation, ErrorKind, Fence, LockGuard, LockManager, LossReason, MemoryLock, RedisLock, Release, SegmentedLock,
+    Allocation, ErrorKind, Fence, LockGuard, LockManager, LossReason, MemoryLock, RedisLock, Release, SegmentGuard,
+    SegmentedLock, Shutdown,
 };
 use nebula_test_support::{redis_url, unique};
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -150,6 +154,51 @@ async fn a_name_has_its_own_segment_and_others_to_fall_back_on() {
         assert_eq!((guard.release().await, other.release().await), (Release::Released, Release::Released));
     }
     assert_eq!(used.len(), 20, "names spread over all segments");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_gets_the_segment_that_is_free_first() {
+    let backend = MemoryLock::new();
+    let locks = LockManager::new(backend.clone()).with_wait(60 * SECOND);
+    let stock = SegmentedLock::new(locks.clone(), "stock", 4).unwrap().with_allocation(Allocation::InOrder);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(stock.lock().await.unwrap());
+    }
+    let start = Instant::now();
+    let waiting = tokio::spawn(stock.lock().lease(5 * SECOND).into_future());
+    sleep(2 * SECOND).await;
+    held.remove(2).release().await;
+    let segment = waiting.await.unwrap().unwrap();
+    assert_eq!((segment.index(), start.elapsed().as_secs()), (2, 2), "not the one it began with");
+    assert_eq!(segment.guard().lost().await.reason(), LossReason::Expired, "a lease of its own is not renewed");
+    assert_eq!(start.elapsed().as_secs(), 6);
+
+    // Two at the same time: one is enough, and the other is not kept.
+    let segment = stock.lock().await.unwrap();
+    let waiting = tokio::spawn(stock.lock().into_future());
+    sleep(SECOND).await;
+    let all: Vec<_> = held.into_iter().chain([segment]).map(SegmentGuard::release).collect();
+    assert!(join_all(all).await.into_iter().all(|outcome| outcome == Release::Released));
+    let one = waiting.await.unwrap().unwrap();
+    sleep(SECOND).await;
+    assert_eq!(backend.held(), 1);
+    one.release().await;
+
+    // Its own patience, and nothing stays of those who give up.
+    let held = stock.lock_all().await.unwrap();
+    let start = Instant::now();
+    let error = stock.lock().wait(3 * SECOND).await.unwrap_err();
+    assert_eq!((error.kind(), error.key(), start.elapsed().as_secs()), (ErrorKind::WaitTimeout, Some("stock#0"), 3));
+    assert_eq!(stock.lock().wait(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+    assert_eq!(stock.lock_segment(1).wait(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+    assert!(stock.try_lock().lease(SECOND).await.unwrap().is_none());
+    assert_eq!(stock.lock().lease(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::InvalidLease);
+    drop(timeout(SECOND, stock.lock().into_future()).await);
+    assert_eq!(held.release().await, Release::Released);
+    assert_eq!(locks.shutdown(60 * SECOND).await, Shutdown::Drained);
+    assert_eq!((backend.keys(), backend.watched()), (0, 0));
+    assert_eq!(stock.lock().await.unwrap_err().kind(), ErrorKind::ShutDown);
 }
 
 /// Tokens under keys of which many callers want overlapping sets at the same time, some of them for a moment only.
