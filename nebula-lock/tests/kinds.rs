@@ -111,6 +111,23 @@ async fn every_waiter_on_redis_has_the_same_time_to_be_heard_of() {
 }
 
 #[tokio::test]
+async fn waiters_that_are_dead_are_not_shown() {
+    let (mut connection, lock, namespace) = redis().await;
+    let holder = claim(Mode::Fair);
+    assert!(acquired(&lock, &holder, LONG).await);
+    for _ in 0..3 {
+        assert!(!acquired(&lock, &claim(Mode::Fair), LONG).await);
+    }
+    let keys: Vec<String> = connection.keys(format!("{namespace}:*alive*")).await.unwrap();
+    // Two of them were heard of last when time began.
+    let waiters: Vec<String> = connection.zrange(&keys[0], 0, 1).await.unwrap();
+    for waiter in waiters {
+        let () = connection.zadd(&keys[0], waiter, 1).await.unwrap();
+    }
+    assert_eq!(lock.inspect(holder.key()).await.unwrap().map(|seen| seen.waiting()), Some(1));
+}
+
+#[tokio::test]
 async fn fence_counters_do_not_grow_with_the_number_of_keys() {
     let (mut connection, lock, namespace) = redis().await;
     for number in 0..3000 {
@@ -149,6 +166,23 @@ async fn a_downgrade_lengthens_no_explicit_lease() {
     let guard = guard.downgrade().await.unwrap();
     assert_eq!(guard.lost().await.reason(), LossReason::Expired);
     assert!(start.elapsed() <= 10 * SECOND, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_that_is_confirmed_too_late_brings_nothing_back() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    let guard = locks.write("key").lease(2 * SECOND).await.unwrap();
+    let (lost, start) = (guard.lost(), Instant::now());
+    // After the end by the local clock, and before that by the backend's.
+    backend.becomes(Mood::Slow(Duration::from_millis(1990)));
+    let error = guard.downgrade().await.unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::Lost, Some("key")), "{error}");
+    assert!(start.elapsed() < 2 * SECOND, "the reply came before the lease had ended: {:?}", start.elapsed());
+    assert_eq!(lost.await.reason(), LossReason::Expired);
+    backend.becomes(Mood::Fine);
+    sleep(10 * SECOND).await;
+    assert_eq!(backend.inner.keys(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -113,6 +113,10 @@ async fn a_server_that_may_evict_locks_is_recognised() {
     let lock = RedisLock::new(RedisConfig::new(server.url()).connect().await.unwrap());
     command(&server, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     assert_eq!(lock.eviction().await.unwrap(), None, "without a limit nothing is evicted");
+    assert_eq!(
+        warnings(&server).await,
+        ["redis would evict locks if it had a memory limit: set `noeviction` before anybody sets one allkeys-lru"]
+    );
     command(&server, &["CONFIG", "SET", "maxmemory", "100mb"]).await;
     assert_eq!(lock.eviction().await.unwrap().as_deref(), Some("allkeys-lru"));
     assert_eq!(
@@ -220,6 +224,9 @@ async fn times_that_cannot_be() {
             assert_eq!(error.kind(), ErrorKind::InvalidLease, "{error}");
         }
         assert_eq!(locks.try_lock_all(["a", "b"]).lease(lease).await.unwrap_err().kind(), ErrorKind::InvalidLease);
+    }
+    for locks in [locks.clone().with_command_timeout(Duration::MAX), locks.clone().with_retry_interval(Duration::MAX)] {
+        assert_eq!(locks.lock("key").await.unwrap_err().kind(), ErrorKind::ConfigInvalid);
     }
     for wait in [Duration::MAX, Duration::from_secs(u64::MAX)] {
         assert_eq!(locks.lock("key").wait(wait).await.unwrap_err().kind(), ErrorKind::InvalidWait);

@@ -140,19 +140,24 @@ mod connect {
 
     /// A single server of a cluster that evicts is enough to lose a lock.
     async fn warn_of_eviction(backend: &RedisLock<Connection>) {
+        let mut later = None;
         let unknown = |error: Error| debug!(%error, "cannot tell whether redis may evict locks");
         let servers = backend.on_each_server().await.unwrap_or_else(|error| {
             unknown(error);
             Vec::new()
         });
         for server in servers {
-            match server.eviction().await {
-                Ok(None) => {}
-                Ok(Some(policy)) => {
+            match server.memory().await {
+                Ok((true, Some(policy))) => {
                     return warn!(%policy, "redis may evict locks when its memory is full: set `noeviction`");
                 }
+                Ok((false, Some(policy))) => later = Some(policy),
+                Ok((_, None)) => {}
                 Err(error) => unknown(error),
             }
+        }
+        if let Some(policy) = later {
+            warn!(%policy, "redis would evict locks if it had a memory limit: set `noeviction` before anybody sets one");
         }
     }
 

@@ -117,7 +117,8 @@ impl<C> RedisLock<C>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
-    /// The policy by which the server may throw locks away when its memory is full; `None` if it does not.
+    /// The policy by which the server may throw locks away when its memory is full; `None` if it does not. A server without a
+    /// limit is never full: its policy matters once `maxmemory` is set, without anybody starting anew.
     ///
     /// [`LockConfig::connect`](crate::LockConfig::connect) asks this of every server and warns. Of a cluster, this asks one node; see
     /// [`on_each_server`](RedisLock::on_each_server).
@@ -130,13 +131,19 @@ where
     ///
     /// Cancel safe: it changes nothing.
     pub async fn eviction(&self) -> Result<Option<String>> {
+        let (limited, policy) = self.memory().await?;
+        Ok(policy.filter(|_| limited))
+    }
+
+    /// Whether the server has a memory limit, and the policy by which it evicts, if it does once it has reached one.
+    pub(crate) async fn memory(&self) -> Result<(bool, Option<String>)> {
         let info: Result<String, _> = redis::cmd("INFO").arg("memory").query_async(&mut self.connection.clone()).await;
         let info = info.map_err(|error| unanswered(nebula_redis::Error::from(error).into()))?;
         let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy")) else {
             return Err(nonsense("the server does not tell its memory limit"));
         };
-        Ok((limit != "0" && policy != "noeviction").then(|| policy.to_owned()))
+        Ok((limit != "0", Some(policy.to_owned()).filter(|policy| policy != "noeviction")))
     }
 
     /// The keys, beginning with `prefix`, that are held now. For tools: it walks over all keys of the server. Of a cluster, it
@@ -262,7 +269,7 @@ where
     async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
         let keys = self.keys(key);
         let mut call = INSPECT.key(&keys.lock);
-        for part in ["queue", "readers", "tokens", "writers"] {
+        for part in ["alive", "readers", "tokens", "writers"] {
             call = call.key(keys.part(part));
         }
         let reply: Result<Option<(String, u64, i64, usize, usize)>, _> =
