@@ -88,7 +88,7 @@ pub trait DistributedLock: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Who holds the key.
+    /// Who holds the key, and how many wait for it as far as they are believed to be alive.
     ///
     /// # Errors
     ///
@@ -228,6 +228,13 @@ impl Busy {
         self
     }
 
+    /// The same for a claim that is to try again in any case.
+    #[cfg(feature = "redis")]
+    pub(crate) const fn without_place(mut self) -> Self {
+        self.place = None;
+        self
+    }
+
     /// The place in line to which the lock may be handed over.
     #[must_use]
     pub const fn place(&self) -> Option<Place> {
@@ -304,7 +311,8 @@ impl Holder {
         self
     }
 
-    /// How many claims the backend knows to be waiting: those in a fair queue, and writers that wait for readers.
+    /// How many claims the backend knows to be waiting: those in a fair queue, and writers that wait for readers. Those that were
+    /// not heard of for longer than waiters are believed in are not counted.
     #[must_use]
     pub const fn waiting(&self) -> usize {
         self.waiting

@@ -77,7 +77,8 @@ where
     ) -> Result<Attempt> {
         let fence = match self.ask(claim, lease).await? {
             Attempt::Acquired(fence) => fence,
-            busy @ Attempt::Busy(_) => return Ok(busy),
+            // What is handed over has to be known to replicas as well, so it takes another attempt: there is no place to wait at.
+            Attempt::Busy(busy) => return Ok(Attempt::Busy(busy.without_place())),
         };
         let error = match replicas.count(&self.keys(claim.key()), claim).await {
             Ok(count) if count >= replicas.wanted => return Ok(Attempt::Acquired(fence)),
