@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorKind};
 ///
 /// An application can use owners of its own to make locks reentrant: while an owner has a lock, the same owner gets it
 /// again at once, with the same fence, and it is released with the last of the guards. The hold keeps the lease and the
-/// renewal of its first acquisition; a request that needs a longer lease is refused. Such an owner means something to one
+/// renewal of its first acquisition; a request that needs a longer lease is refused with
+/// [`ErrorKind::InvalidLease`](crate::ErrorKind::InvalidLease), since whoever set the shorter one relies on its end. Such an owner means something to one
 /// manager and its clones only; on the backend each hold has an identity of its own.
 ///
 /// ```
