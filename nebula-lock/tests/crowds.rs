@@ -1,25 +1,29 @@
-//! Many callers: ten thousand that give up, at every point at which they can, and a thousand that want one key.
+//! Many callers: ten thousand that give up, at every point at which they can, a thousand that want one key, and few that may not owe
+//! their turn to polling.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+#[path = "support/watchful.rs"]
+mod watchful;
 
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use futures_util::stream;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{
-    Attempt, Claim, DistributedLock, Hint, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
+    Attempt, Claim, DistributedLock, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
     Result, Shutdown, Watch,
 };
 use nebula_test_support::{eventually, redis_cluster_urls, redis_node_urls, redis_sentinels, redis_url, unique};
 use redis::AsyncCommands;
 use tokio::task::yield_now;
 use tokio::time::timeout;
+use watchful::Watchful;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -321,68 +325,6 @@ async fn a_crowd_gets_one_key_of_a_quorum_once_each() {
     crowd(&managers, Mode::Write, 50).await;
     for manager in managers {
         assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
-    }
-}
-
-/// Counts attempts that nothing but the clock was a reason for: not the first one, nor the look after a watch was opened, nor a
-/// hint.
-#[derive(Clone, Debug)]
-struct Watchful<L> {
-    inner: L,
-    polls: Arc<AtomicI64>,
-    attempts: Arc<AtomicUsize>,
-}
-
-impl<L> Watchful<L> {
-    fn new(inner: L) -> Self {
-        Self { inner, polls: Arc::default(), attempts: Arc::default() }
-    }
-
-    fn explained(&self, watch: Watch) -> Watch {
-        let state = (watch, Arc::clone(&self.polls));
-        Watch::new(stream::unfold(state, async |(mut watch, polls)| {
-            let hint = watch.changed().await;
-            if hint == Hint::Look {
-                polls.fetch_sub(1, Ordering::SeqCst);
-            }
-            Some((hint, (watch, polls)))
-        }))
-    }
-}
-
-#[async_trait]
-impl<L: DistributedLock> DistributedLock for Watchful<L> {
-    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt> {
-        let attempt = self.inner.try_acquire(claim, lease).await;
-        self.polls.fetch_add(1, Ordering::SeqCst);
-        self.attempts.fetch_add(1, Ordering::SeqCst);
-        attempt
-    }
-
-    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
-        self.inner.renew(claim, lease).await
-    }
-
-    async fn release(&self, claim: &Claim) -> Result<bool> {
-        self.inner.release(claim).await
-    }
-
-    async fn watch(&self, claim: &Claim) -> Result<Watch> {
-        let watch = self.explained(self.inner.watch(claim).await?);
-        self.polls.fetch_sub(1, Ordering::SeqCst);
-        Ok(watch)
-    }
-
-    fn join_watch(&self, claim: &Claim) -> Option<Watch> {
-        Some(self.explained(self.inner.join_watch(claim)?))
-    }
-
-    async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>> {
-        self.inner.inspect(key).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.inner.ping().await
     }
 }
 
