@@ -40,6 +40,10 @@ pub(crate) struct Validity {
     reason: OnceLock<LossReason>,
 }
 
+/// Whoever looks after the hold, and keeps records of it, is the first to note its end, if there is anybody. Less than the margin by
+/// which an end by the local clock is early.
+const KEEPER_FIRST: Duration = Duration::from_millis(1);
+
 /// Marks an end of validity that is that of the longest hold.
 const LAST: u64 = 1 << 63;
 
@@ -114,7 +118,7 @@ impl Validity {
                     return Poll::Ready(reason);
                 }
                 let until = self.until();
-                if timer.poll(until, context).is_pending() || self.given_up.load(Ordering::Acquire) {
+                if timer.poll(until + KEEPER_FIRST, context).is_pending() || self.given_up.load(Ordering::Acquire) {
                     return Poll::Pending;
                 }
                 // What it finds is noted.
