@@ -16,11 +16,15 @@ mod duration;
 mod error;
 mod key;
 pub mod mfa;
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub mod oidc;
 mod password;
 pub mod proof;
 mod provider;
 mod random;
 pub mod rbac;
+pub mod remote;
 mod session;
 mod telemetry;
 #[cfg(feature = "testing")]

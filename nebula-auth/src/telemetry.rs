@@ -78,6 +78,14 @@ pub(crate) fn factor_checked(factor: &'static str, outcome: &'static str) {
     metrics::counter!("nebula_auth_factor_checks_total", "factor" => factor, "outcome" => outcome).increment(1);
 }
 
+pub(crate) fn keys_fetched(error: Option<&Error>) {
+    if let Some(error) = error {
+        tracing::warn!(target: "nebula_auth", %error, "the keys of an issuer could not be fetched");
+    }
+    let outcome = if error.is_none() { "fetched" } else { "failed" };
+    metrics::counter!("nebula_auth_key_fetches_total", "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn code_sent(outcome: &'static str) {
     metrics::counter!("nebula_auth_codes_sent_total", "outcome" => outcome).increment(1);
 }

@@ -1,5 +1,6 @@
 //! Keys that sign tokens and keys that verify them. A key fixes its algorithm; a token never chooses one.
 
+mod jwk;
 mod secret;
 mod set;
 mod signing;
@@ -22,6 +23,9 @@ pub enum Algorithm {
     /// Ed25519 (RFC 8037, 3.1). The one to choose when several services verify.
     #[serde(alias = "eddsa", alias = "Ed25519")]
     EdDSA,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, 3.3), with keys of 2048 bits or more. It verifies only: for the tokens
+    /// of other issuers, whose keys arrive as JWK set.
+    RS256,
 }
 
 impl Algorithm {
@@ -32,12 +36,13 @@ impl Algorithm {
             Self::HS256 => "HS256",
             Self::ES256 => "ES256",
             Self::EdDSA => "EdDSA",
+            Self::RS256 => "RS256",
         }
     }
 
     /// Exact match only: `alg` is case-sensitive (RFC 7515, 4.1.1).
     pub(crate) fn from_header(name: &str) -> Option<Self> {
-        [Self::HS256, Self::ES256, Self::EdDSA].into_iter().find(|known| known.as_str() == name)
+        [Self::HS256, Self::ES256, Self::EdDSA, Self::RS256].into_iter().find(|known| known.as_str() == name)
     }
 
     pub(crate) const fn library(self) -> jsonwebtoken::Algorithm {
@@ -45,6 +50,7 @@ impl Algorithm {
             Self::HS256 => jsonwebtoken::Algorithm::HS256,
             Self::ES256 => jsonwebtoken::Algorithm::ES256,
             Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+            Self::RS256 => jsonwebtoken::Algorithm::RS256,
         }
     }
 }

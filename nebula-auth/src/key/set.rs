@@ -38,6 +38,24 @@ impl KeySet {
         Self { active: None, verifying: vec![key] }
     }
 
+    /// A set without keys of its own, for services whose keys are all remote.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { active: None, verifying: Vec::new() }
+    }
+
+    /// How many keys verify.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.verifying.len()
+    }
+
+    /// Whether no key verifies.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.verifying.is_empty()
+    }
+
     /// Adds a key that verifies.
     ///
     /// # Errors

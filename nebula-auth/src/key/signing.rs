@@ -72,6 +72,7 @@ impl SigningKey {
                 let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
                 Self::from_pkcs8_der(kid, algorithm, der.as_ref())
             }
+            Algorithm::RS256 => Err(verifies_only()),
         }
     }
 
@@ -87,6 +88,7 @@ impl SigningKey {
             Algorithm::ES256 => EncodingKey::from_ec_pem(pem),
             Algorithm::EdDSA => EncodingKey::from_ed_pem(pem),
             Algorithm::HS256 => return Err(Error::new(ErrorKind::InvalidKey, "HS256 takes a secret, not a PEM text")),
+            Algorithm::RS256 => return Err(verifies_only()),
         };
         let key = parsed.map_err(|error| invalid(algorithm).with_source(error))?;
         Self::from_pkcs8_der(kid, algorithm, key.as_bytes())
@@ -108,6 +110,7 @@ impl SigningKey {
                 (EncodingKey::from_ed_der(der), pair.public_key().as_ref().to_vec())
             }
             Algorithm::HS256 => return Err(Error::new(ErrorKind::InvalidKey, "HS256 takes a secret, not PKCS#8")),
+            Algorithm::RS256 => return Err(verifies_only()),
         };
         let kid = check_kid(kid.into())?;
         let verifying = VerifyingKey::from_raw(kid.clone(), algorithm, &public)?;
@@ -158,6 +161,10 @@ impl SigningKey {
             .try_sign(message)
             .map_err(|_| Error::internal(failed))
     }
+}
+
+fn verifies_only() -> Error {
+    Error::new(ErrorKind::InvalidKey, "RS256 only verifies; sign with EdDSA, ES256 or HS256")
 }
 
 impl fmt::Debug for SigningKey {

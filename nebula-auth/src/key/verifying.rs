@@ -28,6 +28,7 @@ impl VerifyingKey {
             Algorithm::ES256 => DecodingKey::from_ec_pem(pem.as_bytes()),
             Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()),
             Algorithm::HS256 => return Err(no_public_half()),
+            Algorithm::RS256 => return Err(only_as_jwk()),
         };
         let key = parsed.map_err(|error| invalid(algorithm).with_source(error))?;
         let raw = key.try_get_as_bytes().map_err(|error| invalid(algorithm).with_source(error))?.to_vec();
@@ -49,6 +50,7 @@ impl VerifyingKey {
                 DecodingKey::from_ed_der(public)
             }
             Algorithm::HS256 => return Err(no_public_half()),
+            Algorithm::RS256 => return Err(only_as_jwk()),
             _ => return Err(invalid(algorithm)),
         };
         Ok(Self { kid: check_kid(kid.into())?, algorithm, key })
@@ -62,6 +64,22 @@ impl VerifyingKey {
         secret::check(secret.as_ref())?;
         let key = DecodingKey::from_secret(secret.as_ref());
         Ok(Self { kid: check_kid(kid.into())?, algorithm: Algorithm::HS256, key })
+    }
+
+    /// An RSA key of 2048 to 8192 bits, of another issuer.
+    pub(super) fn rs256(kid: impl Into<String>, modulus: &[u8], exponent: &[u8]) -> Result<Self, Error> {
+        let algorithm = Algorithm::RS256;
+        let significant = modulus.iter().skip_while(|byte| **byte == 0).count();
+        let small_exponent =
+            exponent.len() <= 8 && exponent.last().is_some_and(|byte| byte & 1 == 1) && exponent != [1];
+        if !(256..=1024).contains(&significant) || modulus.first() == Some(&0) || !small_exponent {
+            return Err(invalid(algorithm));
+        }
+        Ok(Self {
+            kid: check_kid(kid.into())?,
+            algorithm,
+            key: DecodingKey::from_rsa_raw_components(modulus, exponent),
+        })
     }
 
     /// The key id.
@@ -95,7 +113,7 @@ impl VerifyingKey {
     pub fn to_jwk(&self) -> Option<Value> {
         let raw = self.key.try_get_as_bytes().ok()?;
         match self.algorithm {
-            Algorithm::HS256 => None,
+            Algorithm::HS256 | Algorithm::RS256 => None,
             Algorithm::ES256 => {
                 let (x, y) = raw.get(1..65)?.split_at(32);
                 Some(json!({
@@ -122,6 +140,10 @@ impl fmt::Debug for VerifyingKey {
 
 pub(super) fn invalid(algorithm: Algorithm) -> Error {
     Error::new(ErrorKind::InvalidKey, format!("this is not a usable {algorithm} key"))
+}
+
+fn only_as_jwk() -> Error {
+    Error::new(ErrorKind::InvalidKey, "RS256 keys are those of other issuers, and come as JWK set")
 }
 
 fn no_public_half() -> Error {

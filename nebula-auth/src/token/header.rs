@@ -12,6 +12,9 @@ pub(crate) enum TokenType {
     Access,
     /// Never accepted by the verifier of access tokens.
     Refresh,
+    /// What an OpenID provider says about a login; its type is optional there.
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "read by the feature `oidc` only"))]
+    Id,
 }
 
 impl TokenType {
@@ -19,6 +22,7 @@ impl TokenType {
         match self {
             Self::Access => "at+jwt",
             Self::Refresh => "rt+jwt",
+            Self::Id => "JWT",
         }
     }
 
@@ -52,6 +56,7 @@ impl Header {
         let kid = take_text(&mut header, "kid")?;
         match take_text(&mut header, "typ")? {
             Some(typ) if expected.is(&typ) => Ok(Self { algorithm, kid }),
+            None if expected == TokenType::Id => Ok(Self { algorithm, kid }),
             _ => Err(TokenRefusal::WrongTokenType),
         }
     }

@@ -25,7 +25,14 @@ pub(crate) fn sign(key: &SigningKey, typ: TokenType, payload: &[u8]) -> Result<S
 }
 
 /// The payload, once the signature is proven. Cheap checks come first; nothing of the payload is read before.
-pub(crate) fn open(token: &str, typ: TokenType, keys: &KeySet) -> Result<Vec<u8>, TokenRefusal> {
+///
+/// Remote keys count after our own, and only for tokens that name them.
+pub(crate) fn open(
+    token: &str,
+    typ: TokenType,
+    keys: &KeySet,
+    remote: Option<&KeySet>,
+) -> Result<Vec<u8>, TokenRefusal> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenRefusal::TooLarge);
     }
@@ -37,7 +44,7 @@ pub(crate) fn open(token: &str, typ: TokenType, keys: &KeySet) -> Result<Vec<u8>
 
     let header = Header::parse(&header, typ)?;
     let key = match &header.kid {
-        Some(kid) => keys.get(kid),
+        Some(kid) => keys.get(kid).or_else(|| remote.and_then(|remote| remote.get(kid))),
         None => keys.only_key_of(header.algorithm),
     };
     let key = key.ok_or(TokenRefusal::UnknownKey)?;

@@ -1,5 +1,6 @@
 //! Access tokens: what they say, how they are issued and how strictly they are read.
 
+mod cache;
 mod check;
 mod claims;
 mod header;
@@ -9,6 +10,8 @@ mod principal;
 mod refusal;
 mod service;
 
+#[cfg(not(feature = "oidc"))]
+pub(crate) use self::json::parse_object;
 pub use self::{
     check::{RevokedTokens, SessionCheck, SessionStatus},
     principal::{AccessGrant, AuthMethod, Principal},
@@ -19,3 +22,5 @@ pub(crate) use self::{
     claims::{Claims, scope_token},
     header::TokenType,
 };
+#[cfg(feature = "oidc")]
+pub(crate) use self::{json::parse_object, jws::open as open_signed};

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     AccessGrant, AuthMethod, Principal, SessionCheck, SessionStatus, TokenRefusal,
+    cache::VerifiedTokens,
     claims::{Claims, Expectation, id_text, scope_token, scopes_text},
     header::TokenType,
     jws,
@@ -15,7 +16,9 @@ use crate::{
     clock::{Clock, SystemClock, unix_seconds},
     error::{Error, ErrorKind},
     key::KeySet,
-    random, telemetry,
+    random,
+    remote::RemoteKeys,
+    telemetry,
 };
 
 /// The longest life an access token may have, issued or accepted: one day.
@@ -72,7 +75,7 @@ pub struct IssuedToken {
 /// ```
 #[derive(Clone)]
 pub struct TokenService {
-    keys: Arc<RwLock<Arc<KeySet>>>,
+    keys: Arc<RwLock<(u64, Arc<KeySet>)>>,
     settings: Arc<Settings>,
 }
 
@@ -84,6 +87,8 @@ struct Settings {
     leeway: Duration,
     clock: Arc<dyn Clock>,
     check: Option<Arc<dyn SessionCheck>>,
+    remote: Option<RemoteKeys>,
+    verified: Option<Arc<VerifiedTokens>>,
 }
 
 impl TokenService {
@@ -108,8 +113,10 @@ impl TokenService {
             leeway: DEFAULT_LEEWAY,
             clock: Arc::new(SystemClock),
             check: None,
+            remote: None,
+            verified: None,
         };
-        Ok(Self { keys: Arc::new(RwLock::new(Arc::new(keys))), settings: Arc::new(settings) })
+        Ok(Self { keys: Arc::new(RwLock::new((0, Arc::new(keys)))), settings: Arc::new(settings) })
     }
 
     /// How long access tokens live. Default: 2 hours.
@@ -150,16 +157,48 @@ impl TokenService {
         self
     }
 
+    /// Accepts access tokens that were signed with the keys that an issuer publishes, too. Refresh tokens are never
+    /// looked up there.
+    ///
+    /// ```
+    /// use nebula_auth::{Algorithm, KeySet, TokenService, remote::{KeyFetch, RemoteKeys}};
+    ///
+    /// # fn service(published: impl KeyFetch) -> Result<TokenService, nebula_auth::Error> {
+    /// let keys = RemoteKeys::new(published, [Algorithm::EdDSA, Algorithm::ES256]);
+    /// Ok(TokenService::new(KeySet::empty(), "https://auth.example.org", "orders-api")?.with_remote_keys(keys))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_remote_keys(mut self, keys: RemoteKeys) -> Self {
+        Arc::make_mut(&mut self.settings).remote = Some(keys);
+        self
+    }
+
+    /// Remembers up to twice so many tokens whose signature was good, by their SHA-256, so that the next request with
+    /// the same one costs a hash instead of a signature. Expiry and revocation are checked every time; a change of keys
+    /// forgets them all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for none or more than ten million.
+    pub fn with_verified_cache(mut self, capacity: usize) -> Result<Self, Error> {
+        if !(1..=10_000_000).contains(&capacity) {
+            return Err(Error::config("the cache of verified tokens holds 1 to 10000000 tokens"));
+        }
+        Arc::make_mut(&mut self.settings).verified = Some(Arc::new(VerifiedTokens::new(capacity)));
+        Ok(self)
+    }
+
     /// Replaces the keys, for this handle and all its clones. Keep the previous key verifying until its last token
     /// has expired.
     pub fn set_keys(&self, keys: KeySet) {
-        *self.keys.write() = Arc::new(keys);
+        let mut current = self.keys.write();
+        *current = (current.0 + 1, Arc::new(keys));
     }
 
     /// The keys in use; [`KeySet::jwks`] publishes them.
     #[must_use]
     pub fn keys(&self) -> Arc<KeySet> {
-        self.keys.read().clone()
+        Arc::clone(&self.keys.read().1)
     }
 
     /// How long access tokens live.
@@ -211,12 +250,24 @@ impl TokenService {
     /// set.
     ///
     /// # Errors
-    /// Only if the session check cannot answer. Do not let the request pass then.
+    /// Only if the session check cannot answer, or remote keys cannot be had. Do not let the request pass then.
     ///
     /// # Cancel safety
     /// Safe: only reads.
     pub async fn verify(&self, token: &str) -> Result<Verdict, Error> {
-        let verdict = match (self.verify_offline(token), &self.settings.check) {
+        let mut found = match &self.settings.remote {
+            None => self.verify_offline(token),
+            Some(remote) => {
+                remote.keep_fresh().await.inspect_err(telemetry::check_failed)?;
+                self.verify_offline(token)
+            }
+        };
+        if let (Err(TokenRefusal::UnknownKey), Some(remote)) = (&found, &self.settings.remote)
+            && remote.look_again().await
+        {
+            found = self.verify_offline(token);
+        }
+        let verdict = match (found, &self.settings.check) {
             (Ok(principal), Some(check)) => match check.check(&principal).await.inspect_err(telemetry::check_failed)? {
                 SessionStatus::Active => Verdict::Accepted(principal),
                 SessionStatus::Revoked => Verdict::Refused(TokenRefusal::Revoked),
@@ -234,6 +285,21 @@ impl TokenService {
     /// # Errors
     /// The reason for which the token is refused.
     pub fn verify_offline(&self, token: &str) -> Result<Principal, TokenRefusal> {
+        let Some(cache) = self.settings.verified.as_ref().filter(|_| token.len() <= jws::MAX_TOKEN_BYTES) else {
+            return self.verify_signature(token);
+        };
+        // What is read first can only be older than the keys that verify.
+        let generation = (self.keys.read().0, self.settings.remote.as_ref().map_or(0, RemoteKeys::generation));
+        let key = VerifiedTokens::key(token);
+        if let Some(known) = cache.find(&key, generation, self.settings.clock.now(), self.settings.leeway) {
+            return Ok(known);
+        }
+        let principal = self.verify_signature(token)?;
+        cache.insert(key, generation, principal.clone());
+        Ok(principal)
+    }
+
+    fn verify_signature(&self, token: &str) -> Result<Principal, TokenRefusal> {
         let claims = self.open(token, TokenType::Access, MAX_ACCESS_TTL)?;
         Principal::from_claims(claims).ok_or(TokenRefusal::MalformedClaims)
     }
@@ -266,7 +332,8 @@ impl TokenService {
     }
 
     pub(crate) fn open(&self, token: &str, typ: TokenType, max_lifetime: Duration) -> Result<Claims, TokenRefusal> {
-        let payload = jws::open(token, typ, &self.keys())?;
+        let remote = self.settings.remote.as_ref().filter(|_| typ == TokenType::Access).map(RemoteKeys::current);
+        let payload = jws::open(token, typ, &self.keys(), remote.as_deref())?;
         let claims = Claims::parse(&payload)?;
         claims.check(&Expectation {
             issuer: &self.settings.issuer,

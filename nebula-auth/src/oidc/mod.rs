@@ -1,0 +1,26 @@
+//! Login with an OpenID provider: authorization code with PKCE (RFC 7636), `state`, `nonce` and the issuer check of RFC
+//! 9207.
+//!
+//! [`OidcClient::begin`] makes the address to send the browser to, and a secret that stays in the browser's cookie;
+//! [`OidcClient::finish`] takes what comes back, with the secret from the cookie. Everything that a login needs to be
+//! told from another is derived from that secret, so nothing in the store is of use to who reads it.
+//!
+//! What to do with the identity is decided by [`decide_link`]: accounts are joined only by who is logged in, or where
+//! both sides have verified the same address.
+
+mod client;
+mod id_token;
+mod identity;
+mod link;
+mod refusal;
+mod settings;
+mod state;
+
+pub use self::{
+    client::{Callback, LoginBegun, OidcClient},
+    identity::ExternalIdentity,
+    link::{LinkDecision, LocalAccount, decide_link},
+    refusal::OidcRefusal,
+    settings::OidcSettings,
+    state::{LoginRequest, ReturnTo},
+};
