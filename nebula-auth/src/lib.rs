@@ -10,14 +10,14 @@ pub mod audit;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum;
 mod clock;
+#[cfg(doctest)]
+mod compile_fail;
 mod config;
 pub mod data;
 mod duration;
 mod error;
 mod key;
 pub mod mfa;
-#[cfg(feature = "oidc")]
-#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
 pub mod oidc;
 mod password;
 pub mod proof;
@@ -47,8 +47,8 @@ pub use crate::session::{SqlRefreshStore, migrate};
 pub use crate::{
     clock::{Clock, ManualClock, SystemClock, TokioClock},
     config::{
-        Auth, AuthConfig, JwtConfig, MfaConfig, PasswordConfig, PublicKeyConfig, RbacConfig, SessionConfig,
-        SessionStoreKind,
+        Auth, AuthConfig, CodeConfig, JwtConfig, MfaConfig, PasswordConfig, PublicKeyConfig, RbacConfig, SessionConfig,
+        SessionStoreKind, ThrottleConfig,
     },
     error::{Error, ErrorKind},
     key::{Algorithm, KeySet, SigningKey, VerifyingKey},

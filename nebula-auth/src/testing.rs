@@ -27,6 +27,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a failing check is meant to panic")]
 
+pub mod fuzz;
+
 use std::{
     collections::HashSet,
     future::Future,

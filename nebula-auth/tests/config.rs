@@ -188,11 +188,132 @@ async fn password_settings_have_a_floor() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_refused_rather_than_ignored() {
+async fn second_factors_need_a_key_and_a_store_that_survives() {
     let mut config = good();
+    config.mfa.required = true;
+    let (kind, text) = refused(&config).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.mfa.enabled"), "{text}");
     config.mfa.enabled = true;
     let (kind, text) = refused(&config).await;
-    assert!(kind == ErrorKind::NotCompiledIn && text.contains("nebula.auth.mfa.enabled"), "{text}");
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.mfa.key"), "{text}");
+    config.mfa.key = Some("your-secret-key".into());
+    let (kind, text) = refused(&config).await;
+    assert!(kind == ErrorKind::WeakSecret && text.contains("nebula.auth.mfa.key"), "{text}");
+    config.mfa.key = Some(SECRET.into());
+    let (kind, text) = refused(&config).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.session.store"), "{text}");
+    for (skew, codes) in [(3, 10), (1, 0), (1, 21)] {
+        let mut config = config.clone();
+        (config.mfa.skew, config.mfa.recovery_codes) = (skew, codes);
+        let stores = (nebula_auth::MemoryRefreshStore::new(), nebula_auth::proof::MemoryProofStore::new());
+        assert_eq!(config.connect_with_stores(stores.0, stores.1).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[test]
+fn the_keys_of_further_factors_are_read() {
+    let yaml = format!(
+        "
+nebula:
+  auth:
+    jwt: {{ secret: \"{SECRET}\", issuer: i, audience: a, verified-cache: 1000 }}
+    mfa:
+      enabled: true
+      required: true
+      key: \"{SECRET}\"
+      issuer: Shop
+      skew: 0
+      recovery-codes: 8
+      code: {{ digits: 8, expiration: 600, attempts: 3, cool-down: 90s }}
+    throttle: {{ attempts: 3, source-attempts: 30, first-wait: 2, longest-wait: 10m, forget: 2h }}
+    oidc:
+      keycloak: {{ issuer: \"https://a.test\", client-id: shop, redirect-uri: \"https://b.test/c\", client-secret: hidden }}
+"
+    );
+    let config = parse(&yaml).unwrap();
+    assert!(config.mfa.enabled && config.mfa.required && (config.mfa.skew, config.mfa.recovery_codes) == (0, 8));
+    let code = &config.mfa.code;
+    assert_eq!((code.digits, code.expiration, code.attempts), (8, Duration::from_mins(10), 3));
+    assert_eq!(code.cool_down, Duration::from_secs(90));
+    let throttle = &config.throttle;
+    assert_eq!((throttle.attempts, throttle.source_attempts, throttle.first_wait), (3, 30, Duration::from_secs(2)));
+    assert_eq!((throttle.longest_wait, throttle.forget), (Duration::from_mins(10), Duration::from_hours(2)));
+    assert_eq!((config.jwt.verified_cache, config.oidc["keycloak"].client_id.as_str()), (Some(1000), "shop"));
+    assert_eq!(config.oidc["keycloak"].scopes, ["profile", "email"]);
+    assert!(!format!("{config:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn waits_out_of_bounds_are_refused() {
+    let change: [fn(&mut AuthConfig); 4] = [
+        |config| config.throttle.attempts = 0,
+        |config| config.throttle.source_attempts = 0,
+        |config| config.throttle.first_wait = Duration::ZERO,
+        |config| config.throttle.forget = Duration::from_secs(1),
+    ];
+    for change in change {
+        let mut config = good();
+        change(&mut config);
+        assert_eq!(refused(&config).await.0, ErrorKind::Config);
+    }
+}
+
+#[derive(Debug)]
+struct OnlyAnn(nebula_auth::PasswordHash);
+
+#[async_trait::async_trait]
+impl nebula_auth::PasswordAccounts for OnlyAnn {
+    async fn find(&self, name: &str) -> Result<Option<nebula_auth::PasswordAccount>, nebula_auth::Error> {
+        Ok((name == "ann").then(|| nebula_auth::PasswordAccount {
+            subject: "1".to_owned(),
+            hash: self.0.clone(),
+            active: true,
+            permission_version: None,
+        }))
+    }
+
+    async fn replace_hash(
+        &self,
+        _: &str,
+        _: &nebula_auth::PasswordHash,
+        _: &nebula_auth::PasswordHash,
+    ) -> Result<(), nebula_auth::Error> {
+        Ok(())
+    }
+}
+
+/// From the configuration to a login with a second factor that survives a restart.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_login_asks_for_the_second_factor_also_after_a_restart() {
+    use nebula_auth::{AuthMethod, Authentication, Credentials, mfa::TotpParams};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = good();
+    config.session.store = SessionStoreKind::Sqlite;
+    config.session.url = Some(folder.path().join("auth.db").to_str().unwrap().into());
+    (config.mfa.enabled, config.mfa.key) = (true, Some(SECRET.into()));
+    let auth = config.connect().await.unwrap();
+    let hash = auth.passwords.hash("correct horse battery staple".into()).await.unwrap().into_result().unwrap();
+    let right = Credentials::password("ann", "correct horse battery staple");
+    let first = auth.login(OnlyAnn(hash.clone())).authenticate(&right).await.unwrap();
+    assert!(matches!(first, Authentication::Authenticated(_)), "{first:?}");
+    let pair = auth.sessions.start(NewSession::new("1").methods([AuthMethod::Password])).await.unwrap();
+    let totp = auth.totp.as_ref().unwrap();
+    let enrolment = totp.enrol(&pair.principal, "ann").await.unwrap().unwrap();
+    assert!(enrolment.uri().expose_secret().starts_with("otpauth://totp/i:ann?"));
+    let secret = data_encoding::BASE32_NOPAD.decode(enrolment.secret().expose_secret().as_bytes()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let code = TotpParams::default().code_at(&secret, now).into();
+    let recovery = totp.confirm(&pair.principal, &code).await.unwrap().unwrap();
+
+    drop(auth);
+    let auth = config.connect().await.unwrap();
+    let login = auth.login(OnlyAnn(hash));
+    let Authentication::SecondFactor(challenge) = login.authenticate(&right).await.unwrap() else { panic!() };
+    let answer = Credentials::one_time_code(challenge.challenge, recovery.codes()[0].clone());
+    let Authentication::Authenticated(who) = login.authenticate(&answer).await.unwrap() else { panic!() };
+    assert_eq!(who.methods, [AuthMethod::Password, AuthMethod::RecoveryCode, AuthMethod::MultiFactor]);
 }
 
 #[tokio::test]
@@ -212,6 +333,8 @@ async fn the_session_check_can_be_switched_off() {
 fn the_store_is_named_in_lower_case() {
     let yaml = |store: &str| format!("nebula:\n  auth:\n    jwt: {{}}\n    session:\n      store: {store}\n");
     assert_eq!(parse(&yaml("sqlite")).unwrap().session.store, SessionStoreKind::Sqlite);
+    assert_eq!(parse(&yaml("postgres")).unwrap().session.store, SessionStoreKind::Postgres);
+    assert_eq!(parse(&yaml("mariadb")).unwrap().session.store, SessionStoreKind::Mysql);
     assert_eq!(parse(&yaml("memory")).unwrap().session.store, SessionStoreKind::Memory);
     assert!(parse(&yaml("cassandra")).unwrap_err().to_string().contains("sqlite"));
 }
@@ -224,6 +347,25 @@ async fn a_store_that_is_compiled_out_names_its_feature() {
     let (kind, text) = refused(&config).await;
     assert_eq!(kind, ErrorKind::NotCompiledIn);
     assert!(text.contains("feature `sqlite`") && text.contains("compiled in: `memory`"), "{text}");
+}
+
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[tokio::test]
+async fn sessions_live_in_servers_too() {
+    let servers = [
+        (SessionStoreKind::Postgres, nebula_test_support::postgres_database().await),
+        (SessionStoreKind::Mysql, nebula_test_support::mariadb_database().await),
+    ];
+    for (store, url) in servers {
+        let mut config = good();
+        config.session.store = store;
+        config.session.url = Some("no url: secret".into());
+        let (kind, text) = refused(&config).await;
+        assert!(kind == ErrorKind::Config && !text.contains("secret"), "{text}");
+        config.session.url = Some(url.into());
+        works(&config.connect().await.unwrap()).await;
+        works(&config.connect().await.unwrap()).await;
+    }
 }
 
 #[cfg(feature = "sqlite")]

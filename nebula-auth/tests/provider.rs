@@ -159,7 +159,7 @@ async fn providers_can_be_asked_in_turn() {
     }
 
     let providers: [Arc<dyn AuthenticationProvider>; 2] = [Arc::new(Codes), Arc::new(provider().await.0)];
-    let code = Credentials::OneTimeCode { challenge: "c".to_owned(), code: SecretString::from("123456") };
+    let code = Credentials::one_time_code("c", "123456");
     let password = Credentials::password("ann@example.org", "swordfish-1");
     for (credentials, expected) in [(code, "account_locked"), (password, "authenticated")] {
         let mut answer = None;

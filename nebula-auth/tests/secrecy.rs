@@ -150,6 +150,144 @@ async fn secrets_stay_out_of_logs_debug_and_errors() {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+struct Outbox(Arc<Mutex<Vec<nebula_auth::mfa::CodeMessage>>>);
+
+#[async_trait::async_trait]
+impl nebula_auth::mfa::CodeSender for Outbox {
+    async fn send(&self, message: &nebula_auth::mfa::CodeMessage) -> Result<(), nebula_auth::Error> {
+        self.0.lock().unwrap().push(message.clone());
+        Ok(())
+    }
+}
+
+/// Lets everybody in.
+#[derive(Debug)]
+struct Open;
+
+#[async_trait::async_trait]
+impl AuthenticationProvider for Open {
+    async fn authenticate(&self, _: &Credentials) -> Result<Authentication, nebula_auth::Error> {
+        let who = nebula_auth::AuthenticatedSubject::new("ann", nebula_auth::AuthMethod::Password);
+        Ok(Authentication::Authenticated(who))
+    }
+}
+
+/// The same for second factors and codes, with every way to fail.
+#[tokio::test]
+async fn factors_and_codes_stay_out_of_logs_debug_and_errors() {
+    use nebula_auth::{
+        AuthMethod, RefreshOptions,
+        mfa::{FactorKey, MfaProvider, OneTimeCodes, SecondFactor as _, Totp, TotpParams},
+        oidc::{Callback, OidcSettings},
+        proof::MemoryProofStore,
+        throttle::{Source, Throttle},
+    };
+
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut shown = String::new();
+    let mut show = |value: &dyn std::fmt::Debug| shown.push_str(&format!("{value:?}\n{value:#?}\n"));
+    let mut secrets = vec![SECRET.to_owned()];
+
+    let (tokens, clock) = service();
+    let (store, key) = (MemoryProofStore::new(), FactorKey::new(&SECRET.into()).unwrap());
+    show(&key);
+    show(&FactorKey::new(&"hunter2hunter2".into()).unwrap_err());
+    secrets.push("hunter2hunter2".to_owned());
+    let totp = Totp::new(store.clone(), key.clone(), "Shop").with_clock(clock.clone());
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW);
+    let grant = AccessGrant::new("ann").session("s").authenticated(at, [AuthMethod::Password]);
+    let principal = tokens.issue(&grant).unwrap().principal;
+    let enrolment = totp.enrol(&principal, "ann").await.unwrap().unwrap();
+    show(&enrolment);
+    secrets.extend([enrolment.secret(), enrolment.uri()].map(|text| text.expose_secret().to_owned()));
+    let raw = data_encoding::BASE32_NOPAD.decode(enrolment.secret().expose_secret().as_bytes()).unwrap();
+    secrets.push(format!("{raw:?}"));
+    let code = |seconds| SecretString::from(TotpParams::default().code_at(&raw, seconds));
+    let recovery = totp.confirm(&principal, &code(NOW)).await.unwrap().unwrap();
+    show(&recovery);
+    secrets.extend(recovery.codes().iter().map(|code| code.expose_secret().to_owned()));
+
+    let provider = MfaProvider::new(Open, totp.clone(), store.clone()).with_clock(clock.clone());
+    show(&provider);
+    let asked = provider.authenticate(&Credentials::password("ann", PASSWORD)).await.unwrap();
+    show(&asked);
+    let Authentication::SecondFactor(challenge) = asked else { panic!() };
+    let challenge = challenge.challenge.expose_secret().to_owned();
+    secrets.push(challenge.clone());
+    clock.set_unix(NOW + 60);
+    for typed in ["000001-wrong-code".into(), recovery.codes()[0].clone(), code(NOW + 60), code(NOW + 60)] {
+        let credentials = Credentials::one_time_code(challenge.clone(), typed);
+        show(&credentials);
+        show(&provider.authenticate(&credentials).await.unwrap());
+    }
+    secrets.push("000001-wrong-code".to_owned());
+    for _ in 0..8 {
+        show(&totp.check("ann", &"wrong-code-number-2".into()).await.unwrap());
+    }
+    secrets.push("wrong-code-number-2".to_owned());
+    show(&totp);
+    let other = Totp::new(store.clone(), FactorKey::generate().unwrap(), "Shop").with_clock(clock.clone());
+    clock.set_unix(NOW + 7200);
+    show(&other.check("ann", &code(NOW + 7200)).await.unwrap_err());
+
+    let outbox = Outbox::default();
+    let codes =
+        OneTimeCodes::new(store.clone(), key, outbox.clone()).with_limits(9, std::time::Duration::from_mins(5), 5);
+    let codes = codes.unwrap().with_clock(clock.clone());
+    show(&codes.send("login", "ann", "+1 555 0100").await.unwrap());
+    show(&outbox);
+    let sent = outbox.0.lock().unwrap()[0].code.clone();
+    secrets.push(sent.expose_secret().to_owned());
+    show(&codes.check("login", "ann", &"wrong-code-number-3".into()).await.unwrap());
+    show(&codes.check("login", "ann", &sent).await.unwrap());
+    show(&codes);
+    show(&store);
+
+    let throttle = Throttle::new(store);
+    let cookie = Source::named("cookie-of-a-device");
+    for _ in 0..7 {
+        show(&throttle.admit("password", "ann", Some(&cookie)).await.unwrap());
+    }
+    show(&Credentials::password("ann", PASSWORD).from_source(cookie));
+    secrets.extend(["cookie-of-a-device".to_owned(), PASSWORD.to_owned()]);
+    show(&OidcSettings::new("https://a.test", "shop", "https://b.test").client_secret("client-secret-1"));
+    let mut callback = Callback::default();
+    callback.code = Some("authorization-code-1".into());
+    show(&callback);
+    secrets.extend(["client-secret-1".to_owned(), "authorization-code-1".to_owned()]);
+
+    // Another device, and a step-up.
+    let sessions = SessionService::new(tokens, MemoryRefreshStore::new());
+    let device = nebula_auth::DeviceFingerprint::of("one");
+    let new = NewSession::new("ann").methods([AuthMethod::Password]).device(device);
+    let pair = sessions.start(new).await.unwrap();
+    let moved = sessions.refresh(&pair.refresh_token, RefreshOptions::new()).await.unwrap().into_result().unwrap();
+    let proof = nebula_auth::mfa::FactorProof::vouched("ann", AuthMethod::OneTimeCode);
+    show(&proof);
+    let raised = sessions.step_up(&moved.principal, proof, RefreshOptions::new()).await.unwrap();
+    show(&raised);
+    let raised = raised.into_result().unwrap();
+    for token in [&pair.refresh_token, &moved.refresh_token, &moved.access_token, &raised.token] {
+        secrets.push(token.expose_secret().rsplit('.').next().unwrap().to_owned());
+    }
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for line in ["too many failed attempts", "refreshed by another device"] {
+        assert!(log.contains(line), "the log was captured: {log}");
+    }
+    for secret in secrets {
+        assert!(!log.contains(&secret), "in the log: {secret}");
+        assert!(!shown.contains(&secret), "in Debug or an error: {secret}");
+    }
+}
+
 #[tokio::test]
 async fn hostile_names_cannot_break_log_lines() {
     let log = Log::default();

@@ -1,10 +1,15 @@
 //! From configuration to working parts.
 
+use std::sync::Arc;
+
 use super::{AuthConfig, SessionStoreKind};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
+    mfa::Totp,
     password::PasswordHasher,
+    proof::{MemoryProofStore, ProofStore},
     session::{MemoryRefreshStore, RefreshStore, SessionService},
+    throttle::Throttle,
     token::TokenService,
 };
 
@@ -17,6 +22,13 @@ pub struct Auth {
     pub tokens: TokenService,
     /// Sessions and refresh tokens.
     pub sessions: SessionService,
+    /// Where failed attempts, second factors and codes are kept.
+    pub proofs: Arc<dyn ProofStore>,
+    /// Slows guessing down.
+    pub throttle: Throttle,
+    /// Time-based codes, if `nebula.auth.mfa.enabled` says so.
+    pub totp: Option<Totp>,
+    pub(super) config: Arc<AuthConfig>,
 }
 
 #[cfg(feature = "axum")]
@@ -37,8 +49,10 @@ impl AuthConfig {
     /// Builds everything, with sessions in the configured store.
     ///
     /// # Errors
-    /// [`ErrorKind::WeakSecret`], [`ErrorKind::InvalidKey`] or [`ErrorKind::Config`] for settings that cannot be
-    /// used; [`ErrorKind::NotCompiledIn`] for a store whose feature is off; [`ErrorKind::Unavailable`] if the
+    /// [`WeakSecret`](crate::ErrorKind::WeakSecret), [`InvalidKey`](crate::ErrorKind::InvalidKey) or
+    /// [`Config`](crate::ErrorKind::Config) for settings that cannot be used;
+    /// [`NotCompiledIn`](crate::ErrorKind::NotCompiledIn) for what was left out when the crate was compiled;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the
     /// database cannot be opened.
     ///
     /// # Cancel safety
@@ -47,16 +61,32 @@ impl AuthConfig {
         self.check()?;
         match self.session.store {
             SessionStoreKind::Memory => self.connect_with(MemoryRefreshStore::new()),
-            SessionStoreKind::Sqlite => self.connect_sqlite().await,
+            _ => self.connect_database().await,
         }
     }
 
     /// Builds everything on a store of the application's choice, for example one on its own pool; the configured
-    /// store is not looked at.
+    /// store is not looked at. Failed attempts are counted in this process.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), except what concerns the store.
+    /// As [`connect`](Self::connect), except what concerns the store; and [`ErrorKind::Config`](crate::ErrorKind::Config)
+    /// if second factors are enabled: they would be forgotten with this process, and who has one would be let in without.
     pub fn connect_with(&self, store: impl RefreshStore) -> Result<Auth, Error> {
+        self.check()?;
+        if self.mfa.enabled {
+            return Err(Error::config(
+                "nebula.auth.mfa.enabled needs second factors to survive this process: set nebula.auth.session.store to a \
+                 database, or give a store of proofs to `connect_with_stores`",
+            ));
+        }
+        self.connect_with_stores(store, MemoryProofStore::new())
+    }
+
+    /// The same, with a store for failed attempts, second factors and codes as well.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), except what concerns the stores.
+    pub fn connect_with_stores(&self, store: impl RefreshStore, proofs: impl ProofStore) -> Result<Auth, Error> {
         self.check()?;
         let tokens = self.jwt.tokens()?;
         let mut sessions = SessionService::new(tokens.clone(), store)
@@ -66,7 +96,22 @@ impl AuthConfig {
             sessions = sessions.with_idle_timeout(timeout)?;
         }
         let tokens = if self.session.check { tokens.with_session_check(sessions.session_check()) } else { tokens };
-        Ok(Auth { passwords: self.password.hasher()?, tokens, sessions })
+        let proofs: Arc<dyn ProofStore> = Arc::new(proofs);
+        let (account, source) = self.throttle.back_offs()?;
+        let throttle = Throttle::new(Arc::clone(&proofs)).with_account(account).with_source(source);
+        let totp = match self.mfa.enabled {
+            false => None,
+            true => {
+                let issuer = self.mfa.issuer.clone().or_else(|| self.jwt.issuer.clone()).unwrap_or_default();
+                let totp = Totp::new(Arc::clone(&proofs), self.mfa.factor_key()?, issuer)
+                    .with_skew(self.mfa.skew)?
+                    .with_recovery_codes(self.mfa.recovery_codes)?
+                    .with_back_off(account);
+                Some(totp)
+            }
+        };
+        let (passwords, config) = (self.password.hasher()?, Arc::new(self.clone()));
+        Ok(Auth { passwords, tokens, sessions, proofs, throttle, totp, config })
     }
 
     /// What can be told before anything is opened.
@@ -75,58 +120,19 @@ impl AuthConfig {
         if self.jwt.refresh_expiration < self.jwt.expiration {
             return Err(Error::config("nebula.auth.jwt.refresh-expiration must not be shorter than expiration"));
         }
+        self.throttle.back_offs()?;
         if self.mfa.enabled {
+            self.mfa.factor_key()?;
+        } else if self.mfa.required {
+            return Err(Error::config("nebula.auth.mfa.required is true, but nebula.auth.mfa.enabled is not"));
+        }
+        #[cfg(not(feature = "oidc"))]
+        if !self.oidc.is_empty() {
             return Err(Error::new(
-                ErrorKind::NotCompiledIn,
-                "nebula.auth.mfa.enabled is true, but this version demands no second factor; set it to false",
+                crate::error::ErrorKind::NotCompiledIn,
+                "nebula.auth.oidc is set, which is not compiled in; enable the feature `oidc` of nebula-auth",
             ));
         }
         Ok(())
-    }
-
-    #[cfg(not(feature = "sqlite"))]
-    async fn connect_sqlite(&self) -> Result<Auth, Error> {
-        Err(Error::new(
-            ErrorKind::NotCompiledIn,
-            "nebula.auth.session.store is `sqlite`, which is not compiled in; enable the feature `sqlite` of \
-             nebula-auth (compiled in: `memory`)",
-        ))
-    }
-
-    #[cfg(feature = "sqlite")]
-    async fn connect_sqlite(&self) -> Result<Auth, Error> {
-        use std::{str::FromStr as _, time::Duration};
-
-        use secrecy::ExposeSecret as _;
-        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-
-        let url = self
-            .session
-            .url
-            .as_ref()
-            .ok_or_else(|| Error::config("nebula.auth.session.url is not set; the store `sqlite` needs a database"))?
-            .expose_secret();
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(Error::config("nebula.auth.session.url names a database in memory; use the store `memory`"));
-        }
-        let options = if url.starts_with("sqlite:") {
-            SqliteConnectOptions::from_str(url)
-                .map_err(|_| Error::config("nebula.auth.session.url is no usable SQLite URL"))?
-        } else {
-            SqliteConnectOptions::new().filename(url)
-        };
-        let options = options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A revocation that was confirmed must survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options)
-            .await
-            .map_err(|error| Error::unavailable("the session database could not be opened", error))?;
-        crate::session::migrate(&pool).await?;
-        self.connect_with(crate::session::SqliteRefreshStore::new(pool))
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     duration,
     error::{Error, ErrorKind},
     key::{Algorithm, KeySet, SigningKey, VerifyingKey},
+    remote::RemoteKeys,
     token::TokenService,
 };
 
@@ -35,6 +36,13 @@ pub struct JwtConfig {
     /// Further keys that verify.
     #[serde(default)]
     pub public_keys: Vec<PublicKeyConfig>,
+    /// Where another issuer's keys are published, which verify access tokens as well (feature `http`).
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
+    /// How many verified tokens are remembered, so that the next request with the same one costs a hash instead of a
+    /// signature. Default: none.
+    #[serde(default)]
+    pub verified_cache: Option<usize>,
     /// Who issues the tokens; checked at every verification. Required.
     #[serde(default)]
     pub issuer: Option<String>,
@@ -123,9 +131,30 @@ impl JwtConfig {
     pub fn tokens(&self) -> Result<TokenService, Error> {
         let (issuer, audience) = (self.issuer.clone().unwrap_or_default(), self.audience.clone().unwrap_or_default());
         // The keys come first: a weak secret is the more urgent thing to say.
-        Ok(TokenService::new(self.keys()?, issuer, audience)?
+        let mut tokens = TokenService::new(self.keys()?, issuer, audience)?
             .with_access_ttl(self.expiration)?
             .with_leeway(self.leeway)?
-            .with_clock(SystemClock))
+            .with_clock(SystemClock);
+        if let Some(uri) = &self.jwks_uri {
+            tokens = tokens.with_remote_keys(remote(uri)?);
+        }
+        match self.verified_cache {
+            Some(capacity) => tokens.with_verified_cache(capacity),
+            None => Ok(tokens),
+        }
     }
+}
+
+#[cfg(feature = "http")]
+fn remote(uri: &str) -> Result<RemoteKeys, Error> {
+    let keys = crate::remote::HttpKeys::new(uri)?;
+    Ok(RemoteKeys::new(keys, [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256]))
+}
+
+#[cfg(not(feature = "http"))]
+fn remote(_: &str) -> Result<RemoteKeys, Error> {
+    Err(Error::new(
+        ErrorKind::NotCompiledIn,
+        "nebula.auth.jwt.jwks-uri is set, which is not compiled in; enable the feature `http` of nebula-auth",
+    ))
 }

@@ -1,9 +1,13 @@
 //! Configuration under `nebula.auth`.
 
 mod connect;
+mod database;
 mod jwt;
+mod mfa;
+mod parts;
+mod throttle;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -11,10 +15,13 @@ use serde::Deserialize;
 pub use self::{
     connect::Auth,
     jwt::{JwtConfig, PublicKeyConfig},
+    mfa::{CodeConfig, MfaConfig},
+    throttle::ThrottleConfig,
 };
 use crate::{
     duration,
     error::Error,
+    oidc::OidcSettings,
     password::{Argon2Params, PasswordHasher, PasswordPolicy},
     rbac::EvaluatorOptions,
 };
@@ -56,15 +63,21 @@ pub struct AuthConfig {
     /// Further factors.
     #[serde(default)]
     pub mfa: MfaConfig,
+    /// How fast attempts may follow one another.
+    #[serde(default)]
+    pub throttle: ThrottleConfig,
+    /// OpenID providers by the name that the application gives them (feature `oidc`).
+    #[serde(default)]
+    pub oidc: BTreeMap<String, OidcSettings>,
 }
 
 /// `nebula.auth.session`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SessionConfig {
-    /// Where sessions are kept.
+    /// Where sessions are kept, and with them what the throttle and further factors need.
     pub store: SessionStoreKind,
-    /// For [`SessionStoreKind::Sqlite`]: the database, as path or `sqlite:` URL. Created and migrated if need be.
+    /// The database: its URL, or the path of a SQLite file. Created (SQLite) and migrated if need be.
     pub url: Option<SecretString>,
     /// Ends sessions that are not refreshed for this long.
     #[serde(deserialize_with = "duration::deserialize_option")]
@@ -97,6 +110,11 @@ pub enum SessionStoreKind {
     Memory,
     /// In SQLite (feature `sqlite`).
     Sqlite,
+    /// In PostgreSQL (feature `postgres`).
+    Postgres,
+    /// In MySQL or MariaDB (feature `mysql`).
+    #[serde(alias = "mariadb")]
+    Mysql,
 }
 
 /// `nebula.auth.password`
@@ -188,12 +206,4 @@ impl RbacConfig {
         }
         Ok(EvaluatorOptions::new().max_age(self.cache_expiration))
     }
-}
-
-/// `nebula.auth.mfa`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MfaConfig {
-    /// Whether a second factor is demanded. Not offered by this version, so `true` is refused.
-    pub enabled: bool,
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{FactorCheck, FactorRefusal, SecondFactor};
@@ -141,7 +141,7 @@ impl AuthenticationProvider for MfaProvider {
     /// An attempt may have been counted, and a code used up.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Authentication, Error> {
         if let Credentials::OneTimeCode { challenge, code } = credentials {
-            let outcome = self.answer(challenge, code).await;
+            let outcome = self.answer(challenge.expose_secret(), code).await;
             telemetry::login(match &outcome {
                 Ok(Authentication::Refused(refusal)) => refusal.code(),
                 Ok(_) => "second_factor_accepted",

@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     ExternalIdentity, LoginRequest, OidcRefusal, OidcSettings,
+    browser::{Browser, Stored, challenge},
     id_token::{self, Expected},
-    state::{Browser, Stored, challenge},
 };
 use crate::{
     clock::{Clock, from_unix_millis, unix_millis},

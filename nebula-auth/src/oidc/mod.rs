@@ -8,7 +8,11 @@
 //! What to do with the identity is decided by [`decide_link`]: accounts are joined only by who is logged in, or where
 //! both sides have verified the same address.
 
+#[cfg(feature = "oidc")]
+mod browser;
+#[cfg(feature = "oidc")]
 mod client;
+#[cfg(feature = "oidc")]
 mod id_token;
 mod identity;
 mod link;
@@ -16,8 +20,10 @@ mod refusal;
 mod settings;
 mod state;
 
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub use self::client::{Callback, LoginBegun, OidcClient};
 pub use self::{
-    client::{Callback, LoginBegun, OidcClient},
     identity::ExternalIdentity,
     link::{LinkDecision, LocalAccount, decide_link},
     refusal::OidcRefusal,

@@ -22,7 +22,7 @@ pub enum Credentials {
     /// A one-time code for a [`SecondFactorChallenge`].
     OneTimeCode {
         /// The challenge.
-        challenge: String,
+        challenge: SecretString,
         /// The code.
         code: SecretString,
     },
@@ -44,7 +44,7 @@ impl Credentials {
     }
 
     /// The answer to a [`SecondFactorChallenge`].
-    pub fn one_time_code(challenge: impl Into<String>, code: impl Into<SecretString>) -> Self {
+    pub fn one_time_code(challenge: impl Into<SecretString>, code: impl Into<SecretString>) -> Self {
         Self::OneTimeCode { challenge: challenge.into(), code: code.into() }
     }
 

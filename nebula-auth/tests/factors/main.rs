@@ -5,6 +5,7 @@
 mod codes;
 mod guessing;
 mod login;
+mod observed;
 mod step_up;
 mod throttle;
 mod totp;

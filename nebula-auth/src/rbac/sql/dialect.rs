@@ -28,6 +28,7 @@ pub trait Dialect: Database {
 
 /// Tables that belong together, in the words of every database.
 #[derive(Debug)]
+#[allow(dead_code, reason = "each field is read by the feature of its database")]
 pub struct Tables {
     /// How many of the migrations were applied.
     pub version: &'static str,
