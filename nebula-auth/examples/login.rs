@@ -17,7 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use nebula_auth::{
-    Algorithm, Auth, Authentication, AuthenticationProvider, Credentials, Error, Hashed, KeySet, MemoryRefreshStore,
+    Algorithm, Authentication, AuthenticationProvider, Credentials, Error, Hashed, KeySet, MemoryRefreshStore,
     NewSession, PasswordAccount, PasswordAccounts, PasswordHash, PasswordHasher, PasswordProvider, RefreshOptions,
     Refreshed, RevokeReason, SessionService, SigningKey, TokenService, axum::Authenticated, secrecy::SecretString,
 };
@@ -56,13 +56,15 @@ impl PasswordAccounts for Accounts {
 
 #[derive(Clone)]
 struct App {
-    auth: Auth,
+    passwords: PasswordHasher,
+    tokens: TokenService,
+    sessions: SessionService,
     accounts: Accounts,
 }
 
 impl FromRef<App> for TokenService {
     fn from_ref(app: &App) -> Self {
-        app.auth.tokens.clone()
+        app.tokens.clone()
     }
 }
 
@@ -88,7 +90,7 @@ fn fail(error: &Error) -> Response {
 }
 
 async fn register(State(app): State<App>, Json(login): Json<Login>) -> Response {
-    match app.auth.passwords.hash(login.password).await {
+    match app.passwords.hash(login.password).await {
         Ok(Hashed::Hash(hash)) => {
             app.accounts.table().insert(login.name.trim().to_lowercase(), hash);
             StatusCode::CREATED.into_response()
@@ -99,21 +101,21 @@ async fn register(State(app): State<App>, Json(login): Json<Login>) -> Response 
 }
 
 async fn login(State(app): State<App>, Json(login): Json<Login>) -> Response {
-    let provider = PasswordProvider::new(app.auth.passwords.clone(), app.accounts.clone());
+    let provider = PasswordProvider::new(app.passwords.clone(), app.accounts.clone());
     let who = match provider.authenticate(&Credentials::password(login.name, login.password)).await {
         Ok(Authentication::Authenticated(who)) => who,
         Ok(Authentication::Refused(refusal)) => return refuse(StatusCode::UNAUTHORIZED, refusal.code()),
         Ok(_) => return refuse(StatusCode::BAD_REQUEST, "unsupported"),
         Err(error) => return fail(&error),
     };
-    match app.auth.sessions.start(NewSession::new(who.subject).methods(who.methods)).await {
+    match app.sessions.start(NewSession::new(who.subject).methods(who.methods)).await {
         Ok(pair) => Json(pair).into_response(),
         Err(error) => fail(&error),
     }
 }
 
 async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Response {
-    match app.auth.sessions.refresh(&body.refresh_token, RefreshOptions::new()).await {
+    match app.sessions.refresh(&body.refresh_token, RefreshOptions::new()).await {
         Ok(Refreshed::Renewed(pair)) => Json(pair).into_response(),
         Ok(Refreshed::Refused(refusal)) => refuse(StatusCode::UNAUTHORIZED, refusal.code()),
         Err(error) => fail(&error),
@@ -122,7 +124,7 @@ async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Response 
 
 async fn logout(State(app): State<App>, Authenticated(principal): Authenticated) -> Response {
     let Some(session) = principal.session_id() else { return StatusCode::NO_CONTENT.into_response() };
-    match app.auth.sessions.revoke(session, RevokeReason::Logout).await {
+    match app.sessions.revoke(session, RevokeReason::Logout).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => fail(&error),
     }
@@ -158,14 +160,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = TokenService::new(keys, "https://auth.example.org", "example")?;
     let sessions = SessionService::new(tokens.clone(), MemoryRefreshStore::new());
     let tokens = tokens.with_session_check(sessions.session_check());
-    let auth = Auth { passwords: PasswordHasher::new(), tokens, sessions };
     let router = Router::new()
         .route("/register", post(register))
         .route("/login", post(login))
         .route("/refresh", post(refresh))
         .route("/logout", post(logout))
         .route("/me", get(me))
-        .with_state(App { auth, accounts: Accounts::default() });
+        .with_state(App { passwords: PasswordHasher::new(), tokens, sessions, accounts: Accounts::default() });
 
     let ann = json!({ "name": "Ann", "password": "correct horse battery staple" });
     let short = call(&router, "POST", "/register", None, json!({ "name": "Ann", "password": "short" })).await?;

@@ -258,8 +258,7 @@ async fn factors_and_codes_stay_out_of_logs_debug_and_errors() {
     show(&Credentials::password("ann", PASSWORD).from_source(cookie));
     secrets.extend(["cookie-of-a-device".to_owned(), PASSWORD.to_owned()]);
     show(&OidcSettings::new("https://a.test", "shop", "https://b.test").client_secret("client-secret-1"));
-    let mut callback = Callback::default();
-    callback.code = Some("authorization-code-1".into());
+    let callback = Callback { code: Some("authorization-code-1".into()), ..Callback::default() };
     show(&callback);
     secrets.extend(["client-secret-1".to_owned(), "authorization-code-1".to_owned()]);
 

@@ -287,10 +287,7 @@ impl OidcClient {
 
 /// As in a form.
 fn encoded(text: &str) -> String {
-    let mut url = match Url::parse("form:") {
-        Ok(url) => url,
-        Err(_) => return String::new(),
-    };
+    let Ok(mut url) = Url::parse("form:") else { return String::new() };
     url.query_pairs_mut().append_key_only(text);
     url.query().unwrap_or_default().to_owned()
 }
