@@ -19,7 +19,9 @@ use crate::{
     audit::{AuditLog, AuditRecord, Decision},
     clock::{Clock, SystemClock},
     error::Error,
-    rbac::{Activation, Authority, PermissionEvaluator, PermissionPattern, RoleName, StaticPermission, UserId},
+    rbac::{
+        Activation, Authority, Permission, PermissionEvaluator, PermissionPattern, RoleName, StaticPermission, UserId,
+    },
     token::{AuthMethod, Principal},
 };
 
@@ -158,6 +160,18 @@ impl AuthContext {
         self.0.user.as_ref()
     }
 
+    /// The request, if it is known.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The log that decisions are written to, if there is one.
+    #[must_use]
+    pub fn audit(&self) -> Option<&AuditLog> {
+        self.0.audit.as_ref()
+    }
+
     /// Who knows what they may do.
     #[must_use]
     pub fn evaluator(&self) -> &PermissionEvaluator {
@@ -189,6 +203,26 @@ impl AuthContext {
             }
         };
         if has.map_err(AccessError::Unavailable)? { Ok(()) } else { Err(forbidden()) }
+    }
+
+    /// Whether they have a permission whose name is known only at run time: for showing what they may do, as it is not
+    /// written to the audit log.
+    ///
+    /// # Errors
+    /// [`AccessError::Unavailable`] if it is not known.
+    ///
+    /// # Cancel safety
+    /// Safe: only reads.
+    pub async fn has(&self, permission: &Permission) -> Result<bool, AccessError> {
+        let Some(user) = self.user() else { return Ok(false) };
+        if self.0.limits.as_ref().is_some_and(|limits| !limits.iter().any(|limit| limit.covers(permission))) {
+            return Ok(false);
+        }
+        match &self.0.chosen {
+            None => self.0.evaluator.check_name(user, permission).await,
+            Some(roles) => self.0.evaluator.held(user).await.map(|held| held.chosen(roles).allows(permission)),
+        }
+        .map_err(AccessError::Unavailable)
     }
 
     /// A proof that they have a permission.

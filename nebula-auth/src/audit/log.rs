@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::chain::{AuditEntry, AuditRecord, EntryHash};
+use super::{
+    chain::{AuditEntry, AuditRecord, EntryHash},
+    query::{AuditPage, AuditQuery},
+};
 use crate::{
     clock::{Clock, SystemClock},
     error::{Error, ErrorKind},
@@ -154,6 +157,21 @@ impl AuditLog {
     /// Safe: only reads.
     pub async fn read(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         self.sink.read(after, limit).await
+    }
+
+    /// Entries that fit, newest first. Looks through at most 10,000 of them; if there are more, `next` says where to go on.
+    ///
+    /// # Errors
+    /// If the sink cannot answer or cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe: only reads.
+    pub async fn query(&self, query: &AuditQuery) -> Result<AuditPage, Error> {
+        let end = match query.before {
+            Some(before) => before,
+            None => self.sink.last().await?.map_or(1, |(number, _)| number.saturating_add(1)),
+        };
+        query.run(&*self.sink, end).await
     }
 
     /// Looks at the whole log.

@@ -4,6 +4,7 @@ mod chain;
 mod file;
 mod log;
 mod memory;
+mod query;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
 mod tracing;
@@ -16,5 +17,6 @@ pub use self::{
     file::FileAuditSink,
     log::{Appended, AuditLog, AuditSink},
     memory::MemoryAuditSink,
+    query::{AuditPage, AuditQuery},
     tracing::TracingAuditSink,
 };

@@ -8,7 +8,7 @@ mod problem;
 mod rejection;
 mod secure;
 
-use self::problem::problem;
+pub(crate) use self::problem::problem;
 pub use self::{
     extract::{Authenticated, MaybeAuthenticated},
     layer::{AuthLayer, AuthService},

@@ -11,7 +11,7 @@ use axum::{
 use serde_json::json;
 
 /// A refusal, with `code` as its stable member.
-pub(super) fn problem(status: StatusCode, code: &str, detail: &str, challenge: Option<String>) -> Response {
+pub(crate) fn problem(status: StatusCode, code: &str, detail: &str, challenge: Option<String>) -> Response {
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),

@@ -89,7 +89,26 @@ impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
         Self { router: Router::new(), routes: Vec::new() }
     }
 
-    /// A route.
+    /// A route for any method that axum routes; [`get`](Self::get) and the others are shorter.
+    ///
+    /// ```
+    /// use axum::{extract::Path, http::{Method, StatusCode}};
+    /// use nebula_auth::{access::Requirement, axum::SecureRouter};
+    ///
+    /// nebula_auth::permissions! { order: [Read = "order:read", Write = "order:write"] }
+    ///
+    /// async fn change(Path(id): Path<u64>) -> StatusCode {
+    ///     # let _ = id;
+    ///     StatusCode::NO_CONTENT
+    /// }
+    ///
+    /// // Both permissions, or the role; and a second factor that was shown within the last five minutes.
+    /// let both = Requirement::permission::<order::Read>().and(Requirement::permission::<order::Write>());
+    /// let needed = both.or(Requirement::Role("admin")).and(Requirement::Mfa(std::time::Duration::from_secs(300)));
+    /// let routes = SecureRouter::<()>::new().route(Method::PATCH, "/orders/{id}", needed, change);
+    /// let policy = routes.routes()[0].policy.to_string();
+    /// assert_eq!(policy, "all(any(all(order:read, order:write), role admin), mfa within 5m)");
+    /// ```
     ///
     /// # Panics
     /// As axum's: if the path is malformed or the route is there already; and for methods that axum does not route.
@@ -137,6 +156,12 @@ impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
         self.router = self.router.merge(other.router);
         self.routes.extend(other.routes);
         self
+    }
+
+    /// The same routes for a router of another state, with theirs given.
+    #[must_use]
+    pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: S) -> SecureRouter<T> {
+        SecureRouter { router: self.router.with_state(state), routes: self.routes }
     }
 
     /// Every route, in the order in which they were added.

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
-    hash::BuildHasher,
+    hash::{BuildHasher, Hasher as _},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,13 +27,17 @@ use crate::rbac::{
 
 const SHARDS: usize = 64;
 
-/// Slots of each thread; a power of two.
-const SLOTS: usize = 1024;
+/// Places of each thread, in sets of two; a power of two. Two users whose ids lead to one set do not drive each other out.
+const SETS: usize = 2048;
 
-/// One user as read from the store.
+/// One user as read from the store. What a check reads comes first, and together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Held {
     cache: u64,
+    /// On the coarse clock.
+    deadline: u64,
+    valid: AtomicBool,
     pub(crate) id: UserId,
     bits: PermissionBits,
     pub(crate) authority: Authority,
@@ -41,9 +45,6 @@ pub(crate) struct Held {
     pub(crate) policy: Arc<Policy>,
     /// On the store's clock.
     read_at: SystemTime,
-    /// On the coarse clock.
-    deadline: u64,
-    valid: AtomicBool,
 }
 
 impl Held {
@@ -100,7 +101,7 @@ pub(crate) struct Cache {
 }
 
 thread_local! {
-    static RECENT: RefCell<Vec<Option<Arc<Held>>>> = const { RefCell::new(Vec::new()) };
+    static RECENT: RefCell<Vec<[Option<Arc<Held>>; 2]>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Cache {
@@ -131,26 +132,43 @@ impl Cache {
         if now >= self.fresh_until.load(Ordering::Acquire) {
             return None;
         }
-        let hash = self.hasher.hash_one(user);
-        RECENT.with_borrow_mut(|slots| {
-            let slot = hash as usize % SLOTS;
-            if let Some(Some(held)) = slots.get(slot)
-                && held.cache == self.number
-                && held.id.as_str() == user
-                && held.is_current(now)
-            {
-                return held.has(key);
+        let hash = self.place(user);
+        let hit = RECENT.with_borrow(|sets| {
+            let set = sets.get(hash as usize % SETS)?;
+            let mine =
+                |held: &&Arc<Held>| held.cache == self.number && held.id.as_str() == user && held.is_current(now);
+            set.iter().flatten().find(mine).map(|held| held.has(key))
+        });
+        hit.unwrap_or_else(|| self.check_shared(hash, user, key, now))
+    }
+
+    /// As [`check`](Self::check), from what all threads share; the next check of this thread finds it at hand.
+    #[cold]
+    #[inline(never)]
+    fn check_shared(&self, hash: u64, user: &str, key: PermissionKey, now: u64) -> Option<bool> {
+        let held = self.find(self.hasher.hash_one(user), user, now)?;
+        let answer = held.has(key);
+        RECENT.with_borrow_mut(|sets| {
+            if sets.is_empty() {
+                sets.resize(SETS, [None, None]);
             }
-            let held = self.find(hash, user, now)?;
-            let answer = held.has(key);
-            if slots.is_empty() {
-                slots.resize(SLOTS, None);
+            if let Some([first, second]) = sets.get_mut(hash as usize % SETS) {
+                // What cannot be used any more goes first, and then what came before the other.
+                if first.as_ref().is_some_and(|old| old.cache == self.number && old.is_current(now)) {
+                    *second = first.take();
+                }
+                *first = Some(held);
             }
-            if let Some(place) = slots.get_mut(slot) {
-                *place = Some(held);
-            }
-            answer
-        })
+        });
+        answer
+    }
+
+    /// Where this thread looks for a user. Ids are compared there, so nothing rests on how well this spreads them.
+    #[inline]
+    fn place(&self, user: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(user.as_bytes());
+        hasher.finish()
     }
 
     /// What is known about a user and may be believed.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::PermissionEvaluator;
 use crate::{
     error::Error,
@@ -13,7 +15,8 @@ use crate::{
 };
 
 /// Where a permission comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GrantedBy {
     /// A role of the user, through the roles that it inherits from.
@@ -33,7 +36,7 @@ pub enum GrantedBy {
 }
 
 /// Why somebody may, or may not. As text it is for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// Who.
     pub user: UserId,

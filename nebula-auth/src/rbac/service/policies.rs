@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Actor, Concerns, RbacOutcome, RbacRefusal, RbacService, Users, rights};
+use super::{Actor, RbacOutcome, RbacRefusal, RbacService, change::Concerns, draft::Users, rights};
 use crate::{
     error::Error,
     rbac::{

@@ -1,0 +1,85 @@
+//! The page for people: static files, and how to sign in.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{
+    Admin, OPENAPI,
+    answer::{Answer, Failure},
+};
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Name, type and text of each.
+const FILES: &[(&str, &str, &str)] = &[
+    ("admin.css", "text/css; charset=utf-8", include_str!("page/admin.css")),
+    ("admin.js", JAVASCRIPT, include_str!("page/admin.js")),
+    ("api.js", JAVASCRIPT, include_str!("page/api.js")),
+    ("dom.js", JAVASCRIPT, include_str!("page/dom.js")),
+    ("users.js", JAVASCRIPT, include_str!("page/users.js")),
+    ("roles.js", JAVASCRIPT, include_str!("page/roles.js")),
+    ("policy.js", JAVASCRIPT, include_str!("page/policy.js")),
+    ("audit.js", JAVASCRIPT, include_str!("page/audit.js")),
+];
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types 'none'";
+
+/// How people sign in on the page: the application's own route for it, which answers JSON with an access token in it.
+///
+/// ```
+/// # use nebula_auth::admin::SignIn;
+/// // POST /api/v1/auth/login {"email": "…", "password": "…"} answers {"tokens": {"access_token": "…"}}
+/// let sign_in = SignIn::new("/api/v1/auth/login", "email", "/tokens/access_token");
+/// # let _ = sign_in;
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct SignIn {
+    path: String,
+    identifier: String,
+    token: String,
+}
+
+impl SignIn {
+    /// `path` takes a `POST` of an object with the fields `identifier` and `password`; `token` is where the access token
+    /// is in its answer (a JSON pointer).
+    #[must_use]
+    pub fn new(path: impl Into<String>, identifier: impl Into<String>, token: impl Into<String>) -> Self {
+        Self { path: path.into(), identifier: identifier.into(), token: token.into() }
+    }
+}
+
+pub(super) async fn page() -> Response {
+    (headers("text/html; charset=utf-8"), include_str!("page/admin.html")).into_response()
+}
+
+pub(super) async fn file(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Response {
+    if name == "sign-in.json" {
+        return Answer(admin.sign_in.as_ref()).into_response();
+    }
+    match FILES.iter().find(|(known, ..)| *known == name) {
+        Some((_, kind, text)) => (headers(kind), *text).into_response(),
+        None => Failure::Unknown("file").into_response(),
+    }
+}
+
+pub(super) async fn document() -> Response {
+    (headers("application/json"), OPENAPI).into_response()
+}
+
+const fn headers(kind: &'static str) -> [(HeaderName, &'static str); 5] {
+    [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ]
+}

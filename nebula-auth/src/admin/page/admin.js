@@ -1,0 +1,94 @@
+// Signing in, and going from section to section by the part of the address after `#`.
+
+import { forgetToken, get, hasToken, keepToken, signIn, tokenFor } from './api.js';
+import { el, field, form, say } from './dom.js';
+import { audit, routes } from './audit.js';
+import { departments, resources, separations } from './policy.js';
+import { roles } from './roles.js';
+import { users } from './users.js';
+
+const main = document.getElementById('main');
+const nav = document.getElementById('sections');
+const leave = document.getElementById('leave');
+const SECTIONS = [
+  ['users', 'Users', 'rbac:user:read', users],
+  ['roles', 'Roles', 'rbac:role:read', roles],
+  ['separations', 'Separation of duty', 'rbac:separation:read', separations],
+  ['departments', 'Departments', 'rbac:department:read', departments],
+  ['resources', 'Resources', 'rbac:resource:read', resources],
+  ['routes', 'Routes', 'rbac:permission:read', routes],
+  ['audit', 'Audit log', 'auth:audit:read', audit],
+];
+let me = null;
+/** Answers that come after the next question are of no use. */
+let turn = 0;
+
+function show(...nodes) {
+  main.className = nodes.length > 1 ? 'split' : '';
+  main.replaceChildren(...nodes);
+}
+
+async function door(message = '') {
+  me = null;
+  nav.hidden = true;
+  leave.hidden = true;
+  document.getElementById('who').textContent = '';
+  const how = await signIn().catch(() => null);
+  const fields = how
+    ? [field('Account', { name: 'identifier', required: true, autocomplete: 'username' }), field('Password', { name: 'password', type: 'password', required: true, autocomplete: 'current-password' })]
+    : [field('Access token', { name: 'token', type: 'password', required: true })];
+  show(el('article', {}, el('h2', {}, 'Sign in'), form(fields, 'Sign in', async ({ identifier, password, token }) => {
+    try {
+      keepToken(how ? await tokenFor(how, identifier, password) : token);
+      await enter();
+    } catch (error) {
+      forgetToken();
+      say(error.message, true);
+    }
+  })));
+  say(message, message !== '');
+}
+
+async function enter() {
+  me = await get('me');
+  document.getElementById('who').textContent = me.user;
+  leave.hidden = false;
+  nav.hidden = false;
+  say('');
+  await go();
+}
+
+const may = (permission) => me.permissions.includes(permission);
+
+async function go() {
+  if (!me) return;
+  const open = SECTIONS.filter(([id, , permission]) => may(permission) && (id !== 'audit' || me.audit));
+  const [, name, ...rest] = document.location.hash.split('/').map(decodeURIComponent);
+  const section = open.find(([id]) => id === name) ?? open[0];
+  nav.replaceChildren(...open.map((one) => el('a', { href: `#/${one[0]}`, 'aria-current': one === section && 'page' }, one[1])));
+  if (!section) {
+    show(el('article', {}, el('p', {}, 'There is nothing here that you may see.')));
+    return;
+  }
+  document.title = `${section[1]} – Access`;
+  turn += 1;
+  const mine = turn;
+  try {
+    const nodes = await section[3]({ me, may, again: go, to: (...parts) => { document.location.hash = `/${parts.map(encodeURIComponent).join('/')}`; } }, ...rest);
+    if (mine === turn) show(...nodes);
+  } catch (error) {
+    if (mine !== turn) return;
+    if (error.status === 401) {
+      forgetToken();
+      await door('Sign in again.');
+    } else {
+      show(el('article', {}, el('p', {}, error.message)));
+    }
+  }
+}
+
+window.addEventListener('hashchange', () => { say(''); go(); });
+leave.addEventListener('click', () => { forgetToken(); door(); });
+
+if (hasToken()) enter().catch(() => { forgetToken(); door('Sign in again.'); });
+else door();

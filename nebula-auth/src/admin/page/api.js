@@ -1,0 +1,75 @@
+// Asking the server. The token lives as long as the tab.
+
+const KEY = 'nebula-access-token';
+const base = new URL('.', new URL(document.location.href));
+
+export const hasToken = () => sessionStorage.getItem(KEY) !== null;
+export const keepToken = (token) => sessionStorage.setItem(KEY, token);
+export const forgetToken = () => sessionStorage.removeItem(KEY);
+
+/** A refusal, as the server words it. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem?.detail ?? problem?.title ?? `The server answered ${status}.`);
+    this.status = status;
+    this.code = problem?.code;
+  }
+}
+
+async function send(address, options) {
+  let response;
+  try {
+    response = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(20_000), ...options });
+  } catch {
+    throw new Error('There is no answer from the server.');
+  }
+  const text = await response.text();
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    // Not from the application: a proxy, perhaps.
+  }
+  if (!response.ok) throw new Refused(response.status, answer);
+  return answer;
+}
+
+/** `parts` are the segments of a path, of whatever they consist. */
+export function ask(method, parts, { query = {}, body } = {}) {
+  // A browser would take these for steps in the path, whatever stands for their dots.
+  if (parts.some((part) => part === '.' || part === '..')) throw new Error('A name of dots alone cannot be asked about here.');
+  const address = new URL(parts.map(encodeURIComponent).join('/'), base);
+  for (const [key, value] of Object.entries(query)) if (value) address.searchParams.set(key, value);
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}` };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  return send(address, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+}
+
+export const get = (...parts) => ask('GET', parts);
+
+/** Every part of a list. */
+export async function all(...parts) {
+  const items = [];
+  let after = null;
+  do {
+    const page = await ask('GET', parts, { query: { after, limit: 200 } });
+    items.push(...page.items);
+    after = page.next;
+  } while (after);
+  return items;
+}
+
+/** How people sign in here, or null. */
+export const signIn = () => send(new URL('page/sign-in.json', base), {});
+
+/** The token that the application's own sign-in answers. */
+export async function tokenFor(how, identifier, password) {
+  const answer = await send(new URL(how.path, document.location.href), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ [how.identifier]: identifier, password }),
+  });
+  const token = how.token.split('/').slice(1).reduce((value, key) => value?.[key], answer);
+  if (typeof token !== 'string') throw new Error('The answer has no access token in it.');
+  return token;
+}
