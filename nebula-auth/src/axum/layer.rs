@@ -2,20 +2,27 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use axum::{
     body::Body,
     extract::Request,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use tower::{Layer, Service};
 
-use super::extract::principal_of;
-use crate::{access::AuthContext, audit::AuditLog, rbac::PermissionEvaluator, token::TokenService};
+use super::{extract::principal_of, rejection::AuthRejection};
+use crate::{
+    access::{AccessError, AuthContext},
+    audit::AuditLog,
+    rbac::PermissionEvaluator,
+    token::TokenService,
+};
 
 /// Puts each request into an [`AuthContext`]: that of the bearer token's subject, or an anonymous one if it has no token.
 /// Requests whose token is not acceptable end here.
@@ -26,19 +33,75 @@ pub struct AuthLayer {
     tokens: TokenService,
     evaluator: PermissionEvaluator,
     audit: Option<AuditLog>,
+    refusals: Option<Refusals>,
+}
+
+/// Why a request was not let through.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its credentials are not acceptable.
+    Credentials(AuthRejection),
+    /// Whoever asks may not, or has to prove more.
+    Access(AccessError),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Credentials(rejection) => rejection.into_response(),
+            Self::Access(error) => error.into_response(),
+        }
+    }
+}
+
+/// How the application words refusals.
+#[derive(Clone)]
+pub(super) struct Refusals(Arc<dyn Fn(Refusal) -> Response + Send + Sync>);
+
+impl Refusals {
+    pub(super) fn answer(&self, refusal: Refusal) -> Response {
+        (self.0)(refusal)
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusals")
+    }
 }
 
 impl AuthLayer {
     /// Tokens are verified by one, permissions known by the other.
     #[must_use]
     pub const fn new(tokens: TokenService, evaluator: PermissionEvaluator) -> Self {
-        Self { tokens, evaluator, audit: None }
+        Self { tokens, evaluator, audit: None, refusals: None }
     }
 
     /// Writes decisions to that log.
     #[must_use]
     pub fn with_audit(mut self, log: AuditLog) -> Self {
         self.audit = Some(log);
+        self
+    }
+
+    /// Answers refusals of this layer and of the [`SecureRouter`](super::SecureRouter) within it in the application's own
+    /// words. Without it they are problem details (RFC 9457).
+    ///
+    /// ```
+    /// use axum::{http::StatusCode, response::IntoResponse};
+    /// use nebula_auth::axum::{AuthLayer, Refusal};
+    ///
+    /// # fn short(layer: AuthLayer) -> AuthLayer {
+    /// layer.with_refusals(|refusal| match refusal {
+    ///     Refusal::Access(error) if error.status() == 403 => StatusCode::NOT_FOUND.into_response(),
+    ///     other => other.into_response(),
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_refusals(mut self, answer: impl Fn(Refusal) -> Response + Send + Sync + 'static) -> Self {
+        self.refusals = Some(Refusals(Arc::new(answer)));
         self
     }
 }
@@ -74,14 +137,23 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let AuthLayer { tokens, evaluator, audit } = self.layer.clone();
+        let AuthLayer { tokens, evaluator, audit, refusals } = self.layer.clone();
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
             let context = match principal_of(&parts, &tokens).await {
                 Ok(Some(principal)) => AuthContext::new(principal, evaluator),
                 Ok(None) => AuthContext::anonymous(evaluator),
-                Err(rejection) => return Ok(rejection.into_response()),
+                Err(rejection) => {
+                    let refusal = Refusal::Credentials(rejection);
+                    return Ok(match refusals {
+                        Some(refusals) => refusals.answer(refusal),
+                        None => refusal.into_response(),
+                    });
+                }
             };
+            if let Some(refusals) = refusals {
+                parts.extensions.insert(refusals);
+            }
             let id = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
             let context = match id.filter(|id| id.len() <= 128) {
                 Some(id) => context.with_request_id(id),

@@ -11,7 +11,7 @@ mod secure;
 pub(crate) use self::problem::problem;
 pub use self::{
     extract::{Authenticated, MaybeAuthenticated},
-    layer::{AuthLayer, AuthService},
+    layer::{AuthLayer, AuthService, Refusal},
     rejection::{AuthRefusal, AuthRejection},
     secure::{Policy, SecureRouter, SecuredRoute},
 };

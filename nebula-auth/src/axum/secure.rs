@@ -12,7 +12,10 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::AuthLayer;
+use super::{
+    AuthLayer,
+    layer::{Refusal, Refusals},
+};
 use crate::access::{AuthContext, Requirement};
 
 /// Who may use a route.
@@ -121,15 +124,41 @@ impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
     {
         let policy = policy.into();
         let Ok(filter) = MethodFilter::try_from(method.clone()) else { panic!("no routes for the method {method}") };
-        let guarded: MethodRouter<S, Infallible> = on(filter, handler).route_layer(from_fn({
-            let policy = policy.clone();
-            move |request: Request, next: Next| {
-                let policy = policy.clone();
-                async move { guard(&policy, request, next).await }
-            }
-        }));
-        self.router = self.router.route(path, guarded);
+        self.router = self.router.route(path, guarded(on(filter, handler), policy.clone()));
         self.routes.push(SecuredRoute { method, path: path.to_owned(), policy });
+        self
+    }
+
+    /// Routes for several methods at once: for handlers that something else has put together, such as the macros that
+    /// document them.
+    ///
+    /// ```
+    /// use axum::{http::Method, routing::get};
+    /// use nebula_auth::{access::Requirement, axum::SecureRouter};
+    ///
+    /// nebula_auth::permissions! { order: [Read = "order:read"] }
+    ///
+    /// let handlers = get(async || "an order");
+    /// let needed = Requirement::permission::<order::Read>();
+    /// let routes = SecureRouter::<()>::new().methods(&[Method::GET], "/orders/{id}", needed, handlers);
+    /// assert_eq!(routes.routes()[0].policy.to_string(), "order:read");
+    /// ```
+    ///
+    /// # Panics
+    /// As axum's: if the path is malformed or the route is there already.
+    #[must_use]
+    pub fn methods(
+        mut self,
+        methods: &[Method],
+        path: &str,
+        policy: impl Into<Policy>,
+        handlers: MethodRouter<S, Infallible>,
+    ) -> Self {
+        let policy = policy.into();
+        self.router = self.router.route(path, guarded(handlers, policy.clone()));
+        let route =
+            |method: &Method| SecuredRoute { method: method.clone(), path: path.to_owned(), policy: policy.clone() };
+        self.routes.extend(methods.iter().map(route));
         self
     }
 
@@ -203,6 +232,16 @@ methods! {
     delete DELETE,
 }
 
+fn guarded<S>(handlers: MethodRouter<S, Infallible>, policy: Policy) -> MethodRouter<S, Infallible>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    handlers.route_layer(from_fn(move |request: Request, next: Next| {
+        let policy = policy.clone();
+        async move { guard(&policy, request, next).await }
+    }))
+}
+
 async fn guard(policy: &Policy, request: Request, next: Next) -> Response {
     let allowed = match policy {
         Policy::Public => Ok(()),
@@ -213,7 +252,10 @@ async fn guard(policy: &Policy, request: Request, next: Next) -> Response {
     };
     match allowed {
         Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+        Err(refused) => match request.extensions().get::<Refusals>() {
+            Some(refusals) => refusals.answer(Refusal::Access(refused)),
+            None => refused.into_response(),
+        },
     }
 }
 

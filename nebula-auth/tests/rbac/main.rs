@@ -5,4 +5,5 @@
 mod conformance;
 mod evaluator;
 mod grammar;
+mod restore;
 mod rules;

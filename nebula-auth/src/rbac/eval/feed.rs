@@ -1,6 +1,6 @@
 //! Keeps up with what other processes change.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::{Shared, coarse};
 use crate::{
@@ -17,20 +17,21 @@ impl Shared {
     pub(super) async fn catch_up(&self) -> Result<(), Error> {
         // Before the question: what is committed while it is under way need not be in the answer.
         let asked = coarse::precise();
-        let since = self.position.lock().sequence;
+        let (since, seen) = (self.position.lock().sequence, self.seen.load(Ordering::Acquire));
         let asking = self.store.changes(since, NAMED);
         let changes = tokio::time::timeout(self.options.timeout, asking)
             .await
             .map_err(|_| Error::new(ErrorKind::Unavailable, "the store did not say in time what has changed"))??;
+        // A replica that lags, or a store that was restored from a backup.
+        if changes.head.sequence < seen {
+            return Err(Error::new(ErrorKind::Unavailable, "the store answers from the past"));
+        }
+        self.saw(changes.head);
         {
             let mut position = self.position.lock();
+            // Somebody here has committed meanwhile.
             if changes.head.sequence < position.sequence {
-                // A replica that lags, or a process here that has just committed.
-                return if changes.head.sequence < since {
-                    Err(Error::new(ErrorKind::Unavailable, "the store answers from the past"))
-                } else {
-                    Ok(())
-                };
+                return Ok(());
             }
             match changes.users {
                 Some(users) if changes.head.policy <= position.policy => self.cache.forget(&users),
@@ -68,6 +69,7 @@ impl Observer for Shared {
                 self.wake.notify_one();
                 return;
             };
+            self.saw(made.head);
             let mut position = self.position.lock();
             if made.policy {
                 self.cache.forget_all();

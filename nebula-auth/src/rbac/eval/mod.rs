@@ -13,7 +13,10 @@ mod redis;
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -98,6 +101,8 @@ pub(crate) struct Shared {
     cache: Cache,
     /// Up to here every change is known.
     position: Mutex<Head>,
+    /// The highest number that the store has shown: what it says with a lower one is from the past.
+    seen: AtomicU64,
     policy: Mutex<Option<(u64, Arc<Policy>)>>,
     wake: Arc<Notify>,
     stop: Arc<Notify>,
@@ -139,12 +144,15 @@ impl PermissionEvaluator {
             cache: Cache::new(options.capacity),
             options,
             position: Mutex::default(),
+            seen: AtomicU64::new(0),
             policy: Mutex::default(),
             wake: Arc::default(),
             stop: Arc::default(),
             signals: Mutex::default(),
         });
-        *shared.position.lock() = shared.store.head().await?;
+        let head = shared.store.head().await?;
+        shared.saw(head);
+        *shared.position.lock() = head;
         shared.catch_up().await?;
         shared.preload().await?;
         tokio::spawn(feed::follow(Arc::downgrade(&shared)));
@@ -322,13 +330,18 @@ impl Shared {
         answer
     }
 
+    fn saw(&self, head: Head) {
+        self.seen.fetch_max(head.sequence, Ordering::AcqRel);
+    }
+
     async fn fetch(&self, user: &UserId) -> Result<Arc<Held>, Error> {
-        let known = *self.position.lock();
+        let known = self.seen.load(Ordering::Acquire);
         let asked = coarse::precise();
         let stored = self.store.user(user).await?;
-        if stored.head.sequence < known.sequence {
+        if stored.head.sequence < known {
             return Err(Error::new(ErrorKind::Unavailable, "the store answers from the past"));
         }
+        self.saw(stored.head);
         let policy = self.policy_at(stored.head).await?;
         let record = codec::user(user, stored.body.as_deref())?;
         let authority = record.as_ref().map(|user| Authority::of(&policy, user, Active::Compatible, stored.now));

@@ -24,6 +24,9 @@ pub trait Dialect: Database {
 
     /// Creates or upgrades tables.
     async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()>;
+
+    /// Leaves every number of a change of roles that was given out before far behind.
+    async fn after_restore(pool: &Pool<Self>) -> sqlx::Result<()>;
 }
 
 /// Tables that belong together, in the words of every database.
@@ -52,6 +55,19 @@ impl Migrations {
     }
 }
 
+macro_rules! leap {
+    ($pool:ident) => {{
+        use sqlx::Connection as _;
+
+        let mut connection = super::Lease::take($pool).await?;
+        let mut transaction = connection.begin_with(Self::BEGIN).await?;
+        sqlx::query(include_str!("statements/leap.sql")).execute(&mut *transaction).await?;
+        sqlx::query(include_str!("statements/advance_policy.sql")).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        connection.done(())
+    }};
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! migrate_in_transaction {
     ($pool:ident, $version:expr, $migrations:expr, $begin:expr) => {{
@@ -76,6 +92,10 @@ impl Dialect for sqlx::Sqlite {
     async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {
         migrate_in_transaction!(pool, tables.version, tables.sqlite, Self::BEGIN)
     }
+
+    async fn after_restore(pool: &Pool<Self>) -> sqlx::Result<()> {
+        leap!(pool)
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -89,6 +109,10 @@ impl Dialect for sqlx::Postgres {
     async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {
         let begin = "BEGIN; SELECT pg_advisory_xact_lock(5139802741260947133)";
         migrate_in_transaction!(pool, tables.version, tables.postgres, begin)
+    }
+
+    async fn after_restore(pool: &Pool<Self>) -> sqlx::Result<()> {
+        leap!(pool)
     }
 }
 
@@ -126,5 +150,9 @@ impl Dialect for sqlx::MySql {
             sqlx::raw_sql(migration).execute(&mut connection).await?;
         }
         connection.close().await
+    }
+
+    async fn after_restore(pool: &Pool<Self>) -> sqlx::Result<()> {
+        leap!(pool)
     }
 }

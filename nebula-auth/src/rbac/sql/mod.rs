@@ -69,6 +69,29 @@ impl<DB: RbacDatabase> SqlRbacStore<DB> {
             .map_err(|error| failed("the tables nebula_auth_rbac_* could not be migrated", error))
     }
 
+    /// Call it once after the database was restored from a backup, before anybody works with it again.
+    ///
+    /// A restored store has gone back in time: it would give out numbers of changes again that processes know already,
+    /// with other content. Until this is called, processes that were running before find the store behind what they know,
+    /// believe nothing, and let nobody through; after it they read everything anew, without being started again.
+    ///
+    /// ```no_run
+    /// # async fn restored(pool: nebula_auth::sqlx::Pool<impl nebula_auth::rbac::RbacDatabase>)
+    /// # -> Result<(), nebula_auth::Error> {
+    /// nebula_auth::rbac::SqlRbacStore::after_restore(&pool).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It is done or not; doing it again is harmless.
+    pub async fn after_restore(pool: &Pool<DB>) -> Result<(), Error> {
+        let leap = async { DB::after_restore(pool).await };
+        within(Duration::from_secs(10), "the restored roles could not be taken into use", leap).await
+    }
+
     async fn within<R>(
         &self,
         context: &'static str,
