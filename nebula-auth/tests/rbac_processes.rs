@@ -1,6 +1,7 @@
-//! Three processes that check a permission all the time, while a fourth takes it away: with Redis and the database in
-//! order, with signals lost, with Redis cut off, with the database cut off. Prints how long anybody was let through on old
-//! knowledge, which must never be longer than the lease; and nobody may be let through while nothing is known.
+//! Three processes that check a permission all the time, while a fourth takes it away, from a user, with a role or from a
+//! role: with Redis and the database in order, with signals lost, with Redis cut off, with the database cut off. Prints how
+//! long anybody was let through on old knowledge, which must never be longer than the lease; and nobody may be let through
+//! while nothing is known.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
@@ -14,8 +15,8 @@ use std::{
 
 use nebula_auth::{
     rbac::{
-        Actor, EvaluatorOptions, Permission, PermissionEvaluator, PermissionKey, PermissionPattern, RbacService,
-        SqlRbacStore, UserId,
+        Actor, EvaluatorOptions, Permission, PermissionEvaluator, PermissionKey, PermissionPattern, RbacService, Role,
+        RoleName, SqlRbacStore, UserId,
     },
     sqlx::{PgPool, Postgres},
 };
@@ -111,6 +112,19 @@ impl Drop for Checker {
     }
 }
 
+/// How Ann comes by the permission, and loses it.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// As her own.
+    Grant,
+    /// By a role that she is given and that is taken from her.
+    Assignment,
+    /// By a role that she keeps, which gains and loses it.
+    Role,
+}
+
+const WAYS: [Way; 3] = [Way::Grant, Way::Assignment, Way::Role];
+
 struct Test {
     service: RbacService,
     checkers: Vec<Checker>,
@@ -118,10 +132,35 @@ struct Test {
 }
 
 impl Test {
-    async fn grant(&self) {
-        let (ann, read) = (UserId::new("ann").unwrap(), PermissionPattern::new("fault:read").unwrap());
-        let granted = self.service.grant(&Actor::system("test"), &ann, &read, None).await.unwrap();
-        granted.into_result().unwrap();
+    /// Two roles, of which one has the permission and Ann the other.
+    async fn prepare(&self) {
+        let (setup, ann) = (Actor::system("test"), UserId::new("ann").unwrap());
+        let roles = [("reader", &["fault:read"][..]), ("keeper", &[])];
+        for (name, patterns) in roles {
+            let patterns = patterns.iter().map(|text| PermissionPattern::new(text).unwrap());
+            let role = Role::new(RoleName::new(name).unwrap()).with_permissions(patterns);
+            self.service.create_role(&setup, role).await.unwrap().into_result().unwrap();
+        }
+        let keeper = RoleName::new("keeper").unwrap();
+        self.service.assign_role(&setup, &ann, &keeper, None).await.unwrap().into_result().unwrap();
+    }
+
+    async fn change(&self, way: Way, give: bool) {
+        let (setup, ann) = (Actor::system("test"), UserId::new("ann").unwrap());
+        let (read, role) = (PermissionPattern::new("fault:read").unwrap(), |name| RoleName::new(name).unwrap());
+        let changed = match (way, give) {
+            (Way::Grant, true) => self.service.grant(&setup, &ann, &read, None).await,
+            (Way::Grant, false) => self.service.revoke(&setup, &ann, &read).await,
+            (Way::Assignment, true) => self.service.assign_role(&setup, &ann, &role("reader"), None).await,
+            (Way::Assignment, false) => self.service.unassign_role(&setup, &ann, &role("reader")).await,
+            (Way::Role, true) => self.service.add_permission(&setup, &role("keeper"), &read).await,
+            (Way::Role, false) => self.service.remove_permission(&setup, &role("keeper"), &read).await,
+        };
+        changed.unwrap().into_result().unwrap();
+    }
+
+    async fn grant(&self, way: Way) {
+        self.change(way, true).await;
     }
 
     async fn all_say(&self, answer: &str) {
@@ -129,15 +168,13 @@ impl Test {
     }
 
     /// Takes the permission and measures until nobody is let through any more.
-    async fn revoke(&mut self, occasion: &str, then: &str) {
-        let (ann, read) = (UserId::new("ann").unwrap(), PermissionPattern::new("fault:read").unwrap());
-        let revoked = self.service.revoke(&Actor::system("test"), &ann, &read).await.unwrap();
-        revoked.into_result().unwrap();
+    async fn revoke(&mut self, way: Way, occasion: &str, then: &str) {
+        self.change(way, false).await;
         let since = millis();
         self.all_say(then).await;
         let worst = self.checkers.iter().map(|checker| checker.last_yes(since) - since).max().unwrap();
         let worst = Duration::from_millis(u64::try_from(worst).unwrap());
-        println!("staleness {occasion}: {} ms, lease {} ms", worst.as_millis(), LEASE.as_millis());
+        println!("staleness {occasion}, {way:?}: {} ms, lease {} ms", worst.as_millis(), LEASE.as_millis());
         assert!(worst <= LEASE + SCHEDULING, "{occasion}: let through for {worst:?} on old knowledge");
         self.worst = self.worst.max(worst);
     }
@@ -156,35 +193,36 @@ async fn parent() {
     let urls = format!("{} {}", database.url_via(to_database.port(), name), redis.url_via(to_redis.port()));
     let checkers = (0..CHILDREN).map(|_| Checker::start(&urls)).collect();
     let mut test = Test { service: here.service(), checkers, worst: Duration::ZERO };
+    test.prepare().await;
     test.all_say("no").await;
 
-    for _ in 0..5 {
-        test.grant().await;
+    for way in WAYS.into_iter().chain(WAYS) {
+        test.grant(way).await;
         test.all_say("yes").await;
-        test.revoke("with everything in order", "no").await;
+        test.revoke(way, "with everything in order", "no").await;
     }
     // The signals are sent and never arrive.
     to_redis.black_hole_replies();
-    for _ in 0..3 {
-        test.grant().await;
+    for way in WAYS {
+        test.grant(way).await;
         test.all_say("yes").await;
-        test.revoke("with signals lost", "no").await;
+        test.revoke(way, "with signals lost", "no").await;
     }
     to_redis.cut().await;
-    for _ in 0..3 {
-        test.grant().await;
+    for way in WAYS {
+        test.grant(way).await;
         test.all_say("yes").await;
-        test.revoke("with Redis cut off", "no").await;
+        test.revoke(way, "with Redis cut off", "no").await;
     }
     to_redis.heal().await;
-    for occasion in ["with the database silent", "with the database cut off"] {
-        test.grant().await;
+    for (way, occasion) in [(Way::Assignment, "with the database silent"), (Way::Role, "with the database cut off")] {
+        test.grant(way).await;
         test.all_say("yes").await;
         match occasion {
             "with the database silent" => to_database.black_hole(),
             _ => to_database.cut().await,
         }
-        test.revoke(occasion, "unknown").await;
+        test.revoke(way, occasion, "unknown").await;
         // Whatever was known, it lets nobody through, and it does not come back.
         tokio::time::sleep(Duration::from_millis(500)).await;
         test.all_say("unknown").await;

@@ -70,7 +70,7 @@ where
     // And changes are seen again.
     service.grant(&setup, &ann, &pattern(after), None).await.unwrap().into_result().unwrap();
     eventually(PATIENCE, || answers(Some(true), Some(true))).await;
-    running.health().await.unwrap();
+    eventually(PATIENCE, || running.health()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
