@@ -29,7 +29,9 @@ impl Parse for Term {
             return Ok(Self::Name(input.parse()?));
         }
         if !input.peek(Ident::peek_any) && !input.peek(Token![::]) {
-            return Err(input.error("expected a name in quotes, `any(...)` or `all(...)`"));
+            return Err(input.error(
+                "expected a name in quotes, a declared permission like `order::Read`, `any(...)` or `all(...)`",
+            ));
         }
         let path: Path = input.parse()?;
         match path.get_ident() {

@@ -26,7 +26,15 @@ mod lock {
     mod options;
 }
 
+mod requires {
+    #[path = "pass/everywhere.rs"]
+    pub(crate) mod everywhere;
+}
+
 use nebula_test_support::refused;
+
+// Where the attributes look for it.
+use crate::requires::everywhere::PERMISSIONS;
 
 #[test]
 fn cache_macros_say_what_is_wrong() {
@@ -46,4 +54,9 @@ fn distributed_lock_says_what_is_wrong() {
 #[test]
 fn rule_facts_say_what_is_wrong() {
     refused("tests/facts/fail", &["nebula_rule_engine"]);
+}
+
+#[test]
+fn requirements_say_what_is_wrong() {
+    refused("tests/requires/fail", &["nebula_auth"]);
 }
