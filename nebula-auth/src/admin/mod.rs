@@ -19,8 +19,8 @@
 //! whole: a token that is limited to scopes is limited in what routes it may use, not in what it gives by them.
 //!
 //! The page is at `/page` below the path that the routes are nested in. It is three kinds of static files, the same for
-//! everybody, and shows what the programming interface gives to whoever signs in on it. It works under a
-//! `Content-Security-Policy` without anything inline or from elsewhere, which it sets itself.
+//! everybody, in English and Chinese, and shows what the programming interface gives to whoever signs in on it. It works
+//! under a `Content-Security-Policy` without anything inline or from elsewhere, which it sets itself.
 //!
 //! `/openapi.json` describes the routes, with the permission that each needs; [`openapi`] is the same as a value.
 

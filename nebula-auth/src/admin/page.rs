@@ -26,6 +26,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("roles.js", JAVASCRIPT, include_str!("page/roles.js")),
     ("policy.js", JAVASCRIPT, include_str!("page/policy.js")),
     ("audit.js", JAVASCRIPT, include_str!("page/audit.js")),
+    ("words.js", JAVASCRIPT, include_str!("page/words.js")),
+    ("words-zh.js", JAVASCRIPT, include_str!("page/words-zh.js")),
 ];
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \

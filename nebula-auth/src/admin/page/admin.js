@@ -6,10 +6,12 @@ import { audit, routes } from './audit.js';
 import { departments, resources, separations } from './policy.js';
 import { roles } from './roles.js';
 import { users } from './users.js';
+import { lang, switchLanguage, t } from './words.js';
 
 const main = document.getElementById('main');
 const nav = document.getElementById('sections');
 const leave = document.getElementById('leave');
+const language = document.getElementById('language');
 const SECTIONS = [
   ['users', 'Users', 'rbac:user:read', users],
   ['roles', 'Roles', 'rbac:role:read', roles],
@@ -35,9 +37,9 @@ async function door(message = '') {
   document.getElementById('who').textContent = '';
   const how = await signIn().catch(() => null);
   const fields = how
-    ? [field('Account', { name: 'identifier', required: true, autocomplete: 'username' }), field('Password', { name: 'password', type: 'password', required: true, autocomplete: 'current-password' })]
-    : [field('Access token', { name: 'token', type: 'password', required: true })];
-  show(el('article', {}, el('h2', {}, 'Sign in'), form(fields, 'Sign in', async ({ identifier, password, token }) => {
+    ? [field(t('Account'), { name: 'identifier', required: true, autocomplete: 'username' }), field(t('Password'), { name: 'password', type: 'password', required: true, autocomplete: 'current-password' })]
+    : [field(t('Access token'), { name: 'token', type: 'password', required: true })];
+  show(el('article', {}, el('h2', {}, t('Sign in')), form(fields, t('Sign in'), async ({ identifier, password, token }) => {
     try {
       keepToken(how ? await tokenFor(how, identifier, password) : token);
       await enter();
@@ -65,12 +67,12 @@ async function go() {
   const open = SECTIONS.filter(([id, , permission]) => may(permission) && (id !== 'audit' || me.audit));
   const [, name, ...rest] = document.location.hash.split('/').map(decodeURIComponent);
   const section = open.find(([id]) => id === name) ?? open[0];
-  nav.replaceChildren(...open.map((one) => el('a', { href: `#/${one[0]}`, 'aria-current': one === section && 'page' }, one[1])));
+  nav.replaceChildren(...open.map((one) => el('a', { href: `#/${one[0]}`, 'aria-current': one === section && 'page' }, t(one[1]))));
   if (!section) {
-    show(el('article', {}, el('p', {}, 'There is nothing here that you may see.')));
+    show(el('article', {}, el('p', {}, t('There is nothing here that you may see.'))));
     return;
   }
-  document.title = `${section[1]} – Access`;
+  document.title = `${t(section[1])} – ${t('Access')}`;
   turn += 1;
   const mine = turn;
   try {
@@ -80,15 +82,25 @@ async function go() {
     if (mine !== turn) return;
     if (error.status === 401) {
       forgetToken();
-      await door('Sign in again.');
+      await door(t('Sign in again.'));
     } else {
       show(el('article', {}, el('p', {}, error.message)));
     }
   }
 }
 
+document.documentElement.lang = lang;
+document.title = t('Access');
+document.getElementById('title').textContent = t('Access');
+document.getElementById('skip').textContent = t('Skip to the content');
+nav.setAttribute('aria-label', t('Sections'));
+leave.textContent = t('Sign out');
+language.textContent = lang === 'en' ? '中文' : 'English';
+language.lang = lang === 'en' ? 'zh-CN' : 'en';
+language.hidden = false;
+language.addEventListener('click', switchLanguage);
 window.addEventListener('hashchange', () => { say(''); go(); });
 leave.addEventListener('click', () => { forgetToken(); door(); });
 
-if (hasToken()) enter().catch(() => { forgetToken(); door('Sign in again.'); });
+if (hasToken()) enter().catch(() => { forgetToken(); door(t('Sign in again.')); });
 else door();

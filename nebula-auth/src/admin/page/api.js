@@ -1,5 +1,7 @@
 // Asking the server. The token lives as long as the tab.
 
+import { t } from './words.js';
+
 const KEY = 'nebula-access-token';
 const base = new URL('.', new URL(document.location.href));
 
@@ -7,10 +9,18 @@ export const hasToken = () => sessionStorage.getItem(KEY) !== null;
 export const keepToken = (token) => sessionStorage.setItem(KEY, token);
 export const forgetToken = () => sessionStorage.removeItem(KEY);
 
-/** A refusal, as the server words it. */
+/** In the words of this page, if it has some for the kind of refusal; else as the server words it. */
+function reason(problem) {
+  const known = problem?.code && t(`refused.${problem.code}`);
+  const own = problem?.detail ?? problem?.title;
+  if (!known || known === `refused.${problem.code}`) return own;
+  return own ? `${known} (${own})` : known;
+}
+
+/** A refusal. */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem?.detail ?? problem?.title ?? `The server answered ${status}.`);
+    super(reason(problem) ?? t('The server answered {status}.', { status }));
     this.status = status;
     this.code = problem?.code;
   }
@@ -21,7 +31,7 @@ async function send(address, options) {
   try {
     response = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(20_000), ...options });
   } catch {
-    throw new Error('There is no answer from the server.');
+    throw new Error(t('There is no answer from the server.'));
   }
   const text = await response.text();
   let answer = null;
@@ -37,7 +47,7 @@ async function send(address, options) {
 /** `parts` are the segments of a path, of whatever they consist. */
 export function ask(method, parts, { query = {}, body } = {}) {
   // A browser would take these for steps in the path, whatever stands for their dots.
-  if (parts.some((part) => part === '.' || part === '..')) throw new Error('A name of dots alone cannot be asked about here.');
+  if (parts.some((part) => part === '.' || part === '..')) throw new Error(t('A name of dots alone cannot be asked about here.'));
   const address = new URL(parts.map(encodeURIComponent).join('/'), base);
   for (const [key, value] of Object.entries(query)) if (value) address.searchParams.set(key, value);
   const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}` };
@@ -70,6 +80,6 @@ export async function tokenFor(how, identifier, password) {
     body: JSON.stringify({ [how.identifier]: identifier, password }),
   });
   const token = how.token.split('/').slice(1).reduce((value, key) => value?.[key], answer);
-  if (typeof token !== 'string') throw new Error('The answer has no access token in it.');
+  if (typeof token !== 'string') throw new Error(t('The answer has no access token in it.'));
   return token;
 }

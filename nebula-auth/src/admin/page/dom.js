@@ -1,5 +1,7 @@
 // Building the page. Text only ever becomes text: nothing here reads markup.
 
+import { lang, t } from './words.js';
+
 /** An element; attributes that are null or false are left out, functions are listeners. */
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -41,7 +43,7 @@ export function careful(text, act) {
       act();
       return;
     }
-    node.textContent = `${text}: sure?`;
+    node.textContent = t('{text}: sure?', { text });
     armed = setTimeout(() => {
       armed = null;
       node.textContent = text;
@@ -95,7 +97,7 @@ export function tree(nodes, show, parent = null, seen = new Set()) {
   }));
 }
 
-export const when = (text) => (text ? new Date(text).toLocaleString() : null);
+export const when = (text) => (text ? new Date(text).toLocaleString(lang === 'en' ? undefined : lang) : null);
 
 /** What a `datetime-local` field says, for the server; nothing for nothing. */
 export const moment = (text) => (text ? new Date(text).toISOString() : null);

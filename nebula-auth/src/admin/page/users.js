@@ -2,26 +2,27 @@
 
 import { all, ask, get } from './api.js';
 import { attempt, button, careful, el, field, form, list, moment, table, when } from './dom.js';
+import { t } from './words.js';
 
 async function index({ to }, after) {
   const page = await ask('GET', ['users'], { query: { after, limit: 50 } });
   const one = (user) => el('li', {},
     el('a', { href: `#/users/${encodeURIComponent(user.id)}` }, user.id),
-    el('span', { class: 'soft' }, user.roles.map((role) => role.name).join(', ') || 'no roles'),
-    user.disabled && el('span', { class: 'off' }, 'disabled'));
+    el('span', { class: 'soft' }, user.roles.map((role) => role.name).join(', ') || t('no roles')),
+    user.disabled && el('span', { class: 'off' }, t('disabled')));
   return el('article', {},
-    el('h2', {}, 'Users'),
-    form([field('Id of a user', { name: 'id', required: true })], 'Open', ({ id }) => to('users', id)),
-    list(page.items.map(one), 'Nobody was given anything yet.'),
-    page.next && el('p', {}, el('a', { href: `#/users//${encodeURIComponent(page.next)}` }, 'More')));
+    el('h2', {}, t('Users')),
+    form([field(t('Id of a user'), { name: 'id', required: true })], t('Open'), ({ id }) => to('users', id)),
+    list(page.items.map(one), t('Nobody was given anything yet.')),
+    page.next && el('p', {}, el('a', { href: `#/users//${encodeURIComponent(page.next)}` }, t('More'))));
 }
 
 function given(title, items, take, remove) {
   const one = (item) => el('li', {},
     el('code', {}, item.name),
-    el('span', { class: 'soft' }, `by ${item.by}${item.until ? `, until ${when(item.until)}` : ''}`),
-    remove && button('Take away', () => take(item.name)));
-  return [el('h3', {}, title), list(items.map(one), 'None.')];
+    el('span', { class: 'soft' }, item.until ? t('by {by}, until {until}', { by: item.by, until: when(item.until) }) : t('by {by}', item)),
+    remove && button(t('Take away'), () => take(item.name)));
+  return [el('h3', {}, title), list(items.map(one), t('None.'))];
 }
 
 async function details(tools, id) {
@@ -39,32 +40,32 @@ async function details(tools, id) {
     await ask(method, ['users', id, ...parts], { body });
     await again();
   }, done);
-  const until = () => field('Until (optional)', { name: 'until', type: 'datetime-local' });
+  const until = () => field(t('Until (optional)'), { name: 'until', type: 'datetime-local' });
   const names = el('datalist', { id: 'roles' }, roles.map((role) => el('option', { value: role.name }, role.title)));
-  const choices = [['', 'none'], ...departments.map((one) => [one.id, one.title || one.id])];
+  const choices = [['', t('none')], ...departments.map((one) => [one.id, one.title || one.id])];
   return el('article', {},
-    el('h2', {}, id, user?.disabled && el('span', { class: 'off' }, ' (disabled)')),
-    !user && el('p', { class: 'soft' }, 'This user was not given anything yet.'),
-    given('Roles', user?.roles ?? [], (name) => change('DELETE', ['roles', name], undefined, 'Taken away.'), write),
-    write && form([field('Role', { name: 'role', required: true, list: 'roles' }), until()], 'Give', ({ role, until: end }) => change('PUT', ['roles', role], { until: moment(end) }, 'Given.')),
+    el('h2', {}, id, user?.disabled && el('span', { class: 'off' }, ` (${t('disabled')})`)),
+    !user && el('p', { class: 'soft' }, t('This user was not given anything yet.')),
+    given(t('Roles'), user?.roles ?? [], (name) => change('DELETE', ['roles', name], undefined, t('Taken away.')), write),
+    write && form([field(t('Role'), { name: 'role', required: true, list: 'roles' }), until()], t('Give'), ({ role, until: end }) => change('PUT', ['roles', role], { until: moment(end) }, t('Given.'))),
     names,
-    given('Permissions without a role', user?.grants ?? [], (name) => change('DELETE', ['grants', name], undefined, 'Taken away.'), write),
-    write && form([field('Permission', { name: 'permission', required: true, placeholder: 'order:read' }), until()], 'Give', ({ permission, until: end }) => change('PUT', ['grants', permission], { until: moment(end) }, 'Given.')),
-    departments.length > 0 && el('h3', {}, 'Department'),
-    departments.length > 0 && form([field('Department', { name: 'department', value: user?.department ?? '', disabled: !write }, choices)], 'Set', ({ department }) => change('PATCH', [], { department: department || null }, 'Set.')),
+    given(t('Permissions without a role'), user?.grants ?? [], (name) => change('DELETE', ['grants', name], undefined, t('Taken away.')), write),
+    write && form([field(t('Permission'), { name: 'permission', required: true, placeholder: 'order:read' }), until()], t('Give'), ({ permission, until: end }) => change('PUT', ['grants', permission], { until: moment(end) }, t('Given.'))),
+    departments.length > 0 && el('h3', {}, t('Department')),
+    departments.length > 0 && form([field(t('Department'), { name: 'department', value: user?.department ?? '', disabled: !write }, choices)], t('Set'), ({ department }) => change('PATCH', [], { department: department || null }, t('Set.'))),
     explanation(id),
     await authority(id),
     may('auth:session:read') && me.sessions && await sessions(tools, id),
-    write && user && el('h3', {}, 'The whole account'),
+    write && user && el('h3', {}, t('The whole account')),
     write && user && el('form', {},
-      button(user.disabled ? 'Give everything back' : 'Withhold everything', () => change('PATCH', [], { disabled: !user.disabled }, user.disabled ? 'Given back.' : 'Withheld.')),
-      careful('Remove', () => change('DELETE', [], undefined, 'Removed.'))));
+      button(user.disabled ? t('Give everything back') : t('Withhold everything'), () => change('PATCH', [], { disabled: !user.disabled }, user.disabled ? t('Given back.') : t('Withheld.'))),
+      careful(t('Remove'), () => change('DELETE', [], undefined, t('Removed.')))));
 }
 
 function explanation(id) {
   const answer = el('p', { role: 'status', class: 'soft' });
-  return [el('h3', {}, 'Why, or why not?'),
-    form([field('Permission', { name: 'permission', required: true, placeholder: 'order:read' })], 'Explain', ({ permission }) => attempt(async () => {
+  return [el('h3', {}, t('Why, or why not?')),
+    form([field(t('Permission'), { name: 'permission', required: true, placeholder: 'order:read' })], t('Explain'), ({ permission }) => attempt(async () => {
       const found = await ask('GET', ['users', id, 'explanation'], { query: { permission } });
       answer.textContent = found.text;
     })), answer];
@@ -72,17 +73,17 @@ function explanation(id) {
 
 async function authority(id) {
   const all = await get('users', id, 'authority');
-  const names = (items) => items.join(', ') || 'none';
+  const names = (items) => items.join(', ') || t('none');
   const rule = (one) => el('li', {},
     el('code', {}, one.entity),
-    el('span', { class: 'soft' }, one.reach === 'all' ? 'all records' : [one.reach.own && 'their own', ...one.reach.departments].filter(Boolean).join(', ')),
+    el('span', { class: 'soft' }, one.reach === 'all' ? t('all records') : [one.reach.own && t('their own'), ...one.reach.departments].filter(Boolean).join(', ')),
     el('span', { class: 'soft' }, Object.entries(one.fields).map(([name, access]) => `${name}: ${access}`).join(', ')));
   return el('details', {},
-    el('summary', {}, 'Everything that comes of it'),
-    el('p', {}, 'Roles, inherited ones included: ', el('code', {}, names(all.roles))),
-    el('p', {}, 'Permissions: ', el('code', {}, names(all.permissions))),
-    list(all.data.map(rule), 'No records.'),
-    all.until && el('p', { class: 'soft' }, `The first of it ends ${when(all.until)}.`));
+    el('summary', {}, t('Everything that comes of it')),
+    el('p', {}, `${t('Roles, inherited ones included')}: `, el('code', {}, names(all.roles))),
+    el('p', {}, `${t('Permissions')}: `, el('code', {}, names(all.permissions))),
+    list(all.data.map(rule), t('No records.')),
+    all.until && el('p', { class: 'soft' }, t('The first of it ends {time}.', { time: when(all.until) })));
 }
 
 async function sessions({ may, again }, id) {
@@ -93,13 +94,13 @@ async function sessions({ may, again }, id) {
     await again();
   }, done);
   const row = (one) => [
-    one.current ? `${one.label ?? 'this one'} (yours)` : one.label,
+    one.current ? t('{name} (yours)', { name: one.label ?? t('this one') }) : one.label,
     one.methods.join(', '), when(one.created_at), when(one.refreshed_at), when(one.expires_at),
-    revoke ? button('End', () => end([one.id], 'Ended.')) : null,
+    revoke ? button(t('End'), () => end([one.id], t('Ended.'))) : null,
   ];
-  return [el('h3', {}, 'Sessions'),
-    live.length ? table(['Device', 'Proof', 'Began', 'Refreshed', 'Ends', ''], live.map(row)) : el('p', { class: 'soft' }, 'None.'),
-    revoke && live.length > 0 && careful('End all', () => end([], 'All ended.'))];
+  return [el('h3', {}, t('Sessions')),
+    live.length ? table([...['Device', 'Proof', 'Began', 'Refreshed', 'Ends'].map((name) => t(name)), ''], live.map(row)) : el('p', { class: 'soft' }, t('None.')),
+    revoke && live.length > 0 && careful(t('End all'), () => end([], t('All ended.')))];
 }
 
 export async function users(tools, id, after) {
