@@ -12,6 +12,7 @@ use crate::{
     folder::FolderLock,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
+    office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},
     show::Catalog,
@@ -36,6 +37,8 @@ pub struct Inner {
     pub users: Users,
     /// How often somebody may try to sign in.
     pub attempts: Attempts,
+    /// Who works in the back office, and what they may do.
+    pub office: Office,
     /// Shows, plans and prices.
     pub catalog: Catalog,
     /// Who decides which seat is free; the inventory works on it.
@@ -80,12 +83,13 @@ impl App {
         let looks = tokio::join!(
             failure("database", query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
             failure("sign-in sessions", self.users.health()),
+            failure("roles", self.office.evaluator().health()),
             failure("seat ledger", self.ledger.counts(nobody)),
             failure("locks", self.locks.health()),
             failure("outbox", self.outbox.health()),
             failure("time-outs", self.timeouts.health()),
         );
-        <[_; 6]>::from(looks).into_iter().flatten().collect()
+        <[_; 7]>::from(looks).into_iter().flatten().collect()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Provider, secret},
     folder, http,
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
+    office::Office,
     order::Orders,
     outbox::{Messages, Outbox, Timeouts},
     payment::{Payments, mock::MockProvider},
@@ -41,6 +42,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let database = Database::of(&config).await?;
     let catalog = Catalog::new(database.orm());
     let users = Users::open(&config, database.clone()).await?;
+    let office = office(&config, &database).await?;
     let tasks = TaskTracker::new();
     let stopping = CancellationToken::new();
 
@@ -72,6 +74,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database,
         users,
         attempts,
+        office,
         catalog,
         ledger,
         inventory,
@@ -85,6 +88,18 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         tasks,
         stopping,
     }))
+}
+
+/// Roles, and the signal that other processes hear of changes by.
+async fn office(config: &Config, database: &Database) -> Result<Office, Failure> {
+    let office = Office::open(config, database).await?;
+    match config.ledger.provider {
+        Provider::Memory => Ok(office),
+        Provider::Redis => {
+            let channel = format!("{}:roles", secret::platform_id(&config.data)?);
+            Ok(office.with_signal(&config.redis, &channel).await?)
+        }
+    }
 }
 
 /// What processes may have to share.

@@ -6,8 +6,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{self, Config, ConfigError, DatabaseProvider},
-    import, rush,
+    import,
+    office::Office,
+    rush,
     storage::Database,
+    user::{Users, email},
 };
 
 /// A ticketing platform in one program. Without a command it serves.
@@ -33,6 +36,8 @@ pub enum Command {
     },
     /// Rehearse a flash sale and check that nothing was sold twice.
     Rush(rush::RushArgs),
+    /// Give an account a role in the back office. A server may be running.
+    Appoint(AppointArgs),
     /// Remove the platform's data and start over with the next `serve`.
     Reset(ResetArgs),
 }
@@ -66,6 +71,17 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes any free one.
     #[arg(long)]
     port: Option<u16>,
+}
+
+/// Whom to appoint.
+#[derive(Args, Clone, Debug)]
+pub struct AppointArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// E-mail address of an account that has registered.
+    email: String,
+    /// The role, for example `platform-operations`.
+    role: String,
 }
 
 /// What to reset.
@@ -142,9 +158,22 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             }
             return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Appoint(args) => appoint(&args).await?,
         Command::Reset(args) => reset(&args).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
+    let config = args.common.load()?;
+    crate::folder::make(&config.data)?;
+    let database = Database::of(&config).await?;
+    let users = Users::open(&config, database.clone()).await?;
+    let user = email::canonical(&args.email).ok_or("this is not an e-mail address")?;
+    let user = users.id_of(&user).await?.ok_or("nobody has registered with this e-mail address")?;
+    Office::open(&config, &database).await?.assign(user, &args.role, "command line").await?;
+    println!("{} now has the role {}.", args.email, args.role);
+    Ok(())
 }
 
 async fn reset(args: &ResetArgs) -> Result<(), Failure> {

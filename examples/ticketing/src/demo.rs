@@ -1,4 +1,5 @@
-//! What a newcomer finds at the first start: a theatre, a show on sale, a sale that is about to open, two accounts.
+//! What a newcomer finds at the first start: a theatre, a show on sale, a sale that is about to open, an account of a buyer
+//! and one for each role of the back office.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,17 +9,17 @@ use crate::{
     ids::{PlanId, SessionId},
     import::{Findings, plan},
     money::{Currency, Money},
+    office,
     problem::{Problem, Result},
     show::store::{self, NewSession, NewShow},
     storage::{Connection, sql::query},
-    user::Role,
 };
 
 /// The account that buys.
 pub const BUYER_EMAIL: &str = "buyer@example.com";
 /// The account that looks after the platform.
 pub const ADMIN_EMAIL: &str = "admin@example.com";
-/// Password of both, as long as only this machine can reach the server.
+/// Password of all, as long as only this machine can reach the server.
 pub const PASSWORD: &str = "seats please";
 
 /// The plan is a sample of the import format, too.
@@ -36,8 +37,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Account {
     /// E-mail address.
     pub email: &'static str,
-    /// Role.
-    pub role: Role,
+    /// The role in the back office; none for a buyer.
+    pub role: Option<&'static str>,
     /// The password; `None` when it was printed at an earlier start and is known to its owner only.
     pub password: Option<String>,
 }
@@ -62,8 +63,12 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
         app.database.write.run(|connection| Box::pin(restart_countdown(connection))).await?;
     }
     let mut accounts = Vec::new();
-    for (email, name, role) in [(BUYER_EMAIL, "Demo Buyer", Role::Buyer), (ADMIN_EMAIL, "Demo Admin", Role::Admin)] {
-        let password = app.users.ensure_demo_account(email, name, role, PASSWORD, reachable).await?;
+    let staff = office::STAFF.map(|(email, name, role)| (email, name, Some(role)));
+    for (email, name, role) in [(BUYER_EMAIL, "Demo Buyer", None)].into_iter().chain(staff) {
+        let password = app.users.ensure_demo_account(email, name, PASSWORD, reachable).await?;
+        if let (Some(role), Some(user)) = (role, app.users.id_of(email).await?) {
+            office::appoint(app, user, role).await?;
+        }
         accounts.push(Account { email, role, password });
     }
     Ok(accounts)

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod import;
 pub mod inventory;
 pub mod money;
+pub mod office;
 pub mod order;
 pub mod outbox;
 pub mod pages;

@@ -11,7 +11,6 @@ use crate::{
     demo,
     http::{Server, exporter},
     problem::{Problem, chain},
-    user::Role,
 };
 
 /// Opens everything, says where it is, and serves until a signal to stop.
@@ -92,16 +91,24 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
     let url = url.trim_end_matches('/');
     let place = if config.embedded() { "SQLite, in-process ledger" } else { "SQLite, ledger on Redis" };
     let mut text = format!(
-        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Data   数据    {} ({place})\n",
+        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({place})\n",
         config.data.display()
     );
     if !accounts.is_empty() {
         text.push_str("\n  Accounts 账户\n");
     }
     for account in accounts {
-        let role = if account.role == Role::Admin { "admin 管理员" } else { "buyer 买家" };
+        let role = match account.role {
+            None => "buyer 买家",
+            Some("platform-operations") => "platform operations 平台运营",
+            Some("merchant-admin") => "merchant administration 商户管理",
+            Some("box-office") => "box office 售票处",
+            Some("finance") => "finance 财务",
+            Some("support") => "support 客服",
+            Some(other) => other,
+        };
         let password = account.password.as_deref().unwrap_or("(as printed at its first start 首次启动时已显示)");
-        text.push_str(&format!("    {:<20} {password:<16} {role}\n", account.email));
+        text.push_str(&format!("    {:<22} {password:<20} {role}\n", account.email));
     }
     text.push_str(
         "\n  Try    试试看\n\

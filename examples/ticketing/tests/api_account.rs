@@ -15,7 +15,7 @@ async fn from_registration_to_sign_out() {
     let app = TestApp::start().await;
     let mei = app.register("Mei@Example.com").await;
     let me = expect(app.get_as(&mei, "/me").await, StatusCode::OK).await;
-    assert_eq!(me, json!({"id": mei.id, "email": "mei@example.com", "display_name": "Somebody", "role": "buyer"}));
+    assert_eq!(me, json!({"id": mei.id, "email": "mei@example.com", "display_name": "Somebody", "roles": []}));
 
     let again = app.login(" MEI@example.com ", PASSWORD).await;
     assert_eq!(again.id, mei.id);
@@ -90,7 +90,6 @@ async fn wrong_password_unknown_address_and_no_password_are_told_apart_by_nobody
                 id: ticketing::ids::UserId::new(),
                 email: "bulk@example.com".into(),
                 display_name: "Bulk".into(),
-                role: ticketing::user::Role::Buyer,
             };
             ticketing::user::insert(connection, &user, None).await
         })
@@ -151,26 +150,6 @@ async fn forged_expired_and_missing_tokens_have_their_codes() {
 
     let stranger = app.app.users.bare_token(ticketing::ids::UserId::new()).unwrap();
     expect_problem(ask(Some(format!("Bearer {stranger}"))).await, Code::TokenInvalid).await;
-}
-
-#[tokio::test]
-async fn the_role_comes_from_the_database_not_from_the_token() {
-    let app = TestApp::start().await;
-    let admin = app.register_admin("boss@example.com").await;
-    let role = |body: serde_json::Value| body["role"].as_str().unwrap().to_owned();
-    assert_eq!(role(expect(app.get_as(&admin, "/me").await, StatusCode::OK).await), "admin");
-    let id = admin.id;
-    app.write(move |connection| {
-        Box::pin(async move {
-            query("UPDATE users SET role = 'buyer' WHERE id = $1").bind(id).execute(connection).await?;
-            Ok(())
-        })
-    })
-    .await;
-    nebula_test_support::eventually(Duration::from_secs(20), || async {
-        app.app.users.role(id).await.ok().flatten() == Some(ticketing::user::Role::Buyer)
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -190,3 +190,25 @@ async fn both_dictionaries_have_every_text_and_every_problem_code() {
     }
     browser.close().await;
 }
+
+#[tokio::test]
+async fn the_back_office_is_administered_in_english_and_chinese() {
+    let shop = Shop::open().await;
+    for (language, sections, sign_in, separations) in
+        [("en", "Users,Roles", "Sign in", "Separation of duty"), ("zh", "用户,角色", "登录", "职责分离")]
+    {
+        let browser = Browser::open(language).await;
+        browser.go(&shop.page("/admin/access/page")).await;
+        browser.until(&format!("document.querySelector('h2')?.textContent === '{sign_in}'")).await;
+        browser.fill("input[name=identifier]", ticketing::demo::ADMIN_EMAIL).await;
+        browser.fill("input[name=password]", ticketing::demo::PASSWORD).await;
+        browser.click("form button.main").await;
+        browser.until("document.querySelectorAll('#sections a').length === 7").await;
+        let names = "[...document.querySelectorAll('#sections a')].slice(0, 2).map((one) => one.textContent).join()";
+        assert_eq!(browser.value(names).await, sections);
+        browser.click("#sections a[href='#/separations']").await;
+        browser.until(&format!("document.querySelector('main h2')?.textContent === '{separations}'")).await;
+        assert!(browser.text("main").await.contains("counter-and-books"));
+        browser.close().await;
+    }
+}

@@ -6,6 +6,8 @@
 mod api_account;
 #[path = "api_catalog.rs"]
 mod api_catalog;
+#[path = "api_office.rs"]
+mod api_office;
 #[path = "api_orders.rs"]
 mod api_orders;
 #[path = "api_payments.rs"]

@@ -27,7 +27,9 @@ async fn a_newcomer_starts_it_buys_and_finds_the_seat_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let program = Program::start(&data, &[]);
-    for word in ["buyer@example.com", "admin@example.com", "seats please", "打开", "/api/docs"] {
+    for word in
+        ["buyer@example.com", "admin@example.com", "seats please", "打开", "/api/docs", "/admin/access/page", "售票处"]
+    {
         assert!(program.welcome.contains(word), "{}", program.welcome);
     }
     let shows = get(&format!("{}/api/v1/shows", program.url)).await;
@@ -176,4 +178,24 @@ async fn strangers_get_no_well_known_password() {
         let password = line.split_whitespace().nth(1).unwrap();
         assert_eq!(login(email, password).await.unwrap().status(), StatusCode::OK, "{line}");
     }
+
+    // Without the well-known administrator, the command line makes one of somebody who has registered.
+    let body = json!({"email": "ann@example.com", "password": "a pass phrase of some length", "display_name": "Ann"});
+    let ann = post(&format!("{}/api/v1/auth/register", open.url), None, body).await;
+    assert_eq!(ann["user"]["roles"], json!([]));
+    for (arguments, refused) in
+        [(["nobody@example.com", "finance"], "nobody has"), (["ann@example.com", "queen"], "queen")]
+    {
+        let output = ended(&data, &["appoint", arguments[0], arguments[1]]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(refused), "{text}");
+    }
+    let output = ended(&data, &["appoint", "Ann@Example.com", "platform-operations"]);
+    assert!(output.status.success(), "{output:?}");
+    let token = ann["tokens"]["access_token"].as_str().unwrap();
+    let administers = || async {
+        let request = Client::builder().no_proxy().build().unwrap().get(format!("{}/admin/access/users", open.url));
+        request.bearer_auth(token).send().await.unwrap().status() == StatusCode::OK
+    };
+    nebula_test_support::eventually(std::time::Duration::from_secs(60), administers).await;
 }

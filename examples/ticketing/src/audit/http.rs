@@ -1,22 +1,23 @@
 //! Audits over HTTP.
 
 use axum::extract::State;
+use nebula_auth::access::{Granted, Requirement};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::routes;
 
 use super::Audit;
 use crate::{
     app::App,
     http::{Json, Path, Query},
     ids::SessionId,
+    office::{Desk, sale},
     problem::Result,
-    user::Admin,
 };
 
-/// The routes of this module.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(audit))
+/// What this module has for the back office.
+pub fn desk() -> Desk {
+    Desk::new().routes(Requirement::permission::<sale::Audit>(), routes!(audit))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -30,14 +31,14 @@ struct AuditParams {
 ///
 /// Every count under `violations` is zero once the queues have come to rest. Nothing is repaired.
 #[utoipa::path(
-    get, path = "/admin/sessions/{id}/audit", tag = "administration",
+    get, path = "/admin/sessions/{id}/audit", tag = "admin",
     params(("id" = SessionId, Path), AuditParams),
     responses((status = 200, body = Audit), (status = 403, description = "`forbidden`"), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
 async fn audit(
     State(app): State<App>,
-    _admin: Admin,
+    _: Granted<sale::Audit>,
     Path(id): Path<SessionId>,
     Query(params): Query<AuditParams>,
 ) -> Result<Json<Audit>> {

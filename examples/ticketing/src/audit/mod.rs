@@ -5,7 +5,7 @@ mod http;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use self::http::routes;
+pub use self::http::desk;
 use crate::{
     clock::Millis,
     ids::SessionId,

@@ -210,6 +210,8 @@ fn auth() -> AuthConfig {
         algorithm: None,
         key_id: None,
         public_keys: Vec::new(),
+        jwks_uri: None,
+        verified_cache: None,
         issuer: None,
         audience: None,
         expiration: Duration::from_secs(30 * 60),
@@ -222,6 +224,8 @@ fn auth() -> AuthConfig {
         password: nebula_auth::PasswordConfig::default(),
         rbac: nebula_auth::RbacConfig::default(),
         mfa: nebula_auth::MfaConfig::default(),
+        throttle: nebula_auth::ThrottleConfig::default(),
+        oidc: std::collections::BTreeMap::new(),
     }
 }
 

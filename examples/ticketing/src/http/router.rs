@@ -18,7 +18,9 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    inventory, order, pages, payment,
+    inventory,
+    office::{self, Desk},
+    order, pages, payment,
     problem::{Code, Problem},
     show, user,
 };
@@ -31,7 +33,6 @@ fn api() -> OpenApiRouter<App> {
         .merge(inventory::routes())
         .merge(order::routes())
         .merge(payment::routes())
-        .merge(audit::routes())
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -42,20 +43,32 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(health::readyz))
 }
 
+/// The back office's part of every module, below `/api/v1`. A module says with each route who may use it, and exports
+/// them as `desk()`.
+fn desks() -> Desk {
+    Desk::new().merge(show::desk()).merge(audit::desk())
+}
+
 /// The OpenAPI document.
 #[must_use]
 pub fn openapi() -> Document {
-    documented().into_openapi()
+    with_desks(documented().into_openapi())
+}
+
+fn with_desks(document: Document) -> Document {
+    document.nest("/api/v1", desks().into_document())
 }
 
 /// Everything that is served.
 pub fn router(app: App) -> Router {
     let (routes, document) = documented().split_for_parts();
-    let documents = Router::from(SwaggerUi::new("/api/docs").url("/api/openapi.json", document));
+    let documents = SwaggerUi::new("/api/docs").url("/api/openapi.json", with_desks(document));
+    let documents = Router::from(documents);
     let routes = routes
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
         .merge(pages::routes())
+        .merge(office::secured(&app, desks()))
         .merge(documents.layer(from_fn(guard::documents_policy)));
     surround(routes, &app.config.http).with_state(app)
 }

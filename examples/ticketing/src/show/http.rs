@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use nebula_auth::access::Requirement;
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,6 +18,7 @@ use crate::{
     app::App,
     http::{Json, Path, none_match},
     ids::{SessionId, ShowId},
+    office::{self, Desk},
     problem::{Problem, Result},
 };
 
@@ -33,7 +35,11 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get_show))
         .routes(routes!(get_session))
         .routes(routes!(get_seat_map))
-        .routes(routes!(rehearsal::create_rehearsal))
+}
+
+/// What this module has for the back office.
+pub fn desk() -> Desk {
+    Desk::new().routes(Requirement::permission::<office::rehearsal::Create>(), routes!(rehearsal::create_rehearsal))
 }
 
 /// The shows with sessions to come.

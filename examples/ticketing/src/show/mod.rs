@@ -14,7 +14,7 @@ pub use self::{
     cache::Cache,
     catalog::{Catalog, PricedSeat, SessionInfo},
     hall::{HALL_CATEGORY, hall},
-    http::routes,
+    http::{desk, routes},
     listing::{Price, Session, Show, Venue},
     plan::{Category, Plan, Seat, SeatMap},
 };

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::State, http::StatusCode};
+use nebula_auth::access::Granted;
 use serde::{Deserialize, Serialize};
 
 use super::{HALL_CATEGORY, hall, store};
@@ -13,12 +14,12 @@ use crate::{
     http::Json,
     ids::{SessionId, UserId},
     money::{Currency, Money},
+    office::rehearsal,
     problem::{Code, Problem, Result},
     storage::{
         Connection,
         sql::{Sql, query},
     },
-    user::Admin,
 };
 
 const INSERT_BUYERS: Sql = Sql::Each {
@@ -80,7 +81,7 @@ impl std::fmt::Debug for RehearsalBuyer {
 ))]
 pub(super) async fn create_rehearsal(
     State(app): State<App>,
-    _admin: Admin,
+    _: Granted<rehearsal::Create>,
     Json(wanted): Json<Wanted>,
 ) -> Result<(StatusCode, Json<Rehearsal>)> {
     within("users", wanted.users.into(), USERS.into())?;

@@ -3,10 +3,14 @@
 use sqlx::{PgPool, SqlitePool};
 
 /// For SQLite, oldest first; the file remembers how many it has.
-const SQLITE: &[&str] = &[include_str!("../../migrations/sqlite/0001_init.sql")];
+const SQLITE: &[&str] =
+    &[include_str!("../../migrations/sqlite/0001_init.sql"), include_str!("../../migrations/sqlite/0002_roles.sql")];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
-const POSTGRES: &[&str] = &[include_str!("../../migrations/postgres/0001_init.sql")];
+const POSTGRES: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_init.sql"),
+    include_str!("../../migrations/postgres/0002_roles.sql"),
+];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.
 const ADVISORY_LOCK: i64 = 0x7469_636b_6574_696e;

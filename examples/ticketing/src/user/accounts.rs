@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use nebula_auth::{Error, PasswordAccount, PasswordAccounts, PasswordHash, SubjectDirectory, SubjectState};
 
-use super::Role;
 use crate::{
     clock::Millis,
     ids::UserId,
@@ -14,8 +13,8 @@ use crate::{
     storage::{Connection, Database, sql::query},
 };
 
-/// How long a role is believed: a demotion takes effect within this time, whatever the token says.
-const ROLE_AGE: Duration = Duration::from_millis(500);
+/// How long it is believed that an account exists.
+const KNOWN_AGE: Duration = Duration::from_millis(500);
 
 /// A person with an account.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -26,45 +25,40 @@ pub struct User {
     pub email: String,
     /// How to address them.
     pub display_name: String,
-    /// What they may do.
-    pub role: Role,
 }
 
 /// Reads and writes accounts.
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     database: Database,
-    roles: Arc<Cache<UserId, Option<Role>>>,
+    known: Arc<Cache<UserId, bool>>,
 }
 
 impl Accounts {
     pub(super) fn new(database: Database) -> Self {
-        Self { database, roles: Arc::new(Cache::new(16_384, Some(ROLE_AGE))) }
+        Self { database, known: Arc::new(Cache::new(16_384, Some(KNOWN_AGE))) }
     }
 
-    pub(super) async fn role(&self, user: UserId) -> Result<Option<Role>> {
-        self.roles
+    pub(super) async fn exists(&self, user: UserId) -> Result<bool> {
+        self.known
             .get(user, || async {
-                let role: Option<String> = query("SELECT role FROM users WHERE id = $1")
-                    .bind(user)
-                    .scalar_optional(&self.database.read)
-                    .await?;
-                Ok(role.as_deref().and_then(Role::parse))
+                let found = query("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user);
+                Ok(found.scalar(&self.database.read).await?)
             })
             .await
     }
 
+    pub(super) async fn id_of(&self, email: &str) -> Result<Option<UserId>> {
+        let found = query("SELECT id FROM users WHERE email = $1").bind(email);
+        Ok(found.scalar_optional(&self.database.read).await?)
+    }
+
     pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
-        let row = query("SELECT email, display_name, role FROM users WHERE id = $1")
+        let row = query("SELECT email, display_name FROM users WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.database.read)
             .await?;
-        row.map(|row| {
-            let role: String = row.get("role")?;
-            let role = Role::parse(&role).ok_or_else(|| Problem::internal(format!("unknown role `{role}`")))?;
-            Ok(User { id, email: row.get("email")?, display_name: row.get("display_name")?, role })
-        })
-        .transpose()
+        row.map(|row| Ok(User { id, email: row.get("email")?, display_name: row.get("display_name")? })).transpose()
     }
 
     pub(super) async fn count(&self) -> Result<i64> {
@@ -112,14 +106,13 @@ impl Accounts {
 /// What was written is undone with the transaction.
 pub async fn insert(connection: &mut Connection<'_>, user: &User, hash: Option<&PasswordHash>) -> Result<()> {
     let written = query(
-        "INSERT INTO users (id, email, display_name, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO users (id, email, display_name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (email) DO NOTHING",
     )
     .bind(user.id)
     .bind(&user.email)
     .bind(&user.display_name)
     .bind(hash.map(PasswordHash::expose))
-    .bind(user.role.as_str())
     .bind(Millis::now().0)
     .execute(connection)
     .await?;
@@ -170,8 +163,8 @@ impl PasswordAccounts for Accounts {
 impl SubjectDirectory for Accounts {
     async fn state(&self, subject: &str) -> Result<SubjectState, Error> {
         let Ok(user) = subject.parse() else { return Ok(SubjectState::Inactive) };
-        let role =
-            self.role(user).await.map_err(|problem| Error::unavailable("the accounts could not be read", problem))?;
-        Ok(role.map_or(SubjectState::Inactive, |_| SubjectState::Active { permission_version: None }))
+        let exists = self.exists(user).await;
+        let exists = exists.map_err(|problem| Error::unavailable("the accounts could not be read", problem))?;
+        Ok(if exists { SubjectState::Active { permission_version: None } } else { SubjectState::Inactive })
     }
 }

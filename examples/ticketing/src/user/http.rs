@@ -13,7 +13,7 @@ use nebula_auth::{
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Buyer, Role, User, email};
+use super::{Buyer, User, email};
 use crate::{
     app::App,
     http::Json,
@@ -63,10 +63,24 @@ struct Tokens {
     expires_in: u64,
 }
 
+/// An account, and the roles that it has in the back office; buyers have none.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Person {
+    #[serde(flatten)]
+    user: User,
+    roles: Vec<String>,
+}
+
+impl Person {
+    async fn of(app: &App, user: User) -> Result<Self> {
+        Ok(Self { roles: app.office.roles_of(user.id).await?, user })
+    }
+}
+
 /// An account with proof of being signed in.
 #[derive(Serialize, utoipa::ToSchema)]
 struct SignedIn {
-    user: User,
+    user: Person,
     tokens: Tokens,
 }
 
@@ -113,9 +127,9 @@ async fn register(State(app): State<App>, Json(body): Json<Registration>) -> Res
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(invalid("display_name", "A name has 1 to 80 characters."));
     }
-    let user = app.users.register(email, name.to_owned(), body.password, Role::Buyer).await?;
+    let user = app.users.register(email, name.to_owned(), body.password).await?;
     let tokens = app.users.start_session(user.id).await?.into();
-    Ok((StatusCode::CREATED, Json(SignedIn { user, tokens })))
+    Ok((StatusCode::CREATED, Json(SignedIn { user: Person::of(&app, user).await?, tokens })))
 }
 
 /// Sign in.
@@ -133,7 +147,7 @@ async fn login(
     app.attempts.allow(peer, &headers, &body.email).await?;
     let user = app.users.login(&body.email, body.password).await?;
     let tokens = app.users.start_session(user.id).await?.into();
-    Ok(Json(SignedIn { user, tokens }))
+    Ok(Json(SignedIn { user: Person::of(&app, user).await?, tokens }))
 }
 
 /// Exchange a refresh token for new tokens.
@@ -154,9 +168,10 @@ async fn logout(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Sta
 
 /// The signed-in account.
 #[utoipa::path(get, path = "/me", tag = "account", security(("bearer" = [])), responses(
-    (status = OK, body = User),
+    (status = OK, body = Person),
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
 ))]
-async fn me(State(app): State<App>, buyer: Buyer) -> Result<Json<User>> {
-    app.users.user(buyer.id).await?.map(Json).ok_or_else(|| Problem::not_found("account"))
+async fn me(State(app): State<App>, buyer: Buyer) -> Result<Json<Person>> {
+    let user = app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(Json(Person::of(&app, user).await?))
 }

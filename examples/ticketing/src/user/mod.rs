@@ -5,7 +5,6 @@ mod attempts;
 pub mod email;
 mod extract;
 mod http;
-mod role;
 mod users;
 
 /// Where sessions are kept, within the data folder.
@@ -14,8 +13,7 @@ pub(crate) const SESSIONS_FILE: &str = "auth.db";
 pub use self::{
     accounts::{User, insert},
     attempts::{Attempts, default_rules},
-    extract::{Admin, Buyer},
+    extract::Buyer,
     http::routes,
-    role::Role,
     users::Users,
 };

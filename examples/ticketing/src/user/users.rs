@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use nebula_auth::{
     AccessGrant, Auth, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, ErrorKind, Hashed,
-    NewSession, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, SessionStoreKind,
-    TokenPair, TokenService,
+    NewSession, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, SessionService,
+    SessionStoreKind, TokenPair, TokenService,
     secrecy::{ExposeSecret, SecretString},
 };
 
-use super::{Role, User, accounts::Accounts};
+use super::{User, accounts::Accounts};
 use crate::{
     config::{Config, secret},
     ids::UserId,
@@ -66,7 +66,13 @@ impl Users {
         &self.0.auth.tokens
     }
 
-    /// The role of an account now; `None` when there is no such account.
+    /// Signs people in and out.
+    #[must_use]
+    pub fn sessions(&self) -> &SessionService {
+        &self.0.auth.sessions
+    }
+
+    /// Whether there is such an account.
     ///
     /// # Errors
     ///
@@ -75,8 +81,21 @@ impl Users {
     /// # Cancel safety
     ///
     /// Safe.
-    pub async fn role(&self, user: UserId) -> Result<Option<Role>> {
-        self.0.accounts.role(user).await
+    pub async fn exists(&self, user: UserId) -> Result<bool> {
+        self.0.accounts.exists(user).await
+    }
+
+    /// The account of an e-mail address.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn id_of(&self, email: &str) -> Result<Option<UserId>> {
+        self.0.accounts.id_of(email).await
     }
 
     /// An account.
@@ -101,13 +120,7 @@ impl Users {
     /// # Cancel safety
     ///
     /// The account may or may not have been made; registering again tells.
-    pub async fn register(
-        &self,
-        email: String,
-        display_name: String,
-        password: SecretString,
-        role: Role,
-    ) -> Result<User> {
+    pub async fn register(&self, email: String, display_name: String, password: SecretString) -> Result<User> {
         let taken = || Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead.");
         // Spares the hash when it is clear that it is not needed; the unique index decides.
         if self.0.accounts.taken(&email).await? {
@@ -117,7 +130,7 @@ impl Users {
             Hashed::Hash(hash) => hash,
             Hashed::Refused(refusal) => return Err(password_refused(refusal)),
         };
-        let user = User { id: UserId::new(), email, display_name, role };
+        let user = User { id: UserId::new(), email, display_name };
         self.0.accounts.add(&user, hash).await?;
         Ok(user)
     }
@@ -149,12 +162,11 @@ impl Users {
         &self,
         email: &str,
         name: &str,
-        role: Role,
         well_known: &str,
         reachable: bool,
     ) -> Result<Option<String>> {
         let password = if reachable { random_password() } else { well_known.to_owned() };
-        match self.register(email.to_owned(), name.to_owned(), password.clone().into(), role).await {
+        match self.register(email.to_owned(), name.to_owned(), password.clone().into()).await {
             Ok(_) => return Ok(Some(password)),
             Err(problem) if problem.code == Code::EmailTaken => {}
             Err(problem) => return Err(problem),

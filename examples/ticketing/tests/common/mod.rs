@@ -24,7 +24,7 @@ use ticketing::{
     money::{Currency, Money},
     problem::Problem,
     show::{HALL_CATEGORY, hall, store},
-    storage::{Connection, sql::query},
+    storage::Connection,
 };
 use tokio::task::JoinHandle;
 
@@ -123,17 +123,15 @@ impl TestApp {
         account(email, &expect(self.post("/auth/login", &body).await, StatusCode::OK).await)
     }
 
-    /// Registers an account and makes it an administrator.
+    /// Registers an account and lets it do everything.
     pub async fn register_admin(&self, email: &str) -> Account {
+        self.register_staff(email, "platform-operations").await
+    }
+
+    /// Registers an account and gives it a role.
+    pub async fn register_staff(&self, email: &str, role: &str) -> Account {
         let account = self.register(email).await;
-        let id = account.id;
-        self.write(move |connection| {
-            Box::pin(async move {
-                query("UPDATE users SET role = 'admin' WHERE id = $1").bind(id).execute(connection).await?;
-                Ok(())
-            })
-        })
-        .await;
+        self.app.office.assign(account.id, role, "test").await.unwrap();
         account
     }
 

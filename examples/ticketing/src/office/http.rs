@@ -1,0 +1,50 @@
+//! The routes of the back office, behind the layer that knows who asks.
+
+use axum::{
+    Router,
+    response::{IntoResponse as _, Response},
+};
+use nebula_auth::{
+    access::AccessError,
+    admin::{Admin, SignIn},
+    axum::{AuthLayer, Refusal, SecureRouter},
+};
+
+use super::Desk;
+use crate::{
+    app::App,
+    problem::{Code, Problem},
+};
+
+/// Everything that needs a permission: the desks of the modules, and the administration of access with its page.
+pub(crate) fn secured(app: &App, desks: Desk) -> Router<App> {
+    let routes = SecureRouter::new().nest("/api/v1", desks.into_routes());
+    let admin = Admin::new(app.office.evaluator())
+        .with_sessions(app.users.sessions().clone())
+        .with_audit(app.office.log().clone())
+        .with_routes(routes.routes())
+        .with_sign_in(SignIn::new("/api/v1/auth/login", "email", "/tokens/access_token"));
+    let layer = AuthLayer::new(app.users.tokens().clone(), app.office.evaluator().clone())
+        .with_audit(app.office.log().clone())
+        .with_refusals(refused);
+    routes.nest("/admin/access", admin.routes()).finish(layer)
+}
+
+fn refused(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Credentials(rejection) => Problem::from(rejection).into_response(),
+        Refusal::Access(error) => Problem::from(error).into_response(),
+        other => other.into_response(),
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let reason = error.code();
+        match error {
+            AccessError::Unauthenticated => Self::new(Code::Unauthenticated, "This needs somebody who is signed in."),
+            AccessError::Unavailable(cause) => Self::unavailable(cause),
+            _ => Self::new(Code::Forbidden, "None of your roles allows this.").with("reason", reason),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The back office: who may do what, at once, and written down.
+
+mod common;
+
+use common::{PASSWORD, TestApp, expect, expect_problem};
+use nebula_auth::audit::AuditQuery;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+use ticketing::{
+    config::{Config, DatabaseProvider},
+    ids::UserId,
+    problem::Code,
+};
+
+const REHEARSAL: &str = "/admin/rehearsals";
+
+#[tokio::test]
+async fn each_role_may_do_its_own_and_nothing_else() {
+    let app = TestApp::start().await;
+    let hall = app.hall(10).await;
+    let rehearsal = json!({ "users": 1, "seats": 1, "hold_seconds": 60 });
+    let audit = format!("/admin/sessions/{hall}/audit");
+    expect_problem(app.post(REHEARSAL, &rehearsal).await, Code::Unauthenticated).await;
+    // Role, then: rehearse, audit a sale, see users, see the log.
+    for (role, allowed) in [
+        ("platform-operations", [true, true, true, true]),
+        ("merchant-admin", [false, true, true, false]),
+        ("box-office", [false, true, false, false]),
+        ("finance", [false, true, false, true]),
+        ("support", [false, false, true, false]),
+        ("", [false, false, false, false]),
+    ] {
+        let email = format!("{}@example.com", if role.is_empty() { "buyer" } else { role });
+        let who = if role.is_empty() { app.register(&email).await } else { app.register_staff(&email, role).await };
+        let answers = [
+            app.post_as(&who, REHEARSAL, &rehearsal).await,
+            app.get_as(&who, &audit).await,
+            app.get_as(&who, "//admin/access/users").await,
+            app.get_as(&who, "//admin/access/audit").await,
+        ];
+        for (response, allowed) in answers.into_iter().zip(allowed) {
+            let url = response.url().clone();
+            assert_eq!(response.status().is_success(), allowed, "{role} {url}");
+            if !allowed {
+                let problem = expect_problem(response, Code::Forbidden).await;
+                assert!(problem["request_id"].is_string(), "{problem}");
+            }
+        }
+        let me = expect(app.get_as(&who, "/me").await, StatusCode::OK).await;
+        let roles: Vec<_> = me["roles"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(roles.contains(&role), !role.is_empty(), "{me}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_away_ends_at_once_and_is_written_down() {
+    let app = TestApp::start().await;
+    let (boss, clerk) =
+        (app.register_admin("boss@example.com").await, app.register_staff("clerk@example.com", "box-office").await);
+    let merchant = app.register_staff("merchant@example.com", "merchant-admin").await;
+    let hall = app.hall(10).await;
+    let audit = format!("/admin/sessions/{hall}/audit");
+    expect(app.get_as(&clerk, &audit).await, StatusCode::OK).await;
+
+    let access = |method: Method, who: &common::Account, path: String| {
+        let request = app.request(method, &format!("//admin/access{path}")).bearer_auth(&who.access);
+        let request = request.header("x-request-id", "office-1");
+        async move { request.json(&json!({})).send().await.unwrap() }
+    };
+    let role = |role: &str| format!("/users/{}/roles/{role}", clerk.id);
+    // Whoever takes the money does not settle it, and nobody gives what they do not have.
+    let refused = expect(access(Method::PUT, &boss, role("finance")).await, StatusCode::CONFLICT).await;
+    assert_eq!(refused["code"], "separation_of_duty");
+    let refused =
+        expect(access(Method::PUT, &merchant, role("platform-operations")).await, StatusCode::FORBIDDEN).await;
+    assert_eq!(refused["code"], "escalation_denied");
+    // The token is the same as before.
+    expect(access(Method::DELETE, &merchant, role("box-office")).await, StatusCode::NO_CONTENT).await;
+    expect_problem(app.get_as(&clerk, &audit).await, Code::Forbidden).await;
+    expect(access(Method::PUT, &merchant, role("support")).await, StatusCode::NO_CONTENT).await;
+
+    let log = expect(app.get_as(&boss, "//admin/access/audit?limit=6").await, StatusCode::OK).await;
+    let lines: Vec<_> =
+        log["items"].as_array().unwrap().iter().map(|one| [&one["who"], &one["reason"], &one["what"]]).collect();
+    let ids = [merchant.id.to_string(), clerk.id.to_string(), boss.id.to_string()].map(Value::from);
+    assert_eq!(lines[1][..2], [&ids[1], &json!("permission_denied")], "{log}");
+    assert_eq!(lines[3][..2], [&ids[0], &json!("escalation_denied")], "{log}");
+    assert_eq!(lines[4][..2], [&ids[2], &json!("separation_of_duty")], "{log}");
+    assert_eq!(log["items"][0]["request_id"], "office-1");
+    let verdict = expect(app.get_as(&boss, "//admin/access/audit/verification").await, StatusCode::OK).await;
+    assert_eq!(verdict["intact"], true);
+
+    // Somebody who works here can be signed out.
+    let sessions = format!("/users/{}/sessions", clerk.id);
+    expect(access(Method::DELETE, &boss, sessions).await, StatusCode::OK).await;
+    expect_problem(app.get_as(&clerk, "/me").await, Code::TokenInvalid).await;
+    app.login("clerk@example.com", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn roles_survive_a_restart_and_are_made_once() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let config = app.app.config.clone();
+    let request = app.request(Method::DELETE, "//admin/access/roles/support").bearer_auth(&boss.access);
+    let refused = expect(request.send().await.unwrap(), StatusCode::CONFLICT).await;
+    assert_eq!(refused["code"], "in_use", "merchant administration inherits it");
+    let path = "//admin/access/roles/merchant-admin/parents/support";
+    let request = app.request(Method::DELETE, path).bearer_auth(&boss.access);
+    expect(request.send().await.unwrap(), StatusCode::NO_CONTENT).await;
+    let _folder = app.stop().await;
+    let app = TestApp::start_on(config).await;
+    let role = expect(app.get_as(&boss, "//admin/access/roles/merchant-admin").await, StatusCode::OK).await;
+    assert_eq!(role["parents"], json!(["box-office"]), "what an administrator changed stays");
+}
+
+#[tokio::test]
+async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), data: folder.path().to_owned(), ..Config::default() };
+    let (boss, buyer) = (UserId::new(), UserId::new());
+    let accounts = format!(
+        "INSERT INTO users (id, email, display_name, role, created_at)
+         VALUES ('{boss}', 'boss@example.com', '', 'admin', 0), ('{buyer}', 'buyer@example.com', '', 'buyer', 0);"
+    );
+    // The tables as the first version made them.
+    if env!("CARGO_CRATE_NAME") == "postgres" {
+        let url = nebula_test_support::postgres_database().await;
+        let mut database = sqlx::PgConnection::connect(&url).await.unwrap();
+        let version =
+            "CREATE TABLE ticketing_schema (version BIGINT PRIMARY KEY); INSERT INTO ticketing_schema VALUES (1);";
+        for sql in [include_str!("../migrations/postgres/0001_init.sql"), version, &accounts] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut database).await.unwrap();
+        }
+        config.database.provider = DatabaseProvider::Postgres;
+        config.database.url = Some(url.into());
+    } else {
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(config.database_path()).create_if_missing(true);
+        let mut database = sqlx::SqliteConnection::connect_with(&file).await.unwrap();
+        for sql in [include_str!("../migrations/sqlite/0001_init.sql"), "PRAGMA user_version = 1;", &accounts] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut database).await.unwrap();
+        }
+        database.close().await.unwrap();
+    }
+    for _ in 0..2 {
+        let app = TestApp::start_on(config.clone()).await;
+        assert_eq!(app.app.office.roles_of(boss).await.unwrap(), ["platform-operations"]);
+        assert_eq!(app.app.office.roles_of(buyer).await.unwrap(), Vec::<String>::new());
+        // Once: what is taken away afterwards stays away.
+        let upgrades = AuditQuery { who: Some("system: upgrade".to_owned()), ..AuditQuery::default() };
+        assert_eq!(app.app.office.log().query(&upgrades).await.unwrap().entries.len(), 1);
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_its_document_are_there() {
+    let app = TestApp::start().await;
+    let page = app.get("//admin/access/page").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "the page's own stands: {policy}");
+    let document = expect(app.get("//admin/access/openapi.json").await, StatusCode::OK).await;
+    assert!(document["paths"]["/users/{id}/roles/{role}"]["put"].is_object());
+    let document = expect(app.get("//api/openapi.json").await, StatusCode::OK).await;
+    for path in ["/api/v1/admin/rehearsals", "/api/v1/admin/sessions/{id}/audit"] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+}
