@@ -30,6 +30,43 @@ const SHARDS: usize = 64;
 /// Places of each thread, in sets of two; a power of two. Two users whose ids lead to one set do not drive each other out.
 const SETS: usize = 2048;
 
+/// A user's id where it is compared without a second look at memory, if it is not longer than most: the text of a UUID has
+/// 36 bytes.
+#[derive(Debug)]
+struct NearId {
+    /// Longer than the room for an id that is not here.
+    len: u8,
+    bytes: [u8; Self::ROOM],
+}
+
+impl NearId {
+    const ROOM: usize = 39;
+
+    fn of(id: &str) -> Self {
+        let mut bytes = [0; Self::ROOM];
+        match bytes.get_mut(..id.len()) {
+            Some(room) => room.copy_from_slice(id.as_bytes()),
+            None => return Self { len: u8::MAX, bytes },
+        }
+        Self { len: u8::try_from(id.len()).unwrap_or(u8::MAX), bytes }
+    }
+
+    /// Whether it is this id; nothing if it is not here.
+    #[inline]
+    fn is(&self, id: &str) -> Option<bool> {
+        let bytes = self.bytes.get(..usize::from(self.len))?;
+        Some(bytes.len() == id.len() && same(bytes, id.as_bytes()))
+    }
+}
+
+/// Compares texts of one length in place: the call of a function for it costs more than most ids are long.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let ((one, one_end), (other, other_end)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    one.iter().zip(other).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && one_end.iter().zip(other_end).all(|(one, other)| one == other)
+}
+
 /// One user as read from the store. What a check reads comes first, and together.
 #[derive(Debug)]
 #[repr(C)]
@@ -38,8 +75,9 @@ pub(crate) struct Held {
     /// On the coarse clock.
     deadline: u64,
     valid: AtomicBool,
-    pub(crate) id: UserId,
+    near: NearId,
     bits: PermissionBits,
+    pub(crate) id: UserId,
     pub(crate) authority: Authority,
     pub(crate) user: Option<User>,
     pub(crate) policy: Arc<Policy>,
@@ -56,6 +94,11 @@ impl Held {
     #[inline]
     pub(crate) fn has(&self, key: PermissionKey) -> Option<bool> {
         self.bits.has(key)
+    }
+
+    #[inline]
+    fn is_of(&self, user: &str) -> bool {
+        self.near.is(user).unwrap_or_else(|| self.id.as_str() == user)
     }
 
     /// What comes of some of the user's roles.
@@ -135,8 +178,7 @@ impl Cache {
         let hash = self.place(user);
         let hit = RECENT.with_borrow(|sets| {
             let set = sets.get(hash as usize % SETS)?;
-            let mine =
-                |held: &&Arc<Held>| held.cache == self.number && held.id.as_str() == user && held.is_current(now);
+            let mine = |held: &&Arc<Held>| held.cache == self.number && held.is_of(user) && held.is_current(now);
             set.iter().flatten().find(mine).map(|held| held.has(key))
         });
         hit.unwrap_or_else(|| self.check_shared(hash, user, key, now))
@@ -247,8 +289,8 @@ impl Cache {
         (read_at, deadline): (SystemTime, u64),
     ) -> Arc<Held> {
         let bits = PermissionBits::of(authority.permissions.iter());
-        let valid = AtomicBool::new(true);
-        Arc::new(Held { cache: self.number, id, bits, authority, user, policy, read_at, deadline, valid })
+        let (near, valid) = (NearId::of(id.as_str()), AtomicBool::new(true));
+        Arc::new(Held { cache: self.number, deadline, valid, near, bits, id, authority, user, policy, read_at })
     }
 
     /// Nothing that was read about these users before this call is believed after it.
@@ -281,5 +323,28 @@ impl Cache {
 
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().held.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_same_or_not_whatever_their_length() {
+        let text = "user-01234567-89ab-cdef-0123-456789abcdef/long";
+        for length in 1..text.len() {
+            let id = &text[..length];
+            let near = NearId::of(id);
+            let here = |answer: bool| (length <= NearId::ROOM).then_some(answer);
+            assert_eq!(near.is(id), here(true), "{id}");
+            assert_eq!(near.is(&text[..length - 1]), here(false), "{id}");
+            assert_eq!(near.is(&text[..=length]), here(false), "{id}");
+            for at in 0..length {
+                let mut other = id.as_bytes().to_vec();
+                other[at] ^= 1;
+                assert_eq!(near.is(std::str::from_utf8(&other).unwrap_or_default()), here(false), "{id} at {at}");
+            }
+        }
     }
 }

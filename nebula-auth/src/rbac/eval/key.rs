@@ -63,17 +63,25 @@ fn unknown() -> Permission {
     }
 }
 
-/// One bit per permission of the table as it was when the set was made.
+/// Words that are kept in the set itself.
+const NEAR: usize = 4;
+
+/// One bit per permission of the table as it was when the set was made. What somebody has was mostly declared together, so
+/// the words from the first that is not empty are at hand, and only what is far from it takes a second look at memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PermissionBits {
-    words: Box<[u64]>,
     width: u32,
+    /// Number of the first word of `near`; all before it are empty.
+    first: u32,
+    near: [u64; NEAR],
+    /// The words after them, without empty ones at the end.
+    far: Box<[u64]>,
 }
 
 impl PermissionBits {
     pub(crate) fn of<'a>(patterns: impl Iterator<Item = &'a PermissionPattern> + Clone) -> Self {
         let table = TABLE.read();
-        let mut words = vec![0u64; table.names.len().div_ceil(64)].into_boxed_slice();
+        let mut words = vec![0u64; table.names.len().div_ceil(64)];
         let mut set = |number: u32| {
             if let Some(word) = words.get_mut(number as usize / 64) {
                 *word |= 1 << (number % 64);
@@ -92,7 +100,18 @@ impl PermissionBits {
                 }
             }
         }
-        Self { words, width: u32::try_from(table.names.len()).unwrap_or(u32::MAX) }
+        Self::packed(&words, u32::try_from(table.names.len()).unwrap_or(u32::MAX))
+    }
+
+    fn packed(words: &[u64], width: u32) -> Self {
+        let first = words.iter().position(|word| *word != 0).unwrap_or_default();
+        let end = words.iter().rposition(|word| *word != 0).map_or(first, |last| last + 1);
+        let mut near = [0; NEAR];
+        for (word, from) in near.iter_mut().zip(words.iter().skip(first)) {
+            *word = *from;
+        }
+        let far = words.get(first + NEAR..end).unwrap_or_default().into();
+        Self { width, first: u32::try_from(first).unwrap_or(u32::MAX), near, far }
     }
 
     /// Whether no permission is younger than the set.
@@ -106,7 +125,10 @@ impl PermissionBits {
         if key.0 >= self.width {
             return None;
         }
-        self.words.get(key.0 as usize / 64).map(|word| word >> (key.0 % 64) & 1 == 1)
+        // Before the first it wraps around to what is beyond the last.
+        let at = (key.0 / 64).wrapping_sub(self.first) as usize;
+        let word = self.near.get(at).or_else(|| self.far.get(at.wrapping_sub(NEAR)));
+        Some(word.is_some_and(|word| word >> (key.0 % 64) & 1 == 1))
     }
 }
 
@@ -140,5 +162,32 @@ impl StaticPermission {
     #[inline]
     pub fn key(&self) -> PermissionKey {
         *self.key.get_or_init(|| PermissionKey::of(&Permission::new(self.name).unwrap_or_else(|_| unknown())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_words_are_the_words() {
+        const WORDS: usize = 12;
+        // Every stretch of full words, and a single bit at each place.
+        let stretches = (0..WORDS).flat_map(|from| (from..=WORDS).map(move |to| (from, to)));
+        for (from, to) in stretches {
+            let mut words = [0u64; WORDS];
+            for (at, word) in words.iter_mut().enumerate().take(to).skip(from) {
+                *word = 0x8000_0000_0000_0001 << at | 1;
+            }
+            let width = u32::try_from(WORDS * 64 - 3).unwrap_or_default();
+            let bits = PermissionBits::packed(&words, width);
+            assert!(bits.far.len() <= (to - from).saturating_sub(NEAR), "{from}..{to}");
+            for number in 0..width {
+                let expected = words[number as usize / 64] >> (number % 64) & 1 == 1;
+                assert_eq!(bits.has(PermissionKey(number)), Some(expected), "{number} of {from}..{to}");
+            }
+            assert_eq!(bits.has(PermissionKey(width)), None);
+            assert_eq!(bits.has(PermissionKey(u32::MAX)), None);
+        }
     }
 }
