@@ -143,20 +143,20 @@ fn revocation(seconds: u64, reason: RevokeReason) -> Revocation {
     Revocation { at: at(seconds), reason }
 }
 
-async fn stored<S: RefreshStore>(store: &S, id: &str, subject: &str) {
+async fn stored(store: &dyn RefreshStore, id: &str, subject: &str) {
     store.create(&session(id, subject, 0), hash(0)).await.expect("the session is stored");
 }
 
-async fn rotate<S: RefreshStore>(store: &S, rotation: &Rotation) -> RotationOutcome {
+async fn rotate(store: &dyn RefreshStore, rotation: &Rotation) -> RotationOutcome {
     store.rotate(rotation).await.expect("the store answers")
 }
 
-async fn read<S: RefreshStore>(store: &S, id: &str) -> Session {
+async fn read(store: &dyn RefreshStore, id: &str) -> Session {
     store.session(id).await.expect("the store answers").expect("the session is there")
 }
 
 /// `create` stores the session with its first token; a second session of the same id is an error and changes nothing.
-pub async fn create_stores_once<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn create_stores_once(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "s", "ann").await;
     let taken = peer.create(&session("s", "mallory", 5), hash(9)).await.expect_err("the id is taken");
     assert_eq!(taken.kind(), ErrorKind::InvalidInput);
@@ -165,7 +165,7 @@ pub async fn create_stores_once<S: RefreshStore>(store: &S, peer: &S) {
 }
 
 /// `rotate` is atomic: of any number of concurrent exchanges of one token exactly one is `Rotated`.
-pub async fn one_of_many_exchanges_wins<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn one_of_many_exchanges_wins(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "s", "ann").await;
     let (left, right) = tokio::join!(contend(store, 1..=50), contend(peer, 51..=100),);
     let outcomes: Vec<_> = left.into_iter().chain(right).collect();
@@ -182,7 +182,7 @@ pub async fn one_of_many_exchanges_wins<S: RefreshStore>(store: &S, peer: &S) {
 }
 
 /// All exchanges are under way before the first is awaited to its end.
-async fn contend<S: RefreshStore>(store: &S, successors: std::ops::RangeInclusive<u8>) -> Vec<(u8, RotationOutcome)> {
+async fn contend(store: &dyn RefreshStore, successors: std::ops::RangeInclusive<u8>) -> Vec<(u8, RotationOutcome)> {
     let rotations: Vec<_> = successors.map(|successor| (successor, exchange("s", 0, successor, 1))).collect();
     let mut running: Vec<_> = rotations.iter().map(|(_, rotation)| Box::pin(store.rotate(rotation))).collect();
     let mut done: Vec<Option<RotationOutcome>> = vec![None; running.len()];
@@ -201,7 +201,7 @@ async fn contend<S: RefreshStore>(store: &S, successors: std::ops::RangeInclusiv
 }
 
 /// Within the grace, a token whose successor has not been used yields `Repeated` with the winner's sealed successor.
-pub async fn grace_repeats_the_winners_successor<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn grace_repeats_the_winners_successor(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "s", "ann").await;
     assert_eq!(rotate(store, &exchange("s", 0, 1, 100)).await, RotationOutcome::Rotated);
     let repeated = RotationOutcome::Repeated { sealed_successor: vec![1; 20] };
@@ -213,7 +213,7 @@ pub async fn grace_repeats_the_winners_successor<S: RefreshStore>(store: &S, pee
 }
 
 /// Outside the grace, or from another device, a used token yields `Reused`.
-pub async fn grace_ends_with_its_time_and_its_device<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn grace_ends_with_its_time_and_its_device(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     for id in ["late", "other", "none", "zero"] {
         stored(store, id, "ann").await;
         assert_eq!(rotate(store, &exchange(id, 0, 1, 100)).await, RotationOutcome::Rotated);
@@ -229,7 +229,7 @@ pub async fn grace_ends_with_its_time_and_its_device<S: RefreshStore>(store: &S,
 
 /// Any other token of the family yields `Reused`, and the session is revoked with that reason; the current token no
 /// longer works afterwards.
-pub async fn a_used_token_revokes_the_session<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn a_used_token_revokes_the_session(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "s", "ann").await;
     stored(store, "bystander", "ann").await;
     // All within one second: ids decide, not times.
@@ -246,7 +246,7 @@ pub async fn a_used_token_revokes_the_session<S: RefreshStore>(store: &S, peer: 
 }
 
 /// A revoked session yields `Revoked`, one at its end `Expired`, an unknown one `Unknown`; nothing changes.
-pub async fn ended_sessions_are_not_exchanged<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn ended_sessions_are_not_exchanged(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "revoked", "ann").await;
     stored(store, "over", "ann").await;
     let logout = revocation(50, RevokeReason::Logout);
@@ -263,7 +263,7 @@ pub async fn ended_sessions_are_not_exchanged<S: RefreshStore>(store: &S, peer: 
 }
 
 /// `reauthenticate` writes time, methods and device of a live session; its tokens stay what they are.
-pub async fn a_proof_is_written_to_live_sessions<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn a_proof_is_written_to_live_sessions(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     for id in ["live", "revoked"] {
         stored(store, id, "ann").await;
     }
@@ -282,7 +282,7 @@ pub async fn a_proof_is_written_to_live_sessions<S: RefreshStore>(store: &S, pee
 }
 
 /// `session` and `sessions_of` return what was stored, revoked or not; `sessions_of` is newest first.
-pub async fn sessions_are_returned_as_stored<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn sessions_are_returned_as_stored(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     let plain =
         Session { scopes: Vec::new(), methods: Vec::new(), label: None, device: None, ..session("plain", "ann", 30) };
     for (number, session) in [session("a", "ann", 10), plain.clone(), session("b", "ann", 20)].iter().enumerate() {
@@ -301,7 +301,7 @@ pub async fn sessions_are_returned_as_stored<S: RefreshStore>(store: &S, peer: &
 }
 
 /// `revoke` ends a live session once; the first reason stays.
-pub async fn revoke_ends_once<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn revoke_ends_once(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     stored(store, "s", "ann").await;
     let first = revocation(1, RevokeReason::Logout);
     assert!(store.revoke("s", first).await.expect("the store answers"));
@@ -311,7 +311,7 @@ pub async fn revoke_ends_once<S: RefreshStore>(store: &S, peer: &S) {
 }
 
 /// `revoke_all` ends every session of the subject except the one given; sessions of others stay.
-pub async fn revoke_all_spares_the_excepted_and_the_others<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn revoke_all_spares_the_excepted_and_the_others(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     for (id, subject) in [("a", "ann"), ("b", "ann"), ("c", "ann"), ("x", "bob")] {
         stored(store, id, subject).await;
     }
@@ -329,7 +329,7 @@ pub async fn revoke_all_spares_the_excepted_and_the_others<S: RefreshStore>(stor
 }
 
 /// `purge` removes sessions whose end is before the given time, at most `limit` at a time, and counts them.
-pub async fn purge_removes_what_is_over<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn purge_removes_what_is_over(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     for (id, created) in [("a", 0), ("b", 1), ("c", 2), ("d", 3)] {
         store.create(&session(id, "ann", created), hash(0)).await.expect("the session is stored");
     }
@@ -343,7 +343,7 @@ pub async fn purge_removes_what_is_over<S: RefreshStore>(store: &S, peer: &S) {
 }
 
 /// `health` answers for a store that works.
-pub async fn health_answers<S: RefreshStore>(store: &S, peer: &S) {
+pub async fn health_answers(store: &dyn RefreshStore, peer: &dyn RefreshStore) {
     store.health().await.expect("the store is healthy");
     peer.health().await.expect("the store is healthy");
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::{

@@ -79,16 +79,16 @@ fn record(revision: u64, ends: u64) -> ProofRecord {
     ProofRecord { revision, expires_at: at(ends), body }
 }
 
-async fn put<S: ProofStore>(store: &S, key: &ProofKey, expected: Option<u64>, record: &ProofRecord) -> bool {
+async fn put(store: &dyn ProofStore, key: &ProofKey, expected: Option<u64>, record: &ProofRecord) -> bool {
     store.put(key, expected, record, at(0)).await.expect("the store answers")
 }
 
-async fn load<S: ProofStore>(store: &S, key: &ProofKey) -> Option<ProofRecord> {
+async fn load(store: &dyn ProofStore, key: &ProofKey) -> Option<ProofRecord> {
     store.load(key).await.expect("the store answers")
 }
 
 /// `load` returns what was stored, expired or not, and nothing for keys that hold nothing.
-pub async fn load_returns_what_was_stored<S: ProofStore>(store: &S, peer: &S) {
+pub async fn load_returns_what_was_stored(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let key = ProofKey::of("test", &["ann"]);
     assert_eq!(load(store, &key).await, None);
     for (expected, revision) in [(None, i64::MAX.unsigned_abs()), (Some(i64::MAX.unsigned_abs()), 0)] {
@@ -101,7 +101,7 @@ pub async fn load_returns_what_was_stored<S: ProofStore>(store: &S, peer: &S) {
 }
 
 /// `put` without an expected revision stores only where nothing is; with one, only over the record of that revision.
-pub async fn put_expects_what_is_there<S: ProofStore>(store: &S, peer: &S) {
+pub async fn put_expects_what_is_there(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let key = ProofKey::of("test", &["ann"]);
     assert!(!put(store, &key, Some(1), &record(2, 9)).await, "there is nothing to replace");
     assert!(put(store, &key, None, &record(1, 9)).await);
@@ -114,7 +114,7 @@ pub async fn put_expects_what_is_there<S: ProofStore>(store: &S, peer: &S) {
 }
 
 /// `remove` removes only the record of that revision, and says whether it did.
-pub async fn remove_expects_what_is_there<S: ProofStore>(store: &S, peer: &S) {
+pub async fn remove_expects_what_is_there(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let key = ProofKey::of("test", &["ann"]);
     assert!(!store.remove(&key, 1).await.expect("the store answers"));
     assert!(put(store, &key, None, &record(1, 9)).await);
@@ -126,7 +126,7 @@ pub async fn remove_expects_what_is_there<S: ProofStore>(store: &S, peer: &S) {
 }
 
 /// Of any number of concurrent `put`s and `remove`s that expect the same, exactly one succeeds.
-pub async fn one_of_many_writers_wins<S: ProofStore>(store: &S, peer: &S) {
+pub async fn one_of_many_writers_wins(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let key = ProofKey::of("test", &["ann"]);
     let mut current = None;
     for round in 0..3u64 {
@@ -169,7 +169,7 @@ async fn together(mut running: Vec<Contender<'_>>) -> Vec<u64> {
 }
 
 /// Records of different kinds with the same id are different records.
-pub async fn kinds_are_apart<S: ProofStore>(store: &S, peer: &S) {
+pub async fn kinds_are_apart(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let (one, other) = (ProofKey::of("one", &["ann"]), ProofKey::of("other", &["ann"]));
     assert_eq!(one.id(), other.id());
     assert!(put(store, &one, None, &record(1, 9)).await);
@@ -180,7 +180,7 @@ pub async fn kinds_are_apart<S: ProofStore>(store: &S, peer: &S) {
 }
 
 /// `purge` removes records whose end is before the given time, at most `limit` at a time, and counts them.
-pub async fn purge_removes_what_is_over<S: ProofStore>(store: &S, peer: &S) {
+pub async fn purge_removes_what_is_over(store: &dyn ProofStore, peer: &dyn ProofStore) {
     let key = |number: u64| ProofKey::of("test", &[&number.to_string()]);
     for number in 0..4 {
         assert!(put(store, &key(number), None, &record(number, 1000 + number)).await);
@@ -194,7 +194,7 @@ pub async fn purge_removes_what_is_over<S: ProofStore>(store: &S, peer: &S) {
 }
 
 /// `health` answers for a store that works.
-pub async fn health_answers<S: ProofStore>(store: &S, peer: &S) {
+pub async fn health_answers(store: &dyn ProofStore, peer: &dyn ProofStore) {
     store.health().await.expect("the store is healthy");
     peer.health().await.expect("the store is healthy");
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
+mod allocations;
 mod conformance;
 mod evaluator;
 mod grammar;

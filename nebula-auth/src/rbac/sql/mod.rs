@@ -4,7 +4,7 @@ mod connection;
 mod dialect;
 mod statements;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use sqlx::Pool;
 
@@ -92,25 +92,40 @@ impl<DB: RbacDatabase> SqlRbacStore<DB> {
         within(Duration::from_secs(10), "the restored roles could not be taken into use", leap).await
     }
 
-    async fn within<R>(
+    fn within<'a, R: 'a>(
         &self,
         context: &'static str,
-        work: impl Future<Output = sqlx::Result<R>> + Send,
-    ) -> Result<R, Error> {
-        within(self.timeout, context, work).await
+        work: impl Future<Output = sqlx::Result<R>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<R, Error>> + Send + 'a>> {
+        within(self.timeout, context, work)
     }
 }
 
 /// Runs an operation within a deadline.
-pub(crate) async fn within<R>(
+///
+/// Operations are erased at once: there are some eighty of them, for three databases, and what is done about their deadline
+/// is compiled for none in particular.
+pub(crate) fn within<'a, R: 'a>(
     timeout: Duration,
     context: &'static str,
-    work: impl Future<Output = sqlx::Result<R>> + Send,
-) -> Result<R, Error> {
-    match tokio::time::timeout(timeout, work).await {
-        Ok(result) => result.map_err(|error| failed(context, error)),
-        Err(_) => Err(Error::new(crate::ErrorKind::Unavailable, format!("{context}: no answer within {timeout:?}"))),
-    }
+    work: impl Future<Output = sqlx::Result<R>> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = Result<R, Error>> + Send + 'a>> {
+    timed(timeout, context, Box::pin(work))
+}
+
+fn timed<'a, R: 'a>(
+    timeout: Duration,
+    context: &'static str,
+    work: Pin<Box<dyn Future<Output = sqlx::Result<R>> + Send + 'a>>,
+) -> Pin<Box<dyn Future<Output = Result<R, Error>> + Send + 'a>> {
+    Box::pin(async move {
+        match tokio::time::timeout(timeout, work).await {
+            Ok(result) => result.map_err(|error| failed(context, error)),
+            Err(_) => {
+                Err(Error::new(crate::ErrorKind::Unavailable, format!("{context}: no answer within {timeout:?}")))
+            }
+        }
+    })
 }
 
 impl<DB: RbacDatabase> Clone for SqlRbacStore<DB> {

@@ -1,6 +1,6 @@
 //! What [`RbacService`] promises when several administrators change the same things at the same time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::task::JoinSet;
 
@@ -9,12 +9,12 @@ use crate::rbac::{
     Actor, ConstraintName, RbacOutcome, RbacRefusal, RbacService, RbacStore, Separation, SeparationKind,
 };
 
-fn services<S: RbacStore>(store: S, peer: S) -> [RbacService; 2] {
+fn services(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) -> [RbacService; 2] {
     [RbacService::new(store), RbacService::new(peer)]
 }
 
 /// Grants by different administrators to one user and to many users: none is lost, none is made twice.
-pub async fn concurrent_grants_all_arrive<S: RbacStore>(store: S, peer: S) {
+pub async fn concurrent_grants_all_arrive(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let services = services(store, peer);
     make_role(&services[0], "root", &["*"], &[]).await;
     done(services[0].assign_role(&setup(), &user("admin"), &role("root"), None)).await;
@@ -36,7 +36,7 @@ pub async fn concurrent_grants_all_arrive<S: RbacStore>(store: S, peer: S) {
 }
 
 /// Two administrators add edges that make a cycle only together: one of them is refused.
-pub async fn concurrent_parents_never_make_a_cycle<S: RbacStore>(store: S, peer: S) {
+pub async fn concurrent_parents_never_make_a_cycle(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let services = services(store, peer);
     const RING: usize = 6;
     for number in 0..RING {
@@ -60,7 +60,7 @@ pub async fn concurrent_parents_never_make_a_cycle<S: RbacStore>(store: S, peer:
 }
 
 /// An administrator hands out a role while it is taken from them: whatever they handed out, they had it at that moment.
-pub async fn nobody_escalates_while_losing_power<S: RbacStore>(store: S, peer: S) {
+pub async fn nobody_escalates_while_losing_power(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let services = services(store, peer);
     make_role(&services[0], "root", &["*"], &[]).await;
     make_role(&services[0], "lead", &["rbac:user:write", "order:delete"], &[]).await;
@@ -95,7 +95,7 @@ pub async fn nobody_escalates_while_losing_power<S: RbacStore>(store: S, peer: S
 }
 
 /// Two roles that are kept apart are given to one person by two administrators at once: one of them is refused.
-pub async fn separation_holds_under_contention<S: RbacStore>(store: S, peer: S) {
+pub async fn separation_holds_under_contention(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let services = services(store, peer);
     make_role(&services[0], "buyer", &[], &[]).await;
     make_role(&services[0], "auditor", &[], &[]).await;
@@ -125,7 +125,7 @@ pub async fn separation_holds_under_contention<S: RbacStore>(store: S, peer: S) 
 }
 
 /// A role that was deleted is nobody's when one of the same name is made, whoever was given it meanwhile.
-pub async fn a_deleted_role_does_not_come_back<S: RbacStore>(store: S, peer: S) {
+pub async fn a_deleted_role_does_not_come_back(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let services = services(store, peer);
     make_role(&services[0], "clerk", &["order:read"], &[]).await;
     done(services[0].assign_role(&setup(), &user("ann"), &role("clerk"), None)).await;

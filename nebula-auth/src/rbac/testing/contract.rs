@@ -12,7 +12,7 @@ fn now_or_later(sequence: u64) -> Expect {
     Expect::Sequence(sequence)
 }
 
-async fn must(store: &impl RbacStore, change: &crate::rbac::Commit) -> Head {
+async fn must(store: &dyn RbacStore, change: &crate::rbac::Commit) -> Head {
     match store.commit(change).await.expect("the store answers") {
         CommitOutcome::Committed(head) => head,
         CommitOutcome::Conflict => panic!("the commit conflicts with nothing"),
@@ -20,7 +20,7 @@ async fn must(store: &impl RbacStore, change: &crate::rbac::Commit) -> Head {
 }
 
 /// An empty store is at head 0/0 and knows nobody; its clock is that of all processes that share it.
-pub async fn an_empty_store_knows_nobody<S: RbacStore>(store: S, peer: S) {
+pub async fn an_empty_store_knows_nobody(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let none = Head { sequence: 0, policy: 0 };
     assert_eq!(store.head().await.expect("an answer"), none);
     let stored = store.policy().await.expect("an answer");
@@ -39,7 +39,7 @@ pub async fn an_empty_store_knows_nobody<S: RbacStore>(store: S, peer: S) {
 
 /// `commit` is atomic and raises the sequence by one; every user in it gets that version; the policy's number becomes it
 /// exactly if there are documents.
-pub async fn commits_are_atomic_and_numbered<S: RbacStore>(store: S, peer: S) {
+pub async fn commits_are_atomic_and_numbered(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let both = commit(now_or_later(0), vec![document("r", Some("{}"))], vec![write("ann", Some("a"), &["r"])]);
     assert_eq!(must(&store, &both).await, Head { sequence: 1, policy: 1 });
     let users = vec![write("ann", Some("ä\u{1f512}"), &[]), write("bob", Some("b"), &[])];
@@ -57,8 +57,8 @@ pub async fn commits_are_atomic_and_numbered<S: RbacStore>(store: S, peer: S) {
 }
 
 /// Of any number of concurrent commits with the same expectation exactly one is `Committed`; `Conflict` changes nothing.
-pub async fn one_of_many_commits_with_one_expectation_wins<S: RbacStore>(store: S, peer: S) {
-    let stores = [Arc::new(store), Arc::new(peer)];
+pub async fn one_of_many_commits_with_one_expectation_wins(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
+    let stores = [store, peer];
     for by_version in [false, true] {
         let before = stores[0].head().await.expect("an answer");
         let version = stores[0].user(&user("ann")).await.expect("an answer").version;
@@ -93,8 +93,8 @@ pub async fn one_of_many_commits_with_one_expectation_wins<S: RbacStore>(store: 
 }
 
 /// Commits that expect versions of other users and the same policy do not conflict.
-pub async fn commits_about_other_users_do_not_conflict<S: RbacStore>(store: S, peer: S) {
-    let stores = [Arc::new(store), Arc::new(peer)];
+pub async fn commits_about_other_users_do_not_conflict(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
+    let stores = [store, peer];
     let mut racing = tokio::task::JoinSet::new();
     for number in 0..10usize {
         let store = Arc::clone(&stores[number % 2]);
@@ -110,8 +110,7 @@ pub async fn commits_about_other_users_do_not_conflict<S: RbacStore>(store: S, p
 }
 
 /// `policy` and `user` show one moment, and everything that was committed before the call.
-pub async fn reads_show_one_moment<S: RbacStore>(store: S, peer: S) {
-    let store = Arc::new(store);
+pub async fn reads_show_one_moment(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let writer = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
@@ -146,7 +145,7 @@ pub async fn reads_show_one_moment<S: RbacStore>(store: S, peer: S) {
 }
 
 /// `user` tells users apart byte by byte; one that was removed keeps its version.
-pub async fn users_are_told_apart_byte_by_byte<S: RbacStore>(store: S, peer: S) {
+pub async fn users_are_told_apart_byte_by_byte(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let ids = ["ann", "Ann", "änn", "a\u{308}nn", "ANN", "ann%", "ann_", "a'nn", "\u{1f512}"];
     for (sequence, id) in ids.iter().enumerate() {
         let expect = now_or_later(u64::try_from(sequence).expect("few"));
@@ -162,7 +161,7 @@ pub async fn users_are_told_apart_byte_by_byte<S: RbacStore>(store: S, peer: S) 
 }
 
 /// `changes` names every user whose version is above the given sequence, removed ones included, or none if too many.
-pub async fn changes_names_who_changed<S: RbacStore>(store: S, peer: S) {
+pub async fn changes_names_who_changed(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     must(&store, &commit(now_or_later(0), Vec::new(), vec![write("a", Some("1"), &[]), write("b", Some("1"), &[])]))
         .await;
     must(&store, &commit(now_or_later(1), vec![document("r", Some("{}"))], Vec::new())).await;
@@ -178,7 +177,7 @@ pub async fn changes_names_who_changed<S: RbacStore>(store: S, peer: S) {
 }
 
 /// `holders` finds the users last written with that role; `users` goes through all that are there, in pages.
-pub async fn holders_and_users_find_who_is_there<S: RbacStore>(store: S, peer: S) {
+pub async fn holders_and_users_find_who_is_there(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     let users = vec![
         write("a", Some("1"), &["clerk", "boss"]),
         write("b", Some("1"), &["clerk"]),
@@ -202,7 +201,7 @@ pub async fn holders_and_users_find_who_is_there<S: RbacStore>(store: S, peer: S
 }
 
 /// `health` answers for a store that works.
-pub async fn health_answers<S: RbacStore>(store: S, peer: S) {
+pub async fn health_answers(store: Arc<dyn RbacStore>, peer: Arc<dyn RbacStore>) {
     store.health().await.expect("the store is healthy");
     peer.health().await.expect("the store is healthy");
     assert_eq!(DocumentKind::ALL.map(|kind| DocumentKind::from_name(kind.as_str())), DocumentKind::ALL.map(Some));

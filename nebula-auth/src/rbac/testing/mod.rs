@@ -83,7 +83,8 @@ macro_rules! rbac_conformance_suite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
                 let fixture = <$fixture>::start().await;
-                $crate::rbac::testing::$name(fixture.store(), fixture.peer().await).await;
+                let (store, peer) = (fixture.store(), fixture.peer().await);
+                $crate::rbac::testing::$name(::std::sync::Arc::new(store), ::std::sync::Arc::new(peer)).await;
             })+
         }
 
@@ -96,7 +97,7 @@ macro_rules! rbac_conformance_suite {
                 let fixture = <$fixture>::start().await;
                 let store: ::std::sync::Arc<dyn $crate::rbac::RbacStore> = ::std::sync::Arc::new(fixture.store());
                 let peer: ::std::sync::Arc<dyn $crate::rbac::RbacStore> = ::std::sync::Arc::new(fixture.peer().await);
-                $crate::rbac::testing::$name(store, peer).await;
+                $crate::rbac::testing::$name(::std::sync::Arc::new(store), ::std::sync::Arc::new(peer)).await;
             })+
         }
     };

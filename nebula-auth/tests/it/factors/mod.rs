@@ -1,7 +1,5 @@
 //! Further factors, back-off and step-up.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 mod codes;
 mod guessing;
 mod login;

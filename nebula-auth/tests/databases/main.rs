@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
+mod sqlite_sessions;
+
 use std::time::Duration;
 
 use nebula_auth::{

@@ -1,11 +1,8 @@
 //! The extractors, driven as a router drives them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -22,7 +19,6 @@ use nebula_auth::{
     secrecy::ExposeSecret as _,
 };
 use serde_json::Value;
-use support::*;
 use tower::ServiceExt as _;
 
 #[derive(Clone, FromRef)]

@@ -1,7 +1,5 @@
 //! Passwords.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,13 +1,9 @@
 //! Loading, refusing and publishing keys.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
+use crate::support::*;
 use nebula_auth::{
     AccessGrant, Algorithm, ErrorKind, KeySet, SigningKey, TokenService, VerifyingKey, secrecy::ExposeSecret as _,
 };
-use support::*;
 
 fn works(key: SigningKey) {
     let verifying = key.verifying_key().clone();

@@ -1,13 +1,9 @@
 //! Properties of tokens over random input.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
+use crate::support::*;
 use nebula_auth::{AccessGrant, AuthMethod, secrecy::ExposeSecret as _};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::*;
 
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -21,10 +21,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nebula_auth::oidc::Callback;
 use serde_json::{Value, json};
 
-use super::{
-    serve,
-    support::{NOW, RSA_PRIVATE, b64},
-};
+use super::serve;
+use crate::support::{NOW, RSA_PRIVATE, b64};
 
 pub(super) const CLIENT: &str = "shop";
 pub(super) const SECRET: &str = "a+secret/with:odd characters";

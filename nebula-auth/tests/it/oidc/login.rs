@@ -11,10 +11,8 @@ use nebula_auth::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    provider::{CLIENT, Provider, REDIRECT, SECRET},
-    support::{self, NOW},
-};
+use super::provider::{CLIENT, Provider, REDIRECT, SECRET};
+use crate::support::{self, NOW};
 
 fn settings(provider: &Provider) -> OidcSettings {
     OidcSettings::new(provider.issuer(), CLIENT, REDIRECT).client_secret(SECRET)

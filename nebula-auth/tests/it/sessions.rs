@@ -1,9 +1,5 @@
 //! Sessions: rotation, grace, reuse, ends.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
 use std::{
     collections::HashSet,
     sync::{
@@ -13,6 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use crate::support::{AUDIENCE, ISSUER, NOW, service};
 use async_trait::async_trait;
 use nebula_auth::{
     AccessGrant, Algorithm, AuthMethod, DeviceFingerprint, Error, ErrorKind, KeySet, ManualClock, MemoryRefreshStore,
@@ -21,7 +18,6 @@ use nebula_auth::{
     TokenRefusal, TokenService, TokioClock, Verdict,
     secrecy::{ExposeSecret as _, SecretString},
 };
-use support::{AUDIENCE, ISSUER, NOW, service};
 
 fn sessions() -> (SessionService, ManualClock) {
     let (tokens, clock) = service();

@@ -3,11 +3,6 @@
 //! `cases.json` has them all. Those that are tokens are presented as they are; those that are descriptions name the test
 //! that does what they describe. None is left out: the tables below and the file must be the same set.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod described;
 mod extra;
 mod standards;

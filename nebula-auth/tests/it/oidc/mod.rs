@@ -1,10 +1,5 @@
 //! Keys and logins of others, over HTTP, from servers in this process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod keys;
 mod login;
 mod provider;

@@ -1,13 +1,9 @@
 //! Tokens that must not pass, and the reason each is given. Every one carries a right signature unless the signature
 //! is the attack, so that a missing check cannot hide behind a failing signature.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
+use crate::support::*;
 use nebula_auth::{Algorithm, KeySet, RevokedTokens, SigningKey, TokenRefusal, TokenService, Verdict, VerifyingKey};
 use serde_json::{Value, json};
-use support::*;
 
 fn refusal(token: &str) -> TokenRefusal {
     service().0.verify_offline(token).expect_err("the token must be refused")

@@ -7,7 +7,8 @@ use nebula_auth::{
 };
 use serde_json::{Value, json};
 
-use super::{abuse_cases, cases, support, text};
+use super::{abuse_cases, cases, text};
+use crate::support;
 
 /// The service that the cases are written for.
 pub(super) fn service() -> (TokenService, ManualClock) {

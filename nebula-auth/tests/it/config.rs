@@ -1,9 +1,5 @@
 //! Configuration.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
-mod support;
-
 use std::time::Duration;
 
 use figment::{
@@ -13,6 +9,8 @@ use figment::{
 use nebula_auth::{
     Auth, AuthConfig, ErrorKind, NewSession, PasswordPolicy, SessionStoreKind, secrecy::ExposeSecret as _,
 };
+
+use crate::support;
 
 const SECRET: &str = "mZ3vK8tQ1xW6yR4pL9cN2bH7dF5gJ0sA+uE/iO1k";
 

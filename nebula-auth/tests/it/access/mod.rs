@@ -1,7 +1,5 @@
 //! Asking for permission: attributes, proofs, routers, and the log of what was decided.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 mod admin;
 mod audit;
 mod data;

@@ -159,6 +159,6 @@ fn small_rsa_keys_are_not_taken() {
     }
     assert_eq!(KeySet::from_jwks(&set(256), &[Algorithm::EdDSA]).unwrap().len(), 0, "only what is listed");
     assert_eq!(SigningKey::generate(Algorithm::RS256, "r").unwrap_err().kind(), ErrorKind::InvalidKey);
-    let pem = super::support::pem(super::support::RSA_PRIVATE);
+    let pem = crate::support::pem(crate::support::RSA_PRIVATE);
     assert_eq!(SigningKey::from_pem("r", Algorithm::RS256, &pem).unwrap_err().kind(), ErrorKind::InvalidKey);
 }

@@ -334,7 +334,7 @@ async fn everything_is_in_the_log_with_the_request() {
 #[tokio::test]
 async fn the_page_has_nothing_inline_and_says_what_it_may_load() {
     let test = start().await;
-    for path in ["/page", "/page/admin.js", "/page/admin.css", "/page/api.js"] {
+    for path in ["/page", "/page/admin.js", "/page/admin.css", "/page/api.js", "/page/users.js", "/page/words.js"] {
         let request = Request::builder().uri(format!("/access{path}")).body(Body::empty()).unwrap();
         let response = test.app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -365,6 +365,31 @@ async fn the_page_has_nothing_inline_and_says_what_it_may_load() {
     }
     let (_, how) = test.ask(None, Method::GET, "/page/sign-in.json", None).await;
     assert_eq!(how, json!({ "path": "/login", "identifier": "email", "token": "/token" }));
+}
+
+#[test]
+fn every_text_of_the_page_has_chinese_words() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/page");
+    let chinese = std::fs::read_to_string(folder.join("words-zh.js")).unwrap();
+    let mut texts = BTreeSet::new();
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "js") && !path.ends_with("words-zh.js") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            // Of each call of `t` its first argument, if that is a text itself.
+            let parts: Vec<_> = source.split("t('").collect();
+            for pair in parts.windows(2) {
+                if !pair[0].ends_with(char::is_alphanumeric) {
+                    texts.insert(pair[1].split('\'').next().unwrap().to_owned());
+                }
+            }
+        }
+    }
+    assert!(texts.len() > 100, "{}", texts.len());
+    for text in texts {
+        let known = [format!("'{text}':"), format!("\n  {text}:")].iter().any(|key| chinese.contains(key));
+        assert!(known, "no Chinese words for: {text}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Login through an [`AuthenticationProvider`].
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 use std::{
     collections::HashMap,
     sync::{

@@ -1,7 +1,5 @@
 //! The contract of session stores, in SQLite, with two pools on one file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 use std::time::Duration;
 
 use nebula_auth::{

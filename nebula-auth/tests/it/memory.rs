@@ -1,7 +1,5 @@
 //! The contract of session stores, in memory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
-
 use nebula_auth::{MemoryRefreshStore, testing::Fixture};
 
 struct Memory(MemoryRefreshStore);
