@@ -83,7 +83,9 @@ async fn people(rbac: &RbacService) -> Result<(), Failure> {
     {
         rbac.assign_role(&setup, &UserId::new(user)?, &name(role)?, None).await?.into_result()?;
     }
-    rbac.set_department(&setup, &UserId::new("bob")?, Some(&DepartmentId::new("north")?)).await?.into_result()?;
+    for (user, department) in [("bob", "north"), ("erin", "south")] {
+        rbac.set_department(&setup, &UserId::new(user)?, Some(&DepartmentId::new(department)?)).await?.into_result()?;
+    }
     Ok(())
 }
 
@@ -142,7 +144,7 @@ async fn main() -> Result<(), Failure> {
     assert_eq!(
         ask("PUT", "/admin/users/erin/roles/clerk", ann, json!({})).await?.0,
         403,
-        "she does not reach all records"
+        "as a clerk, erin would reach the south's orders; ann does not"
     );
     assert_eq!(ask("PUT", "/admin/users/erin/grants/order:read", ann, json!({})).await?.0, 204);
     assert_eq!(ask("PUT", "/admin/users/erin/roles/admin", ann, json!({})).await?.1["code"], "escalation_denied");
