@@ -6,5 +6,5 @@ local tat = math.max(now, tonumber(redis.call('GET', KEYS[1]) or now)) + every
 if tat - now > every * ARGV[2] then
     return 0
 end
-redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000))
+redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.max(1, math.ceil((tat - now) / 1000)))
 return 1
