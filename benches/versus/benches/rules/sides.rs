@@ -256,10 +256,12 @@ impl Rhai {
         let engine = rhai::Engine::new();
         let compile = |rule: &Rule| engine.compile_expression(expression(rule).replace("AND", "&&")).unwrap();
         let rules = rules.iter().map(compile).collect();
+        // `casbin`, another peer here, has rhai built with small integers.
+        let int = |number: i64| rhai::INT::try_from(number).unwrap();
         let facts = asked.iter().map(|it| {
             let mut scope = rhai::Scope::new();
             scope.push("level", it.level.to_owned()).push("city", it.city.to_owned());
-            scope.push("total", it.total).push("seats", it.seats).push("hour", it.hour);
+            scope.push("total", int(it.total)).push("seats", int(it.seats)).push("hour", int(it.hour));
             RefCell::new(scope)
         });
         let facts = facts.collect();
