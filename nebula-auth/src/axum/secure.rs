@@ -1,12 +1,12 @@
 //! A router on which nothing is open by mistake.
 
-use std::{convert::Infallible, fmt};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use axum::{
     Router,
     extract::Request,
     handler::Handler,
-    http::Method,
+    http::{Method, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
     routing::{MethodFilter, MethodRouter, on},
@@ -130,7 +130,8 @@ impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
     }
 
     /// Routes for several methods at once: for handlers that something else has put together, such as the macros that
-    /// document them.
+    /// document them. Every other method is answered with 405, whatever these would do with it: what [`routes`](Self::routes)
+    /// lists is all that there is.
     ///
     /// ```
     /// use axum::{http::Method, routing::get};
@@ -155,7 +156,7 @@ impl<S: Clone + Send + Sync + 'static> SecureRouter<S> {
         handlers: MethodRouter<S, Infallible>,
     ) -> Self {
         let policy = policy.into();
-        self.router = self.router.route(path, guarded(handlers, policy.clone()));
+        self.router = self.router.route(path, limited(handlers, methods.into(), policy.clone()));
         let route =
             |method: &Method| SecuredRoute { method: method.clone(), path: path.to_owned(), policy: policy.clone() };
         self.routes.extend(methods.iter().map(route));
@@ -239,6 +240,29 @@ where
     handlers.route_layer(from_fn(move |request: Request, next: Next| {
         let policy = policy.clone();
         async move { guard(&policy, request, next).await }
+    }))
+}
+
+/// Unlike a layer around routes alone this one is around fallbacks as well, which `any` is for axum.
+fn limited<S>(
+    handlers: MethodRouter<S, Infallible>,
+    methods: Arc<[Method]>,
+    policy: Policy,
+) -> MethodRouter<S, Infallible>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    handlers.layer(from_fn(move |request: Request, next: Next| {
+        let (policy, methods) = (policy.clone(), Arc::clone(&methods));
+        async move {
+            // axum answers HEAD with what answers GET.
+            let asked = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+            if methods.contains(asked) || methods.contains(request.method()) {
+                return guard(&policy, request, next).await;
+            }
+            let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allowed.join(","))]).into_response()
+        }
     }))
 }
 

@@ -4,8 +4,11 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placeholders {
-    /// `?`: SQLite, MySQL, MariaDB.
+    /// `?`: SQLite.
     Question,
+    /// `?`, with values compared byte by byte: MySQL, MariaDB. What these call equal depends on the collation of the column:
+    /// most of them take `Ann` and `änn` for `ann`, who is somebody else here.
+    MySql,
     /// `$1`, `$2`, …: PostgreSQL (and SQLite).
     Dollar,
 }
@@ -50,18 +53,34 @@ impl Writer {
 
     /// `column` is one of the values.
     pub(super) fn one_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {
-        let mut marks = Vec::new();
-        for value in values {
-            marks.push(match self.style {
-                Placeholders::Question => "?".to_owned(),
-                Placeholders::Dollar => format!("${}", self.next),
-            });
-            self.next += 1;
-            self.values.push(value.to_owned());
+        let values: Vec<String> = values.map(str::to_owned).collect();
+        if values.is_empty() {
+            return;
         }
-        if !marks.is_empty() {
-            self.parts.push(format!("{column} IN ({})", marks.join(", ")));
-        }
+        let listed = self.listed(&values);
+        let part = match self.style {
+            Placeholders::Question | Placeholders::Dollar => format!("{column} IN ({listed})"),
+            Placeholders::MySql => {
+                // The first half finds them by an index, the second one says which of them are meant.
+                let again = self.listed(&values);
+                format!("({column} IN ({listed}) AND CAST({column} AS BINARY) IN ({again}))")
+            }
+        };
+        self.parts.push(part);
+    }
+
+    /// A placeholder for each value.
+    fn listed(&mut self, values: &[String]) -> String {
+        let marks: Vec<String> = (self.next..)
+            .take(values.len())
+            .map(|number| match self.style {
+                Placeholders::Question | Placeholders::MySql => "?".to_owned(),
+                Placeholders::Dollar => format!("${number}"),
+            })
+            .collect();
+        self.next += values.len();
+        self.values.extend_from_slice(values);
+        marks.join(", ")
     }
 
     /// One of the parts; nothing if there are none.

@@ -9,9 +9,9 @@ use nebula_auth::{
         Actor, DataRule, Department, DepartmentId, EntityName, EvaluatorOptions, FieldAccess, MemoryRbacStore,
         PermissionEvaluator, PermissionPattern, Role, RoleName, RowScope, UserId,
     },
-    sqlx::{self, AssertSqlSafe, PgPool, SqlitePool},
+    sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool},
 };
-use nebula_test_support::postgres_database;
+use nebula_test_support::{mariadb_database, postgres_database};
 use serde_json::json;
 
 use super::{context, order};
@@ -107,6 +107,29 @@ async fn selected(pool: &SqlitePool, access: &DataAccess, condition: &str) -> Ve
     query.fetch_all(pool).await.unwrap()
 }
 
+/// The same table where `Ann` and `ann` are equal to the database.
+async fn mariadb() -> MySqlPool {
+    let pool = MySqlPool::connect(&mariadb_database().await).await.unwrap();
+    let create = "CREATE TABLE orders (id BIGINT, user_id VARCHAR(190), department VARCHAR(190), KEY (user_id)) \
+                  CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
+    sqlx::query(create).execute(&pool).await.unwrap();
+    for (id, owner, place) in TABLE {
+        let insert = sqlx::query("INSERT INTO orders VALUES (?, ?, ?)").bind(id).bind(owner).bind(place);
+        insert.execute(&pool).await.unwrap();
+    }
+    pool
+}
+
+async fn selected_by_mariadb(pool: &MySqlPool, access: &DataAccess, condition: &str) -> Vec<i64> {
+    let scope = access.predicate(Placeholders::MySql, 1);
+    let sql = format!("SELECT id FROM orders WHERE {} ORDER BY id", scope.within(condition));
+    let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
+    for value in scope.values {
+        query = query.bind(value);
+    }
+    query.fetch_all(pool).await.unwrap()
+}
+
 fn reached(access: &DataAccess) -> Vec<i64> {
     let row = |owner, department| RowKey { owner: Some(owner), department };
     TABLE.iter().filter(|(_, owner, place)| access.reaches(row(owner, *place))).map(|(id, ..)| *id).collect()
@@ -133,7 +156,7 @@ async fn statements_and_memory_agree_on_what_is_reached() {
         ("o'neil\" OR 1=1 --", None, vec![rule("order", RowScope::Own, &[])]),
     ])
     .await;
-    let pool = sqlite().await;
+    let (pool, forgiving) = (sqlite().await, mariadb().await);
     for (id, expected) in [
         ("none", vec![]),
         ("nobody", vec![]),
@@ -153,6 +176,7 @@ async fn statements_and_memory_agree_on_what_is_reached() {
         assert_eq!(selected(&pool, &access, "1 = 1").await, expected, "{id}");
         // The caller's own OR does not get around the scope.
         assert_eq!(selected(&pool, &access, "id < 0 OR id > 0").await, expected, "{id}");
+        assert_eq!(selected_by_mariadb(&forgiving, &access, "id < 0 OR id > 0").await, expected, "{id}");
         assert!(!access.predicate(Placeholders::Dollar, 1).sql.contains("neil"), "values are bound");
         let orphans = evaluator.data(&user(id), &ORPHANS).await.unwrap();
         assert_eq!(orphans.predicate(Placeholders::Question, 1).sql == "(1 = 1)", id == "every", "{id}");

@@ -7,6 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response, StatusCode},
     response::IntoResponse,
+    routing::{any, get},
 };
 use nebula_auth::{
     AccessGrant, TokenService,
@@ -163,4 +164,31 @@ async fn without_the_layer_nobody_is_let_through() {
         let response = ask(&bare, Method::GET, path, None).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
     }
+}
+
+#[tokio::test]
+async fn handlers_for_any_method_are_not_open_for_others() {
+    let tokens = tokens();
+    let needed = Requirement::permission::<order::Delete>();
+    let routes = SecureRouter::new()
+        .methods(&[Method::GET, Method::PATCH], "/any", needed.clone(), any(async || "secret"))
+        .methods(&[Method::GET], "/fallback", needed.clone(), get(async || "secret").fallback(async || "open"))
+        .methods(&[Method::GET], "/shared", Policy::Public, get(async || "public"))
+        .put("/shared", needed, async || "secret");
+    let app = routes.finish(AuthLayer::new(tokens.clone(), evaluator().await));
+    for path in ["/any", "/fallback"] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(ask(&app, method, path, None).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+        }
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let answer = ask(&app, method, path, None).await;
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            assert!(answer.headers()["allow"].to_str().unwrap().starts_with("GET"), "{path}");
+            assert!(!text(answer).await.contains("open"), "{path}");
+        }
+    }
+    assert_eq!(ask(&app, Method::PATCH, "/any", None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(text(ask(&app, Method::GET, "/shared", None).await).await, "public");
+    assert_eq!(ask(&app, Method::PUT, "/shared", None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&app, Method::POST, "/shared", None).await.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
