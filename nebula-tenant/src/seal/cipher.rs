@@ -57,13 +57,13 @@ struct Ring {
 #[derive(Clone)]
 pub struct TenantCipher {
     shared: Arc<Shared>,
+    kept: Duration,
 }
 
 struct Shared {
     store: Box<dyn KeyStore>,
     master: Box<dyn MasterKey>,
     rings: Cache<TenantId, Arc<Ring>>,
-    kept: Duration,
 }
 
 impl TenantCipher {
@@ -71,18 +71,15 @@ impl TenantCipher {
     #[must_use]
     pub fn new(store: impl KeyStore, master: impl MasterKey) -> Self {
         let (store, master) = (Box::new(store), Box::new(master));
-        Self { shared: Arc::new(Shared { store, master, rings: Cache::new(TENANTS), kept: KEPT }) }
+        Self { shared: Arc::new(Shared { store, master, rings: Cache::new(TENANTS) }), kept: KEPT }
     }
 
     /// How long unwrapped keys are kept in memory; 1 minute unless said. For so long another process goes on opening after keys
     /// were erased, and seals with the former version after a rotation.
     #[must_use]
-    pub fn with_kept(self, kept: Duration) -> Self {
-        match Arc::try_unwrap(self.shared) {
-            Ok(shared) => Self { shared: Arc::new(Shared { kept, ..shared }) },
-            // A clone is in use, and keeps what it was set to.
-            Err(shared) => Self { shared },
-        }
+    pub const fn with_kept(mut self, kept: Duration) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Seals a value for its place. A tenant without a key gets its first one.
@@ -243,7 +240,7 @@ impl TenantCipher {
     }
 
     async fn fetch(&self, tenant: &TenantId) -> Result<Arc<Ring>, Error> {
-        let Shared { store, master, rings, kept } = &*self.shared;
+        let Shared { store, master, rings } = &*self.shared;
         // What was known must not outlive a store that says that it was erased.
         rings.remove(tenant);
         let mut wrapped = store.load(tenant).await?;
@@ -256,7 +253,7 @@ impl TenantCipher {
             let plain = master.unwrap(&key.master, tenant, &key.wrapped).await?;
             keys.push(DataKey::new(key.version, &plain));
         }
-        let ring = Arc::new(Ring { keys, until: Instant::now() + *kept });
+        let ring = Arc::new(Ring { keys, until: Instant::now() + self.kept });
         rings.insert(tenant.clone(), Arc::clone(&ring));
         Ok(ring)
     }
@@ -271,7 +268,7 @@ impl TenantCipher {
 }
 
 fn bound_to(tenant: &TenantId, place: &Place<'_>, version: u32) -> Aad<Vec<u8>> {
-    let parts = [tenant.as_str(), place.table(), place.name(), place.key()].map(str::as_bytes);
+    let parts = [tenant.as_str(), place.table(), place.column_name(), place.row_key()].map(str::as_bytes);
     Aad::from(joined(&[&parts[..], &[&version.to_be_bytes()[..]]].concat()))
 }
 
@@ -292,7 +289,7 @@ impl Ring {
 
 impl fmt::Debug for TenantCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { store, master, kept, .. } = &*self.shared;
-        f.debug_struct("TenantCipher").field("store", store).field("master", master).field("kept", kept).finish()
+        let Shared { store, master, .. } = &*self.shared;
+        f.debug_struct("TenantCipher").field("store", store).field("master", master).field("kept", &self.kept).finish()
     }
 }

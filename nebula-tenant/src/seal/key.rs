@@ -34,7 +34,7 @@ impl DataKey {
     }
 
     pub(super) fn of_column(&self, place: &Place<'_>) -> Result<Arc<ColumnKeys>, Error> {
-        let name = joined(&[place.table().as_bytes(), place.name().as_bytes()]);
+        let name = joined(&[place.table().as_bytes(), place.column_name().as_bytes()]);
         if let Some(known) = self.columns.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(Arc::clone(known));
         }

@@ -19,6 +19,7 @@ pub(super) const KEY: usize = 32;
 /// # Contract
 /// - Only what was wrapped for a tenant is unwrapped for it: the tenant is authenticated with the key.
 /// - [`id`](Self::id) names the key that wraps now. What older ones wrapped is unwrapped for as long as it is kept.
+/// - Nothing is changed by a call, so its future can be dropped.
 #[async_trait]
 pub trait MasterKey: Send + Sync + fmt::Debug + 'static {
     /// The name of the key that wraps now. It is kept beside what was wrapped, and is no secret.

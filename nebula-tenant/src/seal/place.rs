@@ -7,7 +7,7 @@
 ///
 /// const PHONE: Place<'static> = Place::column("buyers", "phone");
 /// let of_one = PHONE.row("42");
-/// assert_eq!((of_one.table(), of_one.name(), of_one.key()), ("buyers", "phone", "42"));
+/// assert_eq!((of_one.table(), of_one.column_name(), of_one.row_key()), ("buyers", "phone", "42"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -40,13 +40,13 @@ impl<'a> Place<'a> {
 
     /// The name of the column.
     #[must_use]
-    pub const fn name(&self) -> &'a str {
+    pub const fn column_name(&self) -> &'a str {
         self.column
     }
 
     /// The key of the row, or nothing.
     #[must_use]
-    pub const fn key(&self) -> &'a str {
+    pub const fn row_key(&self) -> &'a str {
         self.row
     }
 }

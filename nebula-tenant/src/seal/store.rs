@@ -35,6 +35,7 @@ impl fmt::Debug for WrappedKey {
 /// - `add` of a version that is there, or of any version after `erase`, changes nothing and is `false`.
 /// - `erase` is final for the tenant: `load` says so with [`ErrorKind::NoKey`] from then on.
 /// - What `add` and `erase` have answered is not lost.
+/// - A call whose future is dropped was done, or was not, and never by half.
 #[async_trait]
 pub trait KeyStore: Send + Sync + fmt::Debug + 'static {
     /// All versions, lowest first; empty for a tenant that never had one.
