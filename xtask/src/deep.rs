@@ -35,6 +35,20 @@ pub(crate) fn add_to(steps: &mut Steps) {
         "ten million keys",
         workspace::cargo(["test", "--release", "--package", "nebula-cache", "--lib", "--", "--ignored", "ten_million"]),
     );
+    steps.command(
+        "a million tokens and patterns",
+        workspace::cargo([
+            "test",
+            "--release",
+            "--package",
+            "nebula-auth",
+            "--all-features",
+            "--test",
+            "fuzz",
+            "--",
+            "--ignored",
+        ]),
+    );
     let mut oracle =
         workspace::cargo(["test", "--release", "--package", "nebula-tenant", "--all-features", "--test", "oracle"]);
     oracle.env("NEBULA_WALL_STATEMENTS", WALL_STATEMENTS).env("NEBULA_WALL_SEED", "2");
