@@ -1,5 +1,6 @@
 //! Rules from a server.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::set::MAX_BYTES;
 
 /// A document at an address. Asks with `If-None-Match`, so that a document that has not changed costs an empty answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpSource {
     client: Client,
     url: Url,
@@ -21,12 +22,28 @@ pub struct HttpSource {
 }
 
 /// Options of a [`HttpSource`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpSourceBuilder {
     url: String,
     format: Option<Format>,
     token: Option<SecretString>,
     timeout: Duration,
+}
+
+impl fmt::Debug for HttpSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSource").field("url", &self.shown()).field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HttpSourceBuilder {
+    /// Without the address: what may be secret in it is known when it has been read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSourceBuilder")
+            .field("format", &self.format)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpSource {

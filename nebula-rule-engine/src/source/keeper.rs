@@ -9,14 +9,15 @@ use rust_decimal::Decimal;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::JoinHandle;
 
-use super::{Loaded, RuleSource};
+use super::{Loaded, RuleSource, TenantRules};
 use crate::engine::{Published, RuleEngine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::recorder::Recorder;
-use crate::set::{Shadow, Version};
+use crate::set::{RuleSetDef, Shadow, Version};
 
 /// How often a source is asked.
 const INTERVAL: Duration = Duration::from_secs(5);
+const RELOADS: &str = "nebula_rules_reloads_total";
 
 /// Keeps a [`RuleEngine`] at what a [`RuleSource`] says.
 ///
@@ -50,13 +51,25 @@ pub struct RuleKeeper {
     engine: RuleEngine,
     interval: Duration,
     shadow: Option<(Recorder, Decimal)>,
+    tenants: Option<TenantRules>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// The tag of what was seen last, also if it was refused. Held during a reload.
-    seen: AsyncMutex<Option<String>>,
-    status: Mutex<RuleStatus>,
+    /// The tag of what was seen last, also if it was refused. Held during a reload, and until what it found is in force or
+    /// refused, even if nobody waits for that any more: else an older document could overtake a newer one.
+    seen: Arc<AsyncMutex<Option<String>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    status: RuleStatus,
+    /// Why the document that was seen last is not in force. What keeps the source from being read is told beside it.
+    refused: Option<String>,
+    /// What the source put in force last.
+    published: Version,
+    /// The tenants whose overlays do not fit that.
+    left: Vec<Problem>,
 }
 
 /// How rules are being kept up to date.
@@ -64,7 +77,7 @@ struct Shared {
 pub struct RuleStatus {
     /// The rules in force.
     pub version: Version,
-    /// Why the source's rules are not those in force; nothing if they are.
+    /// Why the source's rules are not those in force, for all or for some tenants, or cannot be read now.
     pub problem: Option<String>,
     /// How often rules were put in force since the start.
     pub reloads: u64,
@@ -108,13 +121,32 @@ impl RuleKeeper {
     ///
     /// Dropping the future is harmless.
     pub async fn open(source: impl RuleSource) -> Result<Self> {
+        Self::load(source, RuleEngine::new).await
+    }
+
+    /// The same with an engine that `make` makes, on a thread that may block.
+    pub(crate) async fn load(
+        source: impl RuleSource,
+        make: impl FnOnce(&RuleSetDef) -> Result<RuleEngine> + Send + 'static,
+    ) -> Result<Self> {
         let Loaded::Document(document) = source.load(None).await? else {
             return Err(Error::new(ErrorKind::Unavailable, "the source gives no document"));
         };
-        let engine = RuleEngine::new(&document.parse()?)?;
-        let status = RuleStatus { version: engine.current().version().clone(), problem: None, reloads: 0, failures: 0 };
-        let shared = Shared { seen: AsyncMutex::new(Some(document.tag)), status: Mutex::new(status) };
-        Ok(Self { source: Arc::new(source), engine, interval: INTERVAL, shadow: None, shared: Arc::new(shared) })
+        let tag = document.tag.clone();
+        let work = tokio::task::spawn_blocking(move || make(&document.parse()?));
+        let engine = work.await.map_err(|error| super::unavailable("the first rules", error))??;
+        let published = engine.current().version().clone();
+        let status = RuleStatus { version: published.clone(), problem: None, reloads: 0, failures: 0 };
+        let state = Mutex::new(State { status, refused: None, published, left: Vec::new() });
+        let shared = Shared { seen: Arc::new(AsyncMutex::new(Some(tag))), state };
+        Ok(Self {
+            source: Arc::new(source),
+            engine,
+            interval: INTERVAL,
+            shadow: None,
+            tenants: None,
+            shared: Arc::new(shared),
+        })
     }
 
     /// Changes the engine: its budget, its cache, what it does about bounds.
@@ -141,6 +173,14 @@ impl RuleKeeper {
         self
     }
 
+    /// Puts the overlays of `tenants`, which share the engine of this keeper, over all rules that come into force. A tenant
+    /// whose overlay does not fit them keeps its old ones, and [`status`](Self::status) says so.
+    #[must_use]
+    pub fn with_tenants(mut self, tenants: TenantRules) -> Self {
+        self.tenants = Some(tenants);
+        self
+    }
+
     /// The engine. Clones of it follow the source, too.
     #[must_use]
     pub const fn engine(&self) -> &RuleEngine {
@@ -150,7 +190,15 @@ impl RuleKeeper {
     /// What is in force, and what keeps the source's rules from being it.
     #[must_use]
     pub fn status(&self) -> RuleStatus {
-        RuleStatus { version: self.engine.current().version().clone(), ..self.shared.status.lock().clone() }
+        let version = self.engine.current().version().clone();
+        let state = self.shared.state.lock();
+        let by_hand = || (version != state.published).then(|| "others were put in force by hand since".to_owned());
+        let tenants = || {
+            let left: Vec<String> = state.left.iter().map(|it| format!("{}: {}", it.place, it.message)).collect();
+            (!left.is_empty()).then(|| format!("some tenants keep their old rules: {}", left.join("; ")))
+        };
+        let problem = state.status.problem.clone().or_else(by_hand).or_else(tenants);
+        RuleStatus { version, problem, ..state.status }
     }
 
     /// Asks the source now. Rules that were refused once are not looked at again until they change; the problem stays in
@@ -162,37 +210,59 @@ impl RuleKeeper {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the old or the new rules in force.
+    /// Dropping the future leaves the rules in force, or what was loaded goes on to be checked and put in force; a reload
+    /// after it comes after that.
     pub async fn reload(&self) -> Result<Reload> {
-        let mut seen = self.shared.seen.lock().await;
-        let loaded = self.source.load(seen.as_deref()).await.map(|loaded| match loaded {
-            Loaded::Unchanged => None,
-            Loaded::Document(document) => Some(document),
-        });
-        let result = match loaded {
-            Ok(None) => return Ok(Reload::Unchanged),
-            Ok(Some(document)) => {
-                *seen = Some(document.tag.clone());
-                self.exchange(document).await
+        let mut seen = Arc::clone(&self.shared.seen).lock_owned().await;
+        let document = match self.source.load(seen.as_deref()).await {
+            Ok(Loaded::Document(document)) => document,
+            Ok(Loaded::Unchanged) => {
+                let mut state = self.shared.state.lock();
+                state.status.problem = state.refused.clone();
+                return Ok(Reload::Unchanged);
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "rules cannot be read; the old ones stay in force");
+                self.failed(error.to_string());
+                return Err(error);
+            }
         };
-        self.note(&result);
-        result
+        let keeper = self.clone();
+        let work = tokio::spawn(async move {
+            *seen = Some(document.tag.clone());
+            let result = keeper.exchange(document).await;
+            if result.as_ref().is_err_and(Error::is_retryable) {
+                // The next look at it may end otherwise.
+                *seen = None;
+            }
+            keeper.note(&result);
+            result
+        });
+        work.await.map_err(|error| super::unavailable("exchanging rules", error))?
     }
 
     /// Compiling and testing are work for a thread of their own, not for the one that serves requests.
     async fn exchange(&self, document: super::Document) -> Result<Reload> {
         let (engine, shadow) = (self.engine.clone(), self.shadow.clone());
+        let (tenants, shared) = (self.tenants.clone(), Arc::clone(&self.shared));
         let work = tokio::task::spawn_blocking(move || {
             let def = document.parse()?;
+            let rebase = || {
+                let left = tenants.map(|tenants| tenants.rebase()).unwrap_or_default();
+                for problem in &left {
+                    tracing::warn!(%problem, "a tenant keeps its old rules");
+                }
+                shared.state.lock().left = left;
+            };
             let Some((recorder, max_percent)) = shadow else {
                 let set = engine.publish(&def)?;
+                rebase();
                 return Ok(Reload::InForce { version: set.version().clone(), shadow: None });
             };
             let recorded = recorder.recorded();
             match engine.publish_after_shadow(&def, recorded.iter().map(AsRef::as_ref), max_percent)? {
                 Published::InForce(shadow) => {
+                    rebase();
                     Ok(Reload::InForce { version: shadow.version.clone(), shadow: Some(shadow) })
                 }
                 Published::Refused(shadow) => Ok(Reload::Refused(shadow)),
@@ -202,14 +272,15 @@ impl RuleKeeper {
     }
 
     fn note(&self, result: &Result<Reload>) {
-        let mut status = self.shared.status.lock();
-        let outcome = match result {
+        let told = match result {
             Ok(Reload::Unchanged) => return,
             Ok(Reload::InForce { version, .. }) => {
                 tracing::info!(%version, "new rules are in force");
-                status.reloads += 1;
-                status.problem = None;
-                "in-force"
+                metrics::counter!(RELOADS, "outcome" => "in-force").increment(1);
+                let mut state = self.shared.state.lock();
+                state.status.reloads += 1;
+                (state.status.problem, state.refused, state.published) = (None, None, version.clone());
+                return;
             }
             Ok(Reload::Refused(shadow)) => {
                 let change = shadow.percent().unwrap_or_default().round_dp(2);
@@ -218,18 +289,26 @@ impl RuleKeeper {
                     shadow.decisions, shadow.changed, shadow.failed, shadow.before, shadow.after
                 );
                 tracing::warn!(problem = told, "new rules are refused; the old ones stay in force");
-                status.problem = Some(told);
-                status.failures += 1;
-                "refused"
+                metrics::counter!(RELOADS, "outcome" => "refused").increment(1);
+                let mut state = self.shared.state.lock();
+                state.status.failures += 1;
+                state.status.problem = Some(told.clone());
+                told
             }
             Err(error) => {
                 tracing::warn!(%error, "new rules cannot be used; the old ones stay in force");
-                status.problem = Some(error.to_string());
-                status.failures += 1;
-                "failed"
+                self.failed(error.to_string());
+                error.to_string()
             }
         };
-        metrics::counter!("nebula_rules_reloads_total", "outcome" => outcome).increment(1);
+        self.shared.state.lock().refused = Some(told);
+    }
+
+    fn failed(&self, told: String) {
+        metrics::counter!(RELOADS, "outcome" => "failed").increment(1);
+        let mut state = self.shared.state.lock();
+        state.status.failures += 1;
+        state.status.problem = Some(told);
     }
 
     /// Asks the source from now on, in the background, until the watch is dropped.

@@ -78,14 +78,31 @@ impl TenantRules {
         let mut defs = self.defs.lock();
         self.shared.publish(def)?;
         defs.0 = def.clone();
+        Ok(self.put_over(&defs.0, &defs.1))
+    }
+
+    /// Puts the overlays over the shared rules in force, if others than these put them in force: a
+    /// [`RuleKeeper`](crate::RuleKeeper) that knows of the tenants calls it, and whoever publishes with the shared engine
+    /// itself has to. Returns what [`publish`](Self::publish) returns.
+    pub fn rebase(&self) -> Vec<Problem> {
+        let mut defs = self.defs.lock();
+        let current = self.shared.current();
+        if *current.definition() == defs.0 {
+            return Vec::new();
+        }
+        defs.0 = current.definition().clone();
+        self.put_over(&defs.0, &defs.1)
+    }
+
+    fn put_over(&self, def: &RuleSetDef, overlays: &HashMap<String, Overlay>) -> Vec<Problem> {
         let mut left = Vec::new();
         for (tenant, engine) in self.tenants.load().iter() {
-            let Some(overlay) = defs.1.get(tenant) else { continue };
+            let Some(overlay) = overlays.get(tenant) else { continue };
             if let Err(error) = overlay.over(def).and_then(|merged| engine.publish(&merged)) {
                 left.push(Problem::error(tenant.as_str(), error.to_string()));
             }
         }
         left.sort_by(|one, other| one.place.cmp(&other.place));
-        Ok(left)
+        left
     }
 }

@@ -94,10 +94,31 @@ async fn what_a_server_can_do_wrong_leaves_the_old_rules() {
     let error = RuleKeeper::open(HttpSource::builder(&url).build().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("401") && error.is_retryable(), "{error}");
     let nobody = HttpSource::builder("http://user:secret@127.0.0.1:1/x?key=secret").with_format(Format::Json).build();
-    let error = RuleKeeper::open(nobody.unwrap()).await.unwrap_err();
+    let nobody = nobody.unwrap();
+    assert!(!format!("{nobody:?} {:?}", HttpSource::builder("http://secret:secret@x/")).contains("secret"));
+    let error = RuleKeeper::open(nobody).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
     assert!(
         HttpSource::builder("file:///etc/passwd").build().is_err() && HttpSource::builder("nothing").build().is_err()
     );
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_clears_its_own_problem_only() {
+    let server = Server::default();
+    server.set(rules(10), Some("\"1\""));
+    let keeper = RuleKeeper::open(source(&server.start().await)).await.unwrap();
+    let problem_after = async |document: (StatusCode, String, Option<String>)| {
+        *server.document.lock() = document;
+        drop(keeper.reload().await);
+        keeper.status().problem.unwrap_or_default()
+    };
+    let down = (StatusCode::SERVICE_UNAVAILABLE, String::new(), None);
+    assert!(problem_after(down.clone()).await.contains("503"));
+    assert_eq!(problem_after((StatusCode::OK, rules(10), Some("\"1\"".into()))).await, "");
+    let broken = (StatusCode::OK, rules(120), Some("\"2\"".to_owned()));
+    assert!(problem_after(broken.clone()).await.contains("120 %"));
+    assert!(problem_after(down).await.contains("503"));
+    assert!(problem_after(broken).await.contains("120 %"), "why its rules are not in force");
 }

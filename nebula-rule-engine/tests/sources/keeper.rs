@@ -63,6 +63,26 @@ async fn new_rules_are_tried_on_recorded_prices_first() {
     // Rolled back, the rules stay so until the source says something new.
     keeper.engine().roll_back().unwrap();
     assert_eq!((keeper.reload().await.unwrap(), total(keeper.engine())), (Reload::Unchanged, "81.00 CNY".into()));
+    assert!(keeper.status().problem.unwrap().contains("by hand"));
+}
+
+#[tokio::test]
+async fn a_reload_that_nobody_waits_for_is_not_overtaken() {
+    let source = MemorySource::new(rules(10), Format::Json);
+    let keeper = RuleKeeper::open(source.clone()).await.unwrap();
+    for round in 1..=5 {
+        source.set(rules(20 + round), Format::Json);
+        tokio::select! {
+            biased;
+            _ = keeper.reload() => panic!("it is checked on another thread"),
+            () = std::future::ready(()) => {}
+        }
+        source.set(rules(50 + round), Format::Json);
+        assert!(matches!(keeper.reload().await.unwrap(), Reload::InForce { .. }));
+        assert_eq!((u64::from(round) * 2, 0), (keeper.status().reloads, keeper.status().failures));
+        let left = 50 - round;
+        assert_eq!(total(keeper.engine()), format!("{}.{:02} CNY", left * left / 100, left * left % 100));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

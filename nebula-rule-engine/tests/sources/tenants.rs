@@ -1,4 +1,4 @@
-use nebula_rule_engine::{Overlay, RuleEngine, RuleSetDef, TenantRules};
+use nebula_rule_engine::{Format, MemorySource, Overlay, Reload, RuleEngine, RuleKeeper, RuleSetDef, TenantRules};
 
 use crate::common::{rules, total};
 
@@ -54,4 +54,29 @@ fn tenants_have_their_own_rules_on_top_of_shared_ones() {
     assert_eq!(all(&tenants)[0], "50.00 CNY");
     assert!(tenants.publish(&base(110)).is_err());
     assert_eq!(all(&tenants)[2], "50.00 CNY");
+}
+
+#[tokio::test]
+async fn overlays_follow_the_rules_of_a_source() {
+    let source = MemorySource::new(rules(10), Format::Json);
+    let keeper = RuleKeeper::open(source.clone()).await.unwrap();
+    let tenants = TenantRules::new(keeper.engine().clone());
+    let keeper = keeper.with_tenants(tenants.clone());
+    tenants.set("opera", overlay(r#"{ "without": ["two"] }"#)).unwrap();
+    let all = || ["opera", "other"].map(|tenant| total(&tenants.engine(tenant)));
+    assert_eq!(all(), ["90.00 CNY", "81.00 CNY"]);
+    source.set(rules(20), Format::Json);
+    assert!(matches!(keeper.reload().await.unwrap(), Reload::InForce { .. }));
+    assert_eq!((all(), keeper.status().problem), (["80.00 CNY".into(), "64.00 CNY".into()], None));
+
+    let mut without = RuleSetDef::from_json(&rules(50)).unwrap();
+    without.rules.pop();
+    source.set(without.to_json().unwrap(), Format::Json);
+    assert!(matches!(keeper.reload().await.unwrap(), Reload::InForce { .. }));
+    assert_eq!(all(), ["80.00 CNY", "50.00 CNY"]);
+    let problem = keeper.status().problem.unwrap();
+    assert!(problem.contains("opera") && problem.contains("no rule `two`"), "{problem}");
+    source.set(rules(30), Format::Json);
+    assert!(matches!(keeper.reload().await.unwrap(), Reload::InForce { .. }));
+    assert_eq!((all(), keeper.status().problem), (["70.00 CNY".into(), "49.00 CNY".into()], None));
 }
