@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use serde::Deserialize;
 
 use crate::budget::Budget;
 use crate::cache::PriceCache;
@@ -18,7 +19,8 @@ use rust_decimal::Decimal;
 const HISTORY: usize = 16;
 
 /// What is asked of the floor and the cap of rules before they are put in force. On prices, both hold in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnBounds {
     /// Nothing.
     #[default]
@@ -30,7 +32,8 @@ pub enum OnBounds {
 }
 
 /// What a price is when the budget is used up before it is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnBudget {
     /// An error.
     #[default]
@@ -203,7 +206,8 @@ impl RuleEngine {
     }
 
     /// Puts `def` in force if it is sound, passes its tests, can price all `recorded` baskets, and changes the revenue from
-    /// them by at most `max_percent` in either direction. Otherwise the rules in force stay; the comparison says why.
+    /// them by at most `max_percent` in either direction. Otherwise the rules in force stay; the comparison says why. The
+    /// budget holds for each price, without its deadline.
     ///
     /// # Errors
     ///
@@ -215,7 +219,8 @@ impl RuleEngine {
         max_percent: Decimal,
     ) -> Result<Published> {
         let set = Arc::new(self.checked(def)?);
-        let shadow = set.shadow(recorded, self.budget)?;
+        // How busy this machine is says nothing about the rules; the other limits bound each price all the same.
+        let shadow = set.shadow(recorded, self.budget.with_deadline(None))?;
         let change = shadow.percent().unwrap_or_default().abs();
         if shadow.failed > 0 || change > max_percent {
             return Ok(Published::Refused(shadow));

@@ -19,6 +19,8 @@
 
 mod budget;
 mod cache;
+#[cfg(feature = "reload")]
+mod config;
 #[cfg(feature = "coupons")]
 mod coupon;
 #[cfg(feature = "dmn")]
@@ -49,6 +51,9 @@ mod types;
 mod value;
 
 pub use crate::budget::{Budget, Meter};
+#[cfg(feature = "reload")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reload")))]
+pub use crate::config::RuleEngineConfig;
 #[cfg(feature = "dmn")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dmn")))]
 pub use crate::dmn::{DmnDecision, DmnModel, DmnOutcome, DmnTests};

@@ -57,6 +57,20 @@ pub(crate) fn add_to(steps: &mut Steps) {
         "a hundred thousand guesses on Redis",
         workspace::cargo(["test", "--package", "nebula-notification", "--test", "codes", "--", "--ignored"]),
     );
+    steps.command(
+        "a million inputs to the rule engine",
+        workspace::cargo([
+            "test",
+            "--release",
+            "--package",
+            "nebula-rule-engine",
+            "--test",
+            "rules",
+            "--",
+            "--ignored",
+            "a_million_inputs",
+        ]),
+    );
     steps.command("publishing rehearsal", workspace::cargo(["publish", "--workspace", "--dry-run", "--allow-dirty"]));
     steps.run("licences and sources", || cargo_deny(&["licenses", "bans", "sources"]));
     // Apart, because it is the one check that asks the network for its data every time.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub use self::file::FileSource;
@@ -90,7 +91,8 @@ pub struct Document {
 }
 
 /// How a document is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// JSON.
     #[default]

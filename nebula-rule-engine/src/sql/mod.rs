@@ -24,7 +24,7 @@ pub trait SqlDatabase: Dialect {}
 impl<DB: Dialect> SqlDatabase for DB {}
 
 /// Classifies what a database reports.
-fn failed(context: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
+pub(crate) fn failed(context: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
     move |error| {
         let passing = match &error {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,

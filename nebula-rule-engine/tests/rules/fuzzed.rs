@@ -64,6 +64,39 @@ proptest! {
     }
 }
 
+/// A campaign: `cases` inputs, or as many as `NEBULA_FUZZ_CASES` says, half of them expressions, half documents.
+fn campaign(cases: u32) {
+    let cases = std::env::var("NEBULA_FUZZ_CASES").map_or(cases, |number| number.parse().unwrap());
+    let runner = || {
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases / 2) };
+        proptest::test_runner::TestRunner::new(config)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            runner()
+                .run(&mutated(EXPRESSIONS), |bytes| {
+                    fuzz::expression(&bytes);
+                    Ok(())
+                })
+                .unwrap()
+        });
+        scope.spawn(|| {
+            runner()
+                .run(&mutated(DOCUMENTS), |bytes| {
+                    fuzz::import(&bytes);
+                    Ok(())
+                })
+                .unwrap()
+        });
+    });
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release -p nebula-rule-engine --test rules -- --ignored a_million_inputs"]
+fn a_million_inputs_do_no_harm() {
+    campaign(1_000_000);
+}
+
 #[test]
 fn the_seeds_are_what_they_seem() {
     EXPRESSIONS.iter().for_each(|seed| fuzz::expression(seed.as_bytes()));
