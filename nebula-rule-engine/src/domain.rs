@@ -153,6 +153,24 @@ impl Domain {
         })
     }
 
+    /// These values; `none` is the empty set of their type. At once: one after another takes the square of their number.
+    fn any_of(constants: &[Val], none: Self) -> Option<Self> {
+        Some(match none {
+            Self::Names { .. } => {
+                let text = |constant: &Val| constant.text().ok().cloned();
+                Self::Names { except: false, names: constants.iter().map(text).collect::<Option<_>>()? }
+            }
+            Self::Ordered { .. } => {
+                let places: BTreeSet<Decimal> = constants.iter().map(Val::ordinal).collect::<Option<_>>()?;
+                let cuts = places.into_iter().flat_map(|at| [Cut { at, after: false }, Cut { at, after: true }]);
+                Self::Ordered { from_start: false, cuts: cuts.collect() }
+            }
+            Self::Bools { .. } => {
+                constants.iter().try_fold(none, |any, constant| Some(any.or(Self::compare(Cmp::Eq, constant)?)))?
+            }
+        })
+    }
+
     /// What the condition `ir` demands of `subject`, a fact or an input of the type `ty`; `None` if it asks for more than
     /// that one value, or in a way that no index answers.
     pub(crate) fn of(ir: &Ir, subject: &Ir, ty: &Type) -> Option<Self> {
@@ -174,13 +192,7 @@ impl Domain {
                 let low = Self::compare(if *with_low { Cmp::Ge } else { Cmp::Gt }, low)?;
                 low.and(&Self::compare(if *with_high { Cmp::Le } else { Cmp::Lt }, high)?)
             }
-            Ir::OneOf(value, constants) if value.as_ref() == subject => {
-                let mut any = all.not();
-                for constant in constants.iter() {
-                    any = any.or(Self::compare(Cmp::Eq, constant)?);
-                }
-                any
-            }
+            Ir::OneOf(value, constants) if value.as_ref() == subject => Self::any_of(constants, all.not())?,
             _ => return None,
         })
     }
@@ -315,6 +327,19 @@ mod tests {
             prop_assert_eq!(one.clone().not().contains(&at), !a);
             prop_assert!(!a || !one.is_empty(&Type::Decimal));
         }
+    }
+
+    #[test]
+    fn a_list_is_its_elements_however_they_stand() {
+        let list = |numbers: &[i64]| {
+            let numbers: Vec<Val> = numbers.iter().map(|number| Val::Num((*number).into())).collect();
+            Domain::any_of(&numbers, Domain::all(&Type::Int).unwrap().not()).unwrap()
+        };
+        assert_eq!(list(&[3, 1, 3, 2, 1]), list(&[1, 2, 3]));
+        for (at, inside) in [(0, false), (1, true), (2, true), (3, true), (4, false)] {
+            assert_eq!(list(&[3, 1, 2]).contains(&Val::Num(at.into())), inside);
+        }
+        assert!(!list(&[1, 2]).contains(&Val::Num(Decimal::new(15, 1))));
     }
 
     #[test]

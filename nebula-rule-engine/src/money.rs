@@ -246,6 +246,12 @@ pub fn allocate(total: Decimal, weights: &[Decimal], digits: u32) -> Result<Vec<
     if total.normalize().scale() > digits {
         return bad("only whole units can be divided");
     }
+    let mut units = total;
+    units.rescale(digits);
+    if units.scale() != digits {
+        // A sum of units would lose its last digits.
+        return Err(overflow());
+    }
     let sum = weights.iter().try_fold(Decimal::ZERO, |sum, weight| sum.checked_add(*weight)).ok_or_else(overflow)?;
     let mut parts = vec![Decimal::ZERO; weights.len()];
     if sum.is_zero() {
@@ -304,6 +310,16 @@ mod tests {
     fn an_equal_share_goes_to_the_earlier_line() {
         let parts = allocate(Decimal::new(-1, 2), &[Decimal::ONE, Decimal::ONE], 2).unwrap();
         assert_eq!(parts, [Decimal::new(-1, 2), Decimal::ZERO]);
+    }
+
+    #[test]
+    fn what_has_no_room_for_its_units_is_refused() {
+        let kind = allocate(Decimal::MAX, &[Decimal::ONE; 3], 2).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::Overflow);
+        let total = Decimal::from_i128_with_scale(i128::from(u64::MAX) * i128::from(u32::MAX), 2);
+        let weights = [total, total, Decimal::new(1, 2)];
+        assert_eq!(allocate(total, &weights, 2).unwrap().iter().sum::<Decimal>(), total);
+        assert_eq!(allocate(Decimal::MAX, &[Decimal::ONE; 3], 0).unwrap().iter().sum::<Decimal>(), Decimal::MAX);
     }
 
     proptest! {

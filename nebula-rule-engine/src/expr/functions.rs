@@ -109,13 +109,13 @@ pub(crate) fn call(function: Function, arguments: &[Val], meter: &mut Meter) -> 
         }
         Function::Len => match first {
             Val::List(list) => Val::Num(list.len().into()),
-            text => Val::Num(text.text()?.chars().count().into()),
+            text => Val::Num(read(text, meter)?.chars().count().into()),
         },
         Function::Contains => {
             let wanted = arguments.get(1).ok_or_else(missing)?;
             match first {
                 Val::List(_) => Val::Bool(walk(first, meter)?.iter().any(|item| same(item, wanted))),
-                text => Val::Bool(text.text()?.contains(wanted.text()?.as_ref())),
+                text => Val::Bool(read(text, meter)?.contains(wanted.text()?.as_ref())),
             }
         }
         Function::StartsWith => {
@@ -124,9 +124,9 @@ pub(crate) fn call(function: Function, arguments: &[Val], meter: &mut Meter) -> 
         Function::EndsWith => {
             Val::Bool(first.text()?.ends_with(arguments.get(1).ok_or_else(missing)?.text()?.as_ref()))
         }
-        Function::Upper => Val::Text(first.text()?.to_uppercase().into()),
-        Function::Lower => Val::Text(first.text()?.to_lowercase().into()),
-        Function::Trim => Val::Text(first.text()?.trim().into()),
+        Function::Upper => Val::Text(read(first, meter)?.to_uppercase().into()),
+        Function::Lower => Val::Text(read(first, meter)?.to_lowercase().into()),
+        Function::Trim => Val::Text(read(first, meter)?.trim().into()),
         part => {
             let civil = first.time()?.civil();
             Val::Num(match part {
@@ -147,6 +147,16 @@ pub(crate) fn call(function: Function, arguments: &[Val], meter: &mut Meter) -> 
 /// Monday is 1 and Sunday is 7, as in ISO 8601.
 pub(crate) fn weekday(day: Weekday) -> i8 {
     day.to_monday_one_offset()
+}
+
+/// So many letters cost as much as one cell.
+const LETTERS: usize = 64;
+
+/// A text that is read to its end.
+fn read<'a>(text: &'a Val, meter: &mut Meter) -> Result<&'a str> {
+    let text = text.text()?;
+    meter.spend(u32::try_from(text.len() / LETTERS).unwrap_or(u32::MAX))?;
+    Ok(text)
 }
 
 fn walk<'a>(list: &'a Val, meter: &mut Meter) -> Result<&'a [Val]> {

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use zen_expression::Isolate;
 use zen_expression::functions::{DeprecatedFunction, FunctionKind, InternalFunction, MethodKind};
 use zen_expression::intellisense::{AstMetadata, IntelliSense};
@@ -193,6 +194,11 @@ impl Lowering<'_> {
                 }
                 match sign {
                     ArithmeticOperator::Add => Some(typed),
+                    // The least integer has no counterpart.
+                    _ if typed.ty == Type::Int => {
+                        let zero = Ir::Const(Val::Num(Decimal::ZERO));
+                        Some(Typed::new(Ir::Arith(Arith::Sub, zero.into(), typed.ir.into(), true), typed.ty))
+                    }
                     _ => Some(Typed::new(Ir::Neg(typed.ir.into()), typed.ty)),
                 }
             }
@@ -408,7 +414,14 @@ impl Lowering<'_> {
                 return self.complain(node, format!("the function does not take ({})", types.join(", ")));
             }
         };
-        Some(Typed::new(Ir::Call(function, typed.into_iter().map(|it| it.ir).collect()), ty))
+        let call = Ir::Call(function, typed.into_iter().map(|it| it.ir).collect());
+        // What computes integers has to stay among them.
+        let ir = if ty == Type::Int && matches!(function, Function::Abs | Function::Sum) {
+            Ir::Arith(Arith::Add, call.into(), Ir::Const(Val::Num(Decimal::ZERO)).into(), true)
+        } else {
+            call
+        };
+        Some(Typed::new(ir, ty))
     }
 }
 

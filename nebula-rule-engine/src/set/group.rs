@@ -6,7 +6,7 @@ use super::action::{Effect, settle};
 use super::trace::PassedOver;
 use super::{Group, RuleSet, Stacking};
 use crate::budget::Meter;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::money::{Money, Rounding, allocate};
 use crate::number::{div, mul, sum};
 use crate::set::Most;
@@ -95,12 +95,15 @@ impl RuleSet {
         let digits = self.currency().minor_digits();
         let most = match limit {
             Most::Amount(amount) => amount.run(facts, None, meter)?.num()?,
-            Most::Percent(percent) => {
-                let percent = percent.run(facts, None, meter)?.num()?;
-                div(mul(sum(prices.iter().copied())?, percent)?, Decimal::ONE_HUNDRED)?
-            }
+            Most::Percent(percent) => percent.run(facts, None, meter)?.num()?,
         };
-        let most = Rounding::Down.apply(most.max(Decimal::ZERO), digits);
+        let of_prices = matches!(limit, Most::Percent(_));
+        if most < Decimal::ZERO || (of_prices && most > Decimal::ONE_HUNDRED) {
+            let context = format!("a limit of {most}{} is out of range", if of_prices { " %" } else { "" });
+            return Err(Error::new(ErrorKind::BadAmount, context));
+        }
+        let most = if of_prices { div(mul(sum(prices.iter().copied())?, most)?, Decimal::ONE_HUNDRED)? } else { most };
+        let most = Rounding::Down.apply(most, digits);
         let mut wanted = Vec::with_capacity(done.len());
         for done in done.iter() {
             wanted.push(-sum(done.changes.iter().map(|(_, change)| *change))?);

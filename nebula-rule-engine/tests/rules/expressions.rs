@@ -132,8 +132,28 @@ fn what_depends_on_facts_is_an_error_of_its_own() {
         ("rate * 79228162514264337593543950335 * 100", ErrorKind::Overflow),
         ("seats * 9223372036854775807", ErrorKind::Overflow),
         ("max(filter(prices, # > 100))", ErrorKind::EmptyList),
+        // The least integer has no counterpart, and a sum of integers is one.
+        ("-(seats - 9223372036854775807 - 8)", ErrorKind::Overflow),
+        ("abs(seats - 9223372036854775807 - 8)", ErrorKind::Overflow),
+        ("sum([seats, 9223372036854775807])", ErrorKind::Overflow),
     ] {
         assert_eq!(eval(source).unwrap_err().kind(), kind, "{source}");
+    }
+}
+
+#[test]
+fn long_texts_are_paid_for() {
+    let schema = schema(&[("name", "text")]);
+    let facts = schema.facts().set("name", "x".repeat(1 << 20)).build().unwrap();
+    for source in ["upper(name) == ''", "contains(name, 'y')", "len(name) > 0", "trim(name) == ''"] {
+        let expression = Expression::compile(source, &schema).unwrap();
+        let few = Budget::default().with_deadline(None).with_cells(1_000);
+        assert_eq!(
+            expression.evaluate(&facts, &mut few.start()).unwrap_err().kind(),
+            ErrorKind::CellBudget,
+            "{source}"
+        );
+        expression.evaluate(&facts, &mut meter()).unwrap();
     }
 }
 

@@ -35,6 +35,36 @@ fn nesting_ends_at_load() {
     ] {
         assert_eq!(Expression::compile(&source, &schema).unwrap_err().kind(), kind, "{}", &source[..20]);
     }
+    // Whatever is repeated as often as fits: refused or understood, on the stack of a test.
+    for piece in [
+        "`${(",
+        "n.",
+        "n1.",
+        "1.",
+        "n[0]",
+        "n['a']",
+        "n()",
+        "n ",
+        "'a' ",
+        "[] ",
+        "() ",
+        "{} ",
+        "#.",
+        "!",
+        "? ",
+        "in ",
+        "..",
+        ", ",
+        "\n(\n)",
+        "all(list,",
+    ] {
+        for source in [piece.repeat(16_000 / piece.len()), piece.repeat(250 / piece.len()), piece.repeat(31)] {
+            assert!(Expression::compile(&source, &schema).is_err(), "{piece}");
+            let cell = json!({ "id": "t", "inputs": [{ "expression": "n" }], "outputs": [{ "name": "x", "type": "int" }],
+                "rows": [{ "when": [source], "then": [1] }] });
+            assert!(table(cell, &schema).is_err(), "{piece}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use nebula_rule_engine::{Basket, Detail, ErrorKind, Line, RuleSet};
+use nebula_rule_engine::{Basket, Detail, ErrorKind, Limit, Line, RuleSet};
 use serde_json::{Value as Json, json};
 
 use crate::common::{amounts, basket, def, gold, meter, one_group, price};
@@ -86,6 +86,79 @@ fn conditions_windows_and_lines() {
     assert_eq!(fired("2026-11-10T23:59:59.999+08:00", 2), "gold books");
     assert_eq!(fired("2026-11-10T16:00:00Z", 1), "gold day");
     assert_eq!(fired("2026-11-12T00:00:00+08:00", 3), "gold books sum");
+}
+
+#[test]
+fn windows_are_points_in_time_and_hours_are_read_where_the_fact_says() {
+    // In New York this day has 25 hours, and in Berlin 28 March has 23.
+    let mut def = one_group(
+        "accumulate",
+        json!([
+            { "id": "long-day", "group": "g", "order": 1, "from": "2026-11-01T00:00:00-04:00", "until": "2026-11-02T00:00:00-05:00", "then": { "amount-off": 1 } },
+            { "id": "short-day", "group": "g", "order": 2, "from": "2027-03-28T00:00:00+01:00", "until": "2027-03-29T00:00:00+02:00", "then": { "amount-off": 2 } },
+            { "id": "second-hour", "group": "g", "order": 3, "when": "now.hour() == 1", "then": { "amount-off": 4 } },
+        ]),
+    );
+    def.facts.insert("now".into(), serde_json::from_value(json!("date-time")).unwrap());
+    def.clock = Some("now".into());
+    let set = RuleSet::compile(&def).unwrap();
+    for (now, wanted) in [
+        ("2026-11-01T03:59:59.999999999Z", ""),
+        ("2026-11-01T00:00:00-04:00", "long-day"),
+        // The hour that comes twice.
+        ("2026-11-01T01:30:00-04:00", "long-day second-hour"),
+        ("2026-11-01T01:30:00-05:00", "long-day second-hour"),
+        ("2026-11-01T06:30:00Z", "long-day"),
+        // Whoever forgets to change the offset still names the same point in time.
+        ("2026-11-02T00:30:00-04:00", "long-day"),
+        ("2026-11-02T00:00:00-05:00", ""),
+        ("2027-03-28T01:59:59+01:00", "short-day second-hour"),
+        ("2027-03-28T03:00:00+02:00", "short-day"),
+        ("2027-03-28T22:00:00Z", ""),
+    ] {
+        let facts = json!({ "level": "GOLD", "age": 18, "now": now });
+        let facts = set.schema().facts_from_json(&facts).unwrap();
+        let priced = set.price(&facts, &basket(&[("100", 1, "")]), &mut meter(), Detail::Fired).unwrap();
+        assert_eq!(priced.fired().join(" "), wanted, "{now}");
+    }
+}
+
+#[test]
+fn each_currency_has_its_own_smallest_unit() {
+    for (currency, prices, percent, total, lines) in [
+        // Thirds of 1 yen and of 1 fils: nothing is lost, and nothing is smaller than the unit.
+        ("JPY", ["333", "334", "334"], "33", "671 JPY", ["223", "224", "224"]),
+        ("KWD", ["0.333", "0.334", "0.334"], "33", "0.671 KWD", ["0.223", "0.224", "0.224"]),
+        ("CNY", ["3.33", "3.34", "3.34"], "33", "6.71 CNY", ["2.23", "2.24", "2.24"]),
+        ("JPY", ["1", "0", "1"], "50", "1 JPY", ["0", "0", "1"]),
+    ] {
+        let def = def(json!({ "name": "s", "currency": currency, "phases": [{ "id": "p", "groups": [{ "id": "g" }] }],
+            "rules": [{ "id": "r", "group": "g", "order": 1, "then": { "percent-off": percent } }] }));
+        let set = RuleSet::compile(&def).unwrap();
+        let line = |(place, price): (usize, &&str)| {
+            Line::new(format!("l{place}"), format!("{price} {currency}").parse().unwrap(), 1)
+        };
+        let basket = Basket::new(prices.iter().enumerate().map(line));
+        let facts = set.schema().facts().build().unwrap();
+        let priced = set.price(&facts, &basket, &mut meter(), Detail::Fired).unwrap();
+        let shown: Vec<String> = priced.lines.iter().map(|line| line.price.amount().normalize().to_string()).collect();
+        assert_eq!((priced.total.to_string().as_str(), shown), (total, lines.map(str::to_owned).to_vec()));
+        // A fraction of the smallest unit is no price.
+        let fraction = if currency == "JPY" { "0.5 JPY".to_owned() } else { format!("0.0005 {currency}") };
+        let basket = Basket::new([Line::new("l", fraction.parse().unwrap(), 1)]);
+        let error = set.price(&facts, &basket, &mut meter(), Detail::Fired).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFact, "{error}");
+    }
+}
+
+#[test]
+fn amounts_beyond_the_range_of_numbers_are_errors() {
+    let set = does(json!({ "percent-on": 50 }));
+    for price in ["792281625142643375935439503.35", "79228162514264337593543950335"] {
+        let basket = basket(&[(price, u32::MAX, ""), (price, 1, "")]);
+        let error = set.price(&gold(&set), &basket, &mut meter(), Detail::Fired).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overflow, "{error}");
+    }
 }
 
 #[test]
@@ -218,6 +291,14 @@ fn amounts_that_facts_make_impossible_are_errors() {
         let error = set.price(&gold(&set), &basket(&[("10", 1, "")]), &mut meter(), Detail::Off).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains("rule `r`"), "{error}");
+    }
+    for limit in [Limit::Percent("age * 4".into()), Limit::Amount("basket.total - 1000".into())] {
+        let mut def = one_group("cap", json!([{ "id": "r", "group": "g", "order": 1, "then": { "amount-off": 5 } }]));
+        def.phases[0].groups[0].limit = Some(limit);
+        let set = RuleSet::compile(&def).unwrap();
+        let error = set.price(&gold(&set), &basket(&[("10", 1, "")]), &mut meter(), Detail::Off).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadAmount, "{error}");
+        assert!(error.to_string().contains("group `g`: a limit of"), "{error}");
     }
 }
 
