@@ -57,18 +57,18 @@ impl RuleSet {
         let Some((schema, line_facts)) = schemas(def, &mut problems) else {
             return Err(Error::invalid(context(), problems.0));
         };
-        let order = table_order(def, &mut problems);
+        table_ids(def, &mut problems);
         let wide = (|| {
             let inner = inner_schema(def, &schema)?;
             let line = line_schema(def, &inner, &line_facts)?;
             Ok((inner, line))
         })();
-        let (Some((inner, line)), Some(order)) = (problems.take("", wide), order) else {
+        let (Some((inner, line)), false) = (problems.take("", wide), problems.has_errors()) else {
             return Err(Error::invalid(context(), problems.0));
         };
         let clock = clock(def, &schema, &mut problems);
         let names = Names { def, inner: &inner, line: &line, clock };
-        let tables = tables(&names, &order, &mut problems);
+        let tables = tables(&names, &mut problems);
         let money = Type::Money(def.currency);
         if def.phases.is_empty() {
             problems.error("phases", "there is none");
@@ -191,57 +191,17 @@ fn clock(def: &RuleSetDef, schema: &Schema, problems: &mut Problems) -> Option<u
     }
 }
 
-/// The tables in an order in which each comes after those that it reads.
-fn table_order(def: &RuleSetDef, problems: &mut Problems) -> Option<Vec<usize>> {
+fn table_ids(def: &RuleSetDef, problems: &mut Problems) {
     let mut ids = HashSet::new();
     for (number, table) in def.tables.iter().enumerate().filter(|(_, table)| !ids.insert(&table.id)) {
         problems.error(&format!("tables[{number}]"), format!("`{}` stands twice", table.id));
     }
-    let reads = |table: &TableDef| {
-        let cells = table.rows.iter().flat_map(|row| row.when.iter().chain(&row.then));
-        let inputs = table.inputs.iter().map(|input| &input.expression);
-        let text: Vec<&str> = inputs.chain(cells).map(Source::as_str).collect();
-        let defaults = table.outputs.iter().filter_map(|output| output.default.as_ref()).map(Source::as_str);
-        text.into_iter().chain(defaults).map(str::to_owned).collect::<Vec<_>>()
-    };
-    // By name first: what is compiled has to know the types of what it reads, and types are declared.
-    let mut before: Vec<HashSet<usize>> = Vec::new();
-    for table in &def.tables {
-        let texts = reads(table);
-        let used = def.tables.iter().enumerate().filter(|(_, other)| {
-            let prefix = format!("{}.", other.id);
-            texts.iter().any(|text| mentions(text, &prefix))
-        });
-        before.push(used.map(|(place, _)| place).collect());
-    }
-    let mut order = Vec::new();
-    while order.len() < def.tables.len() {
-        let ready = (0..def.tables.len())
-            .find(|table| !order.contains(table) && before[*table].iter().all(|needed| order.contains(needed)));
-        let Some(table) = ready else {
-            let left = (0..def.tables.len()).filter(|table| !order.contains(table));
-            let names: Vec<String> = left.map(|table| format!("`{}`", def.tables[table].id)).collect();
-            problems.error("tables", format!("{} depend on one another in a circle", names.join(", ")));
-            return None;
-        };
-        order.push(table);
-    }
-    Some(order)
 }
 
-/// Whether `text` has the name `prefix…` in it, and not as the end of a longer one.
-fn mentions(text: &str, prefix: &str) -> bool {
-    text.match_indices(prefix).any(|(at, _)| {
-        !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_' || before == '.')
-    })
-}
-
-fn tables(names: &Names<'_>, order: &[usize], problems: &mut Problems) -> Vec<Derived> {
-    let changing = names.inner.position(BASKET[1]);
-    let mut changed: HashSet<usize> = changing.into_iter().collect();
-    let mut tables = Vec::new();
-    for number in order {
-        let def = &names.def.tables[*number];
+/// The tables, each after those that it reads: by what was compiled, since a name can be written in several ways.
+fn tables(names: &Names<'_>, problems: &mut Problems) -> Vec<Derived> {
+    let mut waiting = Vec::new();
+    for def in &names.def.tables {
         let place = format!("tables.{}", def.id);
         let Some(table) = problems.take(&place, DecisionTable::compile(def, names.inner)) else { continue };
         if !table.is_complete() && (def.hit_policy.is_single() || def.hit_policy.is_aggregate()) {
@@ -249,7 +209,23 @@ fn tables(names: &Names<'_>, order: &[usize], problems: &mut Problems) -> Vec<De
         }
         problems.0.extend(table.warnings().iter().cloned().map(|problem| problem.within(&place)));
         let places: Vec<usize> = outputs(def).iter().filter_map(|(name, _)| names.inner.position(name)).collect();
-        let every_phase = table.read_places().iter().any(|read| changed.contains(read));
+        let reads: HashSet<usize> = table.read_places().into_iter().collect();
+        waiting.push((table, places, reads));
+    }
+    let mut unknown: HashSet<usize> = waiting.iter().flat_map(|(_, places, _)| places.iter().copied()).collect();
+    let mut changed: HashSet<usize> = names.inner.position(BASKET[1]).into_iter().collect();
+    let mut tables = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let Some(next) = waiting.iter().position(|(.., reads)| reads.is_disjoint(&unknown)) else {
+            let ids: Vec<String> = waiting.iter().map(|(table, ..)| format!("`{}`", table.definition().id)).collect();
+            problems.error("tables", format!("{} depend on one another in a circle", ids.join(", ")));
+            break;
+        };
+        let (table, places, reads) = waiting.remove(next);
+        for place in &places {
+            unknown.remove(place);
+        }
+        let every_phase = !reads.is_disjoint(&changed);
         if every_phase {
             changed.extend(&places);
         }

@@ -158,6 +158,12 @@ impl RuleSet {
         &self.line_facts
     }
 
+    /// Whether the fact at `place` of the inner schema is not the same in all phases.
+    fn varies(&self, place: usize) -> bool {
+        place == self.total_place()
+            || self.tables.iter().any(|derived| derived.every_phase && derived.places.contains(&place))
+    }
+
     pub(crate) const fn reads(&self) -> &Reads {
         &self.reads
     }

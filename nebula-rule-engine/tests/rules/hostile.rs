@@ -86,6 +86,24 @@ fn a_table_of_ten_thousand_rows_loads_and_answers() {
 }
 
 #[test]
+fn rows_that_have_to_be_interpreted_are_paid_for() {
+    let schema = schema(&[("n", "int")]);
+    let rows: Vec<_> = (0..10_000).map(|row| json!({ "when": [format!("$ * 2 == {row}")], "then": [row] })).collect();
+    let def = json!({ "id": "t", "hit-policy": "collect", "inputs": [{ "expression": "n" }],
+        "outputs": [{ "name": "x", "type": "int" }], "rows": rows });
+    let table = table(def, &schema).unwrap();
+    let facts = schema.facts().set("n", 4_000).build().unwrap();
+    let decide = |budget: Budget| table.decide(&facts, &mut budget.start()).map(|decision| decision.rows().to_vec());
+    let patient = Budget::default().with_deadline(None);
+    assert_eq!(decide(patient).unwrap(), [8_000]);
+    assert_eq!(decide(patient.with_cells(9_000)).unwrap_err().kind(), ErrorKind::CellBudget);
+    assert_eq!(
+        decide(Budget::default().with_deadline(Some(Duration::ZERO))).unwrap_err().kind(),
+        ErrorKind::DeadlineExceeded
+    );
+}
+
+#[test]
 fn a_basket_that_is_too_long_is_refused() {
     let set = RuleSet::compile(&one_group("best", json!([]))).unwrap();
     let lines: Vec<(&str, u32, &str)> = vec![("1", 1, ""); 10_001];

@@ -223,11 +223,25 @@ fn circles_of_tables_are_refused() {
         json!({ "id": id, "inputs": [{ "expression": reads }], "outputs": [{ "name": "x", "type": "int", "default": 0 }],
                 "rows": [{ "when": ["> 1"], "then": [1] }] })
     };
-    let error = RuleSet::compile(&def(json!({
-        "name": "circle", "currency": "CNY", "tables": [table("a", "b.x"), table("b", "a.x")], "phases": [],
-    })))
-    .unwrap_err();
-    assert!(error.to_string().contains("`a`, `b` depend on one another in a circle"), "{error}");
+    // However the name is written.
+    for b in ["b.x", "b['x']", "b .x", "b. x"] {
+        let error = RuleSet::compile(&def(json!({
+            "name": "circle", "currency": "CNY", "tables": [table("a", b), table("b", "a.x")], "phases": [],
+        })))
+        .unwrap_err();
+        assert!(error.to_string().contains("`a`, `b` depend on one another in a circle"), "{error}");
+    }
+    let text = json!({ "id": "b", "inputs": [{ "expression": "len('a.x')" }], "rows": [{ "when": ["> 1"], "then": [1] }],
+        "outputs": [{ "name": "x", "type": "int", "default": 0 }] });
+    let set =
+        RuleSet::compile(&def(json!({ "name": "text", "currency": "CNY", "tables": [table("a", "b['x'] + 1"), text],
+        "phases": [{ "id": "p", "groups": [{ "id": "g" }] }],
+        "rules": [{ "id": "r", "group": "g", "order": 1, "when": "a.x == 1", "then": { "amount-off": 1 } }] })));
+    let set = set.expect("a text that looks like a name is none");
+    let facts = set.schema().facts().build().unwrap();
+    let basket = Basket::new([Line::new("l", "100 CNY".parse().unwrap(), 1)]);
+    let priced = set.price(&facts, &basket, &mut meter(), Detail::Fired).unwrap();
+    assert_eq!(priced.total.to_string(), "99.00 CNY", "`a` is asked after `b`, which it reads");
 }
 
 #[test]

@@ -175,12 +175,11 @@ impl Setting<'_> {
             rule.act,
             Act::PercentOff(_) | Act::PercentOn(_) | Act::AmountOff(_) | Act::AmountOn(_) | Act::AmountOffEach(_)
         );
-        let total = self.set.total_place();
         self.exact
             && always
             && rule.lines.is_none()
             && rule.rest.is_empty()
-            && rule.wants.iter().all(|(fact, _)| *fact != total)
+            && !rule.wants.iter().any(|(fact, _)| self.set.varies(*fact))
     }
 
     fn effects(&self, rule: usize, act: &Act) -> Vec<Effect> {

@@ -152,11 +152,12 @@ impl Walk<'_> {
         let set = self.set;
         let total = set.total_place();
         let counting = counting(set, self.bound);
+        // What is another value in each phase tells no rules of different phases apart.
         let mut facts: Vec<usize> = set
             .rules
             .iter()
             .flat_map(|rule| rule.wants.iter().map(|(fact, _)| *fact))
-            .filter(|it| *it != total)
+            .filter(|it| !set.varies(*it))
             .collect();
         facts.sort_unstable();
         facts.dedup();
