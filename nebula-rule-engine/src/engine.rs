@@ -98,10 +98,22 @@ struct Rules {
 
 impl Rules {
     fn put(&self, set: Arc<RuleSet>) {
+        self.exchange(&mut self.before.lock(), set);
+    }
+
+    /// Chooses one of the sets before, and puts it in force before anybody else puts another.
+    fn put_back(&self, choose: impl FnOnce(&VecDeque<Arc<RuleSet>>) -> Result<Arc<RuleSet>>) -> Result<Arc<RuleSet>> {
         let mut before = self.before.lock();
+        let set = choose(&before)?;
+        self.exchange(&mut before, Arc::clone(&set));
+        Ok(set)
+    }
+
+    fn exchange(&self, before: &mut VecDeque<Arc<RuleSet>>, set: Arc<RuleSet>) {
         before.retain(|known| known.version() != set.version());
+        let version = set.version().clone();
         let last = self.current.swap(set);
-        if last.version() != self.current.load().version() {
+        if *last.version() != version {
             before.push_front(last);
         }
         before.truncate(HISTORY);
@@ -235,10 +247,8 @@ impl RuleEngine {
     ///
     /// [`ErrorKind::NotFound`] if nothing was published since the start.
     pub fn roll_back(&self) -> Result<Arc<RuleSet>> {
-        let last = self.rules.before.lock().front().cloned();
-        let set = last.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no set before this one"))?;
-        self.rules.put(Arc::clone(&set));
-        Ok(set)
+        let missing = || Error::new(ErrorKind::NotFound, "there is no set before this one");
+        self.rules.put_back(|before| before.front().cloned().ok_or_else(missing))
     }
 
     /// Puts an earlier set back.
@@ -247,12 +257,12 @@ impl RuleEngine {
     ///
     /// [`ErrorKind::NotFound`] if `version` is none of [`versions`](Self::versions).
     pub fn roll_back_to(&self, version: &Version) -> Result<Arc<RuleSet>> {
-        let known = self.rules.before.lock().iter().find(|set| set.version() == version).cloned();
-        let current = Some(self.current()).filter(|set| set.version() == version);
         let missing = || Error::new(ErrorKind::NotFound, format!("the version {version} is not kept"));
-        let set = known.or(current).ok_or_else(missing)?;
-        self.rules.put(Arc::clone(&set));
-        Ok(set)
+        self.rules.put_back(|before| {
+            let current = std::iter::once(self.current());
+            let mut known = before.iter().cloned().chain(current);
+            known.find(|set| set.version() == version).ok_or_else(missing)
+        })
     }
 
     /// The version in force and up to 16 before it, the latest first.

@@ -192,6 +192,11 @@ impl DecisionTable {
                 _ => result,
             };
         }
+        if let (Type::Int, Val::Num(sum)) = (&ty, &result)
+            && i64::try_from(*sum).is_err()
+        {
+            return Err(overflow("a sum"));
+        }
         Ok(Found::Aggregate(result, ty))
     }
 

@@ -58,6 +58,20 @@ fn hit_policies() {
 }
 
 #[test]
+fn a_sum_of_integers_is_one() {
+    let schema = schema(&[("n", "int")]);
+    let table = table(
+        json!({ "id": "t", "hit-policy": "C+", "inputs": [{ "expression": "n" }], "outputs": [{ "name": "x", "type": "int" }],
+            "rows": [{ "when": ["> 0"], "then": ["9223372036854775807"] }, { "when": ["> 1"], "then": [1] }] }),
+        &schema,
+    )
+    .unwrap();
+    let decide = |n: i64| table.decide(&schema.facts().set("n", n).build().unwrap(), &mut meter());
+    assert!(decide(1).is_ok());
+    assert_eq!(decide(2).unwrap_err().kind(), ErrorKind::Overflow);
+}
+
+#[test]
 fn defaults() {
     let output = json!({ "name": "off", "type": "int", "default": 7 });
     for (policy, result) in [("F", "7"), ("R", "7"), ("C+", "=7"), ("C<", "=7"), ("C#", "=0")] {
