@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Document, Format, Loaded, RuleSource, unavailable};
+use super::{Document, Format, Loaded, RuleSource, too_large, unavailable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::set::MAX_BYTES;
 
@@ -48,7 +48,7 @@ fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_BYTES {
-        return Err(Error::new(ErrorKind::TooLarge, format!("{}: more than {MAX_BYTES} bytes", path.display())));
+        return Err(too_large(path.display()));
     }
     String::from_utf8(bytes)
         .map_err(|error| Error::new(ErrorKind::Invalid, format!("{}: {error}", path.display())).with_source(error))

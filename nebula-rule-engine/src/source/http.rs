@@ -8,7 +8,7 @@ use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Document, Format, Loaded, RuleSource, unavailable};
+use super::{Document, Format, Loaded, RuleSource, too_large, unavailable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::set::MAX_BYTES;
 
@@ -54,16 +54,15 @@ impl HttpSource {
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<String> {
-        let too_large = || Error::new(ErrorKind::TooLarge, format!("{}: more than {MAX_BYTES} bytes", self.shown()));
         if response.content_length().is_some_and(|length| length > MAX_BYTES as u64) {
-            return Err(too_large());
+            return Err(too_large(self.shown()));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| unavailable(self.shown(), error.without_url()))?
         {
             if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err(too_large());
+                return Err(too_large(self.shown()));
             }
             bytes.extend_from_slice(&chunk);
         }

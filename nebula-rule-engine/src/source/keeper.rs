@@ -159,8 +159,9 @@ impl RuleKeeper {
     /// How often [`watch`](Self::watch) asks the source; every 5 s without this. Sources that hear of changes are asked at
     /// once as well.
     #[must_use]
-    pub const fn with_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        // A source is not asked without a pause.
+        self.interval = interval.max(Duration::from_millis(1));
         self
     }
 

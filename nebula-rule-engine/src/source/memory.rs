@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Document, Format, Loaded, RuleSource};
+use super::{Document, Format, Loaded, RuleSource, too_large};
 use crate::error::Result;
+use crate::set::MAX_BYTES;
 
 /// A document in memory: for tests, and for programs that get their rules by other ways. Clones share it.
 #[derive(Clone, Debug)]
@@ -40,6 +41,9 @@ impl MemorySource {
 impl RuleSource for MemorySource {
     async fn load(&self, known: Option<&str>) -> Result<Loaded> {
         let document = self.shared.document.lock();
+        if document.text.len() > MAX_BYTES {
+            return Err(too_large("a document in memory"));
+        }
         Ok(if known == Some(document.tag.as_str()) { Loaded::Unchanged } else { Loaded::Document(document.clone()) })
     }
 

@@ -23,9 +23,10 @@ pub use self::memory::MemorySource;
 pub use self::overlay::Overlay;
 pub use self::tenants::TenantRules;
 use crate::error::{Error, ErrorKind, Result};
-use crate::set::{RuleSetDef, short_enough};
+use crate::set::{MAX_BYTES, RuleSetDef, short_enough};
 
-/// Somewhere that a rule set can be read from.
+/// Somewhere that a rule set can be read from. With the feature `testing`, `rule_source_conformance_suite!` puts a source to
+/// the test.
 ///
 /// # Contract
 ///
@@ -136,6 +137,11 @@ impl Format {
         let end = name.rsplit('.').next().unwrap_or_default();
         if end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml") { Self::Yaml } else { Self::Json }
     }
+}
+
+/// A document that is longer than any rule set may be.
+pub(crate) fn too_large(what: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("{what}: more than {MAX_BYTES} bytes"))
 }
 
 /// A source that cannot be read now.

@@ -64,11 +64,12 @@ pub trait Dialect: Database {
         now: i64,
     ) -> sqlx::Result<()>;
 
+    /// Format and text; no text if it is too long to be read.
     async fn document(
         connection: &mut Self::Connection,
         name: &str,
         version: i64,
-    ) -> sqlx::Result<Option<(String, String)>>;
+    ) -> sqlx::Result<Option<(String, Option<String>)>>;
 
     async fn versions(connection: &mut Self::Connection, name: &str) -> sqlx::Result<Vec<i64>>;
 

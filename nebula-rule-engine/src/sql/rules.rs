@@ -10,7 +10,7 @@ use super::{SqlDatabase, failed, within};
 use crate::coupon::check_names;
 use crate::error::{Error, ErrorKind, Result};
 use crate::set::short_enough;
-use crate::source::{Document, Format, Loaded, RuleSource};
+use crate::source::{Document, Format, Loaded, RuleSource, too_large};
 
 /// Keeps every version of every rule set, and which of them is in force. [`migrate`](super::migrate) makes its tables.
 pub struct SqlRules<DB: SqlDatabase> {
@@ -146,6 +146,7 @@ impl<DB: SqlDatabase> RuleSource for SqlSource<DB> {
             }
             let document = DB::document(&mut connection, &self.name, version).await.map_err(failed(context))?;
             let (format, text) = document.ok_or_else(missing)?;
+            let Some(text) = text else { return Err(too_large(format_args!("version {version} of `{}`", self.name))) };
             let format = if format == "yaml" { Format::Yaml } else { Format::Json };
             Ok(Loaded::Document(Document { text, format, tag: version.to_string() }))
         })

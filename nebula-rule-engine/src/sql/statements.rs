@@ -100,7 +100,11 @@ macro_rules! dialect {
                     query.bind(text).bind(now).execute(conn).await.map(drop)
                 }
 
-                async fn document(conn: &mut Conn, name: &str, version: i64) -> sqlx::Result<Option<(String, String)>> {
+                async fn document(
+                    conn: &mut Conn,
+                    name: &str,
+                    version: i64,
+                ) -> sqlx::Result<Option<(String, Option<String>)>> {
                     sqlx::query_as(sql!("document_get")).bind(name).bind(version).fetch_optional(conn).await
                 }
 

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use crate::common::{rules, total};
 
 /// A server with one document.
-#[derive(Clone, Default)]
-struct Server {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Server {
     document: Arc<Mutex<(StatusCode, String, Option<String>)>>,
     full: Arc<AtomicU32>,
     empty: Arc<AtomicU32>,
@@ -37,7 +37,7 @@ async fn answer(State(server): State<Server>, headers: HeaderMap) -> Response {
 }
 
 impl Server {
-    async fn start(&self) -> String {
+    pub(crate) async fn start(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(answer).with_state(self.clone());
@@ -45,12 +45,16 @@ impl Server {
         format!("http://{address}/rules.json")
     }
 
-    fn set(&self, text: String, tag: Option<&str>) {
+    pub(crate) fn set(&self, text: String, tag: Option<&str>) {
         *self.document.lock() = (StatusCode::OK, text, tag.map(str::to_owned));
+    }
+
+    pub(crate) fn remove(&self) {
+        *self.document.lock() = (StatusCode::NOT_FOUND, String::new(), None);
     }
 }
 
-fn source(url: &str) -> HttpSource {
+pub(crate) fn source(url: &str) -> HttpSource {
     HttpSource::builder(url).with_token("let me in".into()).with_timeout(Duration::from_secs(30)).build().unwrap()
 }
 

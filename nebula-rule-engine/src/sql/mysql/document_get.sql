@@ -1,2 +1,3 @@
--- name, version
-SELECT format, text FROM nebula_rules_document WHERE name = ? AND version = ?
+-- name, version. What is longer than any rule set may be is not read.
+SELECT format, CASE WHEN length(text) <= 33554432 THEN text END
+FROM nebula_rules_document WHERE name = ? AND version = ?
