@@ -18,6 +18,15 @@ pub(crate) fn at_least_half() -> f64 {
     rand::random_range(0.5..=1.0)
 }
 
+/// A random number below `count`, which must not be zero.
+pub(crate) fn below(count: usize) -> usize {
+    #[cfg(feature = "testing")]
+    if let Some(bits) = seeded::next() {
+        return usize::try_from(bits % count as u64).unwrap_or_default();
+    }
+    rand::random_range(0..count)
+}
+
 #[cfg(feature = "testing")]
 pub(crate) mod seeded {
     use std::cell::Cell;
@@ -55,5 +64,6 @@ mod tests {
         seeded::set(None);
         assert_ne!(draw(), draw());
         assert!((0..1000).all(|_| (0.5..=1.0).contains(&at_least_half())));
+        assert!((0..1000).all(|_| below(3) < 3));
     }
 }

@@ -5,6 +5,7 @@ mod request;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::entropy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{LockGuard, Release};
 use crate::hash::fnv1a;
@@ -68,7 +69,7 @@ impl SegmentedLock {
             return Err(Error::new(ErrorKind::InvalidKey, "a resource of no segments").with_key(key));
         }
         let segments = (0..segments).map(|index| LockKey::new(format!("{key}#{index}"))).collect::<Result<_>>()?;
-        let next = Arc::new(AtomicUsize::new(rand::random_range(0..1 << 16)));
+        let next = Arc::new(AtomicUsize::new(entropy::below(1 << 16)));
         Ok(Self { manager, segments, allocation: Allocation::default(), next })
     }
 
@@ -138,7 +139,7 @@ impl SegmentedLock {
     fn first(&self) -> usize {
         match self.allocation {
             Allocation::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % self.segments.len(),
-            Allocation::Random => rand::random_range(0..self.segments.len()),
+            Allocation::Random => entropy::below(self.segments.len()),
             Allocation::InOrder => 0,
         }
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use nebula_lock::nebula_redis::RedisConfig;
 use nebula_lock::{
-    Allocation, ErrorKind, Fence, LockGuard, LockManager, LossReason, MemoryLock, RedisLock, Release, SegmentGuard,
-    SegmentedLock, Shutdown,
+    Allocation, Attempt, Claim, DistributedLock, Error, ErrorKind, Fence, Holder, LockGuard, LockKey, LockManager,
+    LossReason, MemoryLock, RedisLock, Release, SegmentGuard, SegmentedLock, Shutdown, Watch,
 };
 use nebula_test_support::{redis_url, unique};
 use parking_lot::Mutex;
@@ -199,6 +200,105 @@ async fn whoever_waits_gets_the_segment_that_is_free_first() {
     assert_eq!(locks.shutdown(60 * SECOND).await, Shutdown::Drained);
     assert_eq!((backend.keys(), backend.watched()), (0, 0));
     assert_eq!(stock.lock().await.unwrap_err().kind(), ErrorKind::ShutDown);
+}
+
+/// A backend on several servers of which one is not there: keys that end in `0` cannot be asked about.
+#[derive(Clone, Debug, Default)]
+struct Partly {
+    inner: MemoryLock,
+    asked: Arc<AtomicUsize>,
+    /// It does not answer at all, and does not even say that it is not there.
+    silent: bool,
+}
+
+impl Partly {
+    async fn reach(&self, key: &LockKey) -> Result<(), Error> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if !key.as_str().ends_with('0') {
+            return Ok(());
+        }
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        Err(Error::new(ErrorKind::Unavailable, "this server is down"))
+    }
+}
+
+#[async_trait]
+impl DistributedLock for Partly {
+    async fn try_acquire(&self, claim: &Claim, lease: Duration) -> Result<Attempt, Error> {
+        self.reach(claim.key()).await?;
+        self.inner.try_acquire(claim, lease).await
+    }
+
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool, Error> {
+        self.reach(claim.key()).await?;
+        self.inner.renew(claim, lease).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<bool, Error> {
+        self.reach(claim.key()).await?;
+        self.inner.release(claim).await
+    }
+
+    async fn watch(&self, claim: &Claim) -> Result<Watch, Error> {
+        self.inner.watch(claim).await
+    }
+
+    async fn inspect(&self, key: &LockKey) -> Result<Option<Holder>, Error> {
+        self.reach(key).await?;
+        self.inner.inspect(key).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.inner.ping().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_cannot_be_reached_keeps_nobody_from_the_others() {
+    for silent in [false, true] {
+        let backend = Partly { silent, ..Partly::default() };
+        let locks = LockManager::new(backend.clone()).with_wait(20 * SECOND);
+        let stock = SegmentedLock::new(locks.clone(), "stock", 3).unwrap().with_allocation(Allocation::InOrder);
+        let first = stock.lock().await.unwrap();
+        let second = stock.try_lock().await.unwrap().unwrap();
+        assert_eq!(BTreeSet::from([first.index(), second.index()]), BTreeSet::from([1, 2]));
+        // Nobody can say that all are taken.
+        let error = stock.try_lock().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+        let error = stock.lock().wait(Duration::ZERO).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+        let waiting = tokio::spawn(stock.lock().into_future());
+        sleep(5 * SECOND).await;
+        let index = second.index();
+        assert_eq!(second.release().await, Release::Released);
+        let second = waiting.await.unwrap().unwrap();
+        assert_eq!(second.index(), index, "and whoever waits is woken");
+        drop((first, second));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_is_up_for_segments_as_for_any_lock() {
+    let backend = Partly { silent: true, ..Partly::default() };
+    let locks = LockManager::new(backend.clone()).with_command_timeout(3 * SECOND);
+    let stock = SegmentedLock::new(locks, "stock", 100).unwrap();
+    let start = Instant::now();
+    let held: Vec<_> =
+        join_all((0..100).filter(|index| index % 10 != 0).map(|index| stock.lock_segment(index).into_future()))
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+    // Ten of a hundred segments do not answer, and one after the other would take half a minute.
+    let error = stock.lock().wait(5 * SECOND).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+    assert!(start.elapsed() <= 12 * SECOND, "{:?}", start.elapsed());
+    for wait in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+        assert_eq!(stock.lock().wait(wait).await.unwrap_err().kind(), ErrorKind::InvalidWait);
+    }
+    drop(held);
 }
 
 /// Tokens under keys of which many callers want overlapping sets at the same time, some of them for a moment only.

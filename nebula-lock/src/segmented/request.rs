@@ -27,8 +27,8 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// # }).unwrap();
 /// ```
 ///
-/// Segments are tried one after the other. If none is free, the caller waits for all of them at the same time and gets the one
-/// that becomes free first; should it be given two in the same instant, the other is released at once.
+/// Segments are tried one after the other. If none is free, or one does not answer, the caller waits for all of them at the same
+/// time and gets the one that becomes free first; should it be given two in the same instant, the other is released at once.
 ///
 /// # Errors
 ///
@@ -71,13 +71,25 @@ impl Request {
         Ok(request.await?.map(|guard| SegmentGuard { index, guard }))
     }
 
-    async fn try_each(&self) -> Result<Option<SegmentGuard>> {
+    /// The first one that is free, as far as time allows. It stops at one that cannot say.
+    async fn try_each(&self, until: Option<Instant>) -> Result<Option<SegmentGuard>> {
         for index in &self.order {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
             if let Some(segment) = self.ask(*index, Duration::ZERO).await? {
                 return Ok(Some(segment));
             }
         }
         Ok(None)
+    }
+
+    /// The first one that is free. If one cannot say, all are asked together, since the others may live elsewhere.
+    async fn try_any(&self) -> Result<Option<SegmentGuard>> {
+        match self.try_each(None).await {
+            Err(error) if error.is_retryable() => self.wait_for_any(Duration::ZERO).await,
+            outcome => outcome,
+        }
     }
 
     /// The first one that becomes free.
@@ -97,25 +109,36 @@ impl Request {
     }
 
     async fn obtain(self, wait: Duration) -> Result<SegmentGuard> {
+        // What cannot be is refused as well where a segment is free right away.
+        self.lock.manager.options().terms(self.lease, wait).map_err(|error| self.named(error))?;
         let start = Instant::now();
+        let mut silent = false;
         // One alone is waited for right away.
-        if self.order.len() > 1
-            && let Some(segment) = self.try_each().await?
-        {
-            return Ok(segment);
+        if self.order.len() > 1 {
+            match self.try_each(Some(start + wait).filter(|_| !wait.is_zero())).await {
+                Ok(Some(segment)) => return Ok(segment),
+                Ok(None) => {}
+                // It passes, perhaps, and the others may live elsewhere.
+                Err(error) if error.is_retryable() => silent = true,
+                Err(error) => return Err(error),
+            }
         }
         let rest = wait.saturating_sub(start.elapsed());
-        if (self.order.len() == 1 || !rest.is_zero())
+        if (self.order.len() == 1 || silent || !rest.is_zero())
             && let Some(segment) = self.wait_for_any(rest).await?
         {
             return Ok(segment);
         }
         let context = format!("no segment was free within {}", humantime::format_duration(wait));
-        let error = Error::new(ErrorKind::WaitTimeout, context);
-        Err(match self.order.first().map(|index| self.lock.manager.key(&self.lock.segments[*index])) {
+        Err(self.named(Error::new(ErrorKind::WaitTimeout, context)))
+    }
+
+    /// With the key of the segment at which the request began.
+    fn named(&self, error: Error) -> Error {
+        match self.order.first().map(|index| self.lock.manager.key(&self.lock.segments[*index])) {
             Some(Ok(key)) => error.with_key(key),
             _ => error,
-        })
+        }
     }
 }
 
@@ -166,7 +189,7 @@ impl IntoFuture for TryAcquireSegment {
     type IntoFuture = Answer<Option<SegmentGuard>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.0.try_each().await })
+        Box::pin(async move { self.0.try_any().await })
     }
 }
 
