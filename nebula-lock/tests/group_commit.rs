@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{Attempt, Claim, DistributedLock, Error, ErrorKind, LockKey, LockManager, Owner, RedisLock, Release};
-use nebula_test_support::{RedisCluster, eventually, redis_url, unique};
+use nebula_test_support::{RedisCluster, eventually, redis_sentinels, redis_url, unique};
 use redis::AsyncCommands;
 use relay::Relay;
 
@@ -31,7 +31,11 @@ struct Bench {
 impl Bench {
     /// Operations share calls when more than `above` are under way.
     async fn new(above: usize) -> Self {
-        let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
+        Self::at(RedisConfig::new(redis_url().await), above).await
+    }
+
+    async fn at(config: RedisConfig, above: usize) -> Self {
+        let connection = config.connect().await.unwrap();
         let (relay, namespace) = (Relay::new(connection.clone()), unique("group"));
         let lock = RedisLock::new(relay.clone()).with_namespace(namespace.clone()).with_group_commit(above);
         Self { connection, namespace, relay, lock }
@@ -93,6 +97,44 @@ async fn many_share_a_call_and_few_go_alone() {
     assert!(freed.into_iter().all(|freed| freed.unwrap()));
     assert_eq!(bench.held().await, Vec::<String>::new());
     assert_eq!(bench.relay.called(), 16 + 3);
+}
+
+#[tokio::test]
+async fn calls_are_shared_behind_sentinels_as_well() {
+    let (master, nodes) = redis_sentinels().await;
+    let bench = Bench::at(RedisConfig::sentinel(master, nodes), 0).await;
+    let all = claims(300, "all");
+    let tokens: Vec<u64> = bench.acquire(&all).await.iter().map(token).collect();
+    assert!(tokens.iter().all(|token| *token > 0));
+    assert_eq!(bench.held().await.len(), 300);
+    let calls = bench.relay.calls();
+    assert!(calls.len() < 30 && calls.iter().sum::<usize>() == 600, "{calls:?}");
+    assert!(bench.release(&all).await.into_iter().all(|freed| freed.unwrap()));
+    assert_eq!(bench.held().await, Vec::<String>::new());
+    // Through a manager, under which callers compete and some go away.
+    let (locks, inside) = (bench.manager().with_wait(PATIENCE), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..200)
+        .map(|number| {
+            let (request, inside) = (locks.lock(format!("key:{}", number % 4)).into_future(), Arc::clone(&inside));
+            tokio::spawn(async move {
+                if number % 5 == 0 {
+                    return drop(tokio::time::timeout(Duration::from_micros(number), request).await);
+                }
+                let guard = request.await.unwrap();
+                let bit = 1 << (number % 4);
+                assert_eq!(inside.fetch_or(bit, Ordering::SeqCst) & bit, 0, "two at once");
+                tokio::task::yield_now().await;
+                inside.fetch_and(!bit, Ordering::SeqCst);
+                assert_eq!(guard.release().await, Release::Released);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(locks.shutdown(PATIENCE).await, nebula_lock::Shutdown::Drained);
+    assert_eq!(bench.held().await, Vec::<String>::new());
+    assert!(bench.relay.calls().iter().any(|keys| *keys > 2), "some of them shared a call");
 }
 
 #[tokio::test]
