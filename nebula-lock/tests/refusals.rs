@@ -1,6 +1,9 @@
 //! What a Redis server may refuse, as typed errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "support/everywhere.rs"]
+mod everywhere;
+
 use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::sync::Arc;
