@@ -101,7 +101,8 @@ macro_rules! conformance_suite {
         $crate::conformance_suite!(@tests $fixture, handle:
             ping_answers, release_tells_the_outcome, dropped_guard_releases, waiting_callers_get_it_in_turn,
             expired_lock_passes_to_a_waiting_caller, renewed_beyond_its_lease, stolen_lock_is_noticed,
-            cancelled_acquisitions_leave_nothing, thousand_tasks_on_one_key);
+            cancelled_acquisitions_leave_nothing, several_locks_are_all_or_none, segments_are_shared_out, owners_get_in_again,
+            thousand_tasks_on_one_key);
     };
     (@tests $fixture:ty, $module:ident: $($name:ident),* $(,)?) => {
         $(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, Mode, RedisLock, conformance_suite};
+use nebula_lock::{DistributedLock, Mode, Observed, Prefixed, RedisLock, conformance_suite};
 use nebula_test_support::{redis_url, unique};
 use redis::AsyncCommands;
 
@@ -92,6 +92,27 @@ impl Fixture for Grouped {
     }
 }
 
+/// Under decorators, as applications put them together.
+#[derive(Debug)]
+struct Decorated(Redis);
+
+impl Fixture for Decorated {
+    type Lock = Observed<Arc<dyn DistributedLock>>;
+    const HANDS_OVER: &'static [Mode] = &[Mode::Fair];
+
+    async fn start() -> Self {
+        Self(Redis::start().await)
+    }
+
+    fn lock(&self) -> Self::Lock {
+        Observed::new(Arc::new(Prefixed::new(self.0.lock(), "p:").expect("a prefix")), "redis")
+    }
+
+    async fn stored(&self) -> usize {
+        self.0.stored().await
+    }
+}
+
 #[tokio::test]
 async fn held_locks_can_be_listed() {
     let redis = Redis::start().await;
@@ -126,4 +147,9 @@ mod polling {
 mod grouped {
     use super::*;
     conformance_suite!(Grouped);
+}
+
+mod decorated {
+    use super::*;
+    conformance_suite!(Decorated);
 }

@@ -13,9 +13,11 @@ use tokio::time::{sleep, timeout};
 use super::{Fixture, LONG, PATIENCE, claim, eventually, nothing_stays};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Release;
-use crate::lock::DistributedLock;
+use crate::lock::{DistributedLock, Mode};
 use crate::lost::LossReason;
 use crate::manager::{LockManager, Shutdown};
+use crate::owner::Owner;
+use crate::segmented::{Allocation, SegmentGuard, SegmentedLock};
 
 fn manager<F: Fixture>(fixture: &F) -> LockManager {
     LockManager::new(fixture.lock()).with_lease(LONG).with_wait(PATIENCE)
@@ -140,6 +142,103 @@ pub async fn cancelled_acquisitions_leave_nothing<F: Fixture>() -> Result<()> {
     }
     assert_eq!(held.release().await, Release::Released);
     assert_eq!(manager.shutdown(PATIENCE).await, Shutdown::Drained);
+    nothing_stays(&fixture).await;
+    Ok(())
+}
+
+/// Several locks are had together or not at all, whatever nodes they live on.
+pub async fn several_locks_are_all_or_none<F: Fixture>() -> Result<()> {
+    let fixture = F::start().await;
+    let (here, there) = (manager(&fixture), manager(&fixture));
+    let keys: Vec<String> = (0..5).map(|number| format!("seat:{number}")).collect();
+    let one = here.lock(&keys[3]).await?;
+    let error = there.lock_all(&keys).wait(F::SHORT).await.err();
+    assert_eq!(error.as_ref().map(Error::kind), Some(ErrorKind::WaitTimeout));
+    assert_eq!(error.as_ref().and_then(Error::key), Some("seat:3"));
+    assert!(there.try_lock_all(&keys).await?.is_none());
+    let fence = one.fence();
+    assert_eq!(one.release().await, Release::Released);
+    // Those that were taken in vain are given back in the background.
+    let guards = there.lock_all(keys.iter().rev()).await?;
+    assert!(guards.iter().map(|guard| guard.key().as_str()).eq(&keys), "in their order");
+    assert!(guards.iter().nth(3).is_some_and(|guard| guard.fence() > fence));
+    assert!(here.try_lock(&keys[0]).await?.is_none() && here.try_lock_all(&keys[4..]).await?.is_none());
+    assert_eq!(guards.run(async { 7 }).await, Ok(7));
+    assert_eq!(guards.release().await, Release::Released);
+    assert_eq!(here.shutdown(PATIENCE).await, Shutdown::Drained);
+    assert_eq!(there.shutdown(PATIENCE).await, Shutdown::Drained);
+    nothing_stays(&fixture).await;
+    Ok(())
+}
+
+/// As many get in as there are segments, and whoever waits gets the one that becomes free.
+pub async fn segments_are_shared_out<F: Fixture>() -> Result<()> {
+    let fixture = F::start().await;
+    let (here, there) = (manager(&fixture), manager(&fixture));
+    let stock = |manager: &LockManager, allocation| {
+        SegmentedLock::new(manager.clone(), "stock", 3).map(|stock| stock.with_allocation(allocation))
+    };
+    for allocation in [Allocation::RoundRobin, Allocation::Random, Allocation::InOrder] {
+        let (near, far) = (stock(&here, allocation)?, stock(&there, allocation)?);
+        let mut held = vec![near.lock().await?, far.lock().await?, near.lock().await?];
+        let mut indices: Vec<usize> = held.iter().map(SegmentGuard::index).collect();
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 1, 2]);
+        assert!(far.try_lock().await?.is_none());
+        assert_eq!(far.lock().wait(F::SHORT).await.err().map(|error| error.kind()), Some(ErrorKind::WaitTimeout));
+        let freed = held.swap_remove(1);
+        let (index, fence) = (freed.index(), freed.guard().fence());
+        let (waiting, outcome) = tokio::join!(far.lock().into_future(), async {
+            yield_now().await;
+            freed.release().await
+        });
+        let waiting = waiting?;
+        assert_eq!((waiting.index(), outcome), (index, Release::Released));
+        assert!(waiting.guard().fence() > fence);
+        for segment in held.into_iter().chain([waiting]) {
+            assert_eq!(segment.release().await, Release::Released);
+        }
+        let segment = far.lock_for("somebody").await?;
+        assert!(near.lock_all().wait(F::SHORT).await.is_err());
+        assert_eq!(segment.release().await, Release::Released);
+        let all = near.lock_all().await?;
+        assert!(far.try_lock().await?.is_none());
+        assert_eq!(all.release().await, Release::Released);
+    }
+    assert_eq!(here.shutdown(PATIENCE).await, Shutdown::Drained);
+    assert_eq!(there.shutdown(PATIENCE).await, Shutdown::Drained);
+    nothing_stays(&fixture).await;
+    Ok(())
+}
+
+/// An owner gets its own lock as often as it asks, under one token, and it is free when the last guard is gone.
+pub async fn owners_get_in_again<F: Fixture>() -> Result<()> {
+    let fixture = F::start().await;
+    let (here, there) = (manager(&fixture), manager(&fixture));
+    let owner = Owner::random();
+    for mode in [Mode::Exclusive, Mode::Write, Mode::Read] {
+        let outer = here.lock("key").mode(mode).owner(owner).await?;
+        let inner = here.lock("key").mode(mode).owner(owner).await?;
+        let innermost = inner.reenter();
+        assert_eq!((inner.fence(), innermost.fence()), (outer.fence(), outer.fence()));
+        assert!(there.try_lock("key").await?.is_none());
+        assert!(here.try_lock("key").owner(Owner::random()).await?.is_none(), "another owner");
+        assert_eq!(outer.release().await, Release::StillHeld);
+        drop(innermost);
+        assert!(there.try_lock("key").await?.is_none());
+        let fence = inner.fence();
+        assert_eq!(inner.release().await, Release::Released);
+        let next = there.lock("key").owner(owner).await?;
+        assert!(next.fence() > fence, "a new hold");
+        assert_eq!(next.release().await, Release::Released);
+    }
+    // The writer may read as well.
+    let writer = here.write("key").owner(owner).await?;
+    let reader = here.read("key").owner(owner).await?;
+    assert_eq!(reader.fence(), writer.fence());
+    assert_eq!((writer.release().await, reader.release().await), (Release::StillHeld, Release::Released));
+    assert_eq!(here.shutdown(PATIENCE).await, Shutdown::Drained);
+    assert_eq!(there.shutdown(PATIENCE).await, Shutdown::Drained);
     nothing_stays(&fixture).await;
     Ok(())
 }
