@@ -15,6 +15,7 @@ use crate::lock::{Claim, Mode};
 use crate::lost::{LossReason, Lost};
 use crate::post::Post;
 use crate::reentrant::OwnedEntry;
+use crate::telemetry;
 use crate::validity::Validity;
 
 /// A lock that is held, as far as the local clock can tell.
@@ -214,7 +215,9 @@ impl LockGuard {
     pub async fn release(self) -> Release {
         let validity = Arc::clone(&self.hand.validity);
         let Some(hand) = Arc::into_inner(self.hand) else {
-            return if validity.loss().is_some() { Release::AlreadyLost } else { Release::StillHeld };
+            let outcome = if validity.loss().is_some() { Release::AlreadyLost } else { Release::StillHeld };
+            telemetry::release(outcome);
+            return outcome;
         };
         let lost = validity.loss().is_some();
         validity.give_up();

@@ -53,13 +53,18 @@ pub(crate) fn lost(reason: LossReason, held: Duration) {
     histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
 }
 
+/// The end of a hold.
 pub(crate) fn released(outcome: Release, held: Duration) {
+    release(outcome);
+    histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
+}
+
+pub(crate) fn release(outcome: Release) {
     count!("nebula_lock_releases_total", "outcome", outcome,
         Release::Released => "released",
         Release::AlreadyLost => "already_lost",
         Release::StillHeld => "still_held",
         Release::Unknown => "unknown");
-    histogram!("nebula_lock_hold_seconds").record(held.as_secs_f64());
 }
 
 pub(crate) fn node_failed(number: usize) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use nebula_lock::{
-    Claim, DistributedLock, ErrorKind, LockKey, LockManager, MemoryLock, Mode as Kind, Observed, Owner, Redlock,
+    Claim, DistributedLock, ErrorKind, LockKey, LockManager, LossReason, MemoryLock, Mode as Kind, Observed, Owner,
+    Redlock, Release,
 };
+use nebula_test_support::metrics_are_documented;
 use parking_lot::Mutex;
 use support::{Faulty, Mood};
+use tokio::time::timeout;
 
 #[derive(Clone, Debug, Default)]
 struct Seen(Arc<Mutex<Vec<String>>>);
@@ -185,4 +189,71 @@ fn commands_of_an_observed_backend_are_measured() {
             line("watch", "done"),
         ]
     );
+}
+
+/// Requests that end in each of the ways in which they can.
+async fn requests() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    let guard = locks.lock("key").await.unwrap();
+    locks.lock("key").wait(Duration::from_secs(1)).await.unwrap_err();
+    backend.becomes(Mood::Refuses(ErrorKind::Auth));
+    locks.lock("other").await.unwrap_err();
+    backend.becomes(Mood::Slow(Duration::from_secs(1)));
+    drop(timeout(Duration::from_millis(500), locks.lock("key").into_future()).await);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    guard.release().await;
+}
+
+/// Holds that end in each of the ways in which they can.
+async fn holds() {
+    let backend = Faulty::default();
+    let locks = LockManager::new(backend.clone());
+    let guard = locks.lock("key").await.unwrap();
+    assert_eq!(guard.reenter().release().await, Release::StillHeld);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    locks.force_release("key").await.unwrap();
+    assert_eq!(guard.lost().await.reason(), LossReason::Gone);
+    let guard = locks.lock("key").await.unwrap();
+    backend.becomes(Mood::Refuses(ErrorKind::Unavailable));
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(guard.release().await, Release::Unknown);
+    backend.becomes(Mood::Fine);
+    let guard = locks.lock("brief").lease(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(guard.lost().await.reason(), LossReason::Expired);
+    let guard = locks.lock("stolen").await.unwrap();
+    locks.force_release("stolen").await.unwrap();
+    assert_eq!(guard.release().await, Release::AlreadyLost);
+    let brief = locks.clone().with_max_hold(Duration::from_secs(1));
+    assert_eq!(brief.lock("most").await.unwrap().lost().await.reason(), LossReason::MaxHold);
+    let guard = locks.lock("last").await.unwrap();
+    locks.shutdown(Duration::from_secs(1)).await;
+    assert_eq!(guard.lost().await.reason(), LossReason::ShutDown);
+}
+
+async fn backends() {
+    let nodes: Vec<Faulty> = (0..3).map(|_| Faulty::default()).collect();
+    nodes[1].becomes(Mood::Refuses(ErrorKind::Unavailable));
+    Redlock::new(nodes).unwrap().ping().await.unwrap();
+    let lock = Observed::new(MemoryLock::new(), "mine");
+    let claim = Claim::new(LockKey::new("key").unwrap(), Owner::random());
+    lock.try_acquire(&claim, Duration::from_secs(1)).await.unwrap();
+    lock.release(&claim).await.unwrap();
+    lock.release(&claim).await.unwrap();
+    let broken = Faulty::default();
+    broken.becomes(Mood::Refuses(ErrorKind::Unavailable));
+    Observed::new(broken, "mine").ping().await.unwrap_err();
+}
+
+#[test]
+fn the_table_names_what_is_recorded_and_nothing_else() {
+    let count = metrics_are_documented(include_str!("../README.md"), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            requests().await;
+            holds().await;
+            backends().await;
+        });
+    });
+    assert!(count >= 10, "the table is there: {count}");
 }

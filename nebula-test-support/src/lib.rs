@@ -3,6 +3,7 @@
 
 mod error;
 mod eventually;
+mod metrics_table;
 mod port;
 mod process;
 mod proxy;
@@ -22,6 +23,7 @@ mod versus;
 
 pub use error::StartError;
 pub use eventually::{Attempt, eventually};
+pub use metrics_table::metrics_are_documented;
 pub use port::ReservedPort;
 pub use process::{Probe, ServerProcess, ServerSpec};
 pub use proxy::TcpProxy;
