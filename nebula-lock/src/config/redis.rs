@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use nebula_redis::{ClusterConfig, SentinelConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::duration;
+
+/// Not looked into without the feature: who wants them is told that it is missing.
+#[cfg(not(feature = "redis"))]
+type SentinelConfig = serde::de::IgnoredAny;
+#[cfg(not(feature = "redis"))]
+type ClusterConfig = serde::de::IgnoredAny;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -13,8 +21,8 @@ use crate::duration;
 pub(super) struct RedisSection {
     pub(super) enabled: Option<bool>,
     url: Option<SecretString>,
-    sentinel: Option<SentinelSection>,
-    cluster: Option<ClusterSection>,
+    sentinel: Option<SentinelConfig>,
+    cluster: Option<ClusterConfig>,
     username: Option<String>,
     password: Option<SecretString>,
     #[serde(deserialize_with = "duration::optional")]
@@ -38,25 +46,6 @@ pub(super) struct RedisSection {
     pub(super) warn_hold_time: Option<Duration>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, and refused for want of the feature"))]
-struct SentinelSection {
-    master: String,
-    nodes: Vec<SecretString>,
-    #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
-    password: Option<SecretString>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "understood, and refused for want of the feature"))]
-struct ClusterSection {
-    nodes: Vec<SecretString>,
-}
-
 impl RedisSection {
     pub(super) fn at(url: String) -> Self {
         Self { url: Some(SecretString::from(url)), ..Self::default() }
@@ -67,8 +56,8 @@ impl RedisSection {
 mod connect {
     use std::time::Duration;
 
-    use nebula_redis::{ClusterConfig, Connection, RedisConfig, SentinelConfig};
-    use secrecy::{ExposeSecret, SecretString};
+    use nebula_redis::{Connection, RedisConfig};
+    use secrecy::ExposeSecret;
     use tracing::{debug, warn};
 
     use super::RedisSection;
@@ -112,18 +101,11 @@ mod connect {
         fn connection(&self) -> RedisConfig {
             let mut redis =
                 self.url.as_ref().map_or_else(RedisConfig::default, |url| RedisConfig::new(url.expose_secret()));
-            if let Some(section) = &self.sentinel {
-                let mut sentinel = SentinelConfig::new(&section.master, exposed(&section.nodes));
-                if let Some(username) = &section.username {
-                    sentinel = sentinel.with_username(username);
-                }
-                if let Some(password) = &section.password {
-                    sentinel = sentinel.with_password(password.clone());
-                }
-                redis = redis.with_sentinel(sentinel);
+            if let Some(sentinel) = &self.sentinel {
+                redis = redis.with_sentinel(sentinel.clone());
             }
-            if let Some(section) = &self.cluster {
-                redis = redis.with_cluster(ClusterConfig::new(exposed(&section.nodes)));
+            if let Some(cluster) = &self.cluster {
+                redis = redis.with_cluster(cluster.clone());
             }
             if let Some(username) = &self.username {
                 redis = redis.with_username(username);
@@ -163,9 +145,5 @@ mod connect {
 
     async fn connect(redis: &RedisConfig) -> Result<Connection> {
         redis.connect().await.map_err(|error| unanswered(error.into()))
-    }
-
-    fn exposed(nodes: &[SecretString]) -> impl Iterator<Item = &str> {
-        nodes.iter().map(ExposeSecret::expose_secret)
     }
 }
