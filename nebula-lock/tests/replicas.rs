@@ -133,6 +133,36 @@ async fn those_who_go_away_do_not_take_the_answer_of_others_with_them() {
     assert_eq!(locks(&servers.master).await, Vec::<String>::new());
 }
 
+/// Whoever asks for all others may go down with its runtime.
+#[test]
+fn a_runtime_that_ends_keeps_nobody_from_the_replicas() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (survivor, doomed) = (runtime(), runtime());
+    let (servers, manager) = survivor.block_on(async {
+        let servers = RedisReplication::start(1).await;
+        let manager = manager(&servers, 1).await;
+        (servers, manager)
+    });
+    servers.replicas[0].stop();
+    let mut left = manager.lock("left").into_future();
+    doomed.block_on(async {
+        let waits = eventually(PATIENCE, async || {
+            let client = redis::Client::open(servers.master.url()).unwrap();
+            let mut link = client.get_multiplexed_async_connection().await.unwrap();
+            let clients: String = redis::cmd("INFO").arg("clients").query_async(&mut link).await.unwrap();
+            if clients.contains("blocked_clients:1") { Ok(()) } else { Err(clients) }
+        });
+        tokio::select! {
+            outcome = &mut left => panic!("{outcome:?}"),
+            () = waits => {}
+        }
+    });
+    doomed.shutdown_background();
+    servers.replicas[0].cont();
+    let next = survivor.block_on(async { timeout(PATIENCE / 2, manager.lock("next").into_future()).await });
+    assert_eq!(survivor.block_on(next.expect("no hang").unwrap().release()), Release::Released);
+}
+
 #[tokio::test]
 async fn on_a_cluster_and_by_configuration() {
     let cluster = RedisCluster::start().await;

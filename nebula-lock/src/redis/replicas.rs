@@ -130,28 +130,10 @@ where
         };
         if idle {
             // A task of its own: whoever began may go away while others wait for the same answer.
-            tokio::spawn(Arc::clone(self).serve(lane));
+            tokio::spawn(Lane { replicas: Arc::clone(self), number: lane, finished: false }.serve());
         }
         let gone = |_| Error::new(ErrorKind::OutcomeUnknown, "the runtime that asked the replicas has ended");
         Ok(answered.await.map_err(gone)??)
-    }
-
-    /// Asks until nobody of this lane waits.
-    async fn serve(self: Arc<Self>, lane: u64) {
-        loop {
-            let batch = {
-                let mut lanes = self.lanes.lock();
-                let Some(waiting) = lanes.get_mut(&lane) else { return };
-                let rest = waiting.split_off(waiting.len().min(BATCH));
-                let batch = std::mem::replace(waiting, rest);
-                if batch.is_empty() {
-                    lanes.remove(&lane);
-                    return;
-                }
-                batch
-            };
-            self.ask(batch).await;
-        }
     }
 
     async fn ask(&self, mut batch: Vec<Question>) {
@@ -175,6 +157,47 @@ where
             };
             // Whoever has gone away does not care.
             let _ = question.answer.send(answer);
+        }
+    }
+}
+
+/// The task that asks for all who wait in one lane.
+struct Lane<C> {
+    replicas: Arc<Replicas<C>>,
+    number: u64,
+    finished: bool,
+}
+
+impl<C> Lane<C>
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    /// Asks until nobody of this lane waits.
+    async fn serve(mut self) {
+        while let Some(batch) = self.next() {
+            self.replicas.ask(batch).await;
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Question>> {
+        let mut lanes = self.replicas.lanes.lock();
+        let waiting = lanes.get_mut(&self.number).filter(|waiting| !waiting.is_empty());
+        let Some(waiting) = waiting else {
+            lanes.remove(&self.number);
+            self.finished = true;
+            return None;
+        };
+        let rest = waiting.split_off(waiting.len().min(BATCH));
+        Some(std::mem::replace(waiting, rest))
+    }
+}
+
+impl<C> Drop for Lane<C> {
+    fn drop(&mut self) {
+        if !self.finished {
+            // The runtime went down. Nobody may wait for what nobody asks, now or later.
+            let left = self.replicas.lanes.lock().remove(&self.number);
+            drop(left);
         }
     }
 }
