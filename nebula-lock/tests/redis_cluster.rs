@@ -1,13 +1,19 @@
 //! The Redis backend on a cluster: against the contract, and through failures of nodes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "support/partition.rs"]
+mod partition;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
-use nebula_lock::{DistributedLock, ErrorKind, LockConfig, LockManager, Mode, RedisLock, Release, conformance_suite};
-use nebula_test_support::{RedisCluster, eventually, redis_cluster_urls, unique};
+use nebula_lock::{
+    DistributedLock, ErrorKind, LockConfig, LockManager, Mode, RedisLock, Release, Shutdown, conformance_suite,
+};
+use nebula_test_support::{RedisCluster, TcpProxy, eventually, redis_cluster_urls, unique};
+use partition::{Partition, is_survived};
 use redis::AsyncCommands;
 use tokio::time::timeout;
 
@@ -171,6 +177,83 @@ async fn locks_go_on_when_a_node_is_killed_or_frozen() {
             assert!(next.fence() > fence, "{key}");
             assert_eq!(next.release().await, Release::Released);
         }
+    }
+}
+
+/// A cluster that tells clients to go through proxies, one to each node. The nodes reach each other directly.
+async fn behind_proxies() -> (RedisCluster, Vec<TcpProxy>) {
+    let cluster = RedisCluster::start().await;
+    let mut links = Vec::new();
+    for node in &cluster.nodes {
+        let link = TcpProxy::to_port(node.port()).await;
+        let set = ["CONFIG", "SET", "cluster-announce-port", &link.port().to_string()].map(str::to_owned);
+        direct(&node.url(), &set).await;
+        links.push(link);
+    }
+    for node in &cluster.nodes {
+        eventually(PATIENCE, async || {
+            let nodes = direct(&node.url(), &["CLUSTER".to_owned(), "NODES".to_owned()]).await;
+            let nodes = format!("{nodes:?}");
+            let known = links.iter().all(|link| nodes.contains(&format!(":{}@", link.port())));
+            if known { Ok(()) } else { Err(nodes) }
+        })
+        .await;
+    }
+    cluster.ready().await;
+    (cluster, links)
+}
+
+async fn direct(url: &str, words: &[String]) -> redis::Value {
+    let mut link = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    redis::cmd(&words[0]).arg(&words[1..]).query_async(&mut link).await.unwrap()
+}
+
+#[tokio::test]
+async fn clients_that_are_cut_off_from_one_master_know_what_they_do_not_have() {
+    let (cluster, links) = behind_proxies().await;
+    let config = RedisConfig::cluster(links.iter().map(|link| format!("redis://127.0.0.1:{}", link.port())))
+        .with_response_timeout(Duration::from_millis(800))
+        .with_keep_alive(Duration::from_millis(200))
+        .with_reconnect(Duration::from_millis(10), Duration::from_millis(100));
+    let backend = RedisLock::new(config.connect().await.unwrap()).with_subscriber(config.subscriber().unwrap());
+    let patient = LockManager::new(backend).with_wait(PATIENCE).with_lease(Duration::from_secs(60));
+    let locks = patient.clone().with_lease(Duration::from_secs(2)).with_command_timeout(Duration::from_secs(1));
+    let single = RedisConfig::new(cluster.nodes[0].url()).connect().await.unwrap();
+    let rival = LockManager::new(RedisLock::new(single));
+    // Where keys live, as a node says who gets them from itself alone.
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for number in 0..40 {
+        let key = format!("seat:{number}");
+        match rival.try_lock(&key).await {
+            Ok(guard) => {
+                drop(guard.expect("nobody else is there"));
+                here.push(key);
+            }
+            Err(_) => there.push(key),
+        }
+    }
+    let elsewhere = patient.lock(&there[0]).await.unwrap();
+    for partition in Partition::ALL {
+        let keys = [here[0].as_str(), here[1].as_str()];
+        let meanwhile = async || {
+            // The other masters are not concerned, nor is who holds a lock on them.
+            let guard = timeout(PATIENCE, patient.lock(&there[1]).into_future()).await.expect("no hang").unwrap();
+            assert_eq!(guard.release().await, Release::Released, "{partition:?}");
+            assert!(patient.try_lock(&there[0]).await.unwrap().is_none(), "{partition:?}");
+        };
+        is_survived(partition, &links[0], (&locks, &rival), keys, meanwhile).await;
+    }
+    assert!(!elsewhere.is_lost());
+    assert_eq!(elsewhere.release().await, Release::Released);
+    assert_eq!(locks.shutdown(PATIENCE).await, Shutdown::Drained);
+    assert_eq!(rival.shutdown(PATIENCE).await, Shutdown::Drained);
+    for node in &cluster.nodes[..3] {
+        eventually(PATIENCE, async || {
+            let mut link = redis::Client::open(node.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+            let keys: Vec<String> = link.keys("nebula:lock:*").await.unwrap();
+            if keys.iter().all(|key| key.contains(":fence:")) { Ok(()) } else { Err(format!("{keys:?}")) }
+        })
+        .await;
     }
 }
 

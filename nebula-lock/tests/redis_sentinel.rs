@@ -1,15 +1,20 @@
 //! The Redis backend on the master that Sentinel names: against the contract, and through failovers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "support/partition.rs"]
+mod partition;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::testing::Fixture;
 use nebula_lock::{
-    DistributedLock, ErrorKind, LockConfig, LockManager, LossReason, Mode, RedisLock, Release, conformance_suite,
+    DistributedLock, ErrorKind, LockConfig, LockManager, LossReason, Mode, RedisLock, Release, Shutdown,
+    conformance_suite,
 };
 use nebula_test_support::{RedisSentinel, eventually, redis_sentinels, unique};
+use partition::{Partition, is_survived};
 use redis::AsyncCommands;
 use tokio::time::timeout;
 
@@ -194,6 +199,67 @@ async fn tokens_increase_over_a_failover_that_loses_writes() {
     let lost = timeout(PATIENCE, guard.lost()).await.expect("whoever held it is told");
     assert!(matches!(lost.reason(), LossReason::Gone | LossReason::Expired), "{lost}");
     assert_eq!(newer.release().await, Release::Released);
+}
+
+/// The sentinels still reach nobody else, and have no say in it.
+#[tokio::test]
+async fn clients_that_are_cut_off_from_the_master_know_what_they_do_not_have() {
+    let (redis, link) = RedisSentinel::start_behind_proxy(Duration::from_hours(1)).await;
+    let locks = manager(&redis).await.with_lease(Duration::from_secs(2)).with_command_timeout(Duration::from_secs(1));
+    let rival = RedisConfig::new(redis.servers[0].url()).connect().await.unwrap();
+    let rival = LockManager::new(RedisLock::new(rival));
+    for partition in Partition::ALL {
+        is_survived(partition, &link, (&locks, &rival), ["key", "other"], async || ()).await;
+    }
+    assert_eq!(locks.shutdown(PATIENCE).await, Shutdown::Drained);
+    assert_eq!(rival.shutdown(PATIENCE).await, Shutdown::Drained);
+    let client = redis::Client::open(redis.servers[0].url()).unwrap();
+    let server = client.get_multiplexed_async_connection().await.unwrap();
+    eventually(PATIENCE, async || {
+        let keys: Vec<String> = server.clone().keys("nebula:lock:*").await.unwrap();
+        if keys.iter().all(|key| key.contains(":fence:")) { Ok(()) } else { Err(format!("{keys:?}")) }
+    })
+    .await;
+}
+
+/// A master that nobody reaches any more lives on, and has locks that its successor has as well.
+#[tokio::test]
+async fn locks_follow_when_sentinels_are_cut_off_from_the_master_as_well() {
+    let (group, link) = RedisSentinel::start_behind_proxy(Duration::from_secs(1)).await;
+    let locks = manager(&group).await.with_lease(Duration::from_secs(60));
+    let guard = locks.lock("key").await.unwrap();
+    let short = locks.clone().with_lease(Duration::from_secs(3)).lock("short").await.unwrap();
+    Partition::LosesReplies.over(&link).await;
+    let asked = timeout(PATIENCE, locks.lock("other").wait(Duration::from_secs(1)).into_future());
+    match asked.await.expect("an answer in time") {
+        Ok(other) => drop(other),
+        Err(error) => assert!(error.is_retryable(), "{error}"),
+    }
+    group.failed_over(0).await;
+    let other = timeout(PATIENCE, locks.lock("other").wait(PATIENCE).into_future());
+    let other = other.await.expect("an answer in time").unwrap();
+    // Renewed by the new master, or lost and told: never something between.
+    eventually(PATIENCE, async || {
+        let held = locks.inspect("short").await.ok().flatten().map(|holder| holder.fence());
+        if short.is_lost() || held == Some(short.fence()) { Ok(()) } else { Err(format!("{held:?}")) }
+    })
+    .await;
+    link.heal().await;
+    // The old master comes to, and is made a replica.
+    eventually(PATIENCE, async || {
+        let client = redis::Client::open(group.servers[0].url()).unwrap();
+        let mut server = client.get_multiplexed_async_connection().await.unwrap();
+        let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut server).await.unwrap();
+        if role[0] == redis::Value::BulkString(b"slave".to_vec()) { Ok(()) } else { Err(format!("{role:?}")) }
+    })
+    .await;
+    assert!(matches!(short.release().await, Release::Released | Release::AlreadyLost | Release::Unknown));
+    let (fence, outcome) = (guard.fence(), guard.release().await);
+    assert!(matches!(outcome, Release::Released | Release::AlreadyLost), "{outcome:?}");
+    assert_eq!(other.release().await, Release::Released);
+    let next = timeout(PATIENCE, locks.lock("key").wait(PATIENCE).into_future()).await.expect("in time").unwrap();
+    assert!(next.fence() > fence);
+    assert_eq!(next.release().await, Release::Released);
 }
 
 #[tokio::test]

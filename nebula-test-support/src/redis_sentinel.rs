@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use redis::RedisResult;
 
 use crate::eventually;
+use crate::proxy::TcpProxy;
 use crate::redis_ask::ask;
 use crate::redis_replication::RedisReplication;
 use crate::redis_server::{RedisOptions, RedisServer};
@@ -41,6 +42,8 @@ pub struct RedisSentinel {
     pub servers: Vec<RedisServer>,
     /// The sentinels.
     pub sentinels: Vec<RedisServer>,
+    /// The port by which the first server is known, if that is not its own.
+    alias: Option<u16>,
 }
 
 impl RedisSentinel {
@@ -74,11 +77,42 @@ impl RedisSentinel {
     /// # Cancel safety
     /// Dropping the future kills the servers.
     pub async fn start_with(options: &RedisOptions) -> Self {
-        let RedisReplication { master, replicas } = RedisReplication::start_with(REPLICAS, options).await;
+        let replication = RedisReplication::start_with(REPLICAS, options).await;
+        let all = Self::watch(replication, options, DOWN_AFTER, None).await;
+        all.ready().await;
+        all
+    }
+
+    /// Likewise, with a proxy between the first master and all others, sentinels and clients alike: they know it by the port of
+    /// the proxy. Only its replicas follow it past that. The sentinels replace it when it is silent for `down_after`; then they know
+    /// it by both ports, and [`ready`](Self::ready) is of no use any more.
+    ///
+    /// # Panics
+    /// When they cannot be started or do not get ready.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the servers.
+    pub async fn start_behind_proxy(down_after: Duration) -> (Self, TcpProxy) {
+        let options = RedisServer::options();
+        let replication = RedisReplication::start_with(REPLICAS, &options).await;
+        let proxy = TcpProxy::to_port(replication.master.known_port()).await;
+        let down_after = down_after.as_millis().to_string();
+        let all = Self::watch(replication, &options, &down_after, Some(proxy.port())).await;
+        all.ready().await;
+        (all, proxy)
+    }
+
+    async fn watch(
+        replication: RedisReplication,
+        options: &RedisOptions,
+        down_after: &str,
+        alias: Option<u16>,
+    ) -> Self {
+        let RedisReplication { master, replicas } = replication;
         let mut lines = format!(
-            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} {DOWN_AFTER}\n\
+            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} {down_after}\n\
              sentinel failover-timeout {NAME} 3000\n",
-            master.known_port()
+            alias.unwrap_or_else(|| master.known_port())
         );
         if let Some(password) = options.demanded_password() {
             lines += &format!("sentinel auth-pass {NAME} {password}\nsentinel sentinel-pass {password}\n");
@@ -86,9 +120,7 @@ impl RedisSentinel {
         let sentinel = options.clone().sentinel(lines);
         let sentinels = join_all((0..SENTINELS).map(|_| sentinel.clone().start())).await;
         let servers = std::iter::once(master).chain(replicas).collect();
-        let all = Self { servers, sentinels };
-        all.ready().await;
-        all
+        Self { servers, sentinels, alias }
     }
 
     /// What the sentinels call the group of servers.
@@ -177,10 +209,18 @@ impl RedisSentinel {
         let answers = self.sentinels.iter().filter(|sentinel| sentinel.is_running()).map(async |sentinel| {
             let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
             let answer: RedisResult<(String, u16)> = ask(&sentinel.url(), &words).await;
-            answer.ok().and_then(|(_, port)| self.servers.iter().position(|server| server.known_port() == port))
+            answer.ok().and_then(|(_, port)| self.at(port))
         });
         let answers: Vec<usize> = join_all(answers).await.into_iter().flatten().collect();
         let votes = |server: usize| answers.iter().filter(|answer| **answer == server).count();
         (0..self.servers.len()).find(|server| votes(*server) * 2 > SENTINELS)
+    }
+
+    /// The server that is known by this port.
+    fn at(&self, port: u16) -> Option<usize> {
+        if self.alias == Some(port) {
+            return Some(0);
+        }
+        self.servers.iter().position(|server| server.known_port() == port)
     }
 }
