@@ -40,28 +40,49 @@ const OWNED: usize = 32;
 const SHARED: usize = 16;
 const STRIPES: usize = OWNED + SHARED;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
-struct Stripe([AtomicU64; EVENTS]);
+struct Stripe<const N: usize>([AtomicU64; N]);
+
+/// So many counters.
+#[derive(Debug)]
+pub(crate) struct Striped<const N: usize>([Stripe<N>; STRIPES]);
+
+impl<const N: usize> Default for Striped<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Stripe(std::array::from_fn(|_| AtomicU64::new(0)))))
+    }
+}
+
+impl<const N: usize> Striped<N> {
+    #[inline]
+    pub(crate) fn add(&self, counter: usize, number: u64) {
+        let place = stripe();
+        let Some(counter) = self.0.get(place).and_then(|stripe| stripe.0.get(counter)) else { return };
+        if place < OWNED {
+            // Nobody else writes here.
+            counter.store(counter.load(Ordering::Relaxed) + number, Ordering::Relaxed);
+        } else {
+            counter.fetch_add(number, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, counter: usize) -> u64 {
+        self.0.iter().filter_map(|stripe| stripe.0.get(counter)).map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn all(&self) -> [u64; N] {
+        std::array::from_fn(|counter| self.get(counter))
+    }
+}
 
 /// The counters of one cache.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stats {
-    stripes: [Stripe; STRIPES],
+    events: Striped<EVENTS>,
     loads: Durations,
     shared: Durations,
     slow_shared: AtomicU64,
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self {
-            stripes: std::array::from_fn(|_| Stripe::default()),
-            loads: Durations::default(),
-            shared: Durations::default(),
-            slow_shared: AtomicU64::new(0),
-        }
-    }
 }
 
 impl Stats {
@@ -72,26 +93,15 @@ impl Stats {
 
     #[inline]
     pub(crate) fn add(&self, event: Event, number: u64) {
-        let place = stripe();
-        if let Some(stripe) = self.stripes.get(place) {
-            let counter = &stripe.0[event as usize];
-            if place < OWNED {
-                // Nobody else writes here.
-                counter.store(counter.load(Ordering::Relaxed) + number, Ordering::Relaxed);
-            } else {
-                counter.fetch_add(number, Ordering::Relaxed);
-            }
-        }
+        self.events.add(event as usize, number);
     }
 
     pub(crate) fn get(&self, event: Event) -> u64 {
-        self.stripes.iter().map(|stripe| stripe.0[event as usize].load(Ordering::Relaxed)).sum()
+        self.events.get(event as usize)
     }
 
     pub(crate) fn all(&self) -> [u64; EVENTS] {
-        std::array::from_fn(|place| {
-            self.stripes.iter().filter_map(|stripe| stripe.0.get(place)).map(|it| it.load(Ordering::Relaxed)).sum()
-        })
+        self.events.all()
     }
 
     pub(crate) fn loaded_in(&self, time: Duration) {
@@ -178,19 +188,17 @@ pub(crate) const CLASSES: [u64; 12] =
 
 /// A histogram of durations.
 #[derive(Debug, Default)]
-pub(crate) struct Durations([AtomicU64; CLASSES.len() + 1]);
+pub(crate) struct Durations(Striped<{ CLASSES.len() + 1 }>);
 
 impl Durations {
     fn record(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let class = CLASSES.iter().position(|end| micros <= *end).unwrap_or(CLASSES.len());
-        if let Some(count) = self.0.get(class) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.0.add(class, 1);
     }
 
     pub(crate) fn counts(&self) -> Vec<u64> {
-        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        self.0.all().to_vec()
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::bucket::bucket;
 use super::decision::{Decision, Origin, Request, Standing};
-use super::lease::{Account, Asked};
+use super::lease::{Account, Asked, Spent};
 use super::limiter::{Inner, Live, Rules};
 use super::rule::{LeasePolicy, WhenDown};
 use super::store::{Charge, Verdict};
@@ -29,7 +29,7 @@ enum Step {
     /// The store has to be asked.
     Ask,
     /// Leased tokens were spent.
-    Spent(Standing),
+    Spent(Spent),
 }
 
 type Parts<'k> = SmallVec<[Part<'k>; 3]>;
@@ -50,8 +50,8 @@ struct Spending<'k> {
 impl Spending<'_> {
     fn undo(&mut self) {
         for part in &mut self.parts {
-            if let (Step::Spent(_), Some(account)) = (part.state, &part.account) {
-                account.unspend(part.live.generation, self.cost);
+            if let (Step::Spent(spent), Some(account)) = (&part.state, &part.account) {
+                account.unspend(spent, self.cost);
                 part.state = Step::Ask;
             }
         }
@@ -68,6 +68,9 @@ impl Drop for Spending<'_> {
 
 impl Inner {
     pub(super) async fn decide(&self, request: &Request<'_>) -> Result<Decision> {
+        if let Some(decision) = self.at_hand(request) {
+            return Ok(decision);
+        }
         let parts = resolve(&self.rules.load(), request)?;
         let mut spending = Spending { parts, cost: request.cost, keep: false };
         let decision = self.obtain(&mut spending).await?;
@@ -77,6 +80,24 @@ impl Inner {
             }
         }
         Ok(decision)
+    }
+
+    /// The common case: one limit, and the answer is known here.
+    fn at_hand(&self, request: &Request<'_>) -> Option<Decision> {
+        let &[(name, key)] = request.limits.as_slice() else { return None };
+        if request.cost == 0 || key.len() > MAX_KEY_BYTES || self.store.is_local() {
+            return None;
+        }
+        let rules = self.rules.load();
+        let live = rules.live.get(name)?;
+        if request.cost > live.rule.quota.capacity() {
+            return None;
+        }
+        let account = self.known.get(&bucket(name, key))?;
+        let standing = account.answer(live.generation, request.cost, Instant::now())?;
+        let origin = if standing.allowed { Origin::Lease } else { Origin::KnownDenial };
+        live.stats.count(origin, standing.allowed);
+        Some(Decision { allowed: standing.allowed, origin, standings: smallvec![Some(standing)] })
     }
 
     async fn obtain(&self, spending: &mut Spending<'_>) -> Result<Decision> {
@@ -114,11 +135,14 @@ impl Inner {
             (Some(policy), Some(account)) => account.wanted(policy, part.live.generation, cost, before),
             _ => cost,
         };
-        let verdict = self.ask(&charges(&spending.parts, cost, wanted)).await;
+        let (verdict, wanted) = {
+            let charges = charges(&spending.parts, cost, wanted);
+            (self.ask(&charges).await, charges.iter().map(|charge| charge.wanted).collect::<SmallVec<[u64; 3]>>())
+        };
         match verdict {
             Ok(verdict) => {
                 spending.keep = verdict.allowed;
-                Ok(self.learn(&spending.parts, &verdict, cost, before))
+                Ok(self.learn(&spending.parts, &verdict, &wanted, cost, before))
             }
             Err(_) => {
                 // What is leased is charged already, but the decision as a whole goes by what holds without the store.
@@ -174,24 +198,26 @@ impl Inner {
     }
 
     /// Remembers leases and refusals, and puts the decision together.
-    fn learn(&self, parts: &Parts<'_>, verdict: &Verdict, cost: u64, before: Instant) -> Decision {
-        let mut rulings = verdict.rulings.iter();
+    fn learn(&self, parts: &Parts<'_>, verdict: &Verdict, wanted: &[u64], cost: u64, before: Instant) -> Decision {
+        let mut rulings = verdict.rulings.iter().zip(wanted);
         let mut standings = SmallVec::new();
         for part in parts {
             let ruling = match part.state {
-                Step::Spent(standing) => {
-                    standings.push(Some(standing));
+                Step::Spent(spent) => {
+                    standings.push(Some(spent.standing));
                     continue;
                 }
                 Step::Ask => rulings.next(),
             };
-            standings.push(ruling.map(|ruling| ruling.standing));
-            let Some(ruling) = ruling else { continue };
-            let asked = Asked { before, cost, granted: ruling.granted };
+            standings.push(ruling.map(|(ruling, _)| ruling.standing));
+            let Some((ruling, &wanted)) = ruling else { continue };
+            let asked = Asked { before, cost, wanted, granted: ruling.granted };
             let generation = part.live.generation;
             if verdict.allowed {
                 if let (Some(policy), Some(account)) = (part.lease(), &part.account) {
-                    account.leased(generation, policy, asked, &ruling.standing);
+                    let rule = &part.live.rule;
+                    let pause = || rule.pause().max(rule.next_token(ruling.standing.reset_after));
+                    account.leased(generation, policy, asked, &ruling.standing, pause);
                 }
             } else if !ruling.standing.allowed {
                 let name = bucket(part.live.rule.name(), part.key);
@@ -262,9 +288,9 @@ fn spend(parts: &mut Parts<'_>, cost: u64) {
     let now = Instant::now();
     for part in parts.iter_mut() {
         if let (Step::Ask, Some(_), Some(account)) = (&part.state, part.lease(), &part.account)
-            && let Some(standing) = account.spend(part.live.generation, cost, now)
+            && let Some(spent) = account.spend(part.live.generation, cost, now)
         {
-            part.state = Step::Spent(standing);
+            part.state = Step::Spent(spent);
         }
     }
 }
@@ -273,7 +299,7 @@ fn all_spent(parts: &Parts<'_>) -> Decision {
     let standings = parts
         .iter()
         .map(|part| match part.state {
-            Step::Spent(standing) => Some(standing),
+            Step::Spent(spent) => Some(spent.standing),
             Step::Ask => None,
         })
         .collect();

@@ -29,9 +29,11 @@ pub(super) struct Account {
 struct Held {
     /// The rules by which this was learnt.
     version: u64,
+    /// Counts leases, so that tokens go back to the one that they come from.
+    serial: u64,
     tokens: u64,
     until: Option<Instant>,
-    /// How much was leased last.
+    /// How much was asked for last.
     size: u64,
     /// As the store told it.
     remaining: u64,
@@ -57,37 +59,72 @@ impl Known {
     }
 }
 
-impl Account {
-    /// Whether it is refused for sure.
-    pub(super) fn denial(&self, version: u64, cost: u64, now: Instant) -> Option<Standing> {
-        let held = self.held.lock();
-        match held.denied {
-            Some((from, until, standing)) if held.version == version && cost >= from && now < until => {
+/// Tokens of a lease that were spent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    pub(super) standing: Standing,
+    version: u64,
+    serial: u64,
+}
+
+impl Held {
+    fn has(&self, cost: u64, now: Instant) -> bool {
+        self.tokens >= cost && self.until.is_some_and(|until| now < until)
+    }
+
+    fn denial(&self, cost: u64, now: Instant) -> Option<Standing> {
+        match self.denied {
+            Some((from, until, standing)) if cost >= from && now < until && !self.has(cost, now) => {
                 Some(Standing { retry_after: until - now, ..standing })
             }
             _ => None,
         }
     }
 
-    /// Spends leased tokens, if there are enough.
-    pub(super) fn spend(&self, version: u64, cost: u64, now: Instant) -> Option<Standing> {
-        let mut held = self.held.lock();
-        if held.version != version || held.tokens < cost || held.until.is_none_or(|until| now >= until) {
+    fn spend(&mut self, cost: u64, now: Instant) -> Option<Standing> {
+        if !self.has(cost, now) {
             return None;
         }
-        held.tokens -= cost;
+        self.tokens -= cost;
         Some(Standing {
             allowed: true,
-            remaining: held.remaining + held.tokens,
+            remaining: self.remaining + self.tokens,
             retry_after: Duration::ZERO,
-            reset_after: held.reset.map_or(Duration::ZERO, |reset| reset.saturating_duration_since(now)),
+            reset_after: self.reset.map_or(Duration::ZERO, |reset| reset.saturating_duration_since(now)),
         })
     }
+}
 
-    /// Gives back what was spent for a decision that was refused for another reason.
-    pub(super) fn unspend(&self, version: u64, cost: u64) {
+impl Account {
+    /// Whether it is refused for sure: it was, no tokens are left, and the time has not come.
+    pub(super) fn denial(&self, version: u64, cost: u64, now: Instant) -> Option<Standing> {
+        let held = self.held.lock();
+        held.denial(cost, now).filter(|_| held.version == version)
+    }
+
+    /// Spends leased tokens, if there are enough.
+    pub(super) fn spend(&self, version: u64, cost: u64, now: Instant) -> Option<Spent> {
         let mut held = self.held.lock();
-        if held.version == version {
+        if held.version != version {
+            return None;
+        }
+        held.spend(cost, now).map(|standing| Spent { standing, version, serial: held.serial })
+    }
+
+    /// The answer to a decision about this account alone, if it is known here.
+    pub(super) fn answer(&self, version: u64, cost: u64, now: Instant) -> Option<Standing> {
+        let mut held = self.held.lock();
+        if held.version != version {
+            return None;
+        }
+        held.spend(cost, now).or_else(|| held.denial(cost, now))
+    }
+
+    /// Gives back what was spent for a decision that was refused for another reason; not to another lease, which would let it
+    /// live for longer than its own.
+    pub(super) fn unspend(&self, spent: &Spent, cost: u64) {
+        let mut held = self.held.lock();
+        if (held.version, held.serial) == (spent.version, spent.serial) {
             held.tokens += cost;
         }
     }
@@ -105,15 +142,28 @@ impl Account {
 
     /// Takes what was leased, except for the cost of the decision itself. It is spent within the lease's time from before the
     /// question; what was left of the last lease, less than a cost, is lost.
-    pub(super) fn leased(&self, version: u64, policy: LeasePolicy, asked: Asked, standing: &Standing) {
-        *self.held.lock() = Held {
+    ///
+    /// Less than was wanted was all that there was. Whoever asks again at once gets the few tokens that have come back since,
+    /// over and over, so for `pause` from before the question nothing is asked for.
+    pub(super) fn leased(
+        &self,
+        version: u64,
+        policy: LeasePolicy,
+        asked: Asked,
+        standing: &Standing,
+        pause: impl FnOnce() -> Duration,
+    ) {
+        let emptied = Standing { allowed: false, remaining: 0, ..*standing };
+        let mut held = self.held.lock();
+        *held = Held {
             version,
+            serial: held.serial + 1,
             tokens: asked.granted.saturating_sub(asked.cost),
             until: Some(asked.before + policy.time),
-            size: asked.granted,
+            size: asked.wanted,
             remaining: standing.remaining,
             reset: Some(asked.before + standing.reset_after),
-            denied: None,
+            denied: (asked.granted < asked.wanted).then(|| (1, asked.before + pause(), emptied)),
         };
     }
 
@@ -122,7 +172,7 @@ impl Account {
     pub(super) fn refused(&self, version: u64, asked: Asked, standing: Standing, pause: Duration) {
         let mut held = self.held.lock();
         if held.version != version {
-            *held = Held { version, ..Held::default() };
+            *held = Held { version, serial: held.serial + 1, ..Held::default() };
         }
         held.denied = Some((asked.cost, asked.before + standing.retry_after.max(pause), standing));
     }
@@ -133,5 +183,6 @@ impl Account {
 pub(super) struct Asked {
     pub(super) before: Instant,
     pub(super) cost: u64,
+    pub(super) wanted: u64,
     pub(super) granted: u64,
 }

@@ -39,9 +39,11 @@
 //! # Speed
 //!
 //! What Redis refuses is refused here until the time at which it can be allowed, without asking again. A rule
-//! [with a lease](Rule::with_lease) takes many tokens at once and spends them here. Tokens are charged when they are
-//! leased and spent within the lease time, so in any time `t` at most `burst + rate × (t + lease time)` is allowed over all
-//! nodes; what is leased and not spent is lost, which is why leases grow and shrink with what is used.
+//! [with a lease](Rule::with_lease) takes many tokens at once and spends them here. Tokens are charged before they are
+//! spent, so from the first decision on at most `burst + rate × t` is allowed over all nodes, as without leases; and they
+//! are spent within the lease time, so in any span `t` in between it is at most `burst + rate × (t + lease time)`. What is leased
+//! and not spent is lost, which is why leases grow and shrink with what is used. A key that is used up is refused here until
+//! a portion has come together again: a scarce rate is not fetched token by token.
 //!
 //! # When Redis is down
 //!

@@ -67,7 +67,8 @@ impl Rule {
     ///
     /// In any span `t` at most `burst + rate × (t + time)` is allowed, over all nodes. Leases that are not used up are lost:
     /// at most one for each node and key, a half of which had been used within `time` before. A key that is used up is asked
-    /// about every quarter of `time`, so what comes back is given out in portions.
+    /// about every quarter of `time`, sooner or later by a half at random so that no node is always the first; in between it is
+    /// refused here. So what comes back is given out in portions.
     ///
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if the quota is no rate, for less than 2 tokens, and
@@ -86,13 +87,25 @@ impl Rule {
         Ok(self)
     }
 
-    /// How long a leased key that is used up is left alone, so that not each token is asked for: a quarter of the lease time,
-    /// or of the time in which the whole burst comes back.
+    /// How long a leased key that is used up is left alone, so that not each token is asked for: about a quarter of the lease
+    /// time, or of the time in which the whole burst comes back.
     pub(crate) fn pause(&self) -> Duration {
         match (self.lease, &self.quota.0) {
             (Some(lease), Kind::Rate(rate)) => {
                 let refill = (rate.burst * rate.token).div_ceil(rate.drain);
-                (lease.time / 4).min(Duration::from_micros(refill / 4))
+                let quarter = (lease.time / 4).min(Duration::from_micros(refill / 4));
+                quarter.mul_f64(rand::random_range(0.5..1.5))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// After which time there is a token, if everything is there after `reset`.
+    pub(crate) fn next_token(&self, reset: Duration) -> Duration {
+        match &self.quota.0 {
+            Kind::Rate(rate) => {
+                let others = ((rate.burst - 1) * rate.token).div_ceil(rate.drain);
+                reset.saturating_sub(Duration::from_micros(others))
             }
             _ => Duration::ZERO,
         }

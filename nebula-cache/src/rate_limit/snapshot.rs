@@ -1,12 +1,11 @@
 //! Counting decisions, and what monitoring asks for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use metrics::counter;
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::decision::Origin;
+use crate::stats::Striped;
 
 /// The origins in the order of their counters.
 const ORIGINS: [(Origin, &str); 6] = [
@@ -21,23 +20,19 @@ const ORIGINS: [(Origin, &str); 6] = [
 /// Decisions in which a rule had a part: by origin, and whether they were allowed.
 #[derive(Debug, Default)]
 pub(super) struct RuleStats {
-    counts: [[AtomicU64; 2]; ORIGINS.len()],
+    /// Of each origin: denied, allowed.
+    counts: Striped<{ 2 * ORIGINS.len() }>,
     reported: Mutex<[[u64; 2]; ORIGINS.len()]>,
 }
 
 impl RuleStats {
     pub(super) fn count(&self, origin: Origin, allowed: bool) {
-        if let Some(counts) = self.counts.get(origin as usize) {
-            counts[usize::from(allowed)].fetch_add(1, Ordering::Relaxed);
-        }
+        self.counts.add(2 * origin as usize + usize::from(allowed), 1);
     }
 
     fn get(&self) -> [[u64; 2]; ORIGINS.len()] {
-        std::array::from_fn(|origin| {
-            self.counts
-                .get(origin)
-                .map_or([0; 2], |counts| [counts[0].load(Ordering::Relaxed), counts[1].load(Ordering::Relaxed)])
-        })
+        let all = self.counts.all();
+        std::array::from_fn(|origin| [all[2 * origin], all[2 * origin + 1]])
     }
 
     /// Hands what was counted since the last time to the facade `metrics`.
