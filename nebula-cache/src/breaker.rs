@@ -197,6 +197,17 @@ impl CircuitBreaker {
     /// [`Refused`] while the breaker is open.
     pub fn try_call(&self) -> Result<Call, Refused> {
         let now = Instant::now();
+        let round = self.enter(now)?;
+        Ok(Call { breaker: self.clone(), round, began: now, said: false })
+    }
+
+    /// The same without anything to be allocated or counted.
+    pub(crate) fn pass(&self, now: Instant) -> Result<Pass<'_>, Refused> {
+        let round = self.enter(now)?;
+        Ok(Pass { breaker: self, round, began: now, said: false })
+    }
+
+    fn enter(&self, now: Instant) -> Result<u64, Refused> {
         let mut inner = self.inner.lock();
         match inner.phase {
             Phase::Closed => {}
@@ -210,7 +221,14 @@ impl CircuitBreaker {
             }
             Phase::HalfOpen { succeeded, .. } => inner.phase = Phase::HalfOpen { probing: Some(now), succeeded },
         }
-        Ok(Call { breaker: self.clone(), round: inner.round, began: now, said: false })
+        Ok(inner.round)
+    }
+
+    /// A call that nobody says anything of.
+    fn gone(&self, round: u64, began: Instant) {
+        if self.state() != BreakerState::Closed {
+            self.ended(round, true, began, Instant::now());
+        }
     }
 
     /// What it does with calls now.
@@ -229,8 +247,7 @@ impl CircuitBreaker {
         self.inner.lock().opened
     }
 
-    fn ended(&self, round: u64, failed: bool, began: Instant) {
-        let now = Instant::now();
+    fn ended(&self, round: u64, failed: bool, began: Instant, now: Instant) {
         let failed = failed || now - began > self.config.slow_after;
         let mut inner = self.inner.lock();
         if inner.round != round {
@@ -304,20 +321,45 @@ impl Call {
     /// The call did what it should.
     pub fn succeeded(mut self) {
         self.said = true;
-        self.breaker.ended(self.round, false, self.began);
+        self.breaker.ended(self.round, false, self.began, Instant::now());
     }
 
     /// The call failed.
     pub fn failed(mut self) {
         self.said = true;
-        self.breaker.ended(self.round, true, self.began);
+        self.breaker.ended(self.round, true, self.began, Instant::now());
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.said && self.breaker.state() != BreakerState::Closed {
-            self.breaker.ended(self.round, true, self.began);
+        if !self.said {
+            self.breaker.gone(self.round, self.began);
+        }
+    }
+}
+
+/// A call that the breaker let through and that does not outlive it.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    breaker: &'a CircuitBreaker,
+    round: u64,
+    began: Instant,
+    said: bool,
+}
+
+impl Pass<'_> {
+    /// How the call ended.
+    pub(crate) fn ended(mut self, failed: bool, now: Instant) {
+        self.said = true;
+        self.breaker.ended(self.round, failed, self.began, now);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.said {
+            self.breaker.gone(self.round, self.began);
         }
     }
 }

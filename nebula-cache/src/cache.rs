@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use crate::behind::Behind;
@@ -21,6 +22,8 @@ use crate::local::Local;
 use crate::shared::{Age, Found};
 use crate::snapshot::CacheSnapshot;
 use crate::stats::Event;
+use crate::telemetry;
+use crate::together::Together;
 
 /// A cache of values `V` under keys `K`: a local level in this process and, for most caches, a shared level behind it.
 ///
@@ -68,6 +71,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Cache<K, V> {
             permits,
             stats: Default::default(),
             reported: Default::default(),
+            vetted: Together::new([u64::MAX; 3]),
+            shared_seconds: RwLock::new(telemetry::shared(&name)),
             warned: Default::default(),
             warned_of_slowness: Default::default(),
             behind: Default::default(),

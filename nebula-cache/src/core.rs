@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) warned_of_slowness: OnceASecond,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Whether it was shut down: asked at every call, for which the token would take a lock.
+    stopped: AtomicBool,
 }
 
 /// What a manager is made of.
@@ -87,6 +89,7 @@ impl Core {
             warned_of_slowness: OnceASecond::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -108,10 +111,15 @@ impl Core {
     }
 
     pub(crate) fn running(&self) -> Result<()> {
-        if self.stop.is_cancelled() {
+        if self.stopped.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::ShutDown, "the cache manager was shut down"));
         }
         Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.stop.cancel();
     }
 
     pub(crate) fn caches(&self) -> Vec<Arc<dyn Registered>> {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use metrics::Histogram;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
 use crate::behind::Behind;
@@ -26,6 +27,7 @@ use crate::snapshot::{CacheSnapshot, Evictions};
 use crate::stats::{CLASSES, EVENTS, Event, Stats};
 use crate::store::StoreKey;
 use crate::telemetry;
+use crate::together::Together;
 
 pub(crate) struct Inner<K, V> {
     pub(crate) core: Arc<Core>,
@@ -41,6 +43,10 @@ pub(crate) struct Inner<K, V> {
     pub(crate) stats: Stats,
     /// What the facade `metrics` was told.
     pub(crate) reported: Mutex<([u64; EVENTS], Evictions)>,
+    /// See [`Self::vet`]: changes of the versions, epoch, sequence.
+    pub(crate) vetted: Together<3>,
+    /// The handle of a histogram, looked up once a second.
+    pub(crate) shared_seconds: RwLock<Histogram>,
     pub(crate) warned: OnceASecond,
     pub(crate) warned_of_slowness: OnceASecond,
     pub(crate) behind: OnceLock<Behind<K, V>>,
@@ -326,6 +332,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Registered for Inner<K, V> {
     fn housekeeping(&self) {
         self.turn_hot_keys();
         self.flights.clean(self.policy.back_off.1);
+        // A recorder may have been installed since.
+        *self.shared_seconds.write() = telemetry::shared(&self.name);
         let (counts, evictions) =
             (self.stats.all(), self.local.as_ref().map_or_else(Default::default, Local::evictions));
         let mut reported = self.reported.lock();

@@ -52,6 +52,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod together;
 mod tracker;
 mod warm;
 mod write;

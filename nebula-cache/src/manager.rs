@@ -203,7 +203,7 @@ impl CacheManager {
     /// # Cancel safety
     /// The shutdown goes on.
     pub async fn shutdown(&self, patience: Duration) -> Shutdown {
-        self.core.stop.cancel();
+        self.core.stop();
         // Nobody tells this node of evictions any more.
         self.core.distrust_all();
         self.core.tasks.close();

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -31,9 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
+    /// Whether nothing at all is unsettled, as nearly always.
+    settled: AtomicBool,
     wake: Notify,
 }
 
@@ -63,6 +66,18 @@ impl Job {
     }
 }
 
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), settled: AtomicBool::new(true), wake: Notify::new() }
+    }
+}
+
+impl Waiting {
+    fn is_settled(&self) -> bool {
+        !self.everything && self.unsettled.is_empty()
+    }
+}
+
 impl Outbox {
     /// Evicts `keys` from the shared level and tells all nodes about `items`.
     ///
@@ -81,6 +96,7 @@ impl Outbox {
                 *waiting.unsettled.entry(item.hash()).or_default() += 1;
             }
             waiting.jobs.push(job);
+            self.settled.store(waiting.is_settled(), Ordering::Release);
         }
         self.wake.notify_one();
         async {
@@ -91,15 +107,16 @@ impl Outbox {
 
     /// Whether the shared level may still hold what was evicted here.
     pub(crate) fn is_unsettled(&self, hashes: &[u64]) -> bool {
+        if self.is_settled() {
+            return false;
+        }
         let waiting = self.waiting.lock();
-        waiting.everything
-            || (!waiting.unsettled.is_empty() && hashes.iter().any(|hash| waiting.unsettled.contains_key(hash)))
+        waiting.everything || hashes.iter().any(|hash| waiting.unsettled.contains_key(hash))
     }
 
     /// Whether it holds nothing at all of what was evicted here.
     pub(crate) fn is_settled(&self) -> bool {
-        let waiting = self.waiting.lock();
-        !waiting.everything && waiting.unsettled.is_empty()
+        self.settled.load(Ordering::Acquire)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -131,6 +148,7 @@ impl Outbox {
                 }
                 waiting.everything &= *item != Invalid::All;
             }
+            self.settled.store(waiting.is_settled(), Ordering::Release);
             if let Some(reply) = job.reply {
                 let _ = reply.send(Ok(position));
             }

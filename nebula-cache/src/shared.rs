@@ -61,14 +61,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         question: Question<'_>,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let Ok(pass) = self.core.breaker.try_call() else {
+        let began = Instant::now();
+        let Ok(pass) = self.core.breaker.pass(began) else {
             return Err(Error::new(ErrorKind::Unavailable, "it failed too often and is left alone for a moment"));
         };
-        let began = Instant::now();
         let result = within(self.policy.shared_timeout, call).await;
-        let time = began.elapsed();
+        let ended = Instant::now();
+        let time = ended - began;
         self.stats.shared_in(time);
-        telemetry::shared(&self.name, time);
+        self.shared_seconds.read().record(time.as_secs_f64());
         if time >= self.policy.slow_shared {
             self.stats.count_slow_shared();
             telemetry::slow_shared(&self.name, question.operation);
@@ -76,10 +77,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
                 question.warn(&self.name, time);
             }
         }
-        match &result {
-            Err(error) if error.is_retryable() => pass.failed(),
-            _ => pass.succeeded(),
-        }
+        pass.ended(result.as_ref().is_err_and(Error::is_retryable), ended);
         if let Err(error) = &result {
             self.stats.count(Event::SharedError);
             if self.may_warn() {
@@ -123,7 +121,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             self.stats.count(Event::OtherSchema);
             return Ok(None);
         }
-        let now = self.core.clock.precise();
+        let now = self.core.clock.now();
         let age = self.core.tracker.server_time_at(now).saturating_sub(header.written);
         if age >= header.keep_for {
             return Ok(None);
@@ -170,6 +168,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
         if epoch != self.core.tracker.position().epoch || self.core.outbox.is_unsettled(tags) {
             return Ok(None);
         }
+        if tags.is_empty()
+            && let Some(sequence_of_cache) = self.vetted(epoch)
+        {
+            *known = Some(Newest { epoch, sequence: sequence_of_cache });
+            return Ok((sequence_of_cache <= sequence).then(Vec::new));
+        }
+        let changes = self.core.tracker.changes();
         // Before the versions: an invalidation that comes after them kills the mark.
         let marks = tags.iter().map(|tag| self.core.generations.mark(*tag)).collect();
         let hashes = || [self.hash, ALL].into_iter().chain(tags.iter().copied());
@@ -180,10 +185,19 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             self.core.learn(epoch, &items, self.policy.shared_timeout).await?;
             newest = self.core.tracker.newest(epoch, hashes());
         }
-        if tags.is_empty() {
-            *known = newest.map(|sequence| Newest { epoch, sequence });
+        if let ([], Some(sequence)) = (tags, newest) {
+            *known = Some(Newest { epoch, sequence });
+            // What is learnt counts as a change, so it is found at the next time.
+            self.vetted.set([changes, epoch, sequence]);
         }
         Ok(newest.is_some_and(|newest| newest <= sequence).then_some(marks))
+    }
+
+    /// When the cache as a whole was invalidated last in this epoch, if that was found out before and nothing has changed.
+    fn vetted(&self, epoch: u64) -> Option<u64> {
+        let changes = self.core.tracker.changes();
+        let [then, of, sequence] = self.vetted.get();
+        (then == changes && of == epoch).then_some(sequence)
     }
 
     /// The bytes to store for a value, or for the knowledge that there is none.
@@ -199,6 +213,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("the value has {size} bytes, at most {limit} are stored"),
+            ));
+        }
+        if tags.len() > usize::from(u16::MAX) {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the value has {} tags, at most 65535 are stored", tags.len()),
             ));
         }
         if size > self.policy.warn_above && self.may_warn() {

@@ -9,14 +9,19 @@ use tokio::sync::watch;
 
 use crate::channel::Position;
 use crate::clock::Clock;
+use crate::together::Together;
 
 /// So many tags are remembered; beyond that, what was known is fetched again.
 const REMEMBERED: usize = 100_000;
 
 #[derive(Debug)]
 pub(crate) struct Tracker {
+    /// The position as `here` has it, for those who wait for it to change.
     position: watch::Sender<Position>,
+    here: Together<3>,
     versions: Mutex<Versions>,
+    /// Counts changes of the versions: what was found out stays true while it stands.
+    changes: AtomicU64,
     /// Without a channel everything is local, and always known.
     alone: bool,
     trusted: AtomicBool,
@@ -54,7 +59,9 @@ impl Tracker {
     pub(crate) fn new(alone: bool) -> Self {
         Self {
             position: watch::Sender::new(Position::default()),
+            here: Together::new([0; 3]),
             versions: Mutex::default(),
+            changes: AtomicU64::new(0),
             alone,
             trusted: AtomicBool::new(alone),
             confirmed: AtomicU64::new(0),
@@ -63,8 +70,15 @@ impl Tracker {
         }
     }
 
+    #[inline]
     pub(crate) fn position(&self) -> Position {
-        *self.position.borrow()
+        let [epoch, sequence, mark] = self.here.get();
+        Position { epoch, sequence, mark }
+    }
+
+    fn set_position(&self, position: Position) {
+        self.here.set([position.epoch, position.sequence, position.mark]);
+        self.position.send_replace(position);
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Position> {
@@ -101,8 +115,19 @@ impl Tracker {
         let mut versions = self.versions.lock();
         if versions.epoch != position.epoch {
             *versions = Versions { epoch: position.epoch, round: versions.round + 1, ..Versions::default() };
+            self.changed();
         }
-        self.position.send_replace(position);
+        self.set_position(position);
+    }
+
+    /// To be called while the versions are locked, so that who takes a mark after an invalidation sees it.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Some invalidations are unknown: so are the versions.
@@ -110,6 +135,7 @@ impl Tracker {
         let mut versions = self.versions.lock();
         versions.known.clear();
         versions.round += 1;
+        self.changed();
     }
 
     /// To be asked before the channel is asked for versions, see [`learn`](Self::learn).
@@ -122,16 +148,16 @@ impl Tracker {
         let mut versions = self.versions.lock();
         if versions.epoch == at.epoch {
             versions.raise(hash, at.sequence);
+            self.changed();
         }
     }
 
     /// The next place of a manager without a channel.
     pub(crate) fn next_alone(&self) -> Position {
-        let mut next = Position::default();
-        self.position.send_modify(|position| {
-            position.sequence += 1;
-            next = *position;
-        });
+        let _versions = self.versions.lock();
+        let here = self.position();
+        let next = Position { sequence: here.sequence + 1, ..here };
+        self.set_position(next);
         next
     }
 
@@ -160,6 +186,7 @@ impl Tracker {
         for (hash, sequence) in hashes.iter().zip(found) {
             if (versions.round, versions.epoch) == (round, epoch) {
                 versions.raise(*hash, *sequence);
+                self.changed();
             }
         }
     }
