@@ -125,6 +125,7 @@ struct Table {
     rows: Arc<Mutex<HashMap<u64, u64>>>,
     batches: Arc<Mutex<Vec<usize>>>,
     down: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
     attempts: Arc<AtomicU64>,
     gate: Arc<Semaphore>,
 }
@@ -135,6 +136,7 @@ impl Default for Table {
             rows: Arc::default(),
             batches: Arc::default(),
             down: Arc::default(),
+            broken: Arc::default(),
             attempts: Arc::default(),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         }
@@ -149,6 +151,7 @@ impl WriteSink<u64, u64> for Table {
         if self.down.load(Ordering::SeqCst) {
             return Err("the database is down".into());
         }
+        assert!(!self.broken.load(Ordering::SeqCst), "a bug");
         self.batches.lock().push(batch.len());
         let mut rows = self.rows.lock();
         for (key, value) in batch {
@@ -250,6 +253,19 @@ async fn a_source_that_fails_is_tried_again_with_the_newest_values() {
     table.down.store(false, Ordering::SeqCst);
     cache.flush(secs(60)).await.unwrap();
     assert_eq!(table.row(1), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_is_tried_again() {
+    let (table, manager) = (Table::default(), CacheManager::local());
+    let cache = table.cache(&manager, WriteBehind::new());
+    table.broken.store(true, Ordering::SeqCst);
+    cache.write_behind(1, Some(1)).await.unwrap();
+    assert!(cache.flush(secs(10)).await.is_err());
+    assert!(table.attempts.load(Ordering::SeqCst) > 1);
+    table.broken.store(false, Ordering::SeqCst);
+    cache.flush(secs(60)).await.unwrap();
+    assert_eq!(table.row(1), Some(1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! The task that writes.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 
+use futures_util::FutureExt;
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -75,13 +77,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Writer<K, V> {
     /// Writes a batch.
     async fn write(&self) -> bool {
         let taken = self.queue.take(self.pace.batch);
-        let error = match timeout(self.pace.timeout, self.sink.write(&taken.entries)).await {
-            Ok(Ok(())) => {
+        // A sink that panics must not end the only task that writes.
+        let write = AssertUnwindSafe(self.sink.write(&taken.entries)).catch_unwind();
+        let error = match timeout(self.pace.timeout, write).await {
+            Ok(Ok(Ok(()))) => {
                 telemetry::written_behind(&self.name, taken.entries.len());
                 self.done(taken).await;
                 return true;
             }
-            Ok(Err(error)) => error,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(_)) => "the sink panicked".into(),
             Err(_) => "the source did not answer in time".into(),
         };
         telemetry::write_behind_failed(&self.name);
