@@ -3,11 +3,13 @@
 
 mod support;
 
-use nebula_cache::nebula_redis::RedisConfig;
+use std::collections::BTreeMap;
+
+use nebula_cache::nebula_redis::{RedisConfig, key_slot};
 use nebula_cache::testing::Fixture;
 use nebula_cache::{CacheManager, conformance_suite, rate_limit_conformance_suite};
 use nebula_test_support::redis_cluster_urls;
-use support::servers::{Rates, Servers, Shared};
+use support::servers::{Rates, Servers, Shared, reads_of_many};
 
 #[derive(Debug)]
 struct Cluster;
@@ -37,6 +39,20 @@ async fn two_nodes_work_over_it() {
     let at = on_a.evict_many(&keys).await.unwrap();
     b.caught_up(at, std::time::Duration::from_secs(60)).await.unwrap();
     assert!(on_b.get_many(&keys).await.unwrap().iter().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_are_one_command_for_each_slot() {
+    let sent = reads_of_many(Cluster::config().await, 580, 20).await;
+    let mut slots: BTreeMap<u16, usize> = BTreeMap::new();
+    for command in &sent {
+        let [name, keys @ ..] = &command[..] else { panic!("{command:?}") };
+        let slot = key_slot(&keys[0]);
+        assert!(&name[..] == b"MGET" && keys.iter().all(|key| key_slot(key) == slot), "{command:?}");
+        assert_eq!(slots.insert(slot, keys.len()), None, "slot {slot} is asked once");
+    }
+    assert_eq!(slots.values().sum::<usize>(), 600);
+    assert!(slots.values().any(|keys| *keys > 1), "some of so many share a slot: {} commands", sent.len());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod sentinel;
 mod subscriber;
 mod topology;
 
+pub use cluster::key_slot;
 pub use config::RedisConfig;
 pub use connection::Connection;
 pub use error::{Error, ErrorKind, Result, classify};

@@ -1,5 +1,6 @@
 //! Values and leases: two keys for each key of a cache, in one slot of a cluster.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -46,29 +47,44 @@ impl<C> RedisShared<C> {
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisShared<C> {
     /// What is stored under the names, with one command; where the keys of a command have to live in one slot, with one
-    /// command for each, all at once.
+    /// command for each slot, all at once.
     async fn read_all(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
         if !self.slot_by_slot.load(Ordering::Relaxed) {
-            let mut command = redis::cmd("MGET");
-            command.arg(names);
-            match command.query_async(&mut self.connection.clone()).await.map_err(nebula_redis::Error::from) {
-                Ok(values) => return Ok(values),
-                Err(error) if error.kind() != nebula_redis::ErrorKind::ClusterRedirect => return Err(error.into()),
-                Err(_) => self.slot_by_slot.store(true, Ordering::Relaxed),
+            match self.read_slot(names.iter()).await {
+                Err(error) if error.kind() == nebula_redis::ErrorKind::ClusterRedirect => {
+                    self.slot_by_slot.store(true, Ordering::Relaxed);
+                }
+                values => return Ok(values?),
             }
         }
-        let all = names.iter().map(async |name| {
-            let value = redis::Cmd::get(name).query_async(&mut self.connection.clone()).await;
-            match value.map_err(nebula_redis::Error::from) {
-                // As MGET has it.
-                Err(error) if error.kind() == nebula_redis::ErrorKind::WrongType => Ok(None),
-                value => Ok(value?),
+        let mut slots: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        for (place, name) in names.iter().enumerate() {
+            slots.entry(nebula_redis::key_slot(name)).or_default().push(place);
+        }
+        let all = slots.values().map(|places| self.read_slot(places.iter().filter_map(|place| names.get(*place))));
+        let mut found = vec![None; names.len()];
+        for (places, values) in slots.values().zip(join_all(all).await) {
+            for (place, value) in places.iter().zip(values?) {
+                if let Some(found) = found.get_mut(*place) {
+                    *found = value;
+                }
             }
+        }
+        Ok(found)
+    }
+
+    async fn read_slot<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Vec<u8>>,
+    ) -> nebula_redis::Result<Vec<Option<Vec<u8>>>> {
+        let mut command = redis::cmd("MGET");
+        names.for_each(|name| {
+            command.arg(name);
         });
-        join_all(all).await.into_iter().collect()
+        Ok(command.query_async(&mut self.connection.clone()).await?)
     }
 }
 

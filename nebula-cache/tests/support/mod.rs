@@ -1,7 +1,9 @@
 //! What several test programs share.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+pub(crate) mod counting;
 pub(crate) mod flaky;
+pub(crate) mod lag;
 pub(crate) mod process;
 pub(crate) mod remote;
 pub(crate) mod servers;
@@ -10,6 +12,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// How long a node may answer with what was evicted elsewhere, unless something else is set.
+pub(crate) const BOUND: Duration = Duration::from_secs(2);
 
 /// A source of data that counts how often it is asked.
 #[derive(Clone, Debug, Default)]

@@ -18,6 +18,7 @@ use crate::client::Address;
 use crate::error::{Error, ErrorKind, Result, classify};
 use crate::link::{Dialer, Keeper, Link, Target, not_sent};
 pub(crate) use nodes::Nodes;
+pub use slots::key_slot;
 use view::View;
 
 /// Pause before a command that no node took is offered again, and between two looks at the cluster.

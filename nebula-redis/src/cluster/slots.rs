@@ -10,7 +10,7 @@ pub(super) fn of_command(command: &Cmd) -> RedisResult<Option<u16>> {
         command.args_iter().map(|arg| if let Arg::Simple(word) = arg { word } else { b"" }).collect();
     let mut slot = None;
     for key in keys(&words) {
-        one(&mut slot, of_key(key))?;
+        one(&mut slot, key_slot(key))?;
     }
     Ok(slot)
 }
@@ -58,8 +58,17 @@ fn keys<'a>(words: &[&'a [u8]]) -> Vec<&'a [u8]> {
     }
 }
 
-/// The slot of a key: CRC-16/XMODEM of its hash tag, or of all of it (Redis cluster specification).
-pub(crate) fn of_key(key: &[u8]) -> u16 {
+/// The slot of a key on a cluster: CRC-16/XMODEM of its hash tag, or of all of it (Redis cluster specification). Keys of one
+/// command have to share it.
+///
+/// ```
+/// use nebula_redis::key_slot;
+///
+/// assert_eq!(key_slot(b"123456789"), 12_739);
+/// assert_eq!(key_slot(b"{user:7}:cart"), key_slot(b"user:7"));
+/// ```
+#[must_use]
+pub fn key_slot(key: &[u8]) -> u16 {
     let hashed = tag(key).unwrap_or(key);
     let crc = hashed.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
@@ -89,14 +98,14 @@ mod tests {
             ("foo{}{bar}", 8363),
             ("foo{{bar}}zap", 4015),
         ] {
-            assert_eq!(of_key(key.as_bytes()), slot % SLOTS as u16, "{key}");
+            assert_eq!(key_slot(key.as_bytes()), slot % SLOTS as u16, "{key}");
         }
     }
 
     #[test]
     fn commands_go_where_their_keys_are() {
         let slot = |words: &[&str]| of_command(redis::cmd(words[0]).arg(&words[1..]));
-        let foo = Some(of_key(b"foo"));
+        let foo = Some(key_slot(b"foo"));
         for words in [
             &["get", "foo"][..],
             &["EVALSHA", "f00", "2", "{foo}1", "{foo}2", "other"],
