@@ -1,14 +1,14 @@
 //! The task that follows the invalidations of all nodes.
 //!
 //! Messages arrive over the channel's link; that none is missing is found out by asking for the end of the log four times
-//! within the staleness bound. If the end cannot be seen for three quarters of the bound, nothing that is cached here can
-//! be trusted any more, and nothing is until it is seen again.
+//! within the staleness bound. When the end has not been seen for three quarters of the bound, nothing that is cached here can
+//! be trusted any more, and nothing is until it is seen again. The last quarter is what a busy machine may take to notice.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
 use crate::channel::{CatchUp, Heard, InvalidationChannel, Listening, Published};
@@ -24,9 +24,14 @@ pub(crate) async fn run(core: Weak<Core>, channel: Arc<dyn InvalidationChannel>,
     let mut listening: Option<Listening> = None;
     // The state before the end of the log was seen for the first time.
     let mut seen = Instant::now();
+    let mut trusted = false;
     loop {
+        let ends = seen + step * 3;
+        // No question, and no silence, makes trust last longer.
+        let patience = || (Instant::now() + step / 2).min(if trusted { ends } else { Instant::now() + step });
         let heard = tokio::select! {
             biased;
+            () = sleep_until(ends), if trusted => Heard::MaybeLost,
             _ = ticks.tick() => Heard::MaybeLost,
             heard = next(&mut listening) => heard,
         };
@@ -37,16 +42,16 @@ pub(crate) async fn run(core: Weak<Core>, channel: Arc<dyn InvalidationChannel>,
         };
         if !known {
             if listening.is_none() {
-                listening = listen(&*channel, step / 2).await;
+                listening = listen(&*channel, patience()).await;
             }
             let asked = Instant::now();
-            match timeout(step / 2, look(&core, &*channel)).await {
+            match timeout_at(patience(), look(&core, &*channel)).await {
                 Ok(Ok(())) => seen = asked,
                 Ok(Err(error)) => debug!(%error, "cannot see the end of the invalidation log"),
                 Err(_) => debug!("cannot see the end of the invalidation log in time"),
             }
         }
-        let trusted = seen.elapsed() < step * 3 && core.tracker.position().sequence_known();
+        trusted = seen.elapsed() < step * 3 && core.tracker.position().sequence_known();
         if core.tracker.set_trusted(trusted) {
             telemetry::trusted(trusted);
             if trusted {
@@ -70,8 +75,8 @@ async fn next(listening: &mut Option<Listening>) -> Heard {
     }
 }
 
-async fn listen(channel: &dyn InvalidationChannel, patience: Duration) -> Option<Listening> {
-    match timeout(patience, channel.listen()).await {
+async fn listen(channel: &dyn InvalidationChannel, until: Instant) -> Option<Listening> {
+    match timeout_at(until, channel.listen()).await {
         Ok(Ok(listening)) => Some(listening),
         Ok(Err(error)) => {
             debug!(%error, "cannot listen to invalidations");

@@ -280,6 +280,29 @@ async fn a_node_that_is_cut_off_is_never_stale_beyond_the_bound() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn trust_ends_on_time_whatever_is_being_waited_for() {
+    for phase in (0..500).step_by(20) {
+        let server = MemoryShared::new();
+        let link = Flaky::over(&server);
+        let (a, b) = (manager(&server).await, manager(&link).await);
+        let (on_a, on_b) = (cache(&a), cache(&b));
+        on_b.put(1, 1).await.unwrap();
+        sleep(secs(1) + ms(phase)).await;
+        // Nothing is refused, and nothing is answered.
+        link.silent.store(true, Ordering::SeqCst);
+        on_a.evict(&1).await.unwrap();
+        sleep(ms(900)).await;
+        assert_eq!(*on_b.get(&1).await.unwrap().unwrap(), 1, "phase {phase}: within the bound it may not have heard");
+        sleep(ms(601)).await;
+        assert!(!b.snapshot().trusted, "phase {phase}");
+        assert!(on_b.get(&1).await.unwrap().is_none(), "phase {phase}: the shared level knows");
+        link.silent.store(false, Ordering::SeqCst);
+        sleep(secs(1)).await;
+        assert!(b.snapshot().trusted, "phase {phase}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn evictions_of_a_node_that_is_cut_off_arrive_later() {
     let server = MemoryShared::new();
     let link = Flaky::over(&server);
@@ -457,6 +480,18 @@ async fn values_that_are_too_large_are_not_shared() {
     let load = async { Ok::<_, Infallible>(Some(vec![3; 2000])) };
     assert_eq!(cache.get_or_load(&1, load).await.unwrap().unwrap().len(), 2000);
     assert_eq!(cache.get(&1).await.unwrap().unwrap().len(), 2000, "here it is cached");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_tag_is_forgotten_however_many_there_are() {
+    let (_a, on_a, b, on_b) = two().await;
+    let tagged = |tags: u32| (0..tags).fold(Loaded::value(1), |loaded, tag| loaded.with_tag(tag.to_string()));
+    on_a.put_with(1, tagged(65_535)).await.unwrap();
+    assert!(on_b.get(&1).await.unwrap().is_some());
+    b.evict_tag("65534").await.unwrap();
+    assert!(on_b.get(&1).await.unwrap().is_none());
+    assert_eq!(on_a.put_with(1, tagged(65_536)).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    assert!(on_b.get(&1).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]

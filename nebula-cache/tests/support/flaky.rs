@@ -22,6 +22,8 @@ pub(crate) struct Flaky {
     pub(crate) twice: Arc<AtomicBool>,
     /// Whether the log has forgotten what was missed.
     pub(crate) forgetful: Arc<AtomicBool>,
+    /// Whether whoever asks for the log or for its news waits for ever.
+    pub(crate) silent: Arc<AtomicBool>,
     /// How long reads of single values and evictions take, in milliseconds.
     pub(crate) slow: Arc<AtomicU64>,
 }
@@ -39,6 +41,12 @@ impl Flaky {
         let time = self.slow.load(Ordering::SeqCst);
         if time > 0 {
             sleep(Duration::from_millis(time)).await;
+        }
+    }
+
+    async fn unless_silent(&self) {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending().await
         }
     }
 
@@ -89,6 +97,7 @@ impl InvalidationChannel for Flaky {
         self.up()?.publish(batch).await
     }
     async fn since(&self, after: Option<Position>) -> Result<CatchUp> {
+        self.unless_silent().await;
         let caught_up = self.up()?.since(after).await?;
         Ok(match self.forgetful.load(Ordering::SeqCst) {
             true => CatchUp { missed: None, ..caught_up },
@@ -96,11 +105,12 @@ impl InvalidationChannel for Flaky {
         })
     }
     async fn listen(&self) -> Result<Listening> {
+        self.unless_silent().await;
         let this = self.clone();
         let heard = self.up()?.listen().await?;
         Ok(heard
             .flat_map(move |heard| {
-                let lost = this.deaf.load(Ordering::SeqCst) || this.down.load(Ordering::SeqCst);
+                let lost = [&this.deaf, &this.down, &this.silent].iter().any(|it| it.load(Ordering::SeqCst));
                 let times = if this.twice.load(Ordering::SeqCst) { 2 } else { 1 };
                 let heard: Vec<Heard> = (0..times).map(|_| heard.clone()).filter(|_| !lost).collect();
                 futures_util::stream::iter(heard)
