@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::panic, reason = "a test helper fails a test by panicking")]
 
+mod browser;
 mod error;
 mod eventually;
 mod metrics_table;
@@ -21,6 +22,7 @@ mod sql_server;
 mod user;
 mod versus;
 
+pub use browser::{chromium, rendered};
 pub use error::StartError;
 pub use eventually::{Attempt, eventually};
 pub use metrics_table::metrics_are_documented;

@@ -1,6 +1,6 @@
 //! Headless Chromium behind chromedriver.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use fantoccini::{
     Client, ClientBuilder,
@@ -9,7 +9,7 @@ use fantoccini::{
     wd::Locator,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
-use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, eventually};
+use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, chromium, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,15 +22,6 @@ pub struct Browser {
     _process: ServerProcess,
     _port: ReservedPort,
     _profile: TempDir,
-}
-
-/// What Chromium is called depends on who packaged it.
-fn chromium() -> PathBuf {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file());
-    found.expect("Chromium is not installed or not on the PATH; `cargo xtask test` installs all that the tests need")
 }
 
 impl Browser {
