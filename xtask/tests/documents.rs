@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod deployment;
+
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 

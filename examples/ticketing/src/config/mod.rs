@@ -1,6 +1,8 @@
 //! Configuration: built-in defaults < the file named by `--config` < environment variables `NEBULA_TICKETING__…` <
 //! command line.
 
+#[cfg(test)]
+mod deploy;
 mod duration;
 mod load;
 pub mod secret;
