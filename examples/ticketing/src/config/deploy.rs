@@ -80,7 +80,12 @@ fn the_configuration_of_the_compose_file_is_accepted() {
     let compose = documents(&folder().join("compose/compose.yaml")).remove(0);
     let environment = find(&compose, &["services", "server", "environment"]).unwrap().as_dict().unwrap();
     let names: Vec<String> = environment.keys().cloned().collect();
-    configured(&read_to_string(folder().join("compose/ticketing.yaml")).unwrap(), &names, |config| shared(&config));
+    let network = find(&compose, &["networks", "default", "ipam", "config"]).and_then(Value::as_array).unwrap();
+    let network = network[0].as_dict().unwrap()["subnet"].as_str().unwrap();
+    configured(&read_to_string(folder().join("compose/ticketing.yaml")).unwrap(), &names, |config| {
+        shared(&config);
+        assert_eq!(config.http.trusted_proxies, [network]);
+    });
 }
 
 #[test]
