@@ -78,7 +78,7 @@ pub(crate) fn millis(time: SystemTime) -> u64 {
 }
 
 /// Seconds since 1970.
-#[cfg(any(feature = "http", test))]
+#[cfg(any(feature = "http", feature = "email", test))]
 pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -89,6 +89,15 @@ pub(crate) fn duration_ms(duration: Duration) -> u64 {
 
 pub(crate) fn from_millis(ms: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+/// A date and a time in UTC+8, which providers mean when they name no zone.
+#[cfg(any(feature = "jpush", feature = "umeng"))]
+pub(crate) fn beijing(time: SystemTime) -> Option<String> {
+    use jiff::{Timestamp, tz};
+
+    let local = Timestamp::try_from(time).ok()?.to_zoned(tz::TimeZone::fixed(tz::offset(8)));
+    Some(local.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// Times in stored records: milliseconds since 1970.

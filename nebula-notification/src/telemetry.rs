@@ -69,3 +69,7 @@ pub(crate) fn pump_failed(error: &Error) {
 pub(crate) fn task_failed(error: &tokio::task::JoinError) {
     tracing::error!(target: "nebula_notification", %error, "a task that sends has ended without an answer");
 }
+
+pub(crate) fn inbox_unknown(error: &Error) {
+    tracing::warn!(target: "nebula_notification", %error, "an inbox could not be looked into; it is tried again");
+}

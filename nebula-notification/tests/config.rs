@@ -105,3 +105,31 @@ async fn contradictions() {
         assert!(section(text).is_err(), "{text}");
     }
 }
+
+#[tokio::test]
+async fn what_came_later() {
+    let config = section(
+        r#"{ "email": { "host": "localhost", "from": "tickets@example.org",
+                        "unsubscribe": { "url": "https://tickets.example/unsubscribe", "key": "at least 32 bytes of a secret key" } },
+             "mini-program": { "app-id": "wx1", "secret": "hidden", "pages": { "order.paid": "pages/order/index" } },
+             "webhook": { "endpoints": { "erp": { "url": "https://erp.example/hooks", "secret": "hidden, of at least 24 bytes" } } } }"#,
+    );
+    let config = config.unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
+    let notifier = config.connect(templates()).await.unwrap();
+    let providers: Vec<String> = notifier.circuits().into_iter().map(|one| one.provider).collect();
+    assert_eq!(providers, ["smtp", "wechat", "webhook"]);
+    for (text, about) in [
+        (
+            r#"{ "webhook": { "endpoints": { "meta": { "url": "http://169.254.169.254/", "secret": "of at least 24 bytes...." } } } }"#,
+            "private",
+        ),
+        (
+            r#"{ "email": { "host": "localhost", "from": "a@b.org", "dkim": { "domain": "b.org", "selector": "s", "private-key": "x" } } }"#,
+            "dkim",
+        ),
+    ] {
+        let error = section(text).unwrap().connect(templates()).await.unwrap_err();
+        assert!(error.to_string().contains(about), "{error}");
+    }
+}

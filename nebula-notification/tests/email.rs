@@ -214,3 +214,116 @@ async fn mails_are_spread_over_time() {
     assert!(futures_util::future::join_all(all).await.into_iter().all(|sent| sent));
     assert!(started.elapsed() >= Duration::from_millis(490), "never faster; slower is the machine's affair");
 }
+
+/// Checks a signature as RFC 6376 describes it, with canonicalization written a second time.
+fn verify_dkim(raw: &str, key: &dyn Fn(&[u8], &[u8]) -> bool) -> Vec<String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    let (head, body) = raw.split_once("\r\n\r\n").unwrap();
+    let unfolded = head.replace("\r\n\t", "\t").replace("\r\n ", " ");
+    let mut headers: Vec<(String, String)> = unfolded
+        .split("\r\n")
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, value)| (name.to_lowercase(), value.split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect();
+    let (name, signature) = headers.remove(0);
+    assert_eq!(name, "dkim-signature");
+    let tags: std::collections::BTreeMap<&str, &str> = signature
+        .split(';')
+        .map(|tag| tag.split_once('=').unwrap())
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .collect();
+    assert_eq!((tags["v"], tags["c"], tags["d"], tags["s"]), ("1", "relaxed/relaxed", "example.org", "mail"));
+    let lines: Vec<String> = body
+        .trim_end_matches("\r\n")
+        .split("\r\n")
+        .map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, (lines.join("\r\n") + "\r\n").as_bytes());
+    assert_eq!(tags["bh"], STANDARD.encode(hash));
+    let mut text = String::new();
+    for name in tags["h"].split(':') {
+        // Each time a name is given, the lowest header of that name that is left; none if there is none.
+        if let Some(at) = headers.iter().rposition(|(known, _)| known == name) {
+            let (name, value) = headers.remove(at);
+            text.push_str(&format!("{name}:{value}\r\n"));
+        }
+    }
+    let (unsigned, encoded) = signature.rsplit_once(" b=").unwrap();
+    text.push_str(&format!("dkim-signature:{unsigned} b="));
+    assert!(key(text.as_bytes(), &STANDARD.decode(encoded.replace(' ', "")).unwrap()), "the signature does not fit");
+    tags["h"].split(':').map(str::to_owned).collect()
+}
+
+fn pem(bytes: &[u8]) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    let text = STANDARD.encode(bytes);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
+#[tokio::test]
+async fn marketing_is_signed_and_has_a_way_out() {
+    use aws_lc_rs::{
+        encoding::{AsDer, Pkcs8V1Der},
+        rsa::KeySize,
+        signature::{ED25519, Ed25519KeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey},
+    };
+    use nebula_notification::{DkimKey, UnsubscribeLinks};
+
+    let server = SmtpServer::start().await;
+    let links =
+        UnsubscribeLinks::new("https://tickets.example/unsubscribe", "at least 32 bytes of a secret key").unwrap();
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&rsa).unwrap();
+    let key = DkimKey::new("example.org", "mail", pem(der.as_ref())).unwrap();
+    let signed = sender(&server).dkim(key).unsubscribe(links.clone()).build().unwrap();
+    let content = Rendered {
+        title: Some(
+            "周末音乐会 – a subject that is so long that it is folded over several lines of the header 🎫".to_owned(),
+        ),
+        text: Some("Trailing  spaces \n\n\n".to_owned()),
+        html: Some("<p>Hello</p>".to_owned()),
+    };
+    let to = || "ada@example.org".parse::<EmailAddress>().unwrap();
+    assert!(signed.send(&mail(content.clone()).with_kind(Kind::Marketing)).await.is_accepted());
+    let received = server.received().remove(0).raw;
+    let raw = std::str::from_utf8(&received).unwrap();
+    let public = rsa.public_key().as_ref().to_vec();
+    let fits = |text: &[u8], signature: &[u8]| {
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public).verify(text, signature).is_ok()
+    };
+    let names = verify_dkim(raw, &fits);
+    for name in ["from", "to", "subject", "date", "message-id", "list-unsubscribe", "list-unsubscribe-post"] {
+        assert!(names.iter().any(|one| one == name), "{name} is not signed");
+    }
+    assert_eq!(names.iter().filter(|name| *name == "from").count(), 2, "no other sender can be put above it");
+    let message = parsed(&received);
+    let header = |name: &str| message.header_raw(name).map(|value| value.split_whitespace().collect::<String>());
+    assert_eq!(header("List-Unsubscribe-Post").as_deref(), Some("List-Unsubscribe=One-Click"));
+    let link = header("List-Unsubscribe").unwrap();
+    let token = link.strip_prefix("<https://tickets.example/unsubscribe?token=").unwrap().strip_suffix('>').unwrap();
+    assert_eq!(links.read(token), Some((Channel::Email, nebula_notification::Address::Email(to()).key())));
+
+    // Notices have no such header; an Ed25519 key does as well.
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+    let public = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap().public_key().as_ref().to_vec();
+    let key = DkimKey::new("example.org", "mail", pem(pkcs8.as_ref())).unwrap();
+    assert!(!format!("{key:?}").contains("PRIVATE"));
+    let signed = sender(&server).dkim(key).unsubscribe(links).build().unwrap();
+    assert!(signed.send(&mail(content)).await.is_accepted());
+    let received = server.received().remove(1).raw;
+    let fits = |text: &[u8], signature: &[u8]| {
+        // What is signed is the hash.
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text);
+        UnparsedPublicKey::new(&ED25519, &public).verify(hash.as_ref(), signature).is_ok()
+    };
+    let names = verify_dkim(std::str::from_utf8(&received).unwrap(), &fits);
+    assert!(!names.iter().any(|name| name.starts_with("list-")));
+    for (domain, selector, text) in
+        [("", "mail", "x"), ("example.org", "a;b", "x"), ("example.org", "mail", "not a key")]
+    {
+        assert_eq!(DkimKey::new(domain, selector, text).unwrap_err().kind(), ErrorKind::ConfigInvalid);
+    }
+}

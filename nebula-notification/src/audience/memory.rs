@@ -32,4 +32,21 @@ impl AudienceStore for MemoryAudience {
         };
         Ok(())
     }
+
+    async fn replace(
+        &self,
+        subject: &str,
+        expected: Option<&Preferences>,
+        preferences: Option<&Preferences>,
+    ) -> Result<bool> {
+        let mut all = self.0.write();
+        if all.get(subject) != expected {
+            return Ok(false);
+        }
+        match preferences {
+            Some(preferences) => all.insert(subject.to_owned(), preferences.clone()),
+            None => all.remove(subject),
+        };
+        Ok(true)
+    }
 }

@@ -7,5 +7,5 @@ mod store;
 pub use self::{
     memory::MemoryAudience,
     quiet::QuietHours,
-    store::{AudienceStore, Consent, Preferences},
+    store::{AudienceStore, Consent, Preferences, change_wishes},
 };

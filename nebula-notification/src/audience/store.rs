@@ -8,7 +8,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::quiet::QuietHours;
-use crate::{clock, error::Result, kind::Channel};
+use crate::{
+    clock,
+    error::{Error, ErrorKind, Result},
+    kind::Channel,
+};
 
 /// What somebody wants and does not want.
 ///
@@ -20,6 +24,8 @@ pub struct Preferences {
     pub blocked: bool,
     /// Channels without notices and marketing; codes and alarms still come.
     pub unsubscribed: BTreeSet<Channel>,
+    /// Channels without marketing, whatever consent there is elsewhere: where somebody has followed the link in a mail.
+    pub no_marketing: BTreeSet<Channel>,
     /// Channels on which marketing is allowed.
     pub consent: BTreeMap<Channel, Consent>,
     /// When notices and marketing wait.
@@ -60,10 +66,19 @@ impl Preferences {
         self
     }
 
+    /// Takes marketing off a channel, and nothing else; consent for it ends.
+    #[must_use]
+    pub fn refuse_marketing(mut self, channel: Channel) -> Self {
+        self.no_marketing.insert(channel);
+        self.consent.remove(&channel);
+        self
+    }
+
     /// Allows marketing on a channel.
     #[must_use]
     pub fn consent(mut self, channel: Channel, source: impl Into<String>, at: SystemTime) -> Self {
         self.unsubscribed.remove(&channel);
+        self.no_marketing.remove(&channel);
         self.consent.insert(channel, Consent { at, source: source.into() });
         self
     }
@@ -90,6 +105,8 @@ impl Preferences {
 /// - `what_was_set_is_read`: `get` answers with what was set last, and with `None` for whom nothing was set.
 /// - `setting_nothing_removes`: after `set` with `None` nothing is known.
 /// - `subjects_differ_by_every_byte`: names of subjects are compared byte by byte.
+/// - `only_what_was_read_is_replaced`: `replace` changes nothing if what is known is not what was expected; of many at once that
+///   expect the same, one succeeds.
 #[async_trait]
 pub trait AudienceStore: fmt::Debug + Send + Sync + 'static {
     /// What is known of a subject: `user:<id>`, or the [key of an address](crate::Address::key).
@@ -97,4 +114,37 @@ pub trait AudienceStore: fmt::Debug + Send + Sync + 'static {
 
     /// Replaces what is known of a subject.
     async fn set(&self, subject: &str, preferences: Option<&Preferences>) -> Result<()>;
+
+    /// Replaces what is known of a subject, if that is what is expected. `false`: somebody else was first.
+    async fn replace(
+        &self,
+        subject: &str,
+        expected: Option<&Preferences>,
+        preferences: Option<&Preferences>,
+    ) -> Result<bool>;
+}
+
+/// How often a change is tried when others change the same wishes.
+const CHANGES: usize = 32;
+
+/// Changes what is known of a subject, so that nothing that others change meanwhile is lost.
+///
+/// # Errors
+/// Those of the store; [`ErrorKind::Unavailable`] if others change the same wishes all the time.
+///
+/// # Cancel safety
+/// Dropping the future leaves the wishes as they were, or changed.
+pub async fn change_wishes(
+    store: &(impl AudienceStore + ?Sized),
+    subject: &str,
+    change: impl Fn(Preferences) -> Preferences + Send + Sync,
+) -> Result<Preferences> {
+    for _ in 0..CHANGES {
+        let known = store.get(subject).await?;
+        let changed = change(known.clone().unwrap_or_default());
+        if store.replace(subject, known.as_ref(), Some(&changed)).await? {
+            return Ok(changed);
+        }
+    }
+    Err(Error::new(ErrorKind::Unavailable, "others change the same wishes all the time"))
 }

@@ -3,8 +3,8 @@
 use super::{
     NotificationConfig,
     sections::{
-        AliyunSection, EmailSection, JpushSection, PushProviderName, PushSection, RateLimitSection, RedisSection,
-        SmsProviderName, SmsSection, TencentSection, UmengSection,
+        AliyunSection, EmailSection, JpushSection, MiniProgramSection, PushProviderName, PushSection, RateLimitSection,
+        RedisSection, SmsProviderName, SmsSection, TencentSection, UmengSection, WebhookSection,
     },
 };
 use crate::{
@@ -26,6 +26,12 @@ pub(super) async fn builder(config: &NotificationConfig, mut builder: NotifierBu
     if let Some(push) = &config.push {
         builder = self::push(push, builder)?;
     }
+    if let Some(mini_program) = &config.mini_program {
+        builder = self::wechat(mini_program, builder)?;
+    }
+    if let Some(webhook) = &config.webhook {
+        builder = self::webhook(webhook, builder)?;
+    }
     Ok(builder)
 }
 
@@ -43,6 +49,8 @@ fn missing(key: &str, feature: &str) -> Error {
         ("jpush", cfg!(feature = "jpush")),
         ("umeng", cfg!(feature = "umeng")),
         ("redis", cfg!(feature = "redis")),
+        ("wechat", cfg!(feature = "wechat")),
+        ("webhook", cfg!(feature = "webhook")),
     ];
     let there: Vec<&str> = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
     let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
@@ -148,6 +156,12 @@ fn email(section: &EmailSection, builder: NotifierBuilder) -> Result<NotifierBui
     if let Some(connections) = section.connections {
         sender = sender.connections(connections);
     }
+    if let Some(dkim) = &section.dkim {
+        sender = sender.dkim(crate::DkimKey::new(&dkim.domain, &dkim.selector, dkim.private_key.clone())?);
+    }
+    if let Some(links) = &section.unsubscribe {
+        sender = sender.unsubscribe(crate::UnsubscribeLinks::new(&links.url, links.key.clone())?);
+    }
     Ok(builder.sender(sender.build()?))
 }
 
@@ -205,6 +219,37 @@ fn umeng(section: &UmengSection, builder: NotifierBuilder) -> Result<NotifierBui
 #[cfg(not(feature = "umeng"))]
 fn umeng(_: &UmengSection, _: NotifierBuilder) -> Result<NotifierBuilder> {
     Err(missing("push.umeng", "umeng"))
+}
+
+#[cfg(feature = "wechat")]
+fn wechat(section: &MiniProgramSection, builder: NotifierBuilder) -> Result<NotifierBuilder> {
+    let mut sender = crate::WechatSender::new(&section.app_id, section.secret.clone())?;
+    if let Some(endpoint) = &section.endpoint {
+        sender = sender.with_endpoint(endpoint)?;
+    }
+    Ok(builder.sender(section.pages.iter().fold(sender, |sender, (template, page)| sender.with_page(template, page))))
+}
+
+#[cfg(not(feature = "wechat"))]
+fn wechat(_: &MiniProgramSection, _: NotifierBuilder) -> Result<NotifierBuilder> {
+    Err(missing("mini-program", "wechat"))
+}
+
+#[cfg(feature = "webhook")]
+fn webhook(section: &WebhookSection, builder: NotifierBuilder) -> Result<NotifierBuilder> {
+    let mut sender = crate::WebhookSender::new()?;
+    if section.allow_private {
+        sender = sender.with_private_addresses()?;
+    }
+    for (name, endpoint) in &section.endpoints {
+        sender = sender.with_endpoint(name, &endpoint.url, endpoint.secret.clone())?;
+    }
+    Ok(builder.sender(sender))
+}
+
+#[cfg(not(feature = "webhook"))]
+fn webhook(_: &WebhookSection, _: NotifierBuilder) -> Result<NotifierBuilder> {
+    Err(missing("webhook", "webhook"))
 }
 
 async fn limits(section: &RateLimitSection, redis: Option<&RedisSection>) -> Result<Limits> {

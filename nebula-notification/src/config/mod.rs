@@ -5,7 +5,7 @@ mod sections;
 
 use serde::Deserialize;
 
-use self::sections::{EmailSection, PushSection, RedisSection, SmsSection};
+use self::sections::{EmailSection, MiniProgramSection, PushSection, RedisSection, SmsSection, WebhookSection};
 use crate::{
     error::Result,
     notifier::{Notifier, NotifierBuilder},
@@ -34,9 +34,14 @@ use crate::{
 /// | `email.from` | the username | the sender's mailbox |
 /// | `email.security` | `tls` on port 465, else `start-tls` | also `none`, for a server on this machine |
 /// | `email.connections` | 4 | connections at a time |
+/// | `email.dkim.domain`, `.selector`, `.private-key` | none | signs every mail; the key is PEM, of RSA or Ed25519 |
+/// | `email.unsubscribe.url`, `.key` | none | puts links into marketing by which it ends; the key has at least 32 bytes |
 /// | `push.provider` | the only one that is configured | `jpush` or `umeng` |
 /// | `push.jpush.app-key`, `.master-secret`, `.endpoint` | required; the usual one | JPush (feature `jpush`) |
 /// | `push.umeng.app-key`, `.app-master-secret`, `.platform`, `.endpoint` | required, `android`; the usual one | Umeng (feature `umeng`) |
+/// | `mini-program.app-id`, `.secret`, `.endpoint`, `.pages` | required; the usual one, none | WeChat subscribe messages (feature `wechat`); `pages` go from names of templates to pages |
+/// | `webhook.endpoints.<name>.url`, `.secret` | required | end points by name (feature `webhook`); a secret has at least 24 bytes |
+/// | `webhook.allow-private` | `false` | whether end points may be on this machine or in private networks |
 /// | `redis.url` | none | counts limits on this server, for all processes (feature `redis`) |
 /// | `redis.key-prefix` | `nebula:notify` | what all keys begin with |
 ///
@@ -55,6 +60,8 @@ pub struct NotificationConfig {
     sms: Option<SmsSection>,
     email: Option<EmailSection>,
     push: Option<PushSection>,
+    mini_program: Option<MiniProgramSection>,
+    webhook: Option<WebhookSection>,
     redis: Option<RedisSection>,
 }
 

@@ -84,6 +84,52 @@ pub(super) struct EmailSection {
     pub(super) security: Option<Security>,
     #[serde(default)]
     pub(super) connections: Option<usize>,
+    #[serde(default)]
+    pub(super) dkim: Option<DkimSection>,
+    #[serde(default)]
+    pub(super) unsubscribe: Option<UnsubscribeSection>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct DkimSection {
+    pub(super) domain: String,
+    pub(super) selector: String,
+    pub(super) private_key: SecretString,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct UnsubscribeSection {
+    pub(super) url: String,
+    pub(super) key: SecretString,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct MiniProgramSection {
+    pub(super) app_id: String,
+    pub(super) secret: SecretString,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+    /// From logical names of templates to pages of the mini-program.
+    #[serde(default)]
+    pub(super) pages: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WebhookSection {
+    #[serde(default)]
+    pub(super) allow_private: bool,
+    pub(super) endpoints: BTreeMap<String, EndpointSection>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct EndpointSection {
+    pub(super) url: String,
+    pub(super) secret: SecretString,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

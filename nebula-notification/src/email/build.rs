@@ -4,16 +4,19 @@ use lettre::{
     Message,
     message::{
         Attachment as Part, Body, Mailbox, MultiPart, SinglePart,
-        header::{ContentTransferEncoding, ContentType},
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
 
+use super::dkim::DkimKey;
 use crate::{
     attachment::Attachment,
     clock::Clock,
+    kind::Kind,
     outcome::{ErrorClass, Outcome},
     recipient::Address,
     sender::Delivery,
+    unsubscribe::UnsubscribeLinks,
 };
 
 /// A mail, and under which id it is known.
@@ -101,13 +104,28 @@ fn content(delivery: &Delivery) -> Result<Content, Outcome> {
     Ok(Content::Multi(mixed))
 }
 
+/// What mails of a sender have in common.
+pub(super) struct Letterhead {
+    pub(super) from: Mailbox,
+    pub(super) reply_to: Option<Mailbox>,
+    pub(super) unsubscribe: Option<UnsubscribeLinks>,
+    pub(super) dkim: Option<DkimKey>,
+}
+
+/// The two headers of RFC 8058, by which mail programs show a button.
+fn one_click(links: &UnsubscribeLinks, delivery: &Delivery) -> Result<[HeaderValue; 2], Outcome> {
+    let link = links.link(&delivery.address);
+    let link = link.map_err(|error| Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()))?;
+    let header = |name: &'static str, value: String| {
+        HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value)
+    };
+    let post = "List-Unsubscribe=One-Click".to_owned();
+    Ok([header("List-Unsubscribe", format!("<{link}>")), header("List-Unsubscribe-Post", post)])
+}
+
 /// Puts a mail together.
-pub(super) fn mail(
-    delivery: &Delivery,
-    from: &Mailbox,
-    reply_to: Option<&Mailbox>,
-    clock: &dyn Clock,
-) -> Result<Mail, Outcome> {
+pub(super) fn mail(delivery: &Delivery, head: &Letterhead, clock: &dyn Clock) -> Result<Mail, Outcome> {
+    let from = &head.from;
     let unreachable = || Outcome::refused(ErrorClass::Recipient, "address", "no mail can be sent to this address");
     let Address::Email(address) = &delivery.address else {
         return Err(Outcome::refused(ErrorClass::Unmapped, "address", "this is no mailbox"));
@@ -124,13 +142,21 @@ pub(super) fn mail(
         .subject(subject)
         .date(clock.now())
         .message_id(Some(id.clone()));
-    if let Some(reply_to) = reply_to {
+    if let Some(links) = head.unsubscribe.as_ref().filter(|_| delivery.kind == Kind::Marketing) {
+        for header in one_click(links, delivery)? {
+            builder = builder.raw_header(header);
+        }
+    }
+    if let Some(reply_to) = &head.reply_to {
         builder = builder.reply_to(reply_to.clone());
     }
     let message = match content(delivery)? {
         Content::Single(single) => builder.singlepart(single),
         Content::Multi(multi) => builder.multipart(multi),
     };
-    let bytes = message.map_err(|_| refused("the mail cannot be put together"))?.formatted();
+    let mut bytes = message.map_err(|_| refused("the mail cannot be put together"))?.formatted();
+    if let Some(key) = &head.dkim {
+        bytes = key.sign(&bytes, clock).map_err(|error| refused(&error.to_string()))?;
+    }
     Ok(Mail { id, to, bytes })
 }

@@ -23,13 +23,14 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{build, connection::Server};
+use super::{build, connection::Server, dkim::DkimKey};
 use crate::{
     clock::{Clock, SystemClock},
     error::{Error, ErrorKind, Result},
     kind::Channel,
     outcome::{ErrorClass, Outcome},
     sender::{Delivery, NotificationSender},
+    unsubscribe::UnsubscribeLinks,
 };
 
 /// How the connection to a mail server is encrypted.
@@ -63,8 +64,7 @@ pub struct EmailSender(Arc<Inner>);
 struct Inner {
     name: String,
     server: Server,
-    from: Mailbox,
-    reply_to: Option<Mailbox>,
+    head: build::Letterhead,
     timeout: Duration,
     permits: Semaphore,
     /// When the next mail may begin.
@@ -90,6 +90,8 @@ impl EmailSender {
             idle: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
             per_second: None,
+            unsubscribe: None,
+            dkim: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -120,7 +122,7 @@ impl NotificationSender for EmailSender {
 
     async fn send(&self, delivery: &Delivery) -> Outcome {
         let inner = &self.0;
-        let mail = match build::mail(delivery, &inner.from, inner.reply_to.as_ref(), &*inner.clock) {
+        let mail = match build::mail(delivery, &inner.head, &*inner.clock) {
             Ok(mail) => mail,
             Err(outcome) => return outcome,
         };
@@ -128,7 +130,7 @@ impl NotificationSender for EmailSender {
         let work = async {
             let Ok(_permit) = inner.permits.acquire().await else { return Outcome::unknown("closed") };
             self.pace().await;
-            inner.server.hand_over(&inner.from.email, &mail, &written).await
+            inner.server.hand_over(&inner.head.from.email, &mail, &written).await
         };
         // The deadline is for everything: a server that greets slowly, or takes a mail and says nothing.
         match timeout(inner.timeout, work).await {
@@ -164,6 +166,8 @@ pub struct EmailSenderBuilder {
     idle: Duration,
     timeout: Duration,
     per_second: Option<u32>,
+    unsubscribe: Option<UnsubscribeLinks>,
+    dkim: Option<DkimKey>,
     clock: Arc<dyn Clock>,
 }
 
@@ -235,6 +239,18 @@ impl EmailSenderBuilder {
         self
     }
 
+    /// Puts a link into the headers of marketing by which the recipient ends it (`List-Unsubscribe`, with one click as in RFC 8058).
+    pub fn unsubscribe(mut self, links: UnsubscribeLinks) -> Self {
+        self.unsubscribe = Some(links);
+        self
+    }
+
+    /// Signs every mail for the sender's domain.
+    pub fn dkim(mut self, key: DkimKey) -> Self {
+        self.dkim = Some(key);
+        self
+    }
+
     /// The clock that mails are dated by; the system's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -281,8 +297,12 @@ impl EmailSenderBuilder {
         Ok(EmailSender(Arc::new(Inner {
             name: self.name,
             server,
-            from: mailbox(&self.from)?,
-            reply_to: self.reply_to.as_deref().map(mailbox).transpose()?,
+            head: build::Letterhead {
+                from: mailbox(&self.from)?,
+                reply_to: self.reply_to.as_deref().map(mailbox).transpose()?,
+                unsubscribe: self.unsubscribe,
+                dkim: self.dkim,
+            },
             timeout: self.timeout,
             permits: Semaphore::new(self.connections),
             turn: TurnMutex::new(Instant::now()),

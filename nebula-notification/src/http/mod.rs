@@ -1,7 +1,5 @@
 //! Requests to providers, with one rule of what is known afterwards.
 
-pub(crate) mod digest;
-
 use std::time::Duration;
 
 use reqwest::{Client, Request, Response};
@@ -34,18 +32,21 @@ pub(crate) fn client(timeout: Duration) -> Result<Client> {
 
 /// Sends a request. What cannot have been read is refused for now; what may have been read and was not answered is unknown.
 pub(crate) async fn call(client: &Client, request: Request) -> Result<Answer, Outcome> {
-    let response = client.execute(request).await.map_err(|error| {
-        if error.is_connect() || error.is_builder() {
-            Outcome::refused(ErrorClass::Transient, "unreachable", "no connection could be made")
-        } else if error.is_timeout() {
-            Outcome::unknown("timeout")
-        } else {
-            Outcome::unknown("connection lost")
-        }
-    })?;
+    let response = client.execute(request).await.map_err(|error| lost(&error))?;
     let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
     let body = read(response).await?;
     Ok(Answer { status, retry_after, body })
+}
+
+/// What is known when there is no answer.
+pub(crate) fn lost(error: &reqwest::Error) -> Outcome {
+    if error.is_connect() || error.is_builder() {
+        Outcome::refused(ErrorClass::Transient, "unreachable", "no connection could be made")
+    } else if error.is_timeout() {
+        Outcome::unknown("timeout")
+    } else {
+        Outcome::unknown("connection lost")
+    }
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Outcome> {
@@ -64,7 +65,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Outcome> {
 }
 
 /// `Retry-After`, or Aliyun's header, in seconds; what is no positive number is ignored.
-fn retry_after(response: &Response) -> Option<Duration> {
+pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
     let header = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     header("retry-after").or_else(|| header("x-acs-retry-after")).filter(|wait| *wait > 0).map(Duration::from_secs)
 }

@@ -31,6 +31,9 @@ pub(super) async fn wishes(inner: &Inner, job: &Job) -> Result<Gate> {
     if known.iter().any(|one| one.unsubscribed.contains(&job.channel)) {
         return Ok(Gate::Suppress("unsubscribed".to_owned()));
     }
+    if job.kind == Kind::Marketing && known.iter().any(|one| one.no_marketing.contains(&job.channel)) {
+        return Ok(Gate::Suppress("unsubscribed from marketing".to_owned()));
+    }
     if job.kind == Kind::Marketing && !known.iter().any(|one| one.consent.contains_key(&job.channel)) {
         return Ok(Gate::Suppress("no consent".to_owned()));
     }

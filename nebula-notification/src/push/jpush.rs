@@ -1,18 +1,13 @@
 //! JPush, REST API v3.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{Timestamp, tz};
 use reqwest::{Client, Method, Request, Url, header::HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::{sync::Mutex, time::Instant};
 
 use super::provider::{PushMessage, PushProvider};
 use crate::{
@@ -41,18 +36,19 @@ pub struct JpushProvider {
     url: Url,
     client: Client,
     production: bool,
+    /// Ids that pushes are sent under, fetched a hundred at a time; none if pushes go without.
+    ids: Option<Arc<Mutex<Ids>>>,
 }
 
-/// A push that waits at JPush.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct JpushSchedule {
-    /// Its id, by which it is called back.
-    #[serde(rename = "schedule_id")]
-    pub id: String,
-    /// Its name.
-    #[serde(default)]
-    pub name: String,
+/// Ids for pushes that may be asked twice.
+#[derive(Default)]
+struct Ids {
+    left: Vec<String>,
+    until: Option<Instant>,
 }
+
+/// JPush keeps the answer to an id for a day; ours are used for half of one.
+const IDS_LIVE: Duration = Duration::from_secs(12 * 3600);
 
 impl JpushProvider {
     /// The service at its usual address. Pushes to iOS go to production.
@@ -62,7 +58,15 @@ impl JpushProvider {
     pub fn new(app_key: impl Into<String>, master_secret: impl Into<SecretString>) -> Result<Self> {
         let (url, _) = http::endpoint("https://api.jpush.cn")?;
         let (app_key, master_secret) = (app_key.into(), master_secret.into());
-        Ok(Self { app_key, master_secret, name: "jpush".into(), url, client: http::client(TIMEOUT)?, production: true })
+        Ok(Self {
+            app_key,
+            master_secret,
+            name: "jpush".into(),
+            url,
+            client: http::client(TIMEOUT)?,
+            production: true,
+            ids: None,
+        })
     }
 
     /// Another address: of a fake.
@@ -88,40 +92,38 @@ impl JpushProvider {
         self
     }
 
+    /// Sends every push under an id (`cid`) of JPush's. When its answer is lost, it is asked once more under the same id, and JPush says
+    /// what became of the first instead of sending a second: fewer outcomes are unknown.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.ids = Some(Arc::default());
+        self
+    }
+
+    /// An id for a push, from those that were fetched. Pushes go without one when there are none: it is a matter of comfort.
+    async fn id(&self) -> Option<String> {
+        let mut ids = self.ids.as_ref()?.lock().await;
+        if ids.until.is_none_or(|until| until <= Instant::now()) {
+            ids.left.clear();
+        }
+        if ids.left.is_empty() {
+            let answer = self.ask(Method::GET, "/v3/push/cid?count=100&type=push", None).await.ok()?;
+            let body: Value = serde_json::from_slice(&answer.body).ok()?;
+            ids.left = body["cidlist"].as_array()?.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
+            ids.until = Some(Instant::now() + IDS_LIVE);
+        }
+        ids.left.pop()
+    }
+
     /// What JPush would say to a push, without sending it.
+    ///
+    /// # Cancel safety
+    /// Nothing is sent.
     pub async fn validate(&self, message: &PushMessage) -> Outcome {
         self.post("/v3/push/validate", message).await
     }
 
-    /// Leaves a push at JPush until a time.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidRecipient`] for an empty audience, [`ErrorKind::InvalidNotification`] for what JPush does not take,
-    /// [`ErrorKind::Unavailable`] if it does not answer: it may have it.
-    pub async fn schedule(&self, name: &str, at: SystemTime, message: &PushMessage) -> Result<JpushSchedule> {
-        message.target.check()?;
-        let moment = Timestamp::try_from(at).map_err(|_| Error::new(ErrorKind::InvalidNotification, "no such time"))?;
-        // Without a zone: JPush counts in UTC+8.
-        let time = moment.to_zoned(tz::TimeZone::fixed(tz::offset(8))).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let trigger = json!({ "single": { "time": time } });
-        let body = json!({ "name": name, "enabled": true, "trigger": trigger, "push": self.body(message) });
-        let answer = self.ask(Method::POST, "/v3/schedules", Some(&body)).await?;
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| Error::new(ErrorKind::Corrupt, "JPush has answered with no schedule").with_source(error))
-    }
-
-    /// Calls a scheduled push back.
-    ///
-    /// # Errors
-    /// As [`schedule`](Self::schedule).
-    pub async fn unschedule(&self, id: &str) -> Result<()> {
-        if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(Error::new(ErrorKind::InvalidNotification, "this is no id of a schedule"));
-        }
-        self.ask(Method::DELETE, &format!("/v3/schedules/{id}"), None).await.map(drop)
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
         let away = |outcome: Outcome| Error::new(ErrorKind::Unavailable, format!("JPush did not answer: {outcome:?}"));
         let answer = http::call(&self.client, self.request(method, path, body)?).await.map_err(away)?;
         match (answer.status, fault(&answer)) {
@@ -137,7 +139,11 @@ impl JpushProvider {
         if let Some(refusal) = message.refusal() {
             return refusal;
         }
-        let request = match self.request(Method::POST, path, Some(&self.body(message))) {
+        self.post_body(path, &self.body(message)).await
+    }
+
+    async fn post_body(&self, path: &str, body: &Value) -> Outcome {
+        let request = match self.request(Method::POST, path, Some(body)) {
             Ok(request) => request,
             Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
         };
@@ -158,7 +164,9 @@ impl JpushProvider {
 
     fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Request> {
         let mut url = self.url.clone();
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(path);
+        url.set_query(query);
         let mut request = Request::new(method, url);
         let pair = format!("{}:{}", self.app_key, self.master_secret.expose_secret());
         let basic = format!("Basic {}", STANDARD.encode(pair));
@@ -170,7 +178,7 @@ impl JpushProvider {
         Ok(request)
     }
 
-    fn body(&self, message: &PushMessage) -> Value {
+    pub(super) fn body(&self, message: &PushMessage) -> Value {
         let audience = match &message.target {
             PushTarget::Everybody => json!("all"),
             PushTarget::Device(id) => json!({ "registration_id": [id] }),
@@ -200,7 +208,16 @@ impl PushProvider for JpushProvider {
     }
 
     async fn push(&self, message: &PushMessage) -> Outcome {
-        self.post("/v3/push", message).await
+        if let Some(refusal) = message.refusal() {
+            return refusal;
+        }
+        let mut body = self.body(message);
+        let Some(id) = self.id().await else { return self.post_body("/v3/push", &body).await };
+        body["cid"] = json!(id);
+        match self.post_body("/v3/push", &body).await {
+            Outcome::Unknown(_) => self.post_body("/v3/push", &body).await,
+            known => known,
+        }
     }
 }
 

@@ -2,12 +2,22 @@
 
 #[cfg(feature = "jpush")]
 mod jpush;
+#[cfg(feature = "jpush")]
+mod jpush_schedule;
 mod provider;
 #[cfg(feature = "umeng")]
 mod umeng;
-
-#[cfg(feature = "jpush")]
-pub use self::jpush::{JpushProvider, JpushSchedule};
-pub use self::provider::{PushMessage, PushProvider, PushSender};
 #[cfg(feature = "umeng")]
-pub use self::umeng::{UmengPlatform, UmengProvider, umeng_sign};
+mod umeng_cast;
+
+pub use self::provider::{PushMessage, PushProvider, PushSender};
+#[cfg(feature = "jpush")]
+pub use self::{
+    jpush::JpushProvider,
+    jpush_schedule::{JpushPeriod, JpushSchedule},
+};
+#[cfg(feature = "umeng")]
+pub use self::{
+    umeng::{UmengPlatform, UmengProvider, umeng_sign},
+    umeng_cast::{UmengAudience, UmengPolicy, UmengTask},
+};

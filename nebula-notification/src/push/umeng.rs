@@ -1,9 +1,8 @@
 //! Umeng's U-Push.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use jiff::{Timestamp, tz};
 use md5::{Digest as _, Md5};
 use reqwest::{Client, Method, Request, Url, header::HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::provider::{PushMessage, PushProvider};
 use crate::{
-    clock::{Clock, SystemClock, seconds},
+    clock::{self, Clock, SystemClock, seconds},
     error::{Error, ErrorKind, Result},
     http::{self, Answer, TIMEOUT},
     outcome::{ErrorClass, Outcome},
@@ -38,9 +37,10 @@ pub enum UmengPlatform {
     Ios,
 }
 
-/// Umeng's U-Push for the app of one platform: unicast to devices, customizedcast to aliases, groupcast to tags, broadcast.
+/// Umeng's U-Push for the app of one platform: unicast to devices, customizedcast to aliases, groupcast to tags, broadcast; with
+/// [`cast`](Self::cast) also lists, files, filters and policies.
 ///
-/// Lifetimes are handed over as `expire_time`. The other policies are for tasks (groups and broadcasts) only, and are not sent.
+/// Lifetimes are handed over as `expire_time`.
 #[derive(Clone)]
 pub struct UmengProvider {
     app_key: String,
@@ -115,26 +115,34 @@ impl UmengProvider {
         self
     }
 
-    /// Calls a task back: a push to a group or to everybody that has not begun. The id is that of the attempt.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidNotification`] if Umeng refuses it, [`ErrorKind::Unavailable`] if it does not answer.
-    pub async fn cancel(&self, task: &str) -> Result<()> {
-        let body = json!({ "appkey": self.app_key, "timestamp": self.stamp(), "task_id": task });
+    pub(super) fn app_key(&self) -> &str {
+        &self.app_key
+    }
+
+    pub(super) fn alias_type(&self) -> &str {
+        &self.alias_type
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// A question that sends nothing to anybody.
+    pub(super) async fn ask(&self, path: &str, body: &Value) -> Result<Answer> {
         let away = |outcome: &Outcome| Error::new(ErrorKind::Unavailable, format!("Umeng did not answer: {outcome:?}"));
-        let answer = http::call(&self.client, self.request("/api/cancel", &body)?).await.map_err(|one| away(&one))?;
+        let answer = http::call(&self.client, self.request(path, body)?).await.map_err(|one| away(&one))?;
         match read(&answer) {
-            Outcome::Accepted(_) => Ok(()),
-            Outcome::Refused(refusal) => {
+            Outcome::Accepted(_) => Ok(answer),
+            Outcome::Refused(refusal) if refusal.class != ErrorClass::Transient => {
                 Err(Error::new(ErrorKind::InvalidNotification, format!("Umeng refuses it: {}", refusal.code)))
             }
-            // A cancelled task has no id in its answer.
-            Outcome::Unknown(_) if answer.status == 200 => Ok(()),
-            outcome @ Outcome::Unknown(_) => Err(away(&outcome)),
+            // What is no message has no id in its answer.
+            Outcome::Unknown(_) if answer.status == 200 => Ok(answer),
+            outcome => Err(away(&outcome)),
         }
     }
 
-    fn stamp(&self) -> String {
+    pub(super) fn stamp(&self) -> String {
         seconds(self.clock.now()).to_string()
     }
 
@@ -150,7 +158,7 @@ impl UmengProvider {
         Ok(request)
     }
 
-    fn body(&self, message: &PushMessage) -> Value {
+    pub(super) fn envelope(&self, message: &PushMessage, fields: Value, policy: Value) -> Value {
         let mut body = json!({
             "appkey": self.app_key,
             "timestamp": self.stamp(),
@@ -158,6 +166,16 @@ impl UmengProvider {
             "description": message.reference,
             "payload": self.payload(message),
         });
+        if let (Value::Object(all), Value::Object(fields)) = (&mut body, fields) {
+            all.extend(fields);
+        }
+        if policy.as_object().is_some_and(|policy| !policy.is_empty()) {
+            body["policy"] = policy;
+        }
+        body
+    }
+
+    fn body(&self, message: &PushMessage) -> Value {
         let fields = match &message.target {
             PushTarget::Device(token) => json!({ "type": "unicast", "device_tokens": token }),
             PushTarget::Alias(alias) => {
@@ -169,15 +187,19 @@ impl UmengProvider {
             }
             PushTarget::Everybody => json!({ "type": "broadcast" }),
         };
-        if let (Value::Object(all), Value::Object(fields)) = (&mut body, fields) {
-            all.extend(fields);
+        let ends = message.lifetime.and_then(|lifetime| clock::beijing(self.clock.now() + lifetime));
+        self.envelope(message, fields, ends.map_or(Value::Null, |ends| json!({ "expire_time": ends })))
+    }
+
+    pub(super) async fn send_body(&self, body: &Value) -> Outcome {
+        let request = match self.request("/api/send", body) {
+            Ok(request) => request,
+            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
+        };
+        match http::call(&self.client, request).await {
+            Ok(answer) => read(&answer),
+            Err(outcome) => outcome,
         }
-        let ends = message.lifetime.and_then(|lifetime| Timestamp::try_from(self.clock.now() + lifetime).ok());
-        if let Some(ends) = ends {
-            let local = ends.to_zoned(tz::TimeZone::fixed(tz::offset(8)));
-            body["policy"] = json!({ "expire_time": local.strftime("%Y-%m-%d %H:%M:%S").to_string() });
-        }
-        body
     }
 
     fn payload(&self, message: &PushMessage) -> Value {
@@ -212,14 +234,7 @@ impl PushProvider for UmengProvider {
         if let Some(refusal) = message.refusal() {
             return refusal;
         }
-        let request = match self.request("/api/send", &self.body(message)) {
-            Ok(request) => request,
-            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
-        };
-        match http::call(&self.client, request).await {
-            Ok(answer) => read(&answer),
-            Err(outcome) => outcome,
-        }
+        self.send_body(&self.body(message)).await
     }
 }
 

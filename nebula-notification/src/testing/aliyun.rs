@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::server::{FakeReply, FakeRequest, FakeServer, pairs};
-use crate::{acs3, clock::Clock, http::digest::sha256_hex};
+use crate::{acs3, clock::Clock, digest::sha256_hex};
 
 /// Aliyun's SMS service, as far as it can be told from outside.
 pub struct FakeAliyun {

@@ -14,7 +14,9 @@
 
 #[cfg(feature = "aliyun")]
 mod aliyun;
+pub mod audience;
 pub mod codes;
+pub mod inboxes;
 pub mod limits;
 pub mod records;
 mod script;

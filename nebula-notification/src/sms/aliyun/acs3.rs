@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::http::digest::{hmac_sha256, sha256_hex};
+use crate::digest::{hmac_sha256, sha256_hex};
 
 /// Everything that is signed, and the steps in between.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::{AliyunSms, acs3, number};
 use crate::{
+    digest::sha256_hex,
     error::{Error, Result},
-    http::digest::sha256_hex,
     random,
     sms::provider::SmsMessage,
 };

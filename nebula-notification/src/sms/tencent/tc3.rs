@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    http::digest::{hmac_sha256, sha256_hex},
+    digest::{hmac_sha256, sha256_hex},
     random::hex,
 };
 

@@ -1,0 +1,3 @@
+CREATE TABLE IF NOT EXISTS nebula_notification_schema (
+    version BIGINT NOT NULL PRIMARY KEY
+)

@@ -1,0 +1,240 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+
+use super::{Arg, Row, Session, SqlStore, SqlText, args, file, rows, run};
+use crate::{
+    attachment::Attachment,
+    error::{Error, Result},
+    record::{AttemptState, Inserted, Job, RecordQuery, RecordStore, Statistic},
+};
+
+/// A job without its attachments: they stand once for all jobs of the notification.
+fn body(job: &Job) -> sqlx::Result<String> {
+    if job.attachments.is_empty() {
+        return rows::to_body(job);
+    }
+    rows::to_body(&Job { attachments: Arc::default(), ..job.clone() })
+}
+
+/// Rows of `body, files`, with the attachments.
+async fn jobs(session: &mut dyn Session, found: Vec<Row>) -> sqlx::Result<Vec<Job>> {
+    let mut jobs = Vec::with_capacity(found.len());
+    let mut known: HashMap<String, Arc<[Attachment]>> = HashMap::new();
+    for row in found {
+        let mut job: Job = rows::from_body(&row.text(0)?)?;
+        if row.int(1)? != 0 {
+            if !known.contains_key(&job.notification) {
+                let files = session.fetch(file!("file_get").into(), args![job.notification.as_str()]).await?;
+                // A mail without what belongs to it must not go out.
+                let files = files.first().ok_or_else(|| sqlx::Error::Decode("attachments are missing".into()))?;
+                known.insert(job.notification.clone(), rows::from_body(&files.text(0)?)?);
+            }
+            job.attachments = known.get(&job.notification).cloned().unwrap_or_default();
+        }
+        jobs.push(job);
+    }
+    Ok(jobs)
+}
+
+async fn insert(session: &mut dyn Session, key: Option<&str>, job: &Job) -> sqlx::Result<()> {
+    let values = vec![
+        job.id.as_str().into(),
+        job.version.into(),
+        job.tenant.as_str().into(),
+        rows::maybe(key),
+        job.notification.as_str().into(),
+        job.template.as_str().into(),
+        rows::short(&job.address.key()).into(),
+        job.status.as_str().into(),
+        i64::from(job.status.is_open()).into(),
+        rows::millis(job.due).into(),
+        rows::millis(job.created).into(),
+        i64::from(!job.attachments.is_empty()).into(),
+        body(job)?.into(),
+    ];
+    session.execute(file!("job_insert"), values).await?;
+    attempts(session, job).await
+}
+
+/// Writes all attempts of a job.
+async fn attempts(session: &mut dyn Session, job: &Job) -> sqlx::Result<()> {
+    for (number, attempt) in job.attempts.iter().enumerate() {
+        let values = vec![
+            job.id.as_str().into(),
+            (number as u64).into(),
+            attempt.provider.as_str().into(),
+            attempt.reference.as_str().into(),
+            rows::maybe(attempt.provider_id.as_deref().filter(|id| id.len() <= 256)),
+            job.template.as_str().into(),
+            attempt.state.as_str().into(),
+            rows::millis(job.created).into(),
+        ];
+        session.execute(file!("attempt_insert"), values).await?;
+    }
+    Ok(())
+}
+
+/// Only the lines for what is asked for.
+fn question(query: &RecordQuery) -> (String, Vec<Arg>) {
+    let text = |value: &Option<String>| value.as_deref().map(Arg::from);
+    let mut asked: BTreeMap<&str, Arg> = BTreeMap::new();
+    let mut ask = |name, value: Option<Arg>| value.map(|value| asked.insert(name, value));
+    ask("tenant", text(&query.tenant));
+    ask("address", query.address.as_deref().map(|key| rows::short(key).into()));
+    ask("notification", text(&query.notification));
+    ask("template", text(&query.template));
+    ask("status", query.status.map(|status| status.as_str().into()));
+    ask("since", query.since.map(|since| rows::millis(since).into()));
+    ask("until", query.until.map(|until| rows::millis(until).into()));
+    ask("before", text(&query.before));
+    let (mut sql, mut args, mut wanted) = (String::new(), Vec::new(), true);
+    for line in file!("job_find").lines() {
+        if let Some(name) = line.strip_prefix("-- ") {
+            let value = asked.remove(name);
+            wanted = value.is_some() || name == "end";
+            args.extend(value);
+        } else if wanted {
+            sql.push_str(line);
+            sql.push('\n');
+        }
+    }
+    args.push(query.page().into());
+    (sql, args)
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl RecordStore for SqlStore {
+    async fn insert(&self, key: Option<&str>, new: &[Job]) -> Result<Inserted> {
+        run!(self, "jobs could not be stored", true, |session| {
+            let mut existing = false;
+            if let (Some(key), Some(first)) = (key, new.first()) {
+                let values = vec![first.tenant.as_str().into(), key.into(), rows::millis(first.created).into()];
+                existing = session.execute(file!("job_key"), values).await? == 0;
+            }
+            if existing {
+                let tenant = new.first().map(|job| job.tenant.as_str()).unwrap_or_default();
+                let values = args![tenant, key.unwrap_or_default()];
+                let found = session.fetch(file!("job_of_key").into(), values).await?;
+                Inserted::Existing(jobs(&mut *session, found).await?)
+            } else {
+                if let Some(job) = new.iter().find(|job| !job.attachments.is_empty()) {
+                    let files = rows::to_body(&job.attachments)?;
+                    let values = vec![job.notification.as_str().into(), rows::millis(job.created).into(), files.into()];
+                    session.execute(file!("file_insert"), values).await?;
+                }
+                for job in new {
+                    insert(&mut *session, key, job).await?;
+                }
+                Inserted::New
+            }
+        })
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Job>> {
+        run!(self, "a job could not be read", false, |session| {
+            let found = session.fetch(file!("job_get").into(), args![id]).await?;
+            jobs(&mut *session, found).await?.pop()
+        })
+    }
+
+    async fn swap(&self, job: &Job) -> Result<bool> {
+        run!(self, "a job could not be changed", true, |session| {
+            let values = vec![
+                job.version.into(),
+                job.status.as_str().into(),
+                i64::from(job.status.is_open()).into(),
+                rows::millis(job.due).into(),
+                body(job)?.into(),
+                job.id.as_str().into(),
+                job.version.saturating_sub(1).into(),
+            ];
+            let swapped = session.execute(file!("job_swap"), values).await? > 0;
+            if swapped && !job.attempts.is_empty() {
+                session.execute(file!("attempt_clear"), args![job.id.as_str()]).await?;
+                attempts(&mut *session, job).await?;
+            }
+            swapped
+        })
+    }
+
+    async fn due(&self, now: SystemTime, max: u32) -> Result<Vec<Job>> {
+        run!(self, "due jobs could not be read", false, |session| {
+            let found = session.fetch(file!("job_due").into(), args![rows::millis(now), max]).await?;
+            jobs(&mut *session, found).await?
+        })
+    }
+
+    async fn by_attempt(
+        &self,
+        provider: &str,
+        provider_id: Option<&str>,
+        reference: Option<&str>,
+    ) -> Result<Option<Job>> {
+        run!(self, "a job could not be looked up", false, |session| {
+            let mut found = Vec::new();
+            if let Some(id) = provider_id {
+                found = session.fetch(file!("attempt_by_id").into(), args![provider, id]).await?;
+            }
+            if let Some(reference) = reference.filter(|_| found.is_empty()) {
+                found = session.fetch(file!("attempt_by_reference").into(), args![provider, reference]).await?;
+            }
+            jobs(&mut *session, found).await?.pop()
+        })
+    }
+
+    async fn find(&self, query: &RecordQuery) -> Result<Vec<Job>> {
+        run!(self, "jobs could not be looked for", false, |session| {
+            let (sql, args) = question(query);
+            let found = session.fetch(SqlText::Made(sql), args).await?;
+            jobs(&mut *session, found).await?
+        })
+    }
+
+    async fn statistics(&self, since: SystemTime, until: SystemTime) -> Result<Vec<Statistic>> {
+        let counted: Vec<(String, String, String, i64)> =
+            run!(self, "attempts could not be counted", false, |session| {
+                let span = args![rows::millis(since), rows::millis(until)];
+                let found = session.fetch(file!("attempt_count").into(), span).await?;
+                let read = |row: &Row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?));
+                found.iter().map(read).collect::<sqlx::Result<Vec<_>>>()?
+            })?;
+        let mut all: BTreeMap<(String, String), Statistic> = BTreeMap::new();
+        for (provider, template, state, count) in counted {
+            let state: AttemptState = state.parse().map_err(|_| Error::internal("an attempt has an unknown state"))?;
+            let one = all.entry((provider.clone(), template.clone())).or_insert_with(|| Statistic {
+                provider,
+                template,
+                ..Statistic::default()
+            });
+            one.count(state, u64::try_from(count).unwrap_or(0));
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// A thousand at a time, so that no lock is held for long.
+    async fn forget(&self, before: SystemTime) -> Result<u64> {
+        let before = rows::millis(before);
+        let mut count = 0;
+        loop {
+            let removed = run!(self, "old jobs could not be removed", false, |session| {
+                session.execute(file!("job_forget"), args![before]).await?
+            })?;
+            count += removed;
+            if removed < 1000 {
+                break;
+            }
+        }
+        run!(self, "what belongs to old jobs could not be removed", false, |session| {
+            session.execute(file!("attempt_forget"), args![before, before]).await?;
+            session.execute(file!("key_forget"), args![before]).await?;
+            session.execute(file!("file_forget"), args![before]).await?;
+        })?;
+        Ok(count)
+    }
+}

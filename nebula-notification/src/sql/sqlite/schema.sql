@@ -1,0 +1,3 @@
+CREATE TABLE IF NOT EXISTS nebula_notification_schema (
+    version INTEGER NOT NULL PRIMARY KEY
+) STRICT

@@ -1,0 +1,1 @@
+SELECT revision, body FROM nebula_notification_audience WHERE subject = ?

@@ -1,0 +1,1 @@
+SELECT digest FROM nebula_notification_code WHERE name = ?

@@ -1,0 +1,1 @@
+UPDATE nebula_notification_code SET tries = 0 WHERE name = ?

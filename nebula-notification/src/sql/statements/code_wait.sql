@@ -1,0 +1,1 @@
+SELECT cool_until - @now FROM nebula_notification_code WHERE name = ?

@@ -1,0 +1,1 @@
+SELECT body FROM nebula_notification_file WHERE notification = ?

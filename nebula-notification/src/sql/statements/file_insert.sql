@@ -1,0 +1,1 @@
+@insert INTO nebula_notification_file (notification, created, body) VALUES (?, ?, ?) @once

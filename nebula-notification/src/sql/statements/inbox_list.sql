@@ -1,0 +1,3 @@
+SELECT body, seen FROM nebula_notification_inbox
+WHERE subject = ? AND ends > ? AND id < ?
+ORDER BY id DESC LIMIT ?

@@ -1,0 +1,1 @@
+UPDATE nebula_notification_inbox SET seen = ? WHERE subject = ? AND id = ? AND seen IS NULL AND ends > ?

@@ -1,0 +1,1 @@
+DELETE FROM nebula_notification_inbox WHERE subject = ? AND id = ?

@@ -1,0 +1,1 @@
+@insert INTO nebula_notification_key (tenant, idem, created) VALUES (?, ?, ?) @once

@@ -1,0 +1,1 @@
+SELECT body, files FROM nebula_notification_job WHERE tenant = ? AND idem = ? ORDER BY id

@@ -1,0 +1,1 @@
+UPDATE nebula_notification_job SET version = ?, status = ?, open = ?, due = ?, body = ? WHERE id = ? AND version = ?

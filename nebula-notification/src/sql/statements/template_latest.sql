@@ -1,0 +1,1 @@
+SELECT version, removed FROM nebula_notification_template WHERE name = ?

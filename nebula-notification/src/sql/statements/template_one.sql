@@ -1,0 +1,1 @@
+SELECT version, stored, body FROM nebula_notification_template_version WHERE name = ? AND version = ?

@@ -1,0 +1,1 @@
+SELECT version FROM nebula_notification_template_version WHERE name = ? ORDER BY version DESC

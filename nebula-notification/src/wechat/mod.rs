@@ -1,0 +1,7 @@
+//! Subscribe messages of WeChat mini-programs.
+
+mod sender;
+mod token;
+mod values;
+
+pub use self::sender::WechatSender;
