@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use metrics::counter;
-use tracing::info;
 
+use crate::audit::{self, AuditEvent};
 use crate::error::{Error, ErrorKind};
 use crate::id::TenantId;
 
@@ -108,12 +108,12 @@ impl TenantContext {
     }
 
     fn may_be_entered(&self) -> Result<(), Error> {
-        let conflict = CURRENT.try_with(|present| match (&present.0, &self.0) {
-            (Whose::Tenant(present), Whose::Tenant(next)) => present != next,
-            (Whose::Tenant(_), Whose::Host(_)) | (Whose::Host(_), _) => false,
+        let other = CURRENT.try_with(|present| match (&present.0, &self.0) {
+            (Whose::Tenant(present), Whose::Tenant(next)) if present != next => Some((present.clone(), next.clone())),
+            (Whose::Tenant(_), _) | (Whose::Host(_), _) => None,
         });
-        if conflict.unwrap_or(false) {
-            counter!("nebula_tenant_conflicts_total", "where" => "scope").increment(1);
+        if let Ok(Some((present, next))) = other {
+            audit::conflict("scope", &present, &next);
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "another tenant's work is being done here: go through as_host",
@@ -147,8 +147,8 @@ pub async fn as_host<F: Future>(reason: &str, future: F) -> Result<F::Output, Er
         return Err(Error::new(ErrorKind::Config, "the platform's own work needs a reason"));
     }
     let from = TenantContext::current().ok();
-    let from = from.as_ref().and_then(TenantContext::tenant).map_or("", TenantId::as_str);
-    info!(target: "nebula_tenant::audit", event = "host", reason, from, "the platform's own work");
+    let from = from.as_ref().and_then(TenantContext::tenant).cloned();
+    audit::record(&AuditEvent::Host { reason: reason.to_owned(), from });
     counter!("nebula_tenant_host_total").increment(1);
     Ok(CURRENT.scope(TenantContext(Whose::Host(reason.into())), future).await)
 }

@@ -20,6 +20,12 @@ pub enum ErrorKind {
     Altered,
     /// A store or a database could not answer.
     Unavailable,
+    /// There is no such tenant.
+    Unknown,
+    /// The tenant is not active.
+    Inactive,
+    /// Code that was given to this crate failed.
+    Step,
 }
 
 impl ErrorKind {
@@ -34,6 +40,9 @@ impl ErrorKind {
             Self::NoKey => "no_key",
             Self::Altered => "altered",
             Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+            Self::Inactive => "inactive",
+            Self::Step => "step",
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Work keeps whose it is, or does not begin.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
-use nebula_tenant::{ErrorKind, JoinSet, TenantContext, TenantId, as_host, current, spawn, spawn_blocking, stream};
+use nebula_tenant::{
+    ErrorKind, JoinSet, TenantContext, TenantId, as_host, current, every, interval, spawn, spawn_blocking, stream,
+};
 
 fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
@@ -89,4 +93,68 @@ async fn from_tenant_to_tenant_the_way_leads_through_the_host() {
         .unwrap();
     assert_eq!(inner, "b");
     assert_eq!(as_host(" ", async {}).await.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_planned_keeps_its_tenant_or_says_so() {
+    let period = Duration::from_secs(60);
+    assert_eq!(interval(period).unwrap_err().kind(), ErrorKind::NoTenant);
+    assert_eq!(every(period, || async {}).unwrap_err().kind(), ErrorKind::NoTenant);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (mut ticks, planned) = TenantContext::of(tenant("a"))
+        .scope(async {
+            assert_eq!(interval(Duration::ZERO).unwrap_err().kind(), ErrorKind::Config);
+            let told = move || {
+                let told = told.clone();
+                async move { told.send(name()).unwrap() }
+            };
+            (interval(period).unwrap(), every(period, told).unwrap())
+        })
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        assert_eq!(hears.recv().await.unwrap(), "a");
+    }
+    planned.abort();
+    assert!(TenantContext::of(tenant("a")).scope(ticks.tick()).await.unwrap().is_ok());
+    assert_eq!(ticks.tick().await.unwrap_err().kind(), ErrorKind::NoTenant);
+    let other = TenantContext::of(tenant("b")).scope(ticks.tick()).await.unwrap();
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn the_lint_configuration_finds_what_loses_the_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program.rs");
+    std::fs::write(
+        &program,
+        "#![deny(clippy::disallowed_methods)]\n\
+         pub async fn lost() {\n\
+             let _ = tokio::spawn(async {});\n\
+             let _ = tokio::task::spawn_blocking(|| ());\n\
+             let _ = tokio::task::JoinSet::<()>::new();\n\
+             let _ = tokio::time::interval(std::time::Duration::from_secs(1));\n\
+             let _ = std::thread::spawn(|| ());\n\
+             let _ = tokio::time::sleep(std::time::Duration::from_secs(1));\n\
+         }\n",
+    )
+    .unwrap();
+    let built = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let tokio = std::fs::read_dir(&built).unwrap().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        file.starts_with("libtokio-") && file.ends_with(".rlib")
+    });
+    let tokio = tokio.max_by_key(|path| path.metadata().and_then(|it| it.modified()).ok()).expect("tokio was built");
+    let said = std::process::Command::new("clippy-driver")
+        .env("CLIPPY_CONF_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/lints"))
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--color=never", "--out-dir"])
+        .arg(folder.path())
+        .arg(format!("-Ldependency={}", built.display()))
+        .arg(format!("--extern=tokio={}", tokio.display()))
+        .arg(&program)
+        .output()
+        .expect("clippy is installed: `rustup component add clippy`");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.matches("error: use of a disallowed method").count(), 5, "{said}");
+    assert!(!said.contains("clippy.toml`: "), "the configuration itself: {said}");
 }

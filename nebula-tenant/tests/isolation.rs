@@ -11,6 +11,15 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Pool, Row as _};
 
+#[path = "isolation/leaks.rs"]
+mod leaks;
+#[path = "isolation/sea.rs"]
+mod sea;
+#[path = "isolation/siblings.rs"]
+mod siblings;
+
+use siblings::Siblings;
+
 const TENANTS: usize = 50;
 const REQUESTS: usize = 1000;
 
@@ -36,8 +45,9 @@ macro_rules! isolation {
             }
 
             /// One request: it writes, looks, and ends in one of the ways in which requests end.
-            async fn request(pool: TenantPool<$database>, number: usize) -> Result<(), DbError> {
+            async fn request(pool: TenantPool<$database>, siblings: Siblings, number: usize) -> Result<(), DbError> {
                 let me = nebula_tenant::current()?.to_string();
+                siblings.visit(number).await;
                 let id = number as i64;
                 let mut transaction = pool.begin().await?;
                 query("INSERT INTO notes (id, text) VALUES ($1, $2)".replace_placeholders::<$database>().as_str())
@@ -71,10 +81,11 @@ macro_rules! isolation {
                 let four = PoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(120));
                 let plain: Pool<$database> = four.connect_with($options).await.unwrap();
                 let pool: TenantPool<$database> = $prepare(plain).await;
+                let (siblings, worker) = Siblings::of((0..TENANTS).map(tenant)).await;
                 let mut requests = tokio::task::JoinSet::new();
                 for number in 0..REQUESTS {
-                    let pool = pool.clone();
-                    let work = TenantContext::of(tenant(number)).scope(request(pool, number));
+                    let (pool, siblings) = (pool.clone(), siblings.clone());
+                    let work = TenantContext::of(tenant(number)).scope(request(pool, siblings, number));
                     let patience = Duration::from_millis(if number % 5 == 2 { 400 } else { 120_000 });
                     requests.spawn(async move { tokio::time::timeout(patience, work).await });
                 }
@@ -91,6 +102,10 @@ macro_rules! isolation {
                     }
                 }
                 assert_eq!((done, panicked, late), (REQUESTS * 3 / 5, REQUESTS / 5, REQUESTS / 5));
+                let whole = (0..TENANTS).filter(|number| number % 5 != 2);
+                let whole = whole.map(|number| (tenant(number).to_string(), REQUESTS / TENANTS)).collect();
+                siblings.settled(&whole, REQUESTS / TENANTS).await;
+                worker.shutdown(Duration::from_secs(30)).await;
                 // What was committed is there, once, for its tenant.
                 for number in 0..TENANTS {
                     let seen = TenantContext::of(tenant(number)).scope(notes(&pool)).await.unwrap().unwrap();
@@ -205,6 +220,30 @@ async fn the_second_wall_holds_alone() {
     let found = as_host("look for gaps", rls::audit(&superuser)).await.unwrap().unwrap();
     assert!(matches!(found.as_slice(), [Gap::Role(_)]), "{found:?}");
     assert_eq!(gaps("ALTER TABLE notes RENAME TO gone").await, [Gap::Missing(table())]);
+}
+
+#[tokio::test]
+async fn a_beginning_that_nobody_waits_for_leaves_nothing_on_the_connection() {
+    let admin = PgPool::connect(&postgres_database().await).await.unwrap();
+    let few = second_wall(admin).await;
+    let options = as_host("a test", async { few.as_host().unwrap().connect_options().as_ref().clone() }).await.unwrap();
+    let one: PgPool = PoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let pool = TenantPool::new(one.clone(), wall::<sqlx::Postgres>()).unwrap().with_row_level_security().unwrap();
+    for polls in 0..40 {
+        {
+            let mut begin = std::pin::pin!(TenantContext::of(tenant(1)).scope(pool.begin()));
+            for _ in 0..polls {
+                if futures_util::poll!(begin.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
+        }
+        // There is one connection, so this is the same one.
+        let left: Option<String> =
+            sqlx::query_scalar("SELECT current_setting('nebula.tenant', true)").fetch_one(&one).await.unwrap();
+        assert_eq!(left.unwrap_or_default(), "", "after {polls} polls");
+    }
 }
 
 #[tokio::test]

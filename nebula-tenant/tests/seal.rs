@@ -1,12 +1,14 @@
 //! Values that open for their tenant, at their place, and nowhere else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nebula_tenant::seal::{
-    KeyStore, LocalMasterKey, MasterKey, MemoryKeyStore, Place, Sealed, SqlKeyStore, TenantCipher, WrappedKey,
+    Encrypted, KeyStore, LocalMasterKey, MasterKey, MemoryKeyStore, Place, Sealed, SealedRow, SealedRows, SqlKeyStore,
+    TenantCipher, WrappedKey,
 };
 use nebula_tenant::{Error, ErrorKind, TenantContext, TenantId};
 use nebula_test_support::{mariadb_database, postgres_database};
@@ -223,6 +225,84 @@ async fn weak_master_keys_are_refused_and_nothing_shows_a_secret() {
     let sealed = as_tenant("star", cipher.seal(PHONE.row("42"), NUMBER)).await.unwrap();
     let shown = format!("{cipher:?} {sealed:?}");
     assert!(!shown.contains("77") && !shown.contains("138"), "{shown}");
+}
+
+/// A column in memory, which the application goes on writing.
+#[derive(Default)]
+struct Column {
+    rows: Mutex<BTreeMap<String, (Sealed, [u8; 32])>>,
+    written_in_between: Mutex<Option<(String, (Sealed, [u8; 32]))>>,
+}
+
+#[async_trait]
+impl SealedRows for Column {
+    async fn page(&self, after: Option<&str>) -> Result<Vec<SealedRow>, Error> {
+        let rows = self.rows.lock().unwrap();
+        let later = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after)).take(3);
+        let page = later.map(|(key, (sealed, _))| SealedRow { key: key.clone(), sealed: sealed.clone() }).collect();
+        drop(rows);
+        if let Some((key, row)) = self.written_in_between.lock().unwrap().take() {
+            self.rows.lock().unwrap().insert(key, row);
+        }
+        Ok(page)
+    }
+
+    async fn replace(&self, old: &SealedRow, sealed: &Sealed, index: [u8; 32]) -> Result<bool, Error> {
+        let mut rows = self.rows.lock().unwrap();
+        match rows.get_mut(&old.key) {
+            Some(row) if row.0 == old.sealed => {
+                *row = (sealed.clone(), index);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_are_sealed_anew_while_the_application_goes_on() {
+    let cipher = TenantCipher::new(Shared::default(), master());
+    let (column, star) = (Column::default(), tenant("star"));
+    let work = async {
+        for number in 0..10 {
+            let key = number.to_string();
+            let sealed = cipher.seal(PHONE.row(&key), key.as_bytes()).await.unwrap();
+            let index = cipher.index(PHONE, key.as_bytes()).await.unwrap();
+            column.rows.lock().unwrap().insert(key, (sealed, index));
+        }
+        cipher.rotate(&star).await.unwrap();
+        let (sealed, index) =
+            (cipher.seal(PHONE.row("1"), b"new").await.unwrap(), cipher.index(PHONE, b"new").await.unwrap());
+        *column.written_in_between.lock().unwrap() = Some(("1".to_owned(), (sealed, index)));
+        let done = cipher.reseal_all(PHONE, &column).await.unwrap();
+        assert_eq!((done.seen, done.resealed, done.overtaken), (10, 9, 1));
+        for (key, (sealed, index)) in column.rows.lock().unwrap().clone() {
+            let value = cipher.open(PHONE.row(&key), &sealed).await.unwrap();
+            assert_eq!(value, if key == "1" { b"new".to_vec() } else { key.clone().into_bytes() });
+            assert_eq!(sealed.version().unwrap(), 2);
+            assert_eq!(index, cipher.index(PHONE, &value).await.unwrap());
+        }
+        assert_eq!(cipher.reseal_all(PHONE, &column).await.unwrap().resealed, 0, "again is fine");
+    };
+    as_tenant("star", work).await;
+}
+
+#[tokio::test]
+async fn columns_of_a_type_are_written_and_read() {
+    let cipher = TenantCipher::new(Shared::default(), master());
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    sqlx::query("CREATE TABLE buyers (id BIGINT, phone BLOB)").execute(&pool).await.unwrap();
+    let numbers = vec!["138".to_owned(), "139".to_owned()];
+    let sealed = as_tenant("star", Encrypted::seal(&cipher, PHONE.row("1"), &numbers)).await.unwrap();
+    sqlx::query("INSERT INTO buyers VALUES (1, ?), (2, NULL)").bind(&sealed).execute(&pool).await.unwrap();
+    let read: Vec<Option<Encrypted<Vec<String>>>> =
+        sqlx::query_scalar("SELECT phone FROM buyers ORDER BY id").fetch_all(&pool).await.unwrap();
+    let [Some(read), None] = read.as_slice() else { panic!("{read:?}") };
+    assert_eq!(as_tenant("star", read.open(&cipher, PHONE.row("1"))).await.unwrap(), numbers);
+    assert_eq!(kind(as_tenant("star", read.open(&cipher, PHONE.row("2"))).await), ErrorKind::Altered);
+    let other: Encrypted<u32> = Encrypted::from_sealed(read.sealed().clone());
+    let error = as_tenant("star", other.open(&cipher, PHONE.row("1"))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Altered && !format!("{error:?}").contains("138"), "{error:?}");
 }
 
 /// A key management service that is away.

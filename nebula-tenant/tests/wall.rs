@@ -80,6 +80,43 @@ fn joins_are_fenced_where_they_stand() {
 }
 
 #[test]
+fn lateral_queries_are_fenced_as_well() {
+    let lateral = "SELECT * FROM orders o, LATERAL (SELECT max(price) AS most FROM lines l WHERE l.order_id = o.id) x";
+    let joined =
+        "SELECT * FROM orders o LEFT JOIN LATERAL (SELECT price FROM lines l WHERE l.order_id = o.id) x ON true";
+    for sql in [lateral, joined] {
+        assert_eq!(rewritten(PG, sql).matches("tenant_id = $1").count(), 2, "{sql}");
+    }
+    refused(PG, "SELECT * FROM orders o, LATERAL (SELECT * FROM secrets s WHERE s.id = o.id) x", RefusalKind::Table);
+    refused(PG, "SELECT * FROM orders o, LATERAL my_rows(o.id) x", RefusalKind::Function);
+}
+
+#[test]
+fn letters_that_look_alike_are_other_letters() {
+    for dialect in ALL {
+        for sql in [
+            // Full width, Cyrillic, a letter of no width, a no-break space, the Kelvin sign, quotes that are none.
+            "SELECT * FROM \u{ff4f}rders",
+            "SELECT * FROM \u{043e}rders",
+            "SELECT * FROM ord\u{200b}ers",
+            "SELECT * FROM orders\u{a0}",
+            "SELECT * FROM orders WHERE \u{212a} = 1 AND tenant_id = 'b'",
+            "SELECT * FROM orders WHERE id = \u{2019}1\u{2019} OR tenant_id = \u{2019}b\u{2019}",
+        ] {
+            match wall(dialect).rewrite(sql) {
+                Err(_) => {}
+                // As a name of its own, of the table or of a column, and fenced in.
+                Ok(fenced) => assert!(
+                    fenced.sql().contains("orders.tenant_id = ") || fenced.sql().contains("\u{a0}.tenant_id = "),
+                    "{dialect:?}: {}",
+                    fenced.sql()
+                ),
+            }
+        }
+    }
+}
+
+#[test]
 fn expressions_are_searched() {
     for sql in [
         "SELECT (SELECT count(*) FROM lines) FROM orders",

@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use sqlx::{Database, SqlStr, error::BoxDynError};
 
+use super::leak::Catalogue;
 use crate::id::TenantId;
 use crate::wall::SqlDialect;
 
@@ -12,7 +13,7 @@ mod sealed {
 
 /// A database that tenants can share: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature `postgres`) or
 /// `sqlx::MySql` (feature `mysql`), which is MariaDB as well. Sealed.
-pub trait TenantDatabase: Database + sealed::Sealed {
+pub trait TenantDatabase: Database + sealed::Sealed + Catalogue {
     /// Whose SQL it speaks.
     const DIALECT: SqlDialect;
 
@@ -20,10 +21,17 @@ pub trait TenantDatabase: Database + sealed::Sealed {
     fn bind(arguments: &mut Self::Arguments, tenant: &TenantId) -> Result<(), BoxDynError>;
 
     #[doc(hidden)]
+    fn run(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>>;
+
+    #[doc(hidden)]
+    fn forget_statements(connection: &mut Self::Connection) -> BoxFuture<'_, sqlx::Result<()>>;
+
+    #[doc(hidden)]
     fn execute(
         connection: &mut Self::Connection,
         sql: SqlStr,
         arguments: Self::Arguments,
+        kept: bool,
     ) -> BoxFuture<'_, sqlx::Result<Self::QueryResult>>;
 
     #[doc(hidden)]
@@ -31,6 +39,7 @@ pub trait TenantDatabase: Database + sealed::Sealed {
         connection: &mut Self::Connection,
         sql: SqlStr,
         arguments: Self::Arguments,
+        kept: bool,
     ) -> BoxFuture<'_, sqlx::Result<Vec<Self::Row>>>;
 
     #[doc(hidden)]
@@ -38,6 +47,7 @@ pub trait TenantDatabase: Database + sealed::Sealed {
         connection: &mut Self::Connection,
         sql: SqlStr,
         arguments: Self::Arguments,
+        kept: bool,
     ) -> BoxFuture<'_, sqlx::Result<Option<Self::Row>>>;
 }
 
@@ -54,28 +64,41 @@ macro_rules! database {
                 sqlx::Arguments::add(arguments, tenant.as_str().to_owned())
             }
 
+            fn run(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>> {
+                Box::pin(async move { sqlx::raw_sql(sql).execute(connection).await.map(drop) })
+            }
+
+            fn forget_statements(connection: &mut Self::Connection) -> BoxFuture<'_, sqlx::Result<()>> {
+                Box::pin(sqlx::Connection::clear_cached_statements(connection))
+            }
+
             fn execute(
                 connection: &mut Self::Connection,
                 sql: SqlStr,
                 arguments: Self::Arguments,
+                kept: bool,
             ) -> BoxFuture<'_, sqlx::Result<Self::QueryResult>> {
-                Box::pin(async move { sqlx::query_with(sql, arguments).execute(connection).await })
+                Box::pin(async move { sqlx::query_with(sql, arguments).persistent(kept).execute(connection).await })
             }
 
             fn fetch_all(
                 connection: &mut Self::Connection,
                 sql: SqlStr,
                 arguments: Self::Arguments,
+                kept: bool,
             ) -> BoxFuture<'_, sqlx::Result<Vec<Self::Row>>> {
-                Box::pin(async move { sqlx::query_with(sql, arguments).fetch_all(connection).await })
+                Box::pin(async move { sqlx::query_with(sql, arguments).persistent(kept).fetch_all(connection).await })
             }
 
             fn fetch_optional(
                 connection: &mut Self::Connection,
                 sql: SqlStr,
                 arguments: Self::Arguments,
+                kept: bool,
             ) -> BoxFuture<'_, sqlx::Result<Option<Self::Row>>> {
-                Box::pin(async move { sqlx::query_with(sql, arguments).fetch_optional(connection).await })
+                Box::pin(
+                    async move { sqlx::query_with(sql, arguments).persistent(kept).fetch_optional(connection).await },
+                )
             }
         }
     };

@@ -1,5 +1,8 @@
 //! Databases behind the [`Wall`](crate::wall::Wall): every statement is rewritten and bound to the tenant whose work it is.
 //!
+//! Three models stand behind one API. Tenants share tables and each row says whose it is ([`TenantPool::new`]); each tenant has
+//! a schema of its own ([`TenantPool::schemas`]); or each has a database of its own ([`TenantPool::databases`]).
+//!
 //! ```no_run
 //! use nebula_tenant::{TenantContext, TenantId, db::{TenantPool, query}, wall::{SqlDialect, Wall}};
 //! use sqlx::Row as _;
@@ -23,19 +26,27 @@
 //! ```
 
 mod database;
+mod databases;
 mod error;
+mod host;
+mod leak;
 mod pool;
 mod query;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod rls;
+mod schemas;
 mod transaction;
 
 pub use self::{
     database::TenantDatabase,
+    databases::Databases,
     error::DbError,
+    host::{HostPool, HostTransaction},
+    leak::{Leak, LeakAudit},
     pool::TenantPool,
     query::{TenantExecutor, TenantQuery, query},
+    schemas::Schemas,
     transaction::TenantTransaction,
 };
 #[cfg(feature = "postgres")]

@@ -174,8 +174,9 @@ impl<DB: TenantDatabase> TenantExecutor for &TenantPool<DB> {
     }
 
     async fn execute(self, sql: SqlStr, arguments: DB::Arguments) -> Result<DB::QueryResult, DbError> {
-        if self.setting.is_none() {
-            return Ok(DB::execute(&mut *self.pool().acquire().await?, sql, arguments).await?);
+        if self.takes_bare_statements() {
+            let opened = self.open(&current()?).await?;
+            return Ok(DB::execute(&mut *opened.acquire().await?, sql, arguments, true).await?);
         }
         let mut transaction = self.begin().await?;
         let done = transaction.execute(sql, arguments).await?;
@@ -183,8 +184,9 @@ impl<DB: TenantDatabase> TenantExecutor for &TenantPool<DB> {
     }
 
     async fn fetch_all(self, sql: SqlStr, arguments: DB::Arguments) -> Result<Vec<DB::Row>, DbError> {
-        if self.setting.is_none() {
-            return Ok(DB::fetch_all(&mut *self.pool().acquire().await?, sql, arguments).await?);
+        if self.takes_bare_statements() {
+            let opened = self.open(&current()?).await?;
+            return Ok(DB::fetch_all(&mut *opened.acquire().await?, sql, arguments, true).await?);
         }
         let mut transaction = self.begin().await?;
         let done = transaction.fetch_all(sql, arguments).await?;
@@ -192,8 +194,9 @@ impl<DB: TenantDatabase> TenantExecutor for &TenantPool<DB> {
     }
 
     async fn fetch_optional(self, sql: SqlStr, arguments: DB::Arguments) -> Result<Option<DB::Row>, DbError> {
-        if self.setting.is_none() {
-            return Ok(DB::fetch_optional(&mut *self.pool().acquire().await?, sql, arguments).await?);
+        if self.takes_bare_statements() {
+            let opened = self.open(&current()?).await?;
+            return Ok(DB::fetch_optional(&mut *opened.acquire().await?, sql, arguments, true).await?);
         }
         let mut transaction = self.begin().await?;
         let done = transaction.fetch_optional(sql, arguments).await?;
@@ -213,14 +216,14 @@ impl<DB: TenantDatabase> TenantExecutor for &mut TenantTransaction<DB> {
     }
 
     async fn execute(self, sql: SqlStr, arguments: DB::Arguments) -> Result<DB::QueryResult, DbError> {
-        Ok(DB::execute(&mut self.inner, sql, arguments).await?)
+        Ok(DB::execute(&mut self.inner, sql, arguments, self.keeps_statements).await?)
     }
 
     async fn fetch_all(self, sql: SqlStr, arguments: DB::Arguments) -> Result<Vec<DB::Row>, DbError> {
-        Ok(DB::fetch_all(&mut self.inner, sql, arguments).await?)
+        Ok(DB::fetch_all(&mut self.inner, sql, arguments, self.keeps_statements).await?)
     }
 
     async fn fetch_optional(self, sql: SqlStr, arguments: DB::Arguments) -> Result<Option<DB::Row>, DbError> {
-        Ok(DB::fetch_optional(&mut self.inner, sql, arguments).await?)
+        Ok(DB::fetch_optional(&mut self.inner, sql, arguments, self.keeps_statements).await?)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use sqlx::Transaction;
 
 use super::database::TenantDatabase;
+use super::databases::Lease;
 use super::error::DbError;
 use crate::context::current;
 use crate::error::{Error, ErrorKind};
@@ -17,11 +18,21 @@ pub struct TenantTransaction<DB: TenantDatabase> {
     pub(super) inner: Transaction<'static, DB>,
     tenant: TenantId,
     pub(super) wall: Wall,
+    /// Whether prepared statements stay on the connection.
+    pub(super) keeps_statements: bool,
+    /// Behind the transaction, which gives its connection back first.
+    _lease: Option<Lease>,
 }
 
 impl<DB: TenantDatabase> TenantTransaction<DB> {
-    pub(super) const fn new(inner: Transaction<'static, DB>, tenant: TenantId, wall: Wall) -> Self {
-        Self { inner, tenant, wall }
+    pub(super) const fn new(
+        inner: Transaction<'static, DB>,
+        tenant: TenantId,
+        wall: Wall,
+        keeps_statements: bool,
+        lease: Option<Lease>,
+    ) -> Self {
+        Self { inner, tenant, wall, keeps_statements, _lease: lease }
     }
 
     /// Whose it is.
@@ -55,10 +66,11 @@ impl<DB: TenantDatabase> TenantTransaction<DB> {
     }
 
     pub(super) fn check(&self) -> Result<&TenantId, Error> {
-        if current()? == self.tenant {
+        let present = current()?;
+        if present == self.tenant {
             return Ok(&self.tenant);
         }
-        metrics::counter!("nebula_tenant_conflicts_total", "where" => "transaction").increment(1);
+        crate::audit::conflict("transaction", &self.tenant, &present);
         Err(Error::new(ErrorKind::Conflict, "a transaction of one tenant in another's work"))
     }
 }

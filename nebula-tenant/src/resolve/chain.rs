@@ -50,11 +50,8 @@ impl Resolvers {
                 None => agreed = Some((resolver.name(), tenant)),
                 Some((_, first)) if *first == tenant => {}
                 Some((name, first)) => {
-                    info!(
-                        target: "nebula_tenant::audit", event = "conflict", %first, said_by = name, second = %tenant,
-                        but_by = resolver.name(), "parts of a request name different tenants"
-                    );
-                    counter!("nebula_tenant_conflicts_total", "where" => "request").increment(1);
+                    info!(said_by = name, but_by = resolver.name(), "parts of a request name different tenants");
+                    crate::audit::conflict("request", first, &tenant);
                     return Err(ResolveRefusal::Conflict);
                 }
             }
@@ -62,8 +59,11 @@ impl Resolvers {
         let (_, tenant) = agreed.ok_or(ResolveRefusal::Missing)?;
         match self.directory.status(&tenant).await {
             Ok(Some(TenantStatus::Active)) => Ok(tenant),
+            Ok(Some(TenantStatus::Preparing)) => Err(ResolveRefusal::Preparing),
             Ok(Some(TenantStatus::Suspended)) => Err(ResolveRefusal::Suspended),
-            Ok(Some(TenantStatus::Archived)) => Err(ResolveRefusal::Archived),
+            Ok(Some(TenantStatus::Archived | TenantStatus::Erasing | TenantStatus::Erased)) => {
+                Err(ResolveRefusal::Archived)
+            }
             Ok(None) => Err(ResolveRefusal::Unknown),
             Err(error) => {
                 warn!(%error, "the directory of tenants does not answer");

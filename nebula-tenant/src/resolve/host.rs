@@ -3,6 +3,7 @@
 use http::{header, request::Parts};
 
 use super::{Hint, Malformed, Resolver};
+use crate::directory::is_domain;
 use crate::error::{Error, ErrorKind};
 
 /// Reads the tenant from the host: `star.tickets.example` is that of `star` under the base `tickets.example`, and a domain
@@ -23,7 +24,7 @@ impl Subdomain {
     /// [`ErrorKind::Config`] if it is no domain.
     pub fn of(base: &str) -> Result<Self, Error> {
         let base = base.to_ascii_lowercase();
-        if domain(&base).is_err() {
+        if !is_domain(&base) {
             return Err(Error::new(ErrorKind::Config, format!("`{base}` is no domain")));
         }
         Ok(Self { base, domains: false })
@@ -73,15 +74,5 @@ fn host(request: &Parts) -> Result<Option<String>, Malformed> {
         None => text,
     };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    domain(&name)?;
-    Ok(Some(name))
-}
-
-/// Letters, digits, hyphens and dots in the right places: no user, no brackets, no second port.
-fn domain(name: &str) -> Result<(), Malformed> {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    if name.len() <= 253 && name.split('.').all(label) { Ok(()) } else { Err(Malformed) }
+    if is_domain(&name) { Ok(Some(name)) } else { Err(Malformed) }
 }

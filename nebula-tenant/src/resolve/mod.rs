@@ -6,17 +6,17 @@
 
 mod chain;
 mod claim;
-mod directory;
 mod header;
 mod host;
 mod layer;
 mod path;
 mod refusal;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 
 pub use self::{
     chain::Resolvers,
     claim::Claim,
-    directory::{TenantDirectory, TenantStatus},
     header::{TENANT_HEADER, TrustedHeader, inject},
     host::Subdomain,
     layer::{TenantLayer, TenantService},
@@ -24,8 +24,13 @@ pub use self::{
     refusal::ResolveRefusal,
 };
 
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use self::reqwest::ForTenant;
+
 use http::request::Parts;
 
+pub use crate::directory::{TenantDirectory, TenantStatus};
 use crate::id::TenantId;
 
 /// What a resolver found.

@@ -18,6 +18,9 @@ pub enum ResolveRefusal {
     /// There is no such tenant.
     #[error("there is no such tenant")]
     Unknown,
+    /// The tenant is not ready yet.
+    #[error("the tenant is not ready yet")]
+    Preparing,
     /// The tenant is suspended.
     #[error("the tenant is suspended")]
     Suspended,
@@ -38,6 +41,7 @@ impl ResolveRefusal {
             Self::Malformed => "tenant-malformed",
             Self::Conflict => "tenant-conflict",
             Self::Unknown => "tenant-unknown",
+            Self::Preparing => "tenant-preparing",
             Self::Suspended => "tenant-suspended",
             Self::Archived => "tenant-archived",
             Self::Unavailable => "tenant-unavailable",
@@ -52,7 +56,7 @@ impl ResolveRefusal {
             Self::Conflict | Self::Suspended => StatusCode::FORBIDDEN,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Archived => StatusCode::GONE,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Preparing | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -219,7 +219,7 @@ impl TenantCipher {
     pub async fn shred(&self, tenant: &TenantId) -> Result<(), Error> {
         self.shared.store.erase(tenant).await?;
         self.shared.rings.remove(tenant);
-        tracing::info!(target: "nebula_tenant::audit", event = "shred", %tenant, "the keys of a tenant were erased");
+        crate::audit::record(&crate::audit::AuditEvent::Shredded { tenant: tenant.clone() });
         Ok(())
     }
 

@@ -6,9 +6,11 @@
 //! is gone, backups included.
 
 mod cipher;
+mod encrypted;
 mod key;
 mod master;
 mod place;
+mod rotation;
 mod sealed;
 #[cfg(feature = "sql")]
 mod sql;
@@ -16,8 +18,10 @@ mod store;
 
 pub use self::{
     cipher::TenantCipher,
+    encrypted::Encrypted,
     master::{LocalMasterKey, MasterKey},
     place::Place,
+    rotation::{Resealed, SealedRow, SealedRows},
     sealed::Sealed,
     store::{KeyStore, MemoryKeyStore, WrappedKey},
 };

@@ -171,6 +171,7 @@ impl Walk<'_> {
                     names.read_only.insert(self.policy.key(&exposed));
                 }
             }
+            Table::Apart => {}
             Table::Tenant { .. } if lacking => {
                 *factor = self.only_own(factor.clone(), &exposed);
             }

@@ -53,6 +53,7 @@ pub use self::{
     policy::SqlDialect,
     refusal::{Refusal, RefusalKind},
 };
+use crate::audit::{self, AuditEvent};
 use crate::error::{Error, ErrorKind};
 
 /// Longer statements are rewritten each time.
@@ -139,7 +140,13 @@ impl Wall {
     /// The declared tables that hold rows of tenants.
     pub fn tenant_tables(&self) -> impl Iterator<Item = &str> {
         let all = self.inner.policy.tables.iter();
-        all.filter(|(_, table)| matches!(table, Table::Tenant { .. })).map(|(name, _)| name.as_str())
+        all.filter(|(_, table)| matches!(table, Table::Tenant { .. } | Table::Apart)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether each tenant has tables of its own, so that no row is told apart by a column.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.inner.policy.tables.values().any(|table| matches!(table, Table::Apart))
     }
 
     /// The statement, restricted to whichever tenant is bound to it.
@@ -151,7 +158,10 @@ impl Wall {
             return Ok(known);
         }
         let rewritten = self.inner.rewrite(sql).map(Arc::new).inspect_err(|refusal| {
-            counter!("nebula_tenant_statements_refused_total", "reason" => refusal.kind().as_str()).increment(1);
+            let reason = refusal.kind().as_str();
+            counter!("nebula_tenant_statements_refused_total", "reason" => reason).increment(1);
+            let what = refusal.what().to_owned();
+            audit::record(&AuditEvent::Refused { tenant: audit::whose(), reason, what });
         })?;
         if sql.len() <= CACHED {
             self.inner.rewritten.insert(sql.into(), Arc::clone(&rewritten));
@@ -216,6 +226,7 @@ impl Rewritten {
     fn new(printed: &str, dialect: SqlDialect, arguments: usize) -> Self {
         let mut sql = String::with_capacity(printed.len());
         let mut slots = Vec::with_capacity(arguments + 1);
+        let mut fenced = false;
         for (place, part) in printed.split(MARK).enumerate() {
             if place % 2 == 0 {
                 sql.push_str(part);
@@ -223,7 +234,10 @@ impl Rewritten {
             }
             let number = part.parse().unwrap_or(TENANT);
             let (slot, number) = match number {
-                TENANT => (Slot::Tenant, arguments + 1),
+                TENANT => {
+                    fenced = true;
+                    (Slot::Tenant, arguments + 1)
+                }
                 number => (Slot::Argument(number - 1), number),
             };
             match dialect {
@@ -237,7 +251,9 @@ impl Rewritten {
         }
         if dialect != SqlDialect::MySql {
             slots.extend((0..arguments).map(Slot::Argument));
-            slots.push(Slot::Tenant);
+            if fenced {
+                slots.push(Slot::Tenant);
+            }
         }
         Self { sql: sql.into(), slots: slots.into(), arguments }
     }
@@ -272,6 +288,14 @@ impl WallBuilder {
         self.table(name, Table::Tenant { global_keys: Vec::new() })
     }
 
+    /// A table that each tenant has one of, in its own schema or its own database: see
+    /// [`TenantPool::schemas`](crate::db::TenantPool::schemas) and [`TenantPool::databases`](crate::db::TenantPool::databases). No condition is added, and a
+    /// wall has tables of this kind or of the kind [`tenant_table`](Self::tenant_table), not of both.
+    #[must_use]
+    pub fn apart_table(self, name: &str) -> Self {
+        self.table(name, Table::Apart)
+    }
+
     /// A table whose rows are the same for all, and that tenants only read.
     #[must_use]
     pub fn shared_table(self, name: &str) -> Self {
@@ -295,7 +319,7 @@ impl WallBuilder {
                 key.sort_unstable();
                 global_keys.push(key);
             }
-            Some(Table::Shared { .. }) | None => {
+            Some(Table::Shared { .. } | Table::Apart) | None => {
                 self.wrong = Some(format!("a key for `{table}`, which is not declared as a tenant's before"));
             }
         }
@@ -337,6 +361,13 @@ impl WallBuilder {
     pub fn build(self) -> Result<Wall, Error> {
         if let Some(wrong) = self.wrong {
             return Err(Error::new(ErrorKind::Config, wrong));
+        }
+        let fenced = |table: &Table| matches!(table, Table::Tenant { .. });
+        if self.policy.tables.values().any(|table| matches!(table, Table::Apart))
+            && self.policy.tables.values().any(fenced)
+        {
+            let what = "tables that tenants share beside tables that they have one of each: make two walls";
+            return Err(Error::new(ErrorKind::Config, what));
         }
         let rewritten = Cache::new(self.remembered);
         Ok(Wall { inner: Arc::new(Inner { policy: self.policy, longest: self.longest, rewritten }) })

@@ -27,6 +27,8 @@ pub(super) enum Table {
         /// Unique keys that span all tenants, each sorted, in lower case.
         global_keys: Vec<Vec<String>>,
     },
+    /// Each tenant has one of its own, in its schema or database.
+    Apart,
     /// The same rows for all.
     Shared { writable: bool },
 }

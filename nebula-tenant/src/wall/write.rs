@@ -97,7 +97,7 @@ impl Walk<'_> {
         self.items(returning.as_deref_mut().unwrap_or_default())?;
 
         let global_keys = match self.policy.table(&name)? {
-            Table::Shared { writable: true } => return Ok(()),
+            Table::Apart | Table::Shared { writable: true } => return Ok(()),
             Table::Shared { writable: false } => return Err(shared(&name)),
             Table::Tenant { global_keys } => global_keys,
         };

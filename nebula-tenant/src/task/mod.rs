@@ -1,5 +1,9 @@
 //! Work on the side. Tasks do not inherit whose work they are; these do, or refuse to begin.
 
+mod interval;
+
+pub use self::interval::{Interval, every, interval};
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
