@@ -16,7 +16,7 @@ use crate::{
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
     office::Office,
     order::Orders,
-    outbox::{Messages, Outbox, Timeouts},
+    outbox::{Messages, Outbox, TIMEOUT, Timeouts},
     payment::{Payments, mock::MockProvider},
     problem::chain,
     show::Catalog,
@@ -119,7 +119,7 @@ struct Shared {
 async fn embedded(config: &Config, messages: &Messages) -> Result<Shared, Failure> {
     let (timeouts, armed) = match config.delay_queue.provider()? {
         QueueProvider::Redis | QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
-        _ => in_database(config, messages),
+        _ => in_database(config, messages)?,
     };
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
     let rules = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
@@ -151,7 +151,7 @@ async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failur
             detached(config.delay_queue.connect_with(backend))
         }
         QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
-        _ => in_database(config, messages),
+        _ => in_database(config, messages)?,
     };
     Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, limiter })
 }
@@ -160,8 +160,10 @@ fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {
     (queue.clone(), Timeouts::Detached(queue))
 }
 
-fn in_database(config: &Config, messages: &Messages) -> (DelayQueue, Timeouts) {
-    (config.delay_queue.connect_with(messages.backend()), Timeouts::Database(messages.clone()))
+fn in_database(config: &Config, messages: &Messages) -> Result<(DelayQueue, Timeouts), Failure> {
+    let queue = config.delay_queue.connect_with(messages.backend());
+    let name = queue.name(TIMEOUT)?;
+    Ok((queue, Timeouts::Database(messages.clone(), name)))
 }
 
 fn mock_provider(config: &Config, database: &Database, mut address: SocketAddr) -> Result<MockProvider, Failure> {

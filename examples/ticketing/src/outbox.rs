@@ -148,14 +148,13 @@ impl Messages {
     async fn enqueue<M: Serialize + Sync>(
         &self,
         connection: &mut Connection<'_>,
-        queue: &str,
+        queue: &QueueName,
         message: &DelayMessage<M>,
     ) -> Result<()> {
-        let name = QueueName::new(queue).map_err(Problem::internal)?;
         let sent = match (self, connection) {
-            (Self::Sqlite(queue), Connection::Sqlite(connection)) => queue.enqueue_in(connection, &name, message).await,
-            (Self::Postgres(queue), Connection::Postgres(connection)) => {
-                queue.enqueue_in(connection, &name, message).await
+            (Self::Sqlite(messages), Connection::Sqlite(connection)) => messages.enqueue_in(connection, queue, message).await,
+            (Self::Postgres(messages), Connection::Postgres(connection)) => {
+                messages.enqueue_in(connection, queue, message).await
             }
             _ => return Err(Problem::internal("the messages live in another database than the transaction")),
         };
@@ -195,7 +194,8 @@ impl Outbox {
             .retry(patiently())
             .build()
             .map_err(Problem::internal)?;
-        self.messages.enqueue(connection, M::QUEUE, &message).await
+        let queue = QueueName::new(M::QUEUE).map_err(Problem::internal)?;
+        self.messages.enqueue(connection, &queue, &message).await
     }
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
@@ -209,8 +209,8 @@ impl Outbox {
 /// Arms the time-outs of orders, in the database's transaction or beside it.
 #[derive(Clone, Debug)]
 pub enum Timeouts {
-    /// In the transaction that writes the order.
-    Database(Messages),
+    /// In the transaction that writes the order, for the queue of this full name.
+    Database(Messages, QueueName),
     /// On a queue of its own, before the order is written.
     Detached(DelayQueue),
 }
@@ -234,8 +234,8 @@ impl Timeouts {
     ///
     /// When the database refuses.
     pub async fn arm_in(&self, connection: &mut Connection<'_>, order: OrderId, after: Duration) -> Result<()> {
-        if let Self::Database(messages) = self {
-            messages.enqueue(connection, TIMEOUT, &message(order, after)?).await?;
+        if let Self::Database(messages, queue) = self {
+            messages.enqueue(connection, queue, &message(order, after)?).await?;
         }
         Ok(())
     }

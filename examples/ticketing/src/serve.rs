@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     app::App,
     assembly,
-    config::Config,
+    config::{Config, DatabaseProvider},
     demo,
     http::{Server, exporter},
     problem::{Problem, chain},
@@ -89,9 +89,13 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
         address => format!("http://{address}"),
     });
     let url = url.trim_end_matches('/');
-    let place = if config.embedded() { "SQLite, in-process ledger" } else { "SQLite, ledger on Redis" };
+    let database = match config.database.provider {
+        DatabaseProvider::Sqlite => "SQLite",
+        DatabaseProvider::Postgres => "PostgreSQL",
+    };
+    let ledger = if config.embedded() { "in-process ledger" } else { "ledger on Redis" };
     let mut text = format!(
-        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({place})\n",
+        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({database}, {ledger})\n",
         config.data.display()
     );
     if !accounts.is_empty() {

@@ -16,7 +16,10 @@ use crate::{
     sweep::Sweep,
 };
 
-/// Starts the listeners: the ledger follows the database, refunds reach the provider, unpaid orders end.
+/// How often the backlog of a queue is looked at.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// Starts the listeners: the ledger follows the database, refunds reach the provider, unpaid orders end. Looks after their queues.
 ///
 /// # Errors
 ///
@@ -56,6 +59,9 @@ pub fn listen(
             async move { expire(&orders, message.into_body()).await }
         })
         .start()?;
+    for (messages, queue) in [(outbox, FOLLOW), (outbox, REFUND), (timeouts, TIMEOUT)] {
+        messages.watch(queue, WATCHED, WATCHED)?;
+    }
     Ok(())
 }
 

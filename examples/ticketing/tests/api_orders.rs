@@ -357,17 +357,23 @@ async fn a_cancelled_order_gives_its_seats_back() {
 
 #[tokio::test]
 async fn an_unpaid_order_ends_by_the_delay_queue() {
-    // The sweep comes too late to be the one that ends it.
-    let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_secs(3_600)).await;
-    let buyer = app.register("buyer@example.com").await;
-    let session = app.hall_with(100, |session| session.hold = Duration::from_millis(300)).await;
-    let placed = expect(order(&app, &buyer, session, &["1-1", "1-2"]).await, StatusCode::CREATED).await;
-    let id = placed["id"].as_str().unwrap();
-    freed(&app, session).await;
-    let ended = expect(app.get_as(&buyer, &format!("/orders/{id}")).await, StatusCode::OK).await;
-    assert_eq!(ended["state"], "TIMEOUT_CANCELLED");
-    let reply = app.post_as(&buyer, &format!("/orders/{id}/pay"), &json!({})).await;
-    expect_problem(reply, Code::OrderExpired).await;
+    for queues in [json!({}), json!({"queue-prefix": "tonight"})] {
+        let app = TestApp::start_with(|config| {
+            config.delay_queue = serde_json::from_value(queues).unwrap();
+            // The sweep comes too late to be the one that ends it.
+            config.sales.sweep_interval = Duration::from_secs(3_600);
+        })
+        .await;
+        let buyer = app.register("buyer@example.com").await;
+        let session = app.hall_with(100, |session| session.hold = Duration::from_millis(300)).await;
+        let placed = expect(order(&app, &buyer, session, &["1-1", "1-2"]).await, StatusCode::CREATED).await;
+        let id = placed["id"].as_str().unwrap();
+        freed(&app, session).await;
+        let ended = expect(app.get_as(&buyer, &format!("/orders/{id}")).await, StatusCode::OK).await;
+        assert_eq!(ended["state"], "TIMEOUT_CANCELLED");
+        let reply = app.post_as(&buyer, &format!("/orders/{id}/pay"), &json!({})).await;
+        expect_problem(reply, Code::OrderExpired).await;
+    }
 }
 
 #[tokio::test]
