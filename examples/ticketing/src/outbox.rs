@@ -152,7 +152,9 @@ impl Messages {
         message: &DelayMessage<M>,
     ) -> Result<()> {
         let sent = match (self, connection) {
-            (Self::Sqlite(messages), Connection::Sqlite(connection)) => messages.enqueue_in(connection, queue, message).await,
+            (Self::Sqlite(messages), Connection::Sqlite(connection)) => {
+                messages.enqueue_in(connection, queue, message).await
+            }
             (Self::Postgres(messages), Connection::Postgres(connection)) => {
                 messages.enqueue_in(connection, queue, message).await
             }
