@@ -20,7 +20,7 @@ use crate::types::Type;
 /// The decision tables of a DMN document.
 ///
 /// What is read: tables whose inputs are the names of input data of the types `string`, `number` and `boolean` (also by way
-/// of item definitions); cells with literals, comparisons, ranges, lists of these and `not(…)`; outputs with literals; all
+/// of item definitions), or of components of it (`Applicant.Age`); cells with literals, comparisons, ranges, lists of these and `not(…)`; outputs with literals; all
 /// hit policies with their aggregations, output values and default outputs. Everything else of a document is listed as
 /// [`unsupported`](Self::unsupported), with its place; nothing of it is guessed.
 ///
@@ -120,6 +120,8 @@ fn bad(context: impl std::fmt::Display) -> Error {
 struct Types {
     /// Item definitions: what they stand for.
     items: BTreeMap<String, String>,
+    /// The types of the components of structures.
+    parts: BTreeMap<String, BTreeMap<String, String>>,
     /// Input data.
     inputs: BTreeMap<String, Option<String>>,
 }
@@ -128,16 +130,40 @@ impl Types {
     fn read(root: Node<'_, '_>) -> Self {
         let items = children(root, "itemDefinition").filter_map(|item| {
             // Collections and structures have no type here.
-            let simple = item.attribute("isCollection") != Some("true") && child(item, "itemComponent").is_none();
+            let simple = !is_collection(item) && child(item, "itemComponent").is_none();
             let base = child(item, "typeRef").map(|it| text(it)).filter(|_| simple)?;
             Some((item.attribute("name")?.to_owned(), base))
+        });
+        let part = |part: Node<'_, '_>| {
+            let base = child(part, "typeRef").map(|it| text(it)).filter(|_| !is_collection(part))?;
+            Some((part.attribute("name")?.to_owned(), base))
+        };
+        let structures = children(root, "itemDefinition").filter(|item| !is_collection(*item));
+        let parts = structures.filter_map(|item| {
+            let parts: BTreeMap<_, _> = children(item, "itemComponent").filter_map(part).collect();
+            Some((item.attribute("name")?.to_owned(), parts)).filter(|(_, parts)| !parts.is_empty())
         });
         let inputs = children(root, "inputData").filter_map(|input| {
             let variable = child(input, "variable");
             let ty = variable.and_then(|variable| variable.attribute("typeRef")).map(str::to_owned);
             Some((input.attribute("name")?.to_owned(), ty))
         });
-        Self { items: items.collect(), inputs: inputs.collect() }
+        Self { items: items.collect(), parts: parts.collect(), inputs: inputs.collect() }
+    }
+
+    /// The declared type of an input expression: the name of input data, or of a component of it (`Applicant.Age`). Nothing
+    /// if it is neither, and an inner nothing if no type is declared.
+    fn of_input(&self, source: &str) -> Option<Option<&str>> {
+        if let Some(declared) = self.inputs.get(source) {
+            return Some(declared.as_deref());
+        }
+        let (head, path) = source.split_once('.')?;
+        let mut ty = self.inputs.get(head.trim())?.as_deref()?;
+        for part in path.split('.') {
+            let base = ty.rsplit([':', '.']).next().unwrap_or(ty);
+            ty = self.parts.get(ty).or_else(|| self.parts.get(base))?.get(part.trim())?;
+        }
+        Some(Some(ty))
     }
 
     fn resolve(&self, name: &str) -> Option<Type> {
@@ -155,6 +181,10 @@ impl Types {
         }
         None
     }
+}
+
+fn is_collection(item: Node<'_, '_>) -> bool {
+    item.attribute("isCollection") == Some("true")
 }
 
 /// A name as one word.
@@ -181,8 +211,8 @@ fn decision(name: &str, table: Node<'_, '_>, types: &Types) -> Read<DmnDecision>
         let source = child(expression, "text").map(|it| text(it)).unwrap_or_default();
         let source = source.trim().to_owned();
         let declared =
-            types.inputs.get(&source).ok_or_else(|| format!("the input `{source}` is not the name of input data"))?;
-        let reference = declared.as_deref().or_else(|| expression.attribute("typeRef"));
+            types.of_input(&source).ok_or_else(|| format!("the input `{source}` is not the name of input data"))?;
+        let reference = declared.or_else(|| expression.attribute("typeRef"));
         let reference = reference.ok_or_else(|| format!("the input `{source}` has no type"))?;
         let ty = types.resolve(reference).ok_or_else(|| format!("`{source}` has the type `{reference}`"))?;
         if !names.contains(&source) {

@@ -35,7 +35,9 @@ struct Case {
 enum Given {
     Text(String),
     Nothing,
-    /// Lists and structures.
+    /// The components of a structure.
+    Parts(Vec<(String, Self)>),
+    /// Lists.
     Other,
 }
 
@@ -131,7 +133,12 @@ fn is_nil(node: Node<'_, '_>) -> bool {
     node.attributes().any(|attribute| attribute.name() == "nil" && attribute.value() == "true")
 }
 
+/// Structures nest no deeper than XML that is read at all.
 fn given(node: Node<'_, '_>) -> Given {
+    let parts: Vec<_> = children(node, "component").map(|part| (name(part), given(part))).collect();
+    if !parts.is_empty() {
+        return Given::Parts(parts);
+    }
     match child(node, "value") {
         Some(value) if is_nil(value) => Given::Nothing,
         Some(value) => Given::Text(text(value)),
@@ -189,14 +196,28 @@ fn facts(decision: &DmnDecision, case: &Case) -> std::result::Result<Facts, DmnO
         |name: &str, why: &dyn fmt::Display| DmnOutcome::Unsupported(format!("the input `{name}`: {why}"));
     let mut builder = decision.schema.facts();
     for (name, field) in decision.inputs.iter().zip(decision.schema.fields()) {
-        let given = case.inputs.iter().find(|(known, _)| known == name).map(|(_, given)| given);
-        let Some(Given::Text(text)) = given else {
-            return Err(unsupported(name, &"there is no null, and no structure"));
+        let Some(Given::Text(text)) = at(&case.inputs, name) else {
+            return Err(unsupported(name, &"there is no null, and no list"));
         };
         let value = value(text, field.ty()).map_err(|error| unsupported(name, &error))?;
         builder = builder.set(field.name(), value);
     }
     builder.build().map_err(|error| unsupported("", &error))
+}
+
+/// What is given for an input, or for a component of it by its path.
+fn at<'a>(inputs: &'a [(String, Given)], name: &str) -> Option<&'a Given> {
+    let of = |given: &'a [(String, Given)], name: &str| given.iter().find(|(known, _)| known == name).map(|(_, it)| it);
+    if let Some(given) = of(inputs, name) {
+        return Some(given);
+    }
+    let mut path = name.split('.').map(str::trim);
+    let mut given = of(inputs, path.next()?)?;
+    for part in path {
+        let Given::Parts(parts) = given else { return None };
+        given = of(parts, part)?;
+    }
+    Some(given)
 }
 
 fn value(text: &str, ty: &Type) -> Result<Value> {
