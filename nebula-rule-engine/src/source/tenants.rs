@@ -84,6 +84,7 @@ impl TenantRules {
     /// Puts the overlays over the shared rules in force, if others than these put them in force: a
     /// [`RuleKeeper`](crate::RuleKeeper) that knows of the tenants calls it, and whoever publishes with the shared engine
     /// itself has to. Returns what [`publish`](Self::publish) returns.
+    #[must_use]
     pub fn rebase(&self) -> Vec<Problem> {
         let mut defs = self.defs.lock();
         let current = self.shared.current();

@@ -78,7 +78,7 @@ fn campaign(cases: u32) {
                     fuzz::expression(&bytes);
                     Ok(())
                 })
-                .unwrap()
+                .unwrap();
         });
         scope.spawn(|| {
             runner()
@@ -86,7 +86,7 @@ fn campaign(cases: u32) {
                     fuzz::import(&bytes);
                     Ok(())
                 })
-                .unwrap()
+                .unwrap();
         });
     });
 }
