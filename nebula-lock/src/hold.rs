@@ -28,7 +28,7 @@ use crate::options::Terms;
 use crate::post::{Order, Post};
 use crate::record::Record;
 use crate::telemetry;
-use crate::validity::{Validity, lease_until, valid_until};
+use crate::validity::{Validity, lease_until, margin, valid_until};
 
 /// A lock that was obtained.
 #[derive(Debug)]
@@ -193,6 +193,8 @@ enum Next {
 struct Course {
     renew_at: Option<Instant>,
     backoff: Backoff,
+    /// When the last renewal was sent of which nothing was heard.
+    unheard: Option<Instant>,
 }
 
 impl Keeper {
@@ -212,7 +214,11 @@ impl Keeper {
         loop {
             let order = match hold.keep(&mut orders, &mut course).await {
                 Next::Order(order) => order,
-                Next::Lost => return,
+                Next::Lost => {
+                    // Whoever gives orders from now on is told that there is nothing to be done.
+                    drop(orders);
+                    return hold.forget(course.unheard).await;
+                }
             };
             match order {
                 Some(Order::Downgrade(reply)) => match hold.downgrade().await {
@@ -272,6 +278,9 @@ impl Hold {
                 Event::End(reason) => {
                     self.lose(reason);
                     if reason != LossReason::ShutDown {
+                        if in_flight.load(Ordering::Relaxed) {
+                            course.unheard = Some(Instant::now());
+                        }
                         return Next::Lost;
                     }
                     // The holder may still be at work. Its lock is given back when it ends, or expires.
@@ -283,17 +292,33 @@ impl Hold {
                     *course = self.course(sent, self.terms.renewal.unwrap_or(lease));
                 }
                 Event::Renewal(_, _, Ok(false)) => {
+                    course.unheard = None;
                     self.lose(LossReason::Gone);
                     return Next::Lost;
                 }
-                Event::Renewal(_, _, Err(error)) => {
+                Event::Renewal(sent, _, Err(error)) => {
                     telemetry::renewal_failed();
+                    if error.kind() == ErrorKind::OutcomeUnknown {
+                        course.unheard = Some(sent);
+                    }
                     let left = until.saturating_duration_since(Instant::now());
                     warn!(key = %self.claim.key(), %error, ?left, "renewal failed; trying again until the lease ends");
                     course.renew_at = Some(Instant::now() + course.backoff.pause());
                 }
             }
         }
+    }
+
+    /// After the loss. A renewal of which nothing was heard may have kept the lock on the backend for longer than anybody relies on
+    /// it: it is taken back.
+    async fn forget(mut self, unheard: Option<Instant>) {
+        let Some(sent) = unheard else { return };
+        // Others of this process may try.
+        (self.counted, self.ticket) = (None, None);
+        let lease = self.terms.renewal.unwrap_or_default().max(self.lease);
+        // Whoever works under the lock has the same time to stop as if it had ended there.
+        sleep_until(self.validity.until() + margin(lease)).await;
+        sweep(&self.core, &self.claim, sent + lease, true, self.terms.command_timeout).await;
     }
 
     /// Lets others read as well.
@@ -351,6 +376,7 @@ impl Hold {
             renew_at: self.renewal_time(sent, pace),
             // Several attempts fit into what is left of the lease.
             backoff: Backoff::new(Duration::from_millis(50).min(renewed / 20), renewed / 10),
+            unheard: None,
         }
     }
 }

@@ -15,11 +15,15 @@ use crate::lost::LossReason;
 
 /// What the holder's own clock allows it to believe after a grant of `lease`, sent at `sent`.
 ///
-/// The lease began on the server after `sent`, so counting from `sent` errs on the safe side. The margin covers clocks
-/// that run at different speeds and the server's resolution: 1 % + 2 ms, as the Redlock paper's example code has it.
+/// The lease began on the server after `sent`, so counting from `sent` errs on the safe side.
 pub(crate) fn valid_until(sent: Instant, lease: Duration) -> Instant {
-    let drift = lease / 100 + Duration::from_millis(2);
-    sent + lease.saturating_sub(drift)
+    sent + lease.saturating_sub(margin(lease))
+}
+
+/// By how much a lease ends earlier here than on the server. It covers clocks that run at different speeds and the server's
+/// resolution: 1 % + 2 ms, as the Redlock paper's example code has it.
+pub(crate) fn margin(lease: Duration) -> Duration {
+    lease / 100 + Duration::from_millis(2)
 }
 
 /// The lease to ask for so that a grant of it, sent at `sent`, is valid until `until` at least.

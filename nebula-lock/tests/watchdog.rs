@@ -74,6 +74,29 @@ async fn silence_ends_the_hold_at_the_local_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewal_of_which_nothing_was_heard_keeps_nobody_waiting() {
+    let backend = Faulty::default();
+    let guard = manager(&backend).lock("key").await.unwrap();
+    // Renewals are carried out for a while, and nobody hears of it.
+    backend.becomes(Mood::Mute);
+    sleep(25 * SECOND).await;
+    backend.becomes(Mood::Deaf);
+    assert_eq!(guard.lost().await.reason(), LossReason::Expired);
+    backend.becomes(Mood::Fine);
+    assert_eq!(backend.inner.held(), 1, "the holder knows before the backend lets go");
+    sleep(5 * SECOND).await;
+    assert_eq!(backend.inner.held(), 0, "otherwise it would take twenty more seconds");
+    assert_eq!(guard.release().await, Release::AlreadyLost);
+    let locks = manager(&backend);
+    assert_eq!(locks.lock("key").await.unwrap().release().await, Release::Released);
+    // Where every renewal was heard of, there is nothing to take back.
+    let (guard, released) = (locks.lock("other").lease(SECOND).await.unwrap(), backend.count("release"));
+    guard.lost().await;
+    sleep(5 * SECOND).await;
+    assert_eq!(backend.count("release"), released);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_renewal_is_no_loss() {
     let backend = Faulty::default();
     let guard = manager(&backend).lock("key").await.unwrap();
