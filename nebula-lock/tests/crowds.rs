@@ -2,24 +2,28 @@
 //! their turn to polling.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "../examples/nemesis/engine/held.rs"]
+mod held;
+#[path = "support/polls.rs"]
+mod polls;
 #[path = "support/watchful.rs"]
 mod watchful;
 
 use std::future::IntoFuture;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use held::Wish;
 use nebula_lock::nebula_redis::{Connection, RedisConfig};
 use nebula_lock::{
     Attempt, Claim, DistributedLock, Holder, LockKey, LockManager, MemoryLock, Mode, RedisLock, Redlock, Release,
-    Result, Shutdown, Watch,
+    Result, SegmentedLock, Shutdown, Watch,
 };
 use nebula_test_support::{eventually, redis_cluster_urls, redis_node_urls, redis_sentinels, redis_url, unique};
+use polls::Polls;
 use redis::AsyncCommands;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -31,24 +35,7 @@ const ALL: [Mode; 4] = [Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
 const ON_A_QUORUM: [Mode; 3] = [Mode::Exclusive, Mode::Read, Mode::Write];
 const TEN_THOUSAND: usize = 10_000;
 /// Where each command takes several servers, or several steps of one.
-const HUNDREDS: usize = 500;
-
-/// Polls a future so many times at most; `None` if it was not ready by then.
-struct Polls<F>(F, usize);
-
-impl<F: Future + Unpin> Future for Polls<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(left) = self.1.checked_sub(1) else { return Poll::Ready(None) };
-        self.1 = left;
-        match Pin::new(&mut self.0).poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
+const THOUSANDS: usize = 2_000;
 
 /// In memory, with a pause before each command is carried out and before its reply arrives, as a network has them.
 #[derive(Clone, Debug, Default)]
@@ -97,24 +84,35 @@ fn manager(backend: impl DistributedLock) -> LockManager {
     LockManager::new(backend).with_lease(FOR_EVER).with_wait(PATIENCE)
 }
 
-/// Requests of every kind, for free keys and for a held one, each dropped after so many polls; those that are ready by
-/// then are released. Returns how many were dropped.
+/// One request of many, for what is held, what many want, or what is free: of each kind a quarter meets a lock that is held, and
+/// a quarter one that many want. Besides those in one of the modes there are some for several keys, and for segments.
+fn wish(locks: &LockManager, modes: &[Mode], number: usize) -> Wish {
+    let kinds = modes.len() + 2;
+    let name = match number / kinds % 4 {
+        0 => "held".to_owned(),
+        1 => "wanted".to_owned(),
+        _ => unique("free"),
+    };
+    match modes.get(number % kinds) {
+        Some(mode) => Wish::One(name, *mode),
+        // The first key is free, the others are as told.
+        None if number % kinds == modes.len() => Wish::All(vec![unique("a"), format!("{name}#0"), format!("{name}#1")]),
+        None => Wish::Segment(SegmentedLock::new(locks.clone(), name, 2).unwrap()),
+    }
+}
+
+/// Requests of every kind, each dropped after so many polls; those that are ready by then are released. Returns how many were
+/// dropped.
 async fn give_up(locks: &LockManager, modes: &[Mode], polls: usize, batch: usize) -> usize {
-    let held = locks.lock("held").await.unwrap();
+    let held = locks.lock_all(["held", "held#0", "held#1"]).await.unwrap();
     let requests = (0..batch).map(|number| {
-        let mode = modes[number % modes.len()];
-        // Of each kind a quarter meets a lock that is held, and a quarter one that many want.
-        let key = match number / modes.len() % 4 {
-            0 => "held".to_owned(),
-            1 => "wanted".to_owned(),
-            _ => unique("free"),
-        };
+        let wish = wish(locks, modes, number);
         async move {
             // Those that wait for long are polled no more, and dropped while they wait.
-            let request = Polls(locks.lock(key).mode(mode).into_future(), polls);
+            let request = Polls(Box::pin(wish.ask(locks, PATIENCE, None)), polls);
             match timeout(Duration::from_millis(100), request).await {
-                Ok(Some(guard)) => {
-                    guard.unwrap().release().await;
+                Ok(Some(held)) => {
+                    held.unwrap().release().await;
                     0
                 }
                 Ok(None) | Err(_) => 1,
@@ -210,10 +208,10 @@ async fn ten_thousand_that_give_up_leave_nothing_where_locks_have_no_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_that_give_up_leave_nothing_behind_sentinels() {
+async fn thousands_that_give_up_leave_nothing_behind_sentinels() {
     let ((master, nodes), namespace) = (redis_sentinels().await, unique("crowd"));
     let config = RedisConfig::sentinel(master, nodes);
-    give_up_in_rounds(&manager(redis_lock(&config, &namespace).await), &ALL, 40, HUNDREDS).await;
+    give_up_in_rounds(&manager(redis_lock(&config, &namespace).await), &ALL, 100, THOUSANDS).await;
     // What the master has and nobody else.
     let mut connection = config.connect().await.unwrap();
     eventually(PATIENCE, async || {
@@ -227,22 +225,22 @@ async fn hundreds_that_give_up_leave_nothing_behind_sentinels() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_that_give_up_leave_nothing_on_a_cluster() {
+async fn thousands_that_give_up_leave_nothing_on_a_cluster() {
     let (urls, namespace) = (redis_cluster_urls().await, unique("crowd"));
     let backend = redis_lock(&RedisConfig::cluster(&urls), &namespace).await;
-    give_up_in_rounds(&manager(backend), &ALL, 40, HUNDREDS).await;
+    give_up_in_rounds(&manager(backend), &ALL, 100, THOUSANDS).await;
     nothing_is_left(&urls, &namespace).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_that_give_up_leave_nothing_on_five_servers() {
+async fn thousands_that_give_up_leave_nothing_on_five_servers() {
     let (urls, namespace) = (redis_node_urls().await, unique("crowd"));
     let mut nodes = Vec::new();
     for url in &urls {
         nodes.push(redis_lock(&RedisConfig::new(url), &namespace).await);
     }
     let quorum = Redlock::new(nodes).unwrap().with_node_timeout(Duration::from_secs(10));
-    give_up_in_rounds(&manager(quorum), &ON_A_QUORUM, 40, HUNDREDS).await;
+    give_up_in_rounds(&manager(quorum), &ON_A_QUORUM, 100, THOUSANDS).await;
     nothing_is_left(&urls, &namespace).await;
 }
 

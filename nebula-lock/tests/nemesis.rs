@@ -45,9 +45,15 @@ async fn promises_are_kept(topology: Topology, seconds: u64) {
 }
 
 async fn promises_are_kept_with(topology: Topology, style: Style, seconds: u64) -> Report {
-    let report = Plan { variety: 3, ..plan(topology, seconds) }.with_style(style).run().await.unwrap();
+    let plan = Plan { variety: 3, ..plan(topology, seconds) }.with_style(style);
+    let mut wanted: Vec<String> = plan.kinds.iter().map(|kind| kind.name().to_owned()).collect();
+    if topology.fails_over() {
+        wanted.extend(plan.kinds.iter().map(|kind| format!("{}+replicas", kind.name())));
+    }
+    let report = plan.run().await.unwrap();
     println!("{report}");
     assert!(report.violations.is_empty(), "{report}");
+    assert!(wanted.iter().all(|kind| report.taken.contains_key(kind)), "not every kind of lock took part: {report}");
     assert!(report.holds > 20, "too little happened to prove anything: {report}");
     assert!(report.faults.len() >= 3, "too few faults to prove anything: {report}");
     report

@@ -23,6 +23,8 @@ pub(crate) enum Defect {
     AnyPlace,
     /// Waiters that died stay in line. (The server's part.)
     NoPrune,
+    /// A guard tells of the loss later than its lease allows. (The caller's part.)
+    LateWord,
     /// The server's clock runs 5 % fast. (The server's part.)
     FastClock,
 }

@@ -1,13 +1,9 @@
 //! One simulated run: client processes, a server, a network, and fate, all from one seed and on paused time.
 
-use std::fmt::Write;
-use std::future::IntoFuture;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nebula_lock::{LockGuard, LockManager, LossReason, Mode, Shutdown};
+use nebula_lock::{LockManager, Mode, Shutdown};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -16,8 +12,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::broken::{Defect, Defective};
+use super::caller::Caller;
 use super::check::{Excuse, Rules, judge};
-use super::history::{Event, History, How};
+use super::history::{History, Hold};
 use super::network::{Link, Weather};
 use super::server::{Condition, HEARTBEAT, Server};
 
@@ -44,26 +41,34 @@ pub(crate) struct Outcome {
     pub(crate) overlaps: usize,
 }
 
-const MODES: [Mode; 6] = [Mode::Exclusive, Mode::Exclusive, Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
+pub(crate) const MODES: [Mode; 6] =
+    [Mode::Exclusive, Mode::Exclusive, Mode::Exclusive, Mode::Fair, Mode::Read, Mode::Write];
+
+/// A resource that is divided, beside the keys.
+pub(crate) const STOCK: &str = "stock";
+pub(crate) const SEGMENTS: usize = 2;
+
+/// `lost()` goes by a timer, which counts in milliseconds, and leaves one to whoever keeps the hold.
+const TOLD_WITHIN: Duration = Duration::from_millis(2);
 
 /// Time is counted from a day before the beginning, so that there is a before.
 const MORNING: Duration = Duration::from_hours(24);
 
-struct Fate {
+pub(crate) struct Fate {
     start: Instant,
-    case: Case,
-    lease: Duration,
+    pub(crate) case: Case,
+    pub(crate) lease: Duration,
     watchdog: Option<Duration>,
     max_hold: Option<Duration>,
-    command_timeout: Duration,
+    pub(crate) command_timeout: Duration,
     patience: Option<Duration>,
     retry_interval: Duration,
     local_queue: bool,
-    keys: usize,
+    pub(crate) keys: usize,
     tasks: usize,
     /// Late requests arrive so much later.
     late: Duration,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 struct Client {
@@ -112,24 +117,31 @@ async fn live(case: Case) -> Outcome {
         history.add(&text, client.died).unwrap();
         story.push_str(&text);
     }
-    let lease = u64::try_from(fate.longest().as_nanos()).unwrap();
-    let verdict = judge(&history, &Rules { lease, excuses: excuses.clone(), ..Rules::default() });
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+    let (lease, told_within) = (nanos(fate.longest()), nanos(TOLD_WITHIN));
+    let verdict = judge(&history, &Rules { lease, excuses: excuses.clone(), told_within, ..Rules::default() });
     violations.extend(verdict.violations);
-    // What the holder believed against what the server knows, to the nanosecond.
     for hold in &history.holds {
         let end = server.end_of(hold.fence).map(|end| fate.time(end));
-        let excused = excuses.iter().any(|excuse| excuse.from >= hold.asked && excuse.from <= hold.end);
-        match end {
-            Some(end) if end >= hold.end || excused => {}
-            Some(end) => {
-                let late = Duration::from_nanos(hold.end - end);
-                violations.push(format!("hold {:x} was believed in {late:?} after it ended on the server", hold.id));
-            }
-            None => violations.push(format!("the server never granted token {}", hold.fence)),
-        }
+        violations.extend(believed_too_long(hold, end, &excuses));
     }
     let lost = history.holds.iter().filter(|hold| hold.noticed.is_some()).count();
     Outcome { violations, story, holds: history.holds.len(), lost, overlaps: verdict.overlaps }
+}
+
+/// What the holder believed, and when it was told of the loss, against what the server knows, to the nanosecond.
+fn believed_too_long(hold: &Hold, end: Option<u64>, excuses: &[Excuse]) -> Vec<String> {
+    let Some(end) = end else { return vec![format!("the server never granted token {}", hold.fence)] };
+    let mut complaints = Vec::new();
+    for (what, at) in [("believed in", Some(hold.end)), ("not told of its end until", hold.told)] {
+        let Some(at) = at.filter(|at| *at > end) else { continue };
+        // What the server forgets nobody can know.
+        if !excuses.iter().any(|excuse| excuse.from >= hold.asked && excuse.from <= at) {
+            let late = Duration::from_nanos(at - end);
+            complaints.push(format!("hold {:x} was {what} {late:?} after it ended on the server", hold.id));
+        }
+    }
+    complaints
 }
 
 impl Fate {
@@ -159,7 +171,7 @@ impl Fate {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.time(Instant::now())
     }
 
@@ -168,7 +180,7 @@ impl Fate {
     }
 
     /// The longest lease that any lock has.
-    fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         self.lease.max(self.watchdog.unwrap_or_default())
     }
 
@@ -237,9 +249,10 @@ impl Fate {
         }
         let link = Link::new(1000, server.clone(), self.case.seed, None, Duration::ZERO);
         let examiner = LockManager::new(link).with_lease(Duration::from_secs(1));
-        for key in 0..self.keys {
+        let segments = (0..SEGMENTS).map(|segment| format!("{STOCK}#{segment}"));
+        for key in (0..self.keys).map(key).chain(segments) {
             for mode in MODES {
-                if let Err(error) = examiner.lock(name(key)).mode(mode).wait(self.patience()).await {
+                if let Err(error) = examiner.lock(&key).mode(mode).wait(self.patience()).await {
                     violations.push(format!("not free in the end: {error}"));
                 }
             }
@@ -289,13 +302,8 @@ impl Client {
         let tasks = (0..fate.tasks as u64)
             .map(|task| {
                 let rng = StdRng::seed_from_u64(fate.case.seed ^ (id << 16) ^ (task << 8));
-                let caller = Caller {
-                    fate: Arc::clone(fate),
-                    locks: locks.clone(),
-                    story: Arc::clone(&story),
-                    next: (id << 32) | (task << 24),
-                    rng,
-                };
+                let (first, story) = ((id << 32) | (task << 24), Arc::clone(&story));
+                let caller = Caller::new(Arc::clone(fate), locks.clone(), story, first, rng);
                 tokio::spawn(caller.work())
             })
             .collect();
@@ -311,152 +319,6 @@ impl Client {
     }
 }
 
-struct Caller {
-    fate: Arc<Fate>,
-    locks: LockManager,
-    story: Arc<Mutex<String>>,
-    next: u64,
-    rng: StdRng,
-}
-
-impl Caller {
-    async fn work(mut self) {
-        let turns = if self.fate.case.calm { 30 } else { usize::MAX };
-        for _ in 0..turns {
-            if self.fate.stop.is_cancelled() {
-                return;
-            }
-            self.turn().await;
-        }
-    }
-
-    async fn turn(&mut self) {
-        let fate = Arc::clone(&self.fate);
-        let mode = MODES[self.rng.random_range(0..MODES.len())];
-        let mode = if fate.case.fair { Mode::Fair } else { mode };
-        let wait = match self.rng.random_range(0..5) {
-            _ if fate.case.calm => Duration::from_hours(10),
-            0 => Duration::ZERO,
-            _ => fate.lease.mul_f64(self.rng.random_range(0.1..3.0)),
-        };
-        let key = name(self.rng.random_range(0..fate.keys));
-        let mut request = self.locks.lock(key).mode(mode).wait(wait);
-        if !fate.case.calm && self.rng.random_bool(0.3) {
-            request = request.lease(fate.lease.mul_f64(self.rng.random_range(0.1..=1.0)));
-        }
-        let asked = fate.now();
-        // Gives up after so many polls, or after some time, or not at all.
-        let polls = if self.rng.random_bool(0.1) { self.rng.random_range(0..3) } else { usize::MAX };
-        let time = if self.rng.random_bool(0.1) { wait.mul_f64(self.rng.random()) } else { Duration::MAX };
-        let time = if fate.case.calm { time.min(Duration::from_secs(600)) } else { time };
-        // An attempt at the end, the opening of a watch before it, and one before that.
-        let most = wait + fate.command_timeout * 3 + Duration::from_millis(10);
-        let answer = timeout(time.min(most), Polls(request.into_future(), polls)).await;
-        let waited = Duration::from_nanos(fate.now() - asked);
-        if fate.case.calm && waited > Duration::from_secs(60) {
-            self.complain(&format!("a wake-up was missed: {mode:?} waited for {waited:?}"));
-        }
-        match answer {
-            Ok(Some(Ok(guard))) => self.hold(guard, asked).await,
-            Ok(Some(Err(error))) => {
-                self.note(&Event::Failed { kind: format!("{:?}", error.kind()) });
-                sleep(Duration::from_millis(self.rng.random_range(1..100))).await;
-            }
-            Ok(None) => {}
-            Err(_) if time >= most => self.complain("a request got no answer in time"),
-            Err(_) => {}
-        }
-    }
-
-    async fn hold(&mut self, guard: LockGuard, asked: u64) {
-        let fate = Arc::clone(&self.fate);
-        let hold = self.next;
-        self.next += 1;
-        let (at, until) = (fate.now(), self.until(&guard));
-        let (key, fence, shared) = (guard.key().to_string(), guard.fence().get(), guard.mode() == Mode::Read);
-        self.note(&Event::Acquired { hold, key, shared, fence, asked, at, until });
-        let length = match self.rng.random_range(0..4) {
-            _ if fate.case.calm => Duration::from_millis(self.rng.random_range(0..50)),
-            0 => fate.longest().mul_f64(self.rng.random_range(0.0..2.0)),
-            _ => Duration::from_millis(self.rng.random_range(0..50)),
-        };
-        let careful = self.rng.random_bool(0.5);
-        let work = self.look_on(&guard, hold, until, length / 10);
-        let lost = if careful {
-            guard.run(work).await.err()
-        } else {
-            work.await;
-            None
-        };
-        let how = match lost.map(|lost| lost.reason()) {
-            None => How::GivenBack,
-            Some(LossReason::Gone) => How::Gone,
-            Some(_) => How::Expired,
-        };
-        let at = fate.now();
-        self.note(&Event::Ended { hold, at, how });
-        match self.rng.random_range(0..10) {
-            0 | 1 => drop(guard),
-            2 => {
-                let again = guard.reenter();
-                drop(guard);
-                again.release().await;
-            }
-            3 if guard.mode() == Mode::Write => drop(guard.downgrade().await),
-            _ => {
-                let (begin, outcome) = (Instant::now(), guard.release().await);
-                // A renewal on its way is waited for.
-                if begin.elapsed() > fate.command_timeout * 2 + Duration::from_millis(10) {
-                    self.complain("a release got no answer in time");
-                }
-                self.note(&Event::Outcome { hold, at: fate.now(), outcome: format!("{outcome:?}") });
-            }
-        }
-    }
-
-    async fn look_on(&self, guard: &LockGuard, hold: u64, mut known: u64, pause: Duration) {
-        let mut lost = false;
-        for _ in 0..10 {
-            sleep(pause).await;
-            let until = self.until(guard);
-            if lost && !guard.is_lost() {
-                self.complain("a lost lock came back");
-            }
-            lost = guard.is_lost();
-            if !lost && until > known {
-                known = until;
-                self.note(&Event::Extended { hold, until });
-            }
-        }
-    }
-
-    fn until(&self, guard: &LockGuard) -> u64 {
-        self.fate.now() + u64::try_from(guard.remaining().as_nanos()).unwrap()
-    }
-
-    fn note(&self, event: &Event) {
-        writeln!(self.story.lock(), "{event}").unwrap();
-    }
-
-    fn complain(&self, text: &str) {
-        self.note(&Event::Complaint { text: text.to_owned() });
-    }
-}
-
-fn name(key: usize) -> String {
-    format!("key:{key}")
-}
-
-/// Polls a future so many times at most; `None` if it was not ready then.
-struct Polls<F>(F, usize);
-
-impl<F: Future + Unpin> Future for Polls<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(left) = self.1.checked_sub(1) else { return Poll::Ready(None) };
-        self.1 = left;
-        let outcome = Pin::new(&mut self.0).poll(context).map(Some);
-        if outcome.is_pending() && left == 0 { Poll::Ready(None) } else { outcome }
-    }
+pub(crate) fn key(number: usize) -> String {
+    format!("key:{number}")
 }

@@ -1,6 +1,5 @@
 //! One run: clients at work, faults one after the other, and in the end the judgement.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nebula_lock::{LockManager, Shutdown};
@@ -10,11 +9,12 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::check::{Rules, judge};
-use super::client::{Kind, Orders};
+use super::client::{Kind, Orders, segments};
 use super::clock::wall_ahead;
 use super::controls::Broken;
 use super::faults::{Fault, World};
 use super::fleet::{Fleet, Program};
+use super::held::Wish;
 use super::report::Report;
 use super::site::{Site, Style, Topology};
 use super::store::Store;
@@ -158,7 +158,7 @@ impl Plan {
             journal: std::path::PathBuf::new(),
             keys: (0..self.keys).map(key).collect(),
             kinds: self.kinds.clone(),
-            style: self.style,
+            style: self.style.of_client(self.topology, client),
             tasks: self.tasks,
             lease: self.lease,
             wait: self.lease * 5,
@@ -200,15 +200,19 @@ impl Plan {
         Ok(())
     }
 
-    /// Liveness: each lock passes to somebody within a lease, and some more, now that nothing is in the way.
+    /// Liveness: each lock, and some segment, passes to somebody within a lease, and some more, now that nothing is in the way.
     async fn recovered(&self, store: &Store, report: &mut Report) {
         let begin = Instant::now();
-        let before: BTreeMap<String, u64> =
-            (0..self.keys).map(|number| (key(number), store.opened(&key(number)))).collect();
-        while let Some((key, _)) = before.iter().find(|(key, opened)| store.opened(key) <= **opened) {
+        let mut watched: Vec<Vec<String>> = (0..self.keys).map(|number| vec![key(number)]).collect();
+        if self.kinds.contains(&Kind::Segment) {
+            watched.push(segments().collect());
+        }
+        let opened = |keys: &[String]| keys.iter().map(|key| store.opened(key)).sum::<u64>();
+        let before: Vec<u64> = watched.iter().map(|keys| opened(keys)).collect();
+        while let Some((keys, _)) = watched.iter().zip(&before).find(|(keys, before)| opened(keys) <= **before) {
             if begin.elapsed() > self.patience() {
-                let (after, faults) = (begin.elapsed(), report.last_faults());
-                report.violations.push(format!("nobody got {key} within {after:?} after {faults}"));
+                let (keys, after, faults) = (keys.join(" or "), begin.elapsed(), report.last_faults());
+                report.violations.push(format!("nobody got {keys} within {after:?} after {faults}"));
                 return;
             }
             sleep(Duration::from_millis(5)).await;
@@ -221,15 +225,18 @@ impl Plan {
         let begin = Instant::now();
         let patience = self.patience() + WAITERS_LIVE;
         let locks = LockManager::new(site.direct().connect(self.style)?);
-        for number in 0..self.keys {
-            for kind in [Kind::Exclusive, Kind::Fair, Kind::Write, Kind::Read] {
-                if !self.kinds.contains(&kind) {
-                    continue;
-                }
-                match locks.lock(key(number)).mode(kind.into()).wait(patience).await {
-                    Ok(guard) => drop(guard.release().await),
-                    Err(error) => report.violations.push(format!("not free after the end: {error}")),
-                }
+        let mut wishes = Vec::new();
+        for kind in Kind::ALL.into_iter().filter(|kind| self.kinds.contains(kind)) {
+            match kind.mode() {
+                Some(mode) => wishes.extend((0..self.keys).map(|number| Wish::One(key(number), mode))),
+                None if kind == Kind::All => wishes.push(Wish::All((0..self.keys).map(key).collect())),
+                None => wishes.push(Wish::All(segments().collect())),
+            }
+        }
+        for wish in wishes {
+            match wish.ask(&locks, patience, None).await {
+                Ok(held) => drop(held.release().await),
+                Err(error) => report.violations.push(format!("not free after the end: {error}")),
             }
         }
         if locks.shutdown(patience).await != Shutdown::Drained {

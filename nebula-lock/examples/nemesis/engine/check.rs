@@ -99,7 +99,8 @@ fn told_in_time(hold: &Hold, history: &History, rules: &Rules, verdict: &mut Ver
     }
 }
 
-/// No two holders at once, except readers.
+/// No two holders at once, except readers. A lock may have been granted long before its holder begins: the reply was late, or it is
+/// the first one of several. So what happened since either of them asked may explain it.
 fn exclusion(holds: &mut [&Hold], rules: &Rules, verdict: &mut Verdict) {
     holds.sort_by_key(|hold| hold.begin);
     let mut alive: Vec<&Hold> = Vec::new();
@@ -108,7 +109,7 @@ fn exclusion(holds: &mut [&Hold], rules: &Rules, verdict: &mut Verdict) {
         for earlier in alive.iter().filter(|earlier| conflict(earlier, hold) && hold.end > hold.begin) {
             verdict.count_or_complain(
                 rules,
-                earlier.asked,
+                earlier.asked.min(hold.asked),
                 hold.begin,
                 |v| &mut v.overlaps,
                 || {
@@ -143,7 +144,7 @@ fn tokens(holds: &mut [&Hold], rules: &Rules, verdict: &mut Verdict) {
     let (mut all, mut alone): (Option<&Hold>, Option<&Hold>) = (None, None);
     for hold in by_begin {
         let before = if hold.shared { alone } else { all };
-        let promised = before.is_none_or(|before| !rules.excused(before.asked, hold.begin));
+        let promised = before.is_none_or(|before| !rules.excused(before.asked.min(hold.asked), hold.begin));
         if promised {
             complain_about_order(before, hold, verdict);
         }
@@ -265,6 +266,9 @@ mod tests {
         let verdict = judge(&history(&[(1, 4), (3, 5)]), &excuse(2, 2, true));
         assert_eq!((verdict.violations.len(), verdict.overlaps), (0, 1));
         assert_eq!(violations(&history(&[(3, 6), (4, 5)]), &excuse(2, 2, true)), 1);
+        let mut late = history(&[(3, 6), (4, 5)]);
+        late.holds[1].asked = SECOND;
+        assert_eq!(violations(&late, &excuse(2, 2, true)), 0, "granted before the wipe, and begun after it");
     }
 
     #[test]
@@ -286,6 +290,9 @@ mod tests {
         backwards.holds[1].asked = 0;
         assert_eq!(violations(&backwards, &excuse(1, 4, true)), 0);
         assert_eq!(violations(&backwards, &Rules::default()), 1);
+        assert_eq!(violations(&backwards, &excuse(0, 0, true)), 0, "granted before the other asked, and forgotten");
+        backwards.holds[1].asked = SECOND / 2;
+        assert_eq!(violations(&backwards, &excuse(0, 0, true)), 1);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Told { hold: u64, at: u64 },
     /// The client did not get to run: it was frozen, or starved.
     Stalled { client: u64, from: u64, to: u64 },
+    /// A request for this kind of lock was granted.
+    Took { kind: String },
     /// The answer to a release.
     Outcome { hold: u64, at: u64, outcome: String },
     /// A request for a lock ended without one.
@@ -67,6 +69,7 @@ impl std::fmt::Display for Event {
             Self::Ended { hold, at, how } => write!(f, "ended {hold} {at} {how:?}"),
             Self::Told { hold, at } => write!(f, "told {hold} {at}"),
             Self::Stalled { client, from, to } => write!(f, "stalled {client} {from} {to}"),
+            Self::Took { kind } => write!(f, "took {kind}"),
             Self::Outcome { hold, at, outcome } => write!(f, "outcome {hold} {at} {outcome}"),
             Self::Failed { kind } => write!(f, "failed {kind}"),
             Self::Complaint { text } => write!(f, "complaint {text}"),
@@ -96,6 +99,7 @@ impl FromStr for Event {
             ["stalled", client, from, to] => {
                 Self::Stalled { client: number(client)?, from: number(from)?, to: number(to)? }
             }
+            ["took", kind] => Self::Took { kind: kind.to_owned() },
             ["outcome", hold, at, outcome] => {
                 Self::Outcome { hold: number(hold)?, at: number(at)?, outcome: outcome.to_owned() }
             }
@@ -141,6 +145,8 @@ pub(crate) struct Hold {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub(crate) holds: Vec<Hold>,
+    /// Requests that were granted, by kind.
+    pub(crate) taken: HashMap<String, u64>,
     /// Requests without a lock, by reason.
     pub(crate) failures: HashMap<String, u64>,
     pub(crate) outcomes: HashMap<String, u64>,
@@ -182,6 +188,7 @@ impl History {
                     hold.told = Some(hold.told.map_or(at, |told| told.min(at)));
                 }
                 Event::Stalled { client, from, to } => self.stalls.entry(client).or_default().push((from, to)),
+                Event::Took { kind } => *self.taken.entry(kind).or_default() += 1,
                 Event::Outcome { hold, at, outcome } => {
                     let hold = self.known(&places, hold)?;
                     // The reply itself came while the lease lasted, so the release found it neither in time nor expired.

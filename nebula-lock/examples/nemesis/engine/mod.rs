@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod controls;
 pub(crate) mod faults;
 pub(crate) mod fleet;
+pub(crate) mod held;
 pub(crate) mod history;
 pub(crate) mod report;
 pub(crate) mod servers;

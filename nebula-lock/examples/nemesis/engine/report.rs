@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) faults: BTreeMap<&'static str, u32>,
     last: Vec<Fault>,
     pub(crate) holds: usize,
+    /// Requests that were granted, by kind.
+    pub(crate) taken: BTreeMap<String, u64>,
     /// Holds whose lease ended before the work.
     pub(crate) lost: usize,
     pub(crate) failures: BTreeMap<String, u64>,
@@ -49,6 +51,7 @@ impl Report {
             faults: BTreeMap::new(),
             last: Vec::new(),
             holds: 0,
+            taken: BTreeMap::new(),
             lost: 0,
             failures: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -83,6 +86,7 @@ impl Report {
     pub(crate) fn conclude(&mut self, history: &History, verdict: &Verdict, damage: &Damage, took: Duration) {
         self.took = took;
         self.holds = history.holds.len();
+        self.taken = history.taken.clone().into_iter().collect();
         self.lost = history.holds.iter().filter(|hold| hold.noticed.is_some()).count();
         self.failures = history.failures.clone().into_iter().collect();
         self.outcomes = history.outcomes.clone().into_iter().collect();
@@ -99,8 +103,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: [(&str, String); 15] = [
-            ("acquisitions", self.holds.to_string()),
+        let rows: [(&str, String); 16] = [
+            ("locks held", self.holds.to_string()),
+            ("requests granted", listed(&self.taken)),
             ("refused or failed requests", listed(&self.failures)),
             ("releases", listed(&self.outcomes)),
             ("faults", listed(&self.faults)),

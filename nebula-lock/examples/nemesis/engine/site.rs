@@ -49,13 +49,13 @@ impl Topology {
     }
 
     pub(crate) fn kinds(self, style: Style) -> Vec<Kind> {
-        if style == Style::Plain {
-            // All others have tokens.
-            return vec![Kind::Exclusive];
-        }
-        let mut kinds = vec![Kind::Exclusive, Kind::Exclusive, Kind::Exclusive, Kind::Read, Kind::Write];
-        if self != Self::Redlock {
-            kinds.push(Kind::Fair);
+        let mut kinds = vec![Kind::Exclusive, Kind::Exclusive, Kind::Exclusive, Kind::All, Kind::Segment];
+        // All others have tokens.
+        if style != Style::Plain {
+            kinds.extend([Kind::Read, Kind::Write]);
+            if self != Self::Redlock {
+                kinds.push(Kind::Fair);
+            }
         }
         kinds
     }
@@ -99,22 +99,34 @@ pub(crate) enum Style {
     Grouped,
     /// Without tokens. A guarded register accepts nothing from such holders.
     Plain,
+    /// As `Fenced`, and handed out when a replica knows of them.
+    Replicated,
 }
 
 impl Style {
-    pub(crate) const ALL: [Self; 3] = [Self::Fenced, Self::Grouped, Self::Plain];
+    pub(crate) const ALL: [Self; 4] = [Self::Fenced, Self::Grouped, Self::Plain, Self::Replicated];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Fenced => "fenced",
             Self::Grouped => "grouped",
             Self::Plain => "plain",
+            Self::Replicated => "replicated",
         }
     }
 
-    /// A quorum has its own way of taking locks.
+    /// A quorum has its own way of taking locks, and not every server has replicas.
     pub(crate) fn suits(self, topology: Topology) -> bool {
-        self == Self::Fenced || topology != Topology::Redlock
+        match self {
+            Self::Fenced => true,
+            Self::Grouped | Self::Plain => topology != Topology::Redlock,
+            Self::Replicated => topology.fails_over(),
+        }
+    }
+
+    /// That of one client of a campaign: where there are replicas, every other client asks them.
+    pub(crate) fn of_client(self, topology: Topology, client: usize) -> Self {
+        if self == Self::Fenced && topology.fails_over() && client % 2 == 1 { Self::Replicated } else { self }
     }
 }
 
@@ -136,6 +148,9 @@ fn impatient(config: RedisConfig) -> RedisConfig {
         .with_keep_alive(Duration::from_millis(300))
 }
 
+/// How long replicas may take.
+const REPLICATION: Duration = Duration::from_millis(100);
+
 fn lock(config: RedisConfig, style: Style) -> Result<RedisLock<Connection>> {
     let config = impatient(config);
     let lock = RedisLock::new(config.connect_lazy()?).with_subscriber(config.subscriber()?);
@@ -143,6 +158,16 @@ fn lock(config: RedisConfig, style: Style) -> Result<RedisLock<Connection>> {
         Style::Fenced => lock,
         Style::Grouped => lock.with_group_commit(0),
         Style::Plain => lock.without_fences(),
+        Style::Replicated => {
+            // Two waits, one behind the other, besides what a reply takes anyhow.
+            let patience = config.response_timeout() + REPLICATION * 2;
+            let own = config.clone().with_response_timeout(patience).connect_lazy()?;
+            if config.is_cluster() {
+                lock.with_replicas_on_cluster(own, 1, REPLICATION)
+            } else {
+                lock.with_replicas(own, 1, REPLICATION)
+            }
+        }
     })
 }
 
@@ -279,13 +304,14 @@ impl Site {
         self.servers.note_failovers(&mut self.excuses).await;
     }
 
-    /// Keys and subscriptions that are left on the servers, except for the counters, of which there are only so many.
+    /// Keys and subscriptions that are left on the servers, except for counters, and marks for replicas, of which there are only
+    /// so many.
     pub(crate) async fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for server in self.servers.all() {
             let mut connection = direct_connection(server).await?;
             let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await?;
-            left.extend(keys.into_iter().filter(|key| !key.contains(":fence:")));
+            left.extend(keys.into_iter().filter(|key| !key.contains(":fence:") && !key.contains(":mark:")));
             let channels: Vec<String> =
                 redis::cmd("PUBSUB").arg("CHANNELS").arg("nebula*").query_async(&mut connection).await?;
             left.extend(channels.into_iter().map(|channel| format!("subscription to {channel}")));
