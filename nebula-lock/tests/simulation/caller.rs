@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nebula_lock::{LockGuard, LockManager, LossReason, Mode, SegmentedLock};
+use nebula_lock::{LockGuard, LockManager, LossReason, Lost, Mode, SegmentedLock};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -119,7 +119,7 @@ impl Caller {
         let at = fate.now();
         for Begun { guard, hold, .. } in &begun {
             // Of several, one was lost; the others are given back with it.
-            let how = match lost.as_ref().filter(|lost| lost.key() == guard.key()).map(|lost| lost.reason()) {
+            let how = match lost.as_ref().filter(|lost| lost.key() == guard.key()).map(Lost::reason) {
                 None => How::GivenBack,
                 Some(LossReason::Gone) => How::Gone,
                 Some(_) => How::Expired,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nebula_lock::{
-    DistributedLock, Error, ErrorKind, LockGuard, LockManager, LossReason, Mode, SegmentedLock, Shutdown,
+    DistributedLock, Error, ErrorKind, LockGuard, LockManager, LossReason, Lost, Mode, SegmentedLock, Shutdown,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -235,7 +235,7 @@ impl Client {
         begun.iter().for_each(|begun| begun.told.abort());
         for Begun { guard, hold, .. } in &begun {
             // Of several, one was lost; the others are given back with it.
-            let how = match lost.as_ref().filter(|lost| lost.key() == guard.key()).map(|lost| lost.reason()) {
+            let how = match lost.as_ref().filter(|lost| lost.key() == guard.key()).map(Lost::reason) {
                 None => How::GivenBack,
                 Some(LossReason::Gone) => How::Gone,
                 Some(_) => How::Expired,
