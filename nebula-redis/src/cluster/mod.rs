@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerError, ServerErrorKind, Value};
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, ServerError, ServerErrorKind, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -127,22 +127,26 @@ impl Cluster {
             let (link, _) = attempts.link().await?;
             let replies = link.pipeline(commands, offset, count).await;
             // Only what was refused as a whole may be repeated.
-            let refused = match &replies {
-                Ok(replies) => match replies.first() {
-                    Some(Value::ServerError(first)) => {
-                        let alike =
-                            |reply: &Value| matches!(reply, Value::ServerError(error) if error.code() == first.code());
-                        replies.iter().all(alike).then_some(first)
-                    }
-                    _ => None,
-                },
-                Err(_) => None,
-            };
+            let refused = replies.as_ref().ok().and_then(|replies| refusal(commands, replies));
             if !attempts.again(replies.as_ref().err(), refused).await {
                 return replies;
             }
         }
     }
+}
+
+/// The error with which a node has refused all of a pipeline, so that nothing of it was carried out.
+fn refusal<'a>(commands: &Pipeline, replies: &'a [Value]) -> Option<&'a ServerError> {
+    let Some(Value::ServerError(first)) = replies.first() else { return None };
+    let same = |reply: &Value| matches!(reply, Value::ServerError(error) if error.code() == first.code());
+    // `WAIT` changes nothing, and belongs to no slot: every node answers it in its own way, whoever owns the keys before it.
+    let waits = |place: usize| replies.len() == commands.len() && commands.cmd_iter().nth(place).is_some_and(is_wait);
+    let alike = replies.iter().enumerate().all(|(place, reply)| same(reply) || waits(place));
+    alike.then_some(first)
+}
+
+fn is_wait(command: &Cmd) -> bool {
+    matches!(command.args_iter().next(), Some(Arg::Simple(name)) if name.eq_ignore_ascii_case(b"WAIT"))
 }
 
 /// One command on its way. It is offered to nodes until one takes it; never again once one may have.
@@ -361,4 +365,25 @@ async fn watch_over(shared: Arc<Shared>) {
 
 fn not_sent_because(why: &'static str, error: &Error) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::NotConnected, format!("{why}: {error}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_refused_as_a_whole_is_sent_again() {
+        let replies = |lines: &[&str]| -> Vec<Value> {
+            lines.iter().map(|line| redis::parse_redis_value(format!("{line}\r\n").as_bytes()).unwrap()).collect()
+        };
+        let asks = redis::pipe().get("key").set("key", 1).cmd("wait").arg(1).arg(100).to_owned();
+        let (moved, foreign) = ("-MOVED 7 127.0.0.1:7", "-ERR WAIT cannot be used with replica instances.");
+        for whole in [[moved, moved, moved], [moved, moved, foreign], [moved, moved, ":0"]] {
+            let replies = replies(&whole);
+            assert_eq!(refusal(&asks, &replies).map(ServerError::code), Some("MOVED"), "{whole:?}");
+        }
+        for part in [[moved, "+OK", ":1"], [moved, foreign, foreign], ["$-1", moved, foreign], ["$-1", "+OK", ":1"]] {
+            assert!(refusal(&asks, &replies(&part)).is_none(), "{part:?}");
+        }
+    }
 }
