@@ -11,11 +11,12 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
-use crate::channel::{CatchUp, Heard, InvalidationChannel, Listening, Published};
+use crate::channel::{CatchUp, Heard, InvalidationChannel, Listening, Position, Published};
 use crate::core::Core;
 use crate::error::Result;
 use crate::slow::Question;
 use crate::telemetry;
+use crate::tracker::replaces;
 
 pub(crate) async fn run(core: Weak<Core>, channel: Arc<dyn InvalidationChannel>, bound: Duration) {
     let step = bound / 4;
@@ -96,6 +97,9 @@ fn follows(core: &Core, published: &Published) -> bool {
         // Old news is no loss, but what looks like old news may come from a log that lost its end.
         return published.at.epoch == position.epoch && published.at.sequence < position.sequence;
     }
+    if core.tracker.is_replaced(published.at) {
+        return false;
+    }
     apply(core, published);
     true
 }
@@ -108,6 +112,7 @@ fn apply(core: &Core, published: &Published) {
         core.heat(&published.batch.hot);
     }
     core.tracker.advance(published.at);
+    core.tracker.seen(published.at);
     let lag = core.tracker.server_time(&core.clock).saturating_sub(published.time);
     core.tracker.set_lag(lag);
     telemetry::lag(lag);
@@ -116,10 +121,17 @@ fn apply(core: &Core, published: &Published) {
 /// Asks for the end of the log and catches up with it.
 async fn look(core: &Core, channel: &dyn InvalidationChannel) -> Result<()> {
     let position = core.tracker.position();
+    // Before the log is looked at: it has to hold what it took before.
+    let ours = core.tracker.unseen();
     let before = core.clock.precise();
     let CatchUp { head, missed, time } = {
         let _watched = core.watched(Question::new("since", &[]));
-        channel.since(position.sequence_known().then_some(position)).await?
+        let caught_up = channel.since(position.sequence_known().then_some(position)).await?;
+        match ours.filter(|ours| lacks(&caught_up, *ours)) {
+            // Asked from a place that it lost, it finds that out and begins anew: nothing stored before is believed any more.
+            Some(ours) => CatchUp { missed: None, ..channel.since(Some(ours)).await? },
+            None => caught_up,
+        }
     };
     let after = core.clock.precise();
     core.tracker.set_server_time(time, before, after);
@@ -142,6 +154,16 @@ async fn look(core: &Core, channel: &dyn InvalidationChannel) -> Result<()> {
             core.distrust_all();
         }
     }
+    if ours.is_some() {
+        core.tracker.seen(head);
+    }
     core.tracker.confirm(before);
     Ok(())
+}
+
+/// Whether a log that took `ours` came to this without it: the server that took it died before another one had it.
+fn lacks(caught_up: &CatchUp, ours: Position) -> bool {
+    let CatchUp { head, missed, .. } = caught_up;
+    let behind = head.epoch == ours.epoch && head.sequence < ours.sequence;
+    behind || replaces(*head, ours) || missed.iter().flatten().any(|published| replaces(published.at, ours))
 }

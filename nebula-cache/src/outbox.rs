@@ -239,6 +239,7 @@ async fn attempt(core: &Core, jobs: &[Job]) -> Result<Position> {
         let _watched = core.watched(Question::new("publish", &[]));
         within(PATIENCE, channel.publish(&batch)).await?
     };
+    core.tracker.published(position);
     core.note(&batch.items, position);
     // From the shared level, tags and whole caches vanish only now.
     let wide: Vec<Invalid> = own.into_iter().filter(|item| !matches!(item, Invalid::Key(_))).collect();

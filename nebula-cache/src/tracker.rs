@@ -22,6 +22,9 @@ pub(crate) struct Tracker {
     versions: Mutex<Versions>,
     /// Counts changes of the versions: what was found out stays true while it stands.
     changes: AtomicU64,
+    /// The last batch of this node that the channel took and that was not seen in the log since: a server that took it may have
+    /// died before another one had it.
+    published: Mutex<Option<Position>>,
     /// Without a channel everything is local, and always known.
     alone: bool,
     trusted: AtomicBool,
@@ -62,6 +65,7 @@ impl Tracker {
             here: Together::new([0; 3]),
             versions: Mutex::default(),
             changes: AtomicU64::new(0),
+            published: Mutex::new(None),
             alone,
             trusted: AtomicBool::new(alone),
             confirmed: AtomicU64::new(0),
@@ -79,6 +83,32 @@ impl Tracker {
     fn set_position(&self, position: Position) {
         self.here.set([position.epoch, position.sequence, position.mark]);
         self.position.send_replace(position);
+    }
+
+    /// The channel took a batch of this node.
+    pub(crate) fn published(&self, at: Position) {
+        let mut published = self.published.lock();
+        if published.is_none_or(|last| last.epoch != at.epoch || last.sequence < at.sequence) {
+            *published = Some(at);
+        }
+    }
+
+    /// What the log has to hold, if that was not seen yet.
+    pub(crate) fn unseen(&self) -> Option<Position> {
+        *self.published.lock()
+    }
+
+    /// Whether the log holds another batch in the place of ours, so that it is not the log that took ours.
+    pub(crate) fn is_replaced(&self, at: Position) -> bool {
+        self.unseen().is_some_and(|ours| replaces(at, ours))
+    }
+
+    /// The log was followed up to here.
+    pub(crate) fn seen(&self, at: Position) {
+        let mut published = self.published.lock();
+        if published.is_some_and(|ours| ours.epoch != at.epoch || ours.sequence <= at.sequence) {
+            *published = None;
+        }
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Position> {
@@ -213,6 +243,11 @@ impl Tracker {
             offset => u64::try_from(offset.saturating_add(i64::try_from(now).unwrap_or(0))).unwrap_or(0),
         }
     }
+}
+
+/// Whether `at` stands where `ours` would have to.
+pub(crate) fn replaces(at: Position, ours: Position) -> bool {
+    (at.epoch, at.sequence) == (ours.epoch, ours.sequence) && at.mark != ours.mark
 }
 
 #[cfg(test)]

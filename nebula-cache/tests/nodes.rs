@@ -13,6 +13,7 @@ use nebula_cache::{
     StoreKey,
 };
 use support::flaky::Flaky;
+use support::forgetful::Forgetful;
 use support::{Source, ms, secs};
 use tokio::time::{advance, sleep, timeout};
 
@@ -228,6 +229,38 @@ async fn lost_messages_are_found_out_within_the_bound() {
         assert_eq!(*on_b.get(&1).await.unwrap().unwrap(), round);
     }
     assert!(b.snapshot().trusted, "it asks, even if it hears nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_loses_what_it_took_before_anybody_saw_it_is_found_out() {
+    for others in 0..3 {
+        let (store, log) = (MemoryShared::new(), Forgetful::default());
+        let node = async || {
+            let node =
+                CacheManager::builder().with_store(store.clone()).with_channel(log.clone()).start().await.unwrap();
+            let on = cache(&node);
+            (node, on)
+        };
+        let ((_a, on_a), (_b, on_b)) = (node().await, node().await);
+        on_a.put(1, 1).await.unwrap();
+        sleep(secs(1)).await;
+        assert_eq!(*on_b.get(&1).await.unwrap().unwrap(), 1);
+        let key = StoreKey::new("test", "1");
+        let older = store.get(&key, None).await.unwrap().unwrap();
+        on_a.evict(&1).await.unwrap();
+        // The server that took the eviction dies; the one that follows it knows nothing of it, and others go on there.
+        log.lose(1);
+        store.put(&key, older, secs(600)).await.unwrap();
+        for other in 0..others {
+            on_b.evict(&(100 + other)).await.unwrap();
+        }
+        sleep(secs(2)).await;
+        assert!(on_a.get(&1).await.unwrap().is_none(), "others: {others}");
+        assert!(on_b.get(&1).await.unwrap().is_none(), "others: {others}");
+        on_a.put(1, 2).await.unwrap();
+        sleep(secs(1)).await;
+        assert_eq!(*on_b.get(&1).await.unwrap().unwrap(), 2, "and all goes on");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ impl Flaky {
 
     async fn unless_silent(&self) {
         if self.silent.load(Ordering::SeqCst) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

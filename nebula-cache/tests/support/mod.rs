@@ -3,6 +3,7 @@
 
 pub(crate) mod counting;
 pub(crate) mod flaky;
+pub(crate) mod forgetful;
 pub(crate) mod lag;
 pub(crate) mod process;
 pub(crate) mod remote;
