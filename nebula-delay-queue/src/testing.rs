@@ -38,11 +38,17 @@ pub mod producer;
 pub mod trace;
 pub mod worker;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::{Instant, sleep};
 
-use crate::{Claimed, DelayQueueBackend, DelayQueueConsumer, Delivery, MessageId, QueueName, RawMessage, Schedule};
+use crate::{
+    Claimed, Clock, DelayQueueBackend, DelayQueueConsumer, Delivery, MessageId, QueueName, RawMessage, Schedule,
+};
 
 /// A lease that does not end during a test.
 const LONG: Duration = Duration::from_secs(600);
@@ -63,6 +69,32 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// The backend. Several calls see the same queues.
     fn backend(&self) -> Self::Backend;
+
+    /// The backend in a process whose wall clock is wrong, if it looks at that. By default it does not: time is another
+    /// clock's, such as a server's.
+    fn with_wrong_clock(&self, clock: WrongClock) -> impl Future<Output = Self::Backend> + Send {
+        let _ = clock;
+        std::future::ready(self.backend())
+    }
+}
+
+/// A wall clock that is an hour off.
+#[derive(Clone, Copy, Debug)]
+pub enum WrongClock {
+    /// It shows what will be true in an hour.
+    Fast,
+    /// It shows what was true an hour ago.
+    Slow,
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> SystemTime {
+        const HOUR: Duration = Duration::from_secs(3600);
+        match self {
+            Self::Fast => SystemTime::now() + HOUR,
+            Self::Slow => SystemTime::now() - HOUR,
+        }
+    }
 }
 
 /// Defines one `#[tokio::test]` for each part of the contract, run with the given [`Fixture`](crate::testing::Fixture).
@@ -70,7 +102,7 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
 macro_rules! conformance_suite {
     ($fixture:ty) => {
         $crate::conformance_suite!(@tests $fixture, producer:
-            ping_answers, everything_about_a_message_arrives, never_early, past_due_times_are_due_now,
+            ping_answers, everything_about_a_message_arrives, never_early, a_wrong_clock_moves_no_delay, past_due_times_are_due_now,
             duplicates_change_nothing, an_id_is_free_again_at_the_end, queues_are_independent,
             batches_answer_in_order, cancelled_messages_never_come, claimed_messages_cannot_be_cancelled,
             rescheduling_moves_both_ways, bad_messages_are_refused);

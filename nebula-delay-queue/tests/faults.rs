@@ -21,12 +21,12 @@ use nebula_delay_queue::{
 };
 use nebula_test_support::{RedisServer, TcpProxy, eventually, redis_url, unique};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use self::{
     effects::{PATIENCE, QUEUE, Run, idle},
-    killed::killed_workers_lose_nothing,
+    killed::{killed_workers_lose_nothing, poison_is_buried_and_its_neighbours_live},
 };
 
 async fn backend(url: String) -> RedisDelayQueue<Connection> {
@@ -59,15 +59,22 @@ async fn cut_and_half_open_connections_lose_nothing() {
     run.cuts(&proxy, Duration::from_secs(1)).await;
 }
 
+async fn configuration() -> Value {
+    json!({ "provider": "redis", "redis": { "url": redis_url().await, "key-prefix": unique("killed") } })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_processes_lose_no_message_and_every_effect_comes_once() {
     let test = "killed_processes_lose_no_message_and_every_effect_comes_once";
-    killed_workers_lose_nothing(
-        test,
-        (240, 3, 20),
-        async || json!({ "provider": "redis", "redis": { "url": redis_url().await, "key-prefix": unique("killed") } }),
-    )
-    .await;
+    killed_workers_lose_nothing(test, (240, 3, 20), configuration).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_kills_its_worker_is_buried_and_its_neighbours_live() {
+    let test = "a_message_that_kills_its_worker_is_buried_and_its_neighbours_live";
+    let died = poison_is_buried_and_its_neighbours_live(test, configuration).await;
+    // An attempt whose lease ended before it began has killed nobody.
+    assert!(died.is_none_or(|(deaths, dead)| (1..=3).contains(&deaths) && dead == 1), "three attempts: {died:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use nebula_delay_queue::{DelayQueueBackend, MemoryDelayQueue, conformance_suite, testing::Fixture};
+use nebula_delay_queue::{
+    DelayQueueBackend, MemoryDelayQueue, conformance_suite,
+    testing::{Fixture, WrongClock},
+};
 
 #[derive(Debug)]
 struct Memory(MemoryDelayQueue);
@@ -17,6 +20,10 @@ impl Fixture for Memory {
 
     fn backend(&self) -> MemoryDelayQueue {
         self.0.clone()
+    }
+
+    async fn with_wrong_clock(&self, clock: WrongClock) -> MemoryDelayQueue {
+        MemoryDelayQueue::with_clock(clock)
     }
 }
 

@@ -7,17 +7,22 @@ use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
     Capabilities, DelayQueueBackend, DelayQueueConsumer, DelayQueueProducer, MessageLedger, Priority, QueueName,
-    RabbitDelayQueue, RawMessage, RedisLedger, SqlLedger, conformance_suite, nebula_redis::RedisConfig, sqlx::Postgres,
-    testing::Fixture,
+    RabbitDelayQueue, RabbitOptions, RawMessage, RedisLedger, SqlLedger, conformance_suite,
+    nebula_redis::{Connection, RedisConfig},
+    sqlx::Postgres,
+    testing::{Fixture, WrongClock},
 };
 use nebula_test_support::{amqp_url, postgres_database, redis_url, unique};
 
 /// All tests share one ladder, and keep apart by the names of their queues.
 async fn rabbit() -> RabbitDelayQueue {
+    options().await.connect().await.unwrap()
+}
+
+async fn options() -> RabbitOptions {
     let prefix = QueueName::new(unique("t")).unwrap();
     // The broker is slow in declaring queues when all tests want theirs at once.
-    let options = RabbitDelayQueue::options(amqp_url().await).timeout(Duration::from_secs(60));
-    options.queue_prefix(prefix).connect().await.unwrap()
+    RabbitDelayQueue::options(amqp_url().await).timeout(Duration::from_secs(60)).queue_prefix(prefix)
 }
 
 #[derive(Debug)]
@@ -32,6 +37,10 @@ impl Fixture for RabbitMq {
 
     fn backend(&self) -> RabbitDelayQueue {
         self.0.clone()
+    }
+
+    async fn with_wrong_clock(&self, clock: WrongClock) -> RabbitDelayQueue {
+        options().await.clock(clock).connect().await.unwrap()
     }
 }
 
@@ -70,8 +79,16 @@ mod with_a_ledger {
         Arc::new(queue)
     }
 
+    async fn wrong(clock: WrongClock, ledger: impl MessageLedger) -> Arc<dyn DelayQueueBackend> {
+        Arc::new(options().await.clock(clock).connect().await.unwrap().with_ledger(ledger))
+    }
+
     mod on_redis {
         use super::*;
+
+        async fn ledger() -> RedisLedger<Connection> {
+            RedisLedger::new(RedisConfig::new(redis_url().await).connect().await.unwrap())
+        }
 
         #[derive(Debug)]
         struct Indexed(Arc<dyn DelayQueueBackend>);
@@ -80,12 +97,15 @@ mod with_a_ledger {
             type Backend = Arc<dyn DelayQueueBackend>;
 
             async fn start() -> Self {
-                let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
-                Self(indexed(RedisLedger::new(connection)).await)
+                Self(indexed(ledger().await).await)
             }
 
             fn backend(&self) -> Self::Backend {
                 Arc::clone(&self.0)
+            }
+
+            async fn with_wrong_clock(&self, clock: WrongClock) -> Self::Backend {
+                wrong(clock, ledger().await).await
             }
         }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Fixture, LONG, SHORT, after, claim_one, claim_some, id, ids, message, queue};
+use super::{Fixture, LONG, SHORT, WrongClock, after, claim_one, claim_some, id, ids, message, queue};
 use crate::{
     Bury, Cancel, DeadReason, DelayQueueBackend, DelayQueueConsumer, DelayQueueProducer, ErrorKind, MAX_BODY_BYTES,
     MAX_DELAY, Priority, QueueName, RawMessage, Reschedule, Retry, RetryPolicy, Schedule, SendOutcome, Settled,
@@ -51,6 +51,29 @@ pub async fn never_early<F: Fixture>() {
         let delivery = claim_one(&backend, &queue, LONG).await;
         let number: usize = delivery.message.id.as_str().parse().unwrap();
         assert!(started.elapsed() >= delays[number], "{:?} came after {:?}", delays[number], started.elapsed());
+    }
+}
+
+pub async fn a_wrong_clock_moves_no_delay<F: Fixture>() {
+    for clock in [WrongClock::Fast, WrongClock::Slow] {
+        let fixture = F::start().await;
+        let (backend, queue) = (fixture.with_wrong_clock(clock).await, queue("clock"));
+        let sent = Instant::now();
+        let batch = vec![message("now"), after("soon", SHORT), after("later", LONG)];
+        assert!(backend.enqueue_batch(&queue, batch).await.unwrap().iter().all(SendOutcome::is_accepted));
+        let now = claim_one(&backend, &queue, LONG).await;
+        assert_eq!((now.message.id.as_str(), now.attempt), ("now", 1));
+        let soon = claim_one(&backend, &queue, LONG).await;
+        assert_eq!((soon.message.id.as_str(), soon.attempt), ("soon", 1));
+        assert!(sent.elapsed() >= SHORT, "{clock:?}: early, after {:?}", sent.elapsed());
+        // Neither is the pause before the next attempt another one.
+        let paused = Instant::now();
+        let retry = Retry { receipt: soon.receipt(), after: SHORT, error: None, counted: true };
+        assert_eq!(backend.retry(&queue, &[retry]).await.unwrap(), [Settled::Done]);
+        let again = claim_one(&backend, &queue, LONG).await;
+        assert_eq!((again.message.id.as_str(), again.attempt), ("soon", 2), "the other one is still leased");
+        assert!(paused.elapsed() >= SHORT, "{clock:?}: early, after {:?}", paused.elapsed());
+        assert_eq!(backend.ack(&queue, &[now.receipt(), again.receipt()]).await.unwrap(), [Settled::Done; 2]);
     }
 }
 

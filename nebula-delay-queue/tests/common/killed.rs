@@ -10,16 +10,16 @@ use std::{
 };
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, DelayQueueConfig, Idempotent, MessageId, Received, RetryPolicy, SqlIdempotency,
-    listener_fn,
+    DeadReason, DelayMessage, DelayQueue, DelayQueueConfig, Idempotent, MessageId, Received, RetryPolicy,
+    SqlIdempotency, listener_fn,
     sqlx::{self, PgPool, Postgres, postgres::PgPoolOptions},
 };
 use nebula_test_support::{eventually, postgres_database};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::effects::{PATIENCE, QUEUE, idle};
+use super::effects::{PATIENCE, QUEUE, idle, send};
 
 const JOB: &str = "NEBULA_TEST_WORKER_JOB";
 
@@ -162,4 +162,44 @@ pub(crate) async fn killed_workers_lose_nothing(
     let expected: BTreeMap<_, _> = ids.iter().map(|id| (id.to_string(), 1)).collect();
     assert_eq!(effects.counts().await, expected, "one effect each");
     queue.shutdown(PATIENCE).await;
+}
+
+/// A message that kills whoever handles it is a dead letter after its attempts, and its neighbours take effect once each.
+/// Returns how many processes died of it, and how many letters it left.
+pub(crate) async fn poison_is_buried_and_its_neighbours_live(
+    test: &str,
+    queue: impl AsyncFnOnce() -> Value,
+) -> Option<(usize, usize)> {
+    if let Some(job) = Job::mine() {
+        job.work().await;
+        return None;
+    }
+    let effects = Effects::new().await;
+    // One at a time: what is leased beside the poison is under the same suspicion.
+    let (concurrency, retries) = (1, 2);
+    let job = Job { test: test.to_owned(), queue: queue().await, effects: effects.url.clone(), concurrency, retries };
+    let queue = connect(&job.queue).await;
+    let mut ids = Vec::new();
+    send(&queue, POISON, Duration::ZERO).await;
+    for number in 0..100 {
+        ids.push(send(&queue, number, Duration::ZERO).await);
+    }
+    let mut deaths = 0;
+    let mut worker = job.spawn();
+    let by = Instant::now() + PATIENCE;
+    while queue.stats(QUEUE).await.unwrap().dead == 0 || !effects.has_all(&ids).await {
+        assert!(Instant::now() < by, "after {deaths} deaths: {:?}", queue.stats(QUEUE).await);
+        if worker.0.try_wait().unwrap().is_some() {
+            deaths += 1;
+            worker = job.spawn();
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+    for letter in &dead {
+        assert_eq!((letter.message.body.as_ref(), &letter.reason), (&b"666"[..], &DeadReason::Abandoned));
+    }
+    assert!(queue.purge(QUEUE, None).await.unwrap() >= 1);
+    assert!(effects.counts().await.values().all(|count| *count == 1), "{:?}", effects.counts().await);
+    Some((deaths, dead.len()))
 }
