@@ -8,6 +8,7 @@ mod inbox;
 mod index;
 mod indexed;
 mod ladder;
+mod line;
 mod link;
 mod names;
 mod publisher;
@@ -24,7 +25,7 @@ use std::{
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
 use parking_lot::Mutex;
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+use tokio::{sync::Mutex as AsyncMutex, time::timeout_at};
 use tokio_util::{sync::CancellationToken, sync::DropGuard};
 
 use self::{
@@ -44,6 +45,7 @@ use crate::{
 
 const LONGEST_PREFIX: usize = 30;
 const MOST_LANES: usize = 16;
+const ALIVE: &str = "asking for a sign of life";
 
 /// Queues on a RabbitMQ broker (3.10 or newer), or a cluster of brokers.
 ///
@@ -210,7 +212,7 @@ impl RabbitOptions {
         let consuming = Link::open(uri, "nebula-delay-queue, consuming".to_owned()).await?;
         let token = CancellationToken::new();
         Ok(RabbitDelayQueue {
-            publisher: Arc::new(Publisher::new(publishing, names, (lanes, self.levels), self.timeout, self.clock)),
+            publisher: Arc::new(Publisher::new(publishing, names, (lanes, self.levels), self.timeout, self.clock)?),
             consuming,
             hub: WakeupHub::default(),
             feeds: Arc::default(),
@@ -355,9 +357,9 @@ impl DelayQueueProducer for RabbitDelayQueue {
     }
 
     async fn ping(&self) -> Result<()> {
-        let deadline = Instant::now() + self.publisher.timeout;
-        let channel = self.publisher.side_channel(deadline).await?;
-        channel.close(200, "done".into()).await.map_err(error::amqp_error("asking for a sign of life"))
+        let (deadline, channel) = self.aside().await?;
+        let echo = async { channel.close(200, "done".into()).await.map_err(error::amqp_error(ALIVE)) };
+        timeout_at(deadline, echo).await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, ALIVE)))
     }
 }
 

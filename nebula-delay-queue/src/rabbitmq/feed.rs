@@ -14,21 +14,22 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
-    Acker, BasicProperties, Channel, Consumer, ConsumerDelegate,
-    message::DeliveryResult,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions},
+    BasicProperties, Consumer, ConsumerDelegate,
+    message::{Delivery as Pushed, DeliveryResult},
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::FieldTable,
 };
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
     error::amqp_error,
     inbox::{Entry, Inbox},
+    line::Line,
     link::{Link, Session},
     names::short,
     publisher::{Publisher, Way},
@@ -47,13 +48,14 @@ const MOST_AHEAD: u32 = 32_768;
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
 /// A claim that got something asks the broker for more at most this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const REQUEUE: BasicNackOptions = BasicNackOptions { multiple: false, requeue: true };
 
 #[derive(Debug)]
 pub(super) struct Feed {
-    queue: QueueName,
-    publisher: Arc<Publisher>,
+    pub(super) queue: QueueName,
+    pub(super) publisher: Arc<Publisher>,
     hub: WakeupHub,
-    runtime: Handle,
+    pub(super) runtime: Handle,
     pub(super) inbox: Mutex<Inbox>,
     /// How many messages the broker may push ahead of their acknowledgement.
     ahead: AtomicU32,
@@ -63,10 +65,12 @@ pub(super) struct Feed {
     /// Whether there have been consumers.
     begun: AtomicBool,
     /// The channel of the consumers, while it is there.
-    channel: watch::Sender<Option<Channel>>,
+    line: watch::Sender<Option<Line>>,
     /// Something has changed about what is wanted.
     wanted: Notify,
     lost: Notify,
+    /// Cloned by whoever has still something to acknowledge on the channel.
+    passing: Arc<()>,
     origin: Instant,
 }
 
@@ -83,20 +87,31 @@ impl Feed {
             looked: Mutex::default(),
             parked: AtomicBool::new(false),
             begun: AtomicBool::new(false),
-            channel: watch::Sender::new(None),
+            line: watch::Sender::new(None),
             wanted: Notify::new(),
             lost: Notify::new(),
+            passing: Arc::default(),
             origin: Instant::now(),
         })
     }
 
-    pub(super) async fn claim(&self, max: usize, lease: Duration) -> Result<(Vec<Delivery>, Option<Duration>)> {
+    pub(super) async fn claim(
+        self: &Arc<Self>,
+        max: usize,
+        lease: Duration,
+    ) -> Result<(Vec<Delivery>, Option<Duration>)> {
         *self.asked.lock() = Instant::now();
         self.plan_ahead(max);
-        let channel = self.live().await?;
+        let line = self.live().await?;
         if self.should_look(max) {
             // What the broker has pushed meanwhile is here once it has answered.
-            self.look(&channel, max).await?;
+            let (epoch, looked) = (line.epoch, self.look(line, max).await);
+            if looked.is_err() && !self.inbox.lock().takes_in(epoch) {
+                // It was taking its leave, because nobody had asked for so long.
+                self.look(self.live().await?, max).await?;
+            } else {
+                looked?;
+            }
         }
         let now = Instant::now();
         let mut inbox = self.inbox.lock();
@@ -131,13 +146,14 @@ impl Feed {
         }
     }
 
-    async fn live(&self) -> Result<Channel> {
-        let mut channel = self.channel.subscribe();
-        let there = channel.wait_for(Option::is_some);
-        let patience = if self.begun.load(Ordering::Relaxed) { CLAIM_WAIT } else { self.publisher.timeout };
+    async fn live(&self) -> Result<Line> {
+        let mut line = self.line.subscribe();
+        let there = line.wait_for(Option::is_some);
+        let awaited = self.begun.load(Ordering::Relaxed) && !self.parked.load(Ordering::Relaxed);
+        let patience = if awaited { CLAIM_WAIT } else { self.publisher.timeout };
         match timeout(patience, there).await {
-            Ok(Ok(channel)) => {
-                channel.clone().ok_or_else(|| Error::new(ErrorKind::Unavailable, "not connected to the broker"))
+            Ok(Ok(line)) => {
+                line.clone().ok_or_else(|| Error::new(ErrorKind::Unavailable, "not connected to the broker"))
             }
             _ => Err(Error::new(ErrorKind::Unavailable, "not connected to the broker")),
         }
@@ -153,47 +169,12 @@ impl Feed {
         true
     }
 
-    /// Asks each ready queue for a message. If there is none, all that was confirmed before has been pushed to somebody;
-    /// one more exchange on the channel makes sure that what was pushed to us has been taken in.
-    async fn look(&self, channel: &Channel, max: usize) -> Result<()> {
-        let deadline = Instant::now() + self.publisher.timeout;
-        let work = async {
-            loop {
-                let got = futures_util::future::try_join_all(Priority::ALL.map(|priority| async move {
-                    let queue = short(self.publisher.names.ready(&self.queue, priority))?;
-                    let got = channel.basic_get(queue, BasicGetOptions::default()).await;
-                    got.map_err(amqp_error("asking for messages"))
-                }))
-                .await?;
-                let more = got.iter().any(Option::is_some);
-                for message in got.into_iter().flatten() {
-                    let message = message.delivery;
-                    self.arrive(&message.properties, message.data, message.acker);
-                }
-                if !more || self.inbox.lock().claimable() >= max {
-                    break;
-                }
-            }
-            self.qos(channel).await
-        };
-        match timeout_at(deadline, work).await {
-            Ok(Ok(())) => Ok(()),
-            other => {
-                self.lost.notify_one();
-                other.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "asking for messages")))
-            }
-        }
-    }
-
-    async fn qos(&self, channel: &Channel) -> Result<()> {
-        let ahead = u16::try_from(self.ahead.load(Ordering::Relaxed).max(FEWEST_AHEAD)).unwrap_or(u16::MAX);
-        channel.basic_qos(ahead, BasicQosOptions::default()).await.map_err(amqp_error("setting the prefetch"))
-    }
-
-    /// Takes a message in. Called by the driver, in the order in which messages come.
-    fn arrive(&self, properties: &BasicProperties, body: Vec<u8>, acker: Acker) {
-        let body = Bytes::from(body);
-        match Copy::parse(properties, body.clone()) {
+    /// Takes a message in. Called by the driver, in the order in which messages come. What comes on a channel that is given
+    /// up is nobody's: the broker delivers it again.
+    pub(super) fn arrive(&self, line: &Line, message: Pushed) {
+        line.tags.lock().saw(message.delivery_tag);
+        let (body, acker) = (Bytes::from(message.data), message.acker);
+        match Copy::parse(&message.properties, body.clone()) {
             Ok(copy) if copy.rest_ms > 0 => {
                 let delay = copy.rest_ms;
                 self.pass_on(Entry { copy, acker }, Way::Delay(delay));
@@ -204,24 +185,27 @@ impl Feed {
                 self.pass_on(Entry { copy, acker }, Way::Delay(delay));
             }
             Ok(copy) => {
-                let at = self.inbox.lock().arrive(Entry { copy, acker }, Instant::now());
-                self.offer(at);
+                let at = self.inbox.lock().arrive(Entry { copy, acker }, line.epoch, Instant::now());
+                if let Some(at) = at {
+                    self.offer(at);
+                }
             }
-            Err(error) => {
-                let error = chain(&*error);
-                tracing::error!(queue = %self.queue, error, "a message from the broker is not understood");
-                let now = self.publisher.clock.now();
-                let mut copy = Copy::first(salvage(properties, body), now);
-                copy.last_error = Some(error);
-                copy.death = Some(Death { reason: DeadReason::Undecodable, died: now });
-                self.pass_on(Entry { copy, acker }, Way::Dead);
-            }
+            Err(error) => self.bury_unread(&message.properties, body, acker, &chain(&*error)),
         }
+    }
+
+    fn bury_unread(&self, properties: &BasicProperties, body: Bytes, acker: lapin::Acker, error: &str) {
+        tracing::error!(queue = %self.queue, error, "a message from the broker is not understood");
+        let now = self.publisher.clock.now();
+        let mut copy = Copy::first(salvage(properties, body), now);
+        copy.last_error = Some(error.to_owned());
+        copy.death = Some(Death { reason: DeadReason::Undecodable, died: now });
+        self.pass_on(Entry { copy, acker }, Way::Dead);
     }
 
     /// Publishes a message anew and then acknowledges what it came in. If that fails, the broker delivers it again.
     pub(super) fn pass_on(&self, entry: Entry, way: Way) {
-        let (publisher, queue) = (Arc::clone(&self.publisher), self.queue.clone());
+        let (publisher, queue, passing) = (Arc::clone(&self.publisher), self.queue.clone(), Arc::clone(&self.passing));
         self.runtime.spawn(async move {
             let published = publisher.publish(&queue, vec![(entry.copy, way)]).await;
             match published {
@@ -230,11 +214,20 @@ impl Feed {
                 }
                 Err(error) => {
                     tracing::warn!(%queue, error = chain(&error), "could not pass a message on");
-                    let requeue = lapin::options::BasicNackOptions { requeue: true, multiple: false };
                     sleep(TICK).await;
-                    let _ = entry.acker.nack(requeue).await;
+                    let _ = entry.acker.nack(REQUEUE).await;
                 }
             }
+            drop(passing);
+        });
+    }
+
+    /// Acknowledges what nobody is to see. It is in nobody's hands any more: who waits for the answer may go away.
+    pub(super) fn dismiss(&self, entry: Entry) {
+        let passing = Arc::clone(&self.passing);
+        self.runtime.spawn(async move {
+            let _ = entry.acker.ack(BasicAckOptions::default()).await;
+            drop(passing);
         });
     }
 
@@ -242,6 +235,9 @@ impl Feed {
     pub(super) async fn run(self: Arc<Self>, link: Link) {
         let mut pause = TICK;
         loop {
+            while self.parked.load(Ordering::Relaxed) && self.is_idle() {
+                self.wanted.notified().await;
+            }
             match self.consume(&link).await {
                 Ok(()) => pause = TICK,
                 Err(error) => {
@@ -260,14 +256,16 @@ impl Feed {
         // What was lost before is no news.
         let _ = self.lost.notified().now_or_never();
         self.publisher.ensure(&self.queue, deadline).await?;
+        let mut ahead = self.ahead.load(Ordering::Relaxed);
         let opened = self.within(&session, async {
             let channel = session.connection.create_channel().await.map_err(amqp_error("opening a channel"))?;
-            let consumers = self.subscribe(&channel).await?;
-            Ok((channel, consumers))
+            let line = Line::new(channel, self.inbox.lock().begin());
+            let consumers = self.subscribe(&line, ahead).await?;
+            Ok((line, consumers))
         });
-        let (channel, mut consumers) = opened.await?;
-        let mut ahead = self.ahead.load(Ordering::Relaxed);
-        self.channel.send_replace(Some(channel.clone()));
+        let (line, mut consumers) = opened.await?;
+        self.parked.store(false, Ordering::Relaxed);
+        self.line.send_replace(Some(line.clone()));
         self.begun.store(true, Ordering::Relaxed);
         // Workers that slept through it had better look.
         self.hub.notify(&self.queue);
@@ -278,15 +276,16 @@ impl Feed {
                 () = self.wanted.notified() => {}
                 () = sleep(TICK) => {}
             }
-            consumers.iter_mut().for_each(|subscription| self.collect(subscription));
-            if !channel.status().connected() {
+            consumers.iter_mut().for_each(|subscription| self.collect(&line, subscription));
+            if !line.channel.status().connected() {
                 break Ok(());
             }
-            let idle = self.asked.lock().elapsed() > PATIENCE;
+            self.requeue_missed(&line);
+            let idle = self.is_idle();
             let hogging = self.inbox.lock().unleased() > 0 || !self.hub.has_subscribers(&self.queue);
             if idle && hogging && !consumers.is_empty() {
                 self.parked.store(true, Ordering::Relaxed);
-                let parted = self.unsubscribe(&channel, std::mem::take(&mut consumers));
+                let parted = self.unsubscribe(&line, std::mem::take(&mut consumers));
                 if let Err(error) = self.within(&session, parted).await {
                     break Err(error);
                 }
@@ -294,28 +293,54 @@ impl Feed {
             if self.parked.load(Ordering::Relaxed) {
                 if idle {
                     self.give_back();
+                    // What the broker had pushed before it knew that nobody listens, nobody has heard: it takes that back
+                    // with the channel, which goes as soon as nothing is in work.
+                    let passing = Arc::strong_count(&self.passing) > 1;
+                    if !passing && self.inbox.lock().is_empty() && !line.tags.lock().asking {
+                        break Ok(());
+                    }
                     continue;
                 }
                 self.parked.store(false, Ordering::Relaxed);
             }
             let wanted = self.ahead.load(Ordering::Relaxed);
-            if consumers.is_empty() || wanted > ahead {
+            // Further consumers beside those that are there: one that is cancelled may be pushed messages that are lost on
+            // their way.
+            let more = if consumers.is_empty() { wanted } else { wanted.saturating_sub(ahead) };
+            if more > 0 {
                 ahead = wanted;
-                let renewed = self.within(&session, async {
-                    self.unsubscribe(&channel, std::mem::take(&mut consumers)).await?;
-                    self.subscribe(&channel).await
-                });
-                match renewed.await {
-                    Ok(renewed) => consumers = renewed,
+                match self.within(&session, self.subscribe(&line, more)).await {
+                    Ok(further) => consumers.extend(further),
                     Err(error) => break Err(error),
                 }
             }
         };
-        self.channel.send_replace(None);
-        self.inbox.lock().clear();
+        self.line.send_replace(None);
+        self.inbox.lock().begin();
         // Gives everything back that the broker still counts as ours.
-        let _ = timeout(Duration::from_secs(1), channel.close(200, "done".into())).await;
+        let _ = timeout(Duration::from_secs(1), line.channel.close(200, "done".into())).await;
         result
+    }
+
+    /// Gives a channel up, unless another one has taken its place already.
+    pub(super) fn lose(&self, line: &Line) {
+        if self.inbox.lock().takes_in(line.epoch) {
+            self.lost.notify_one();
+        }
+    }
+
+    /// Nobody has asked for messages lately.
+    fn is_idle(&self) -> bool {
+        self.asked.lock().elapsed() > PATIENCE
+    }
+
+    /// Gives back what was pushed to consumers that were cancelled at that moment, and has not come to anybody.
+    fn requeue_missed(&self, line: &Line) {
+        for tag in line.tags.lock().missed() {
+            tracing::debug!(queue = %self.queue, tag, "a message went past a cancelled consumer");
+            let channel = line.channel.clone();
+            self.runtime.spawn(async move { channel.basic_nack(tag, REQUEUE).await });
+        }
     }
 
     /// Waits for the broker, but not for ever: a connection on which nothing has come back for so long is of no use any more.
@@ -330,45 +355,53 @@ impl Feed {
         }
     }
 
-    async fn subscribe(self: &Arc<Self>, channel: &Channel) -> Result<Vec<Subscription>> {
-        self.qos(channel).await?;
+    /// Consumers that are pushed so many messages ahead of their acknowledgement.
+    async fn subscribe(self: &Arc<Self>, line: &Line, ahead: u32) -> Result<Vec<Subscription>> {
+        let ahead = u16::try_from(ahead.max(FEWEST_AHEAD)).unwrap_or(u16::MAX);
+        let qos = line.channel.basic_qos(ahead, BasicQosOptions::default());
+        qos.await.map_err(amqp_error("setting the prefetch"))?;
         let mut consumers = Vec::new();
         for priority in Priority::ALL {
             let queue = short(self.publisher.names.ready(&self.queue, priority))?;
             let options = BasicConsumeOptions::default();
-            let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
+            let consumer = line.channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
             let consumer = consumer.map_err(amqp_error("consuming"))?;
             let retired = Arc::new(AtomicBool::new(false));
-            consumer.set_delegate(Delegate { feed: Arc::downgrade(self), retired: Arc::clone(&retired) });
+            let line = line.clone();
+            consumer.set_delegate(Delegate {
+                feed: Arc::downgrade(self),
+                line: line.clone(),
+                retired: Arc::clone(&retired),
+            });
             let mut subscription = Subscription { consumer, retired };
-            self.collect(&mut subscription);
+            self.collect(&line, &mut subscription);
             consumers.push(subscription);
         }
         Ok(consumers)
     }
 
-    async fn unsubscribe(&self, channel: &Channel, consumers: Vec<Subscription>) -> Result<()> {
+    async fn unsubscribe(&self, line: &Line, consumers: Vec<Subscription>) -> Result<()> {
         for mut subscription in consumers {
             subscription.retired.store(true, Ordering::Relaxed);
-            let cancel = channel.basic_cancel(subscription.consumer.tag(), BasicCancelOptions::default());
+            let cancel = line.channel.basic_cancel(subscription.consumer.tag(), BasicCancelOptions::default());
             cancel.await.map_err(amqp_error("cancelling a consumer"))?;
-            self.collect(&mut subscription);
+            self.collect(line, &mut subscription);
         }
         Ok(())
     }
 
     /// Takes in what came in the moment before the driver knew the delegate, and lies where nobody looks.
-    fn collect(&self, subscription: &mut Subscription) {
+    fn collect(&self, line: &Line, subscription: &mut Subscription) {
         while let Some(Some(Ok(message))) = subscription.consumer.next().now_or_never() {
-            self.arrive(&message.properties, message.data, message.acker);
+            self.arrive(line, message);
         }
     }
 
     /// Returns to the broker what nobody here asks for, at the end of the queue and without an attempt counted.
     fn give_back(&self) {
         let entries = self.inbox.lock().give_up(Instant::now(), self.publisher.clock.now());
-        for entry in entries {
-            self.pass_on(entry, Way::Delay(0));
+        for (entry, rest_ms) in entries {
+            self.pass_on(entry, Way::Delay(rest_ms));
         }
     }
 }
@@ -381,6 +414,7 @@ struct Subscription {
 /// Takes messages in as the driver reads them, so that they are here before the answer to any later question is.
 struct Delegate {
     feed: std::sync::Weak<Feed>,
+    line: Line,
     /// We have cancelled it. What is on its way comes nevertheless.
     retired: Arc<AtomicBool>,
 }
@@ -389,15 +423,15 @@ impl ConsumerDelegate for Delegate {
     fn on_new_delivery(&self, delivery: DeliveryResult) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if let Some(feed) = self.feed.upgrade() {
             match delivery {
-                Ok(Some(message)) => feed.arrive(&message.properties, message.data, message.acker),
+                Ok(Some(message)) => feed.arrive(&self.line, message),
                 Ok(None) if self.retired.load(Ordering::Relaxed) => {}
                 Ok(None) => {
                     tracing::warn!(queue = %feed.queue, "the broker cancelled a consumer");
-                    feed.lost.notify_one();
+                    feed.lose(&self.line);
                 }
                 Err(error) => {
                     tracing::warn!(queue = %feed.queue, %error, "a consumer is lost");
-                    feed.lost.notify_one();
+                    feed.lose(&self.line);
                 }
             }
         }

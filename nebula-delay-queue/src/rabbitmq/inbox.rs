@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::wire::Copy;
 use crate::{
     Delivery, LeaseToken, LedgerRecord, MessageId, Receipt,
-    clock::{floor_ms, from_ms},
+    clock::{duration_ms, floor_ms, from_ms},
 };
 
 /// How long a copy may take that is written before a suspicious message is handed out.
@@ -46,11 +46,27 @@ pub(super) struct Inbox {
     leases: HashMap<u128, Leased>,
     ends: BTreeSet<(Instant, u128)>,
     sequence: u64,
+    /// Which channel all this came on.
+    epoch: u64,
 }
 
 impl Inbox {
+    /// Forgets everything, and takes in only what arrives in the epoch that it returns: what was on its way to us on
+    /// another channel, the broker gives to somebody else.
+    pub(super) fn begin(&mut self) -> u64 {
+        *self = Self { sequence: self.sequence, epoch: self.epoch + 1, ..Self::default() };
+        self.epoch
+    }
+
+    pub(super) fn takes_in(&self, epoch: u64) -> bool {
+        epoch == self.epoch
+    }
+
     /// Takes in what arrived; returns from when it can be claimed.
-    pub(super) fn arrive(&mut self, entry: Entry, now: Instant) -> Instant {
+    pub(super) fn arrive(&mut self, entry: Entry, epoch: u64, now: Instant) -> Option<Instant> {
+        if !self.takes_in(epoch) {
+            return None;
+        }
         let until = now + Duration::from_millis(entry.copy.hold_ms);
         if until > now {
             let sequence = self.next();
@@ -58,7 +74,7 @@ impl Inbox {
         } else {
             self.make_ready(entry);
         }
-        until
+        Some(until)
     }
 
     /// Leases up to `max` messages. Also returns those whose next attempt must be written down before it begins: they
@@ -161,16 +177,18 @@ impl Inbox {
         }
     }
 
-    /// Takes out all that nobody has a lease on.
-    pub(super) fn give_up(&mut self, now: Instant, wall: SystemTime) -> Vec<Entry> {
+    /// Takes out all that nobody has a lease on, with what is left of its delay in milliseconds.
+    pub(super) fn give_up(&mut self, now: Instant, wall: SystemTime) -> Vec<(Entry, u64)> {
         self.settle_time(now, wall);
         let ready =
             std::mem::take(&mut self.ready).into_values().chain(std::mem::take(&mut self.suspects).into_values());
-        ready.chain(std::mem::take(&mut self.holding).into_values()).collect()
+        let holding = std::mem::take(&mut self.holding).into_iter();
+        let holding = holding.map(|((until, _), entry)| (entry, duration_ms(until.duration_since(now))));
+        ready.map(|entry| (entry, 0)).chain(holding).collect()
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self { sequence: self.sequence, ..Self::default() };
+    pub(super) fn is_empty(&self) -> bool {
+        self.unleased() == 0 && self.leases.is_empty()
     }
 
     pub(super) fn unleased(&self) -> usize {
@@ -226,5 +244,42 @@ impl Inbox {
     fn next(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::message::Delivery as Pushed;
+
+    use super::*;
+    use crate::RawMessage;
+
+    fn entry(hold_ms: u64) -> Entry {
+        let message = RawMessage::new(MessageId::random(), "1");
+        let copy = Copy { hold_ms, ..Copy::first(message, SystemTime::now()) };
+        Entry { copy, acker: Pushed::mock(1, "".into(), "".into(), false, Vec::new()).acker }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_keeps_the_rest_of_its_delay() {
+        let (mut inbox, now) = (Inbox::default(), Instant::now());
+        let epoch = inbox.begin();
+        assert_eq!(inbox.arrive(entry(0), epoch, now), Some(now));
+        assert_eq!(inbox.arrive(entry(20), epoch, now), Some(now + Duration::from_millis(20)));
+        let later = now + Duration::from_micros(4500);
+        let rests: Vec<_> = inbox.give_up(later, SystemTime::now()).into_iter().map(|(_, rest)| rest).collect();
+        assert_eq!(rests, [0, 16], "rounded up");
+        assert!(inbox.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_on_a_lost_channel_is_not_taken_in() {
+        let (mut inbox, now) = (Inbox::default(), Instant::now());
+        let before = inbox.begin();
+        let _ = inbox.arrive(entry(0), before, now);
+        let after = inbox.begin();
+        assert_eq!(inbox.arrive(entry(0), before, now), None);
+        assert!(inbox.is_empty());
+        assert!(inbox.arrive(entry(0), after, now).is_some());
     }
 }

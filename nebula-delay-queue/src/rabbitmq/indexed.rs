@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use lapin::options::BasicAckOptions;
 use tokio::time::Instant;
 
 use super::{
@@ -107,7 +106,11 @@ impl RabbitDelayQueue {
             if any && deliveries.is_empty() {
                 continue;
             }
-            let (now, next) = index.ledger.next(&queue).await?;
+            let (now, next) = match index.ledger.next(&queue).await {
+                // What is leased is handed out, whatever comes next.
+                Err(_) if any => (0, Some(0)),
+                next => next?,
+            };
             let next = next.map(|next| Duration::from_millis(next.saturating_sub(now)));
             let next = if deliveries.is_empty() { next.map(|next| next.max(NEARLY)) } else { next };
             return Ok(Claimed::new(deliveries, next.into_iter().chain(head).min()));
@@ -150,24 +153,19 @@ impl RabbitDelayQueue {
         let keep = unknown.iter().map(Delivery::receipt).collect::<HashSet<_>>();
         undo.receipts.retain(|receipt| !keep.contains(receipt));
         let mut deliveries = unknown;
-        let dropped = self.heed(feed, &mut undo, &mut deliveries, judged.into_iter().zip(verdicts));
-        for entry in dropped {
-            // If that fails, it comes again and is dropped again.
-            let _ = entry.acker.ack(BasicAckOptions::default()).await;
-        }
+        self.heed(feed, &mut undo, &mut deliveries, judged.into_iter().zip(verdicts));
         deliveries.sort_by_key(|delivery| delivery.message.priority.rank());
         Ok(deliveries)
     }
 
-    /// Does what the ledger said; returns what is to be acknowledged unseen.
+    /// Does what the ledger said.
     fn heed(
         &self,
         feed: &Arc<Feed>,
         undo: &mut Undo<'_>,
         deliveries: &mut Vec<Delivery>,
         judged: impl Iterator<Item = (Delivery, (Verdict, Option<LedgerRecord>))>,
-    ) -> Vec<Entry> {
-        let mut dropped = Vec::new();
+    ) {
         let mut inbox = feed.inbox.lock();
         for (delivery, (verdict, record)) in judged {
             let receipt = delivery.receipt();
@@ -177,7 +175,8 @@ impl RabbitDelayQueue {
                     inbox.recorded(&receipt, record);
                     deliveries.push(delivery);
                 }
-                Verdict::Drop => dropped.extend(inbox.take(&receipt)),
+                // If it is not acknowledged, it comes again and is dropped again.
+                Verdict::Drop => inbox.take(&receipt).into_iter().for_each(|entry| feed.dismiss(entry)),
                 Verdict::NotYet { moves, rest_ms } => {
                     if let Some(mut entry) = inbox.take(&receipt) {
                         let copy = &mut entry.copy;
@@ -190,7 +189,6 @@ impl RabbitDelayQueue {
                 }
             }
         }
-        dropped
     }
 
     /// The ledger counts what lives, the broker what is dead.

@@ -25,7 +25,7 @@ use super::{
     topology,
     wire::Copy,
 };
-use crate::{Clock, Error, ErrorKind, QueueName, Result};
+use crate::{Clock, Error, ErrorKind, Priority, QueueName, Result};
 
 /// As many messages as are published before the first confirm is awaited.
 const WINDOW: usize = 1000;
@@ -46,6 +46,8 @@ pub(super) struct Publisher {
     lanes: Vec<u64>,
     /// How high the ladder is.
     levels: usize,
+    /// The exchanges in front of the levels.
+    entries: Vec<ShortString>,
     pub(super) timeout: Duration,
     pub(super) clock: Arc<dyn Clock>,
     outlet: RwLock<Option<Arc<Outlet>>>,
@@ -62,8 +64,15 @@ struct Outlet {
     declared: RwLock<Declared>,
     /// Held while something is declared.
     declaring: Mutex<()>,
-    /// Names as the driver wants them, because making them afresh for every message costs.
-    ready: RwLock<HashMap<(QueueName, u8), ShortString>>,
+    /// Names as the driver wants them, because making them afresh for every message costs. By priority.
+    places: RwLock<HashMap<QueueName, Arc<[Place; 3]>>>,
+}
+
+/// Where a queue's messages of one priority become ready, and how routing keys call it.
+#[derive(Debug)]
+struct Place {
+    ready: ShortString,
+    destination: String,
 }
 
 #[derive(Debug, Default)]
@@ -95,8 +104,10 @@ impl Publisher {
         (lanes, levels): (Vec<u64>, usize),
         timeout: Duration,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { link, names, lanes, levels, timeout, clock, outlet: RwLock::default(), opening: Mutex::default() }
+    ) -> Result<Self> {
+        let entries = (0..levels).map(|level| short(names.level(level))).collect::<Result<_>>()?;
+        let (outlet, opening) = (RwLock::default(), Mutex::default());
+        Ok(Self { link, names, lanes, levels, entries, timeout, clock, outlet, opening })
     }
 
     /// Publishes copies of one queue and waits until the broker has them all.
@@ -127,32 +138,32 @@ impl Publisher {
         let outlet = self.outlet(deadline).await?;
         self.within(&outlet, deadline, self.declare(&outlet, queue, &copies)).await?;
         self.unblocked(&outlet, deadline).await?;
-        let mut confirms = Vec::with_capacity(copies.len());
-        for (copy, way) in &mut copies {
-            let (exchange, key) = self.address(&outlet, queue, copy, *way)?;
-            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-            let properties = copy.properties()?;
-            let sent = outlet.channel.basic_publish(exchange, key, options, &copy.message.body, properties);
-            confirms.push(
-                self.within(&outlet, deadline, async { sent.await.map_err(amqp_error("publishing a message")) })
-                    .await?,
-            );
-        }
-        let mut lost = Vec::new();
-        for (confirm, copy) in confirms.into_iter().zip(copies) {
-            let confirmed = async { confirm.await.map_err(amqp_error("waiting for the broker's confirmation")) };
-            match self.within(&outlet, deadline, confirmed).await? {
-                Confirmation::Ack(None) => {}
-                Confirmation::Ack(Some(_)) if !last => lost.push(copy),
-                Confirmation::Ack(Some(_)) => {
-                    return Err(Error::new(ErrorKind::Unavailable, format!("no queue takes messages of {queue}")));
-                }
-                Confirmation::Nack(_) | Confirmation::NotRequested => {
-                    return Err(Error::new(ErrorKind::Unavailable, "the broker refused a message"));
+        let work = async {
+            let mut confirms = Vec::with_capacity(copies.len());
+            for (copy, way) in &mut copies {
+                let (exchange, key) = self.address(&outlet, queue, copy, *way)?;
+                let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+                let properties = copy.properties()?;
+                let sent = outlet.channel.basic_publish(exchange, key, options, &copy.message.body, properties);
+                confirms.push(sent.await.map_err(amqp_error("publishing a message"))?);
+            }
+            let mut lost = Vec::new();
+            for (confirm, copy) in confirms.into_iter().zip(copies) {
+                match confirm.await.map_err(amqp_error("waiting for the broker's confirmation"))? {
+                    Confirmation::Ack(None) => {}
+                    Confirmation::Ack(Some(_)) if !last => lost.push(copy),
+                    Confirmation::Ack(Some(_)) => {
+                        let text = format!("no queue takes messages of {queue}");
+                        return Err(Error::new(ErrorKind::Unavailable, text));
+                    }
+                    Confirmation::Nack(_) | Confirmation::NotRequested => {
+                        return Err(Error::new(ErrorKind::Unavailable, "the broker refused a message"));
+                    }
                 }
             }
-        }
-        Ok(lost)
+            Ok(lost)
+        };
+        self.within(&outlet, deadline, work).await
     }
 
     /// Makes sure that a queue is there.
@@ -164,7 +175,13 @@ impl Publisher {
     /// A channel of its own for something that may fail without disturbing others.
     pub(super) async fn side_channel(&self, deadline: Instant) -> Result<Channel> {
         let session = self.link.session(deadline).await?;
-        session.connection.create_channel().await.map_err(amqp_error("opening a channel"))
+        match timeout_at(deadline, session.connection.create_channel()).await {
+            Ok(channel) => channel.map_err(amqp_error("opening a channel")),
+            Err(_) => {
+                session.give_up();
+                Err(Error::new(ErrorKind::Timeout, "opening a channel"))
+            }
+        }
     }
 
     async fn outlet(&self, deadline: Instant) -> Result<Arc<Outlet>> {
@@ -198,7 +215,7 @@ impl Publisher {
             channel,
             declared: RwLock::default(),
             declaring: Mutex::default(),
-            ready: RwLock::default(),
+            places: RwLock::default(),
         });
         *self.outlet.write() = Some(Arc::clone(&outlet));
         Ok(outlet)
@@ -262,32 +279,41 @@ impl Publisher {
         copy: &mut Copy,
         way: Way,
     ) -> Result<(ShortString, ShortString)> {
-        let priority = copy.message.priority;
+        if let Way::Dead = way {
+            return Ok((short(self.names.dead_exchange())?, short(queue.as_str())?));
+        }
+        let places = self.places(outlet, queue)?;
+        let Place { ready, destination } = &places[usize::from(copy.message.priority.rank())];
         match way {
-            Way::Dead => Ok((short(self.names.dead_exchange())?, short(queue.as_str())?)),
-            Way::Delay(delay) if self.lanes.contains(&delay) => {
-                (copy.hold_ms, copy.rest_ms) = (1, 0);
-                Ok((short(self.names.lane(delay))?, short(Names::lane_key(&destination(queue, priority)))?))
-            }
-            Way::Delay(delay) => {
+            Way::Delay(delay) if !self.lanes.contains(&delay) => {
                 let route = Route::of(delay, self.levels);
                 (copy.hold_ms, copy.rest_ms) = (route.hold_ms, route.rest_ms);
                 match route.top {
-                    Some(top) => Ok((short(self.names.level(top))?, short(route.key(&destination(queue, priority)))?)),
-                    None => Ok((ShortString::default(), self.ready_name(outlet, queue, priority)?)),
+                    Some(top) => Ok((self.entries[top].clone(), short(route.key(destination))?)),
+                    None => Ok((ShortString::default(), ready.clone())),
                 }
             }
+            Way::Delay(delay) => {
+                (copy.hold_ms, copy.rest_ms) = (1, 0);
+                Ok((short(self.names.lane(delay))?, short(Names::lane_key(destination))?))
+            }
+            Way::Dead => Err(Error::new(ErrorKind::Backend, "a dead letter has no way to its queue")),
         }
     }
 
-    fn ready_name(&self, outlet: &Outlet, queue: &QueueName, priority: crate::Priority) -> Result<ShortString> {
-        let key = (queue.clone(), priority.rank());
-        if let Some(name) = outlet.ready.read().get(&key) {
-            return Ok(name.clone());
+    fn places(&self, outlet: &Outlet, queue: &QueueName) -> Result<Arc<[Place; 3]>> {
+        if let Some(places) = outlet.places.read().get(queue) {
+            return Ok(Arc::clone(places));
         }
-        let name = short(self.names.ready(queue, priority))?;
-        outlet.ready.write().insert(key, name.clone());
-        Ok(name)
+        let place = |priority| {
+            let ready = short(self.names.ready(queue, priority))?;
+            Ok::<_, Error>(Place { ready, destination: destination(queue, priority) })
+        };
+        // In the order of their ranks.
+        let [high, normal, low] = Priority::ALL;
+        let places = Arc::new([place(high)?, place(normal)?, place(low)?]);
+        outlet.places.write().insert(queue.clone(), Arc::clone(&places));
+        Ok(places)
     }
 
     /// Waits while the broker lets nobody publish.

@@ -114,8 +114,9 @@ impl Run {
                 record.note(message.id());
             }
         };
-        // A claim whose answer is lost counts as an attempt.
-        let retry = RetryPolicy::fixed(20, Duration::from_millis(50));
+        // A claim whose answer is lost counts as an attempt, and so does a connection that is given up because a busy server
+        // did not answer in time: how often that happens is the machine's affair.
+        let retry = RetryPolicy::fixed(1000, Duration::from_millis(50));
         let worker = queue.worker(QUEUE).unwrap().concurrency(4).lease(lease).retry(retry).handle(handler);
         worker.idempotent(MemoryIdempotency::new()).start().unwrap();
         let confirmed = Arc::new(AtomicU64::new(0));

@@ -6,7 +6,7 @@ use nebula_delay_queue::{DelayMessage, DelayQueue, ErrorKind};
 use nebula_test_support::{RabbitMq, TcpProxy, amqp_url, eventually};
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, QUEUE, Run, Seen, connect, hasty, send};
+use super::{HASTE, PATIENCE, QUEUE, Run, Seen, connect, hasty, send};
 
 /// A way to the shared broker that can be cut.
 pub(super) async fn proxied() -> (TcpProxy, String) {
@@ -39,7 +39,7 @@ async fn every_confirmed_message_survives_the_death_of_the_broker_and_takes_effe
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_and_half_open_connections_lose_nothing() {
     let (proxy, url) = proxied().await;
-    run(hasty(url).await).cuts(&proxy, Duration::from_secs(4)).await;
+    run(hasty(url).await).cuts(&proxy, HASTE + Duration::from_secs(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

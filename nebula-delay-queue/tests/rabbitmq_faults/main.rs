@@ -22,6 +22,9 @@ fn options(url: String) -> RabbitOptions {
     RabbitDelayQueue::options(url).timeout(Duration::from_secs(60))
 }
 
+/// More than a busy broker takes for an answer, and less than a test can wait for one.
+const HASTE: Duration = Duration::from_secs(6);
+
 /// With queues that no other test uses.
 async fn connect(url: String) -> DelayQueue {
     connect_as(url, &unique("t")).await
@@ -33,7 +36,7 @@ async fn hasty(url: String) -> DelayQueue {
     // The broker is slow in declaring queues; from here on it is not.
     send(&queue, 0, Duration::from_secs(5)).await;
     let prefix = unique("t").as_str().try_into().unwrap();
-    DelayQueue::new(options(url).timeout(Duration::from_secs(3)).queue_prefix(prefix).connect().await.unwrap())
+    DelayQueue::new(options(url).timeout(HASTE).queue_prefix(prefix).connect().await.unwrap())
 }
 
 async fn connect_as(url: String, prefix: &str) -> DelayQueue {

@@ -1,17 +1,19 @@
 //! What happens to messages: nowhere to go, tried often, sent by a wrong clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use nebula_delay_queue::{
-    Clock, DeadReason, DelayMessage, DelayQueue, ErrorKind, Outcome, RabbitDelayQueue, Received, RetryPolicy,
+    DeadReason, DelayMessage, DelayQueue, DelayQueueConsumer, DelayQueueProducer, ErrorKind, Outcome, Priority,
+    QueueName, RabbitDelayQueue, RawMessage, Received, RetryPolicy, Schedule,
     lapin::{
         BasicProperties, Connection, ConnectionProperties,
         options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
         types::FieldTable,
     },
+    testing::WrongClock,
 };
 use nebula_test_support::{amqp_url, eventually, unique};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{PATIENCE, QUEUE, Seen, connect_as, idle, options, send};
 
@@ -169,16 +171,69 @@ async fn dead_letters_go_through_the_exchange_that_is_asked_for() {
     queue.shutdown(PATIENCE).await;
 }
 
-/// A clock that is wrong.
-#[derive(Debug)]
-struct Wrong {
-    fast: bool,
+/// Two processes; the first one has asked for messages once, and never again.
+async fn deserted() -> (RabbitDelayQueue, RabbitDelayQueue, QueueName) {
+    let (url, prefix, name) = (amqp_url().await, unique("deserted"), QueueName::new(QUEUE).unwrap());
+    let prefix: QueueName = prefix.try_into().unwrap();
+    let first = options(url.clone()).queue_prefix(prefix.clone()).connect().await.unwrap();
+    let second = options(url).queue_prefix(prefix).connect().await.unwrap();
+    assert!(first.claim(&name, 1, PATIENCE).await.unwrap().deliveries.is_empty());
+    (first, second, name)
 }
 
-impl Clock for Wrong {
-    fn now(&self) -> SystemTime {
-        let hour = Duration::from_secs(3600);
-        if self.fast { SystemTime::now() + hour } else { SystemTime::now() - hour }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_process_gives_back_unasked_for_is_not_early() {
+    let (first, second, name) = deserted().await;
+    let delay = Duration::from_millis(15);
+    let sending = tokio::spawn({
+        let name = name.clone();
+        async move {
+            let mut sent = std::collections::HashMap::new();
+            let began = Instant::now();
+            // They go on until the first process gives back what it holds, some of which is not due yet. No more than it is
+            // pushed, so that it holds the last of them as well.
+            for number in 0..40u32 {
+                let message = RawMessage::new(number.to_string().try_into().unwrap(), "1")
+                    .with_priority(Priority::ALL[number as usize % 3])
+                    .with_schedule(Schedule::After(delay));
+                sent.insert(message.id.clone(), Instant::now());
+                let _ = first.enqueue(&name, message).await.unwrap();
+                sleep_until(began + Duration::from_millis(2800 + 25 * u64::from(number))).await;
+            }
+            // It is still there.
+            (sent, first)
+        }
+    });
+    let mut came = std::collections::HashMap::new();
+    while came.len() < 40 {
+        for delivery in second.claim(&name, 50, PATIENCE).await.unwrap().deliveries {
+            came.insert(delivery.message.id, Instant::now());
+        }
+    }
+    let (sent, _first) = sending.await.unwrap();
+    let early: Vec<_> = came.iter().filter(|(id, at)| **at - sent[*id] < delay).collect();
+    assert!(early.is_empty(), "{early:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_that_are_given_up_lose_nothing() {
+    const COUNT: usize = 60;
+    let (first, queue, name) = deserted().await;
+    let message = |number: usize| RawMessage::new(number.to_string().try_into().unwrap(), "1");
+    queue.enqueue_batch(&name, (0..COUNT).map(message).collect()).await.unwrap();
+    drop(first);
+    let mut came = std::collections::HashSet::new();
+    let by = Instant::now() + PATIENCE;
+    for round in 0u64.. {
+        assert!(Instant::now() < by, "{} of {COUNT} have come", came.len());
+        // None of them waits for long; each tenth waits until it is answered.
+        let patience = if round.is_multiple_of(10) { PATIENCE } else { Duration::from_micros(round * 37 % 4000) };
+        if let Ok(claimed) = timeout(patience, queue.claim(&name, 2, PATIENCE * 4)).await {
+            came.extend(claimed.unwrap().deliveries.into_iter().map(|delivery| delivery.message.id));
+        }
+        if came.len() == COUNT {
+            break;
+        }
     }
 }
 
@@ -197,10 +252,10 @@ async fn delays_are_right_though_the_senders_clock_is_off_by_an_hour() {
     };
     worker.worker(QUEUE).unwrap().handle(handler).start().unwrap();
     let delay = Duration::from_millis(700);
-    for fast in [true, false] {
-        let sender = DelayQueue::new(backend(options(url.clone()).clock(Wrong { fast })).await);
+    for (number, clock) in [WrongClock::Fast, WrongClock::Slow].into_iter().enumerate() {
+        let sender = DelayQueue::new(backend(options(url.clone()).clock(clock)).await);
         let sent = Instant::now();
-        send(&sender, u64::from(fast), delay).await;
+        send(&sender, number as u64, delay).await;
         let came = timeout(PATIENCE, hears.recv()).await.expect("within two minutes, not after an hour").unwrap();
         assert!(came - sent >= delay, "early: {:?}", came - sent);
     }
