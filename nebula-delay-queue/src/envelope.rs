@@ -5,6 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "redis", feature = "rabbitmq"))]
+use crate::{Error, ErrorKind, Result};
 use crate::{MessageId, Priority, RawMessage, RetryPolicy, Schedule, clock::duration_ms, error::BoxError};
 
 /// Everything about a message that backends keep but do not look at.
@@ -30,8 +32,20 @@ const VERSION: u32 = 1;
 
 impl<'a> Envelope<'a> {
     /// What most messages have: nothing but a version.
-    #[cfg(feature = "redis")]
-    pub(crate) const PLAIN: &'static [u8] = br#"{"v":1}"#;
+    #[cfg(any(feature = "redis", feature = "rabbitmq"))]
+    pub(crate) const PLAIN: &'static str = r#"{"v":1}"#;
+
+    /// The stored form of a message's envelope.
+    #[cfg(any(feature = "redis", feature = "rabbitmq"))]
+    pub(crate) fn encode(message: &RawMessage) -> Result<Cow<'static, str>> {
+        if message.retry.is_none() && message.expires_after.is_none() && message.headers.is_empty() {
+            return Ok(Cow::Borrowed(Self::PLAIN));
+        }
+        let encoded = serde_json::to_string(&Envelope::of(message));
+        encoded
+            .map(Cow::Owned)
+            .map_err(|error| Error::new(ErrorKind::Codec, "encoding a message's envelope").with_source(error))
+    }
 
     pub(crate) fn of(message: &'a RawMessage) -> Self {
         Self {
@@ -76,11 +90,19 @@ mod tests {
         assert_eq!(read, message);
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "rabbitmq"))]
     #[test]
-    fn a_message_without_anything_is_plain() {
+    fn a_message_without_anything_is_plain_and_no_other() {
         let plain = RawMessage::new(MessageId::new("a").unwrap(), "body");
-        assert_eq!(serde_json::to_vec(&Envelope::of(&plain)).unwrap(), Envelope::PLAIN);
+        let (mut retried, mut expiring, mut headed) = (plain.clone(), plain.clone(), plain.clone());
+        retried.retry = Some(RetryPolicy::none());
+        expiring.expires_after = Some(Duration::ZERO);
+        headed.headers.insert("k".into(), "v".into());
+        for message in [&plain, &retried, &expiring, &headed] {
+            let encoded = Envelope::encode(message).unwrap();
+            assert_eq!(encoded, serde_json::to_string(&Envelope::of(message)).unwrap());
+            assert_eq!(encoded == Envelope::PLAIN, std::ptr::eq(message, &plain));
+        }
     }
 
     #[test]

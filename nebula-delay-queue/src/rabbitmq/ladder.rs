@@ -56,7 +56,10 @@ impl Route {
     pub(super) fn key(&self, destination: &str) -> String {
         let mut key = String::with_capacity(LEVELS * 3 + destination.len());
         for digit in self.digits.iter().rev() {
-            key.push_str(&digit.to_string());
+            if *digit >= 10 {
+                key.push('1');
+            }
+            key.push(char::from(b'0' + digit % 10));
             key.push('.');
         }
         key + destination

@@ -99,17 +99,20 @@ impl Copy {
     }
 
     pub(super) fn properties(&self) -> Result<BasicProperties> {
-        let envelope = serde_json::to_string(&Envelope::of(&self.message))
-            .map_err(|error| Error::new(ErrorKind::Codec, "encoding a message's envelope").with_source(error))?;
         let mut headers = FieldTable::default();
         let mut put = |name: &'static str, value: AMQPValue| {
             headers.insert(name.into(), value);
         };
         put(ID, text(self.message.id.as_str()));
-        put(ENVELOPE, text(envelope));
-        put(RANK, number(self.message.priority.rank()));
+        put(ENVELOPE, text(Envelope::encode(&self.message)?.into_owned()));
         put(DUE, number(self.due_ms));
-        put(AT, number(self.at_ms));
+        // What a reader takes for granted is left out: brokers look at every header of every message, and store it.
+        if self.message.priority != Priority::Normal {
+            put(RANK, number(self.message.priority.rank()));
+        }
+        if self.at_ms != self.due_ms {
+            put(AT, number(self.at_ms));
+        }
         let attempts = (u64::from(self.attempts), u64::from(self.charged));
         for (name, value) in [(HOLD, self.hold_ms), (REST, self.rest_ms), (ATTEMPTS, attempts.0), (CHARGED, attempts.1)]
         {
@@ -171,7 +174,7 @@ impl Copy {
             rank: self.message.priority.rank(),
             attempts: self.attempts,
             error: self.last_error.as_deref().map(|error| Cow::Borrowed(shortened(error))),
-            envelope: serde_json::to_string(&Envelope::of(&self.message)).map_err(encode)?,
+            envelope: Envelope::encode(&self.message)?,
         };
         let mut content = serde_json::to_vec(&kept).map_err(encode)?;
         content.push(b'\n');
@@ -198,7 +201,7 @@ struct Kept<'a> {
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
-    envelope: String,
+    envelope: Cow<'a, str>,
 }
 
 /// What can be saved of a message that is not understood.
@@ -255,6 +258,7 @@ mod tests {
         message.headers.insert("a".into(), "b\n".into());
         let mut copy = Copy::first(message, SystemTime::now());
         (copy.attempts, copy.charged, copy.hold_ms, copy.rest_ms) = (3, true, 7, 1 << 40);
+        copy.at_ms += 1;
         copy.last_error = Some("no luck".into());
         let died = from_ms(1_700_000_000_123);
         copy.death = Some(Death { reason: DeadReason::Rejected("x".into()), died });
@@ -266,6 +270,15 @@ mod tests {
         assert_eq!(read.mark, copy.mark);
         let death = read.death.unwrap();
         assert_eq!((death.reason, death.died), (DeadReason::Rejected("x".into()), died));
+    }
+
+    #[test]
+    fn what_most_messages_have_is_not_written() {
+        let copy = Copy::first(RawMessage::new(MessageId::new("a").unwrap(), "1"), from_ms(1_700_000_000_123));
+        let properties = copy.properties().unwrap();
+        assert_eq!(properties.headers().as_ref().unwrap().inner().len(), 3);
+        let read = Copy::parse(&properties, Bytes::from_static(b"1")).unwrap();
+        assert_eq!((read.message.priority, read.at_ms, read.due_ms), (Priority::Normal, copy.due_ms, copy.due_ms));
     }
 
     #[test]
