@@ -36,7 +36,7 @@ impl BareRedis {
     pub(crate) async fn connect(url: &str, name: &str) -> Self {
         let client = redis::Client::open(url).unwrap();
         // The driver's half a second is little on a machine that does other things as well.
-        let options = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
+        let options = AsyncConnectionConfig::new().set_response_timeout(Some(crate::ours::PATIENCE));
         let connection = client.get_multiplexed_async_connection_with_config(&options).await.unwrap();
         let scripts = Arc::new([SCHEDULE, CLAIM, ACKNOWLEDGE].map(Script::new));
         for script in scripts.iter() {

@@ -16,7 +16,7 @@ const SENDERS: usize = 1_000;
 const LIMIT: &str = "bare lapin on a quorum queue (limit)";
 
 pub(crate) async fn connect(broker: &RabbitMq) -> DelayQueue {
-    DelayQueue::new(RabbitDelayQueue::options(broker.url()).connect().await.unwrap())
+    DelayQueue::new(RabbitDelayQueue::options(broker.url()).timeout(ours::PATIENCE).connect().await.unwrap())
 }
 
 /// Messages with a delay of an hour, against messages without any.

@@ -11,10 +11,14 @@ use tokio::time::Instant;
 
 use crate::{HANDLERS, HOUR, PREFETCH};
 
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 pub(crate) async fn connect(url: &str) -> DelayQueue {
-    let redis = RedisConfig::new(url);
+    // As patient as the limit: a million messages take their time on a machine that does other things as well.
+    let redis = RedisConfig::new(url).with_response_timeout(PATIENCE);
     let connection = redis.connect().await.unwrap();
-    DelayQueue::new(RedisDelayQueue::new(connection).with_subscriber(redis.subscriber().unwrap()))
+    let queue = RedisDelayQueue::new(connection).with_subscriber(redis.subscriber().unwrap());
+    DelayQueue::new(queue.with_timeout(PATIENCE))
 }
 
 pub(crate) async fn schedule(queue: &DelayQueue, name: &str, body: &str, delay: Duration) {
