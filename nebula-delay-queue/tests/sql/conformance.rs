@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nebula_delay_queue::{
     DelayQueueBackend, SqlDatabase, SqlDelayQueue, conformance_suite,
     sqlx::{MySql, Postgres, Sqlite},
-    testing::Fixture,
+    testing::{Fixture, WrongClock},
 };
 use nebula_test_support::{mariadb_database, postgres_database};
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ impl Fresh<MySql> {
 }
 
 macro_rules! both_ways {
-    ($module:ident, $database:ty) => {
+    ($module:ident, $database:ty; $($wrong:tt)*) => {
         mod $module {
             use super::*;
 
@@ -54,6 +54,8 @@ macro_rules! both_ways {
                 fn backend(&self) -> Self::Backend {
                     self.queue.clone()
                 }
+
+                $($wrong)*
             }
 
             conformance_suite!(Fresh<$database>);
@@ -82,6 +84,12 @@ macro_rules! both_ways {
     };
 }
 
-both_ways!(sqlite, Sqlite);
-both_ways!(postgres, Postgres);
-both_ways!(mariadb, MySql);
+both_ways!(
+    sqlite, Sqlite;
+    // Processes that share a file share the machine and its clock, right or wrong. A server has its own.
+    async fn with_wrong_clock(&self, clock: WrongClock) -> Self::Backend {
+        self.queue.clone().with_clock(clock)
+    }
+);
+both_ways!(postgres, Postgres;);
+both_ways!(mariadb, MySql;);

@@ -7,13 +7,14 @@ use nebula_delay_queue::{
     sqlx::{MySql, Postgres},
 };
 use nebula_test_support::{SqlEngine, SqlServer, TcpProxy, eventually, mariadb_database, postgres_database};
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::{
     common,
     effects::{PATIENCE, QUEUE, Run},
-    killed::killed_workers_lose_nothing,
+    killed::{killed_workers_lose_nothing, poison_is_buried_and_its_neighbours_live},
 };
 
 async fn backend<DB: SqlDatabase>(url: &str) -> SqlDelayQueue<DB> {
@@ -114,43 +115,67 @@ each!(
     a_dead_link_is_an_error_by_the_deadline,
 );
 
+async fn postgres() -> Value {
+    json!({ "provider": "postgres", "postgres": { "url": postgres_database().await } })
+}
+
+async fn mariadb() -> Value {
+    json!({ "provider": "mysql", "mysql": { "url": mariadb_database().await } })
+}
+
+fn sqlite(folder: &TempDir) -> Value {
+    json!({ "provider": "sqlite", "sqlite": { "path": folder.path().join("queue.db") } })
+}
+
 mod killed_processes_lose_no_message_and_every_effect_comes_once {
     use super::*;
 
-    /// As the test harness calls the tests of this module.
-    fn name(test: &str) -> String {
-        format!("faults::killed_processes_lose_no_message_and_every_effect_comes_once::{test}")
+    async fn run(test: &str, queue: impl AsyncFnOnce() -> Value) {
+        // As the test harness calls the tests of this module.
+        let test = format!("faults::killed_processes_lose_no_message_and_every_effect_comes_once::{test}");
+        killed_workers_lose_nothing(&test, (240, 3, 20), queue).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres() {
-        killed_workers_lose_nothing(
-            &name("postgres"),
-            (240, 3, 20),
-            async || json!({ "provider": "postgres", "postgres": { "url": postgres_database().await } }),
-        )
-        .await;
+        run("postgres", super::postgres).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn mariadb() {
-        killed_workers_lose_nothing(
-            &name("mariadb"),
-            (240, 3, 20),
-            async || json!({ "provider": "mysql", "mysql": { "url": mariadb_database().await } }),
-        )
-        .await;
+        run("mariadb", super::mariadb).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sqlite() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("queue.db");
-        killed_workers_lose_nothing(
-            &name("sqlite"),
-            (240, 3, 20),
-            async || json!({ "provider": "sqlite", "sqlite": { "path": file } }),
-        )
-        .await;
+        run("sqlite", async || super::sqlite(&folder)).await;
+    }
+}
+
+mod a_message_that_kills_its_worker_is_buried_and_its_neighbours_live {
+    use super::*;
+
+    async fn run(test: &str, queue: impl AsyncFnOnce() -> Value) {
+        let test = format!("faults::a_message_that_kills_its_worker_is_buried_and_its_neighbours_live::{test}");
+        let died = poison_is_buried_and_its_neighbours_live(&test, queue).await;
+        // An attempt whose lease ended before it began has killed nobody.
+        assert!(died.is_none_or(|(deaths, dead)| (1..=3).contains(&deaths) && dead == 1), "three attempts: {died:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres() {
+        run("postgres", super::postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn mariadb() {
+        run("mariadb", super::mariadb).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite() {
+        let folder = tempfile::tempdir().unwrap();
+        run("sqlite", async || super::sqlite(&folder)).await;
     }
 }

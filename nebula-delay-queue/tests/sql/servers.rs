@@ -1,14 +1,18 @@
 //! PostgreSQL and MariaDB: the caller's transaction, several processes, what ids and batches may be.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use nebula_delay_queue::{
     Cancel, DelayMessage, DelayQueue, Received, SendOutcome, SqlDatabase, SqlDelayQueue,
-    sqlx::{MySql, Postgres},
+    sqlx::{self, MySql, Postgres},
 };
 use nebula_test_support::{eventually, mariadb_database, postgres_database};
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::common;
 
@@ -196,3 +200,34 @@ each!(
     batches_of_the_largest_messages_are_stored,
     colliding_batches_share_the_ids_out,
 );
+
+/// The server's clock is an hour ahead of this process's, or behind it: the same as a client whose clock is off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_clock_differs_by_an_hour_delivers_neither_early_nor_an_hour_late() {
+    for ahead in ["+ interval '1 hour'", "- interval '1 hour'"] {
+        let url = postgres_database().await;
+        let plain = common::connect::<Postgres>(&url).await;
+        let shadow = format!(
+            "CREATE SCHEMA skewed; CREATE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS \
+             $$ SELECT pg_catalog.clock_timestamp() {ahead} $$"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(shadow)).execute(&plain).await.unwrap();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let skewed = format!("{url}{separator}options=-c%20search_path%3Dskewed,public,pg_catalog");
+        let queue = DelayQueue::new(common::queue::<Postgres>(&skewed).await);
+        let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let handler = move |message: Received<u64>| {
+            told.send((message.due(), Instant::now())).unwrap();
+            async {}
+        };
+        queue.worker(QUEUE).unwrap().handle(handler).start().unwrap();
+        let (delay, sent, wall) = (Duration::from_millis(300), Instant::now(), SystemTime::now());
+        let message = DelayMessage::builder().body(1u64).delay(delay).expires_after(PATIENCE).build().unwrap();
+        queue.send(QUEUE, &message).await.unwrap();
+        let (due, came) = timeout(PATIENCE, hears.recv()).await.expect("not after an hour").unwrap();
+        assert!(came - sent >= delay, "early: {:?}", came - sent);
+        let off = due.duration_since(wall).unwrap_or_else(|error| error.duration());
+        assert!(off > Duration::from_secs(1800), "the clocks differ: {off:?}");
+        queue.shutdown(PATIENCE).await;
+    }
+}
