@@ -38,6 +38,15 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("nebula_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
+#[cfg(feature = "oidc")]
+pub(crate) fn federated<T>(outcome: &Result<Result<T, crate::oidc::OidcRefusal>, Error>) {
+    login(match outcome {
+        Ok(Ok(_)) => "federated",
+        Ok(Err(refusal)) => refusal.code(),
+        Err(_) => "error",
+    });
+}
+
 pub(crate) fn session_started() {
     metrics::counter!("nebula_auth_sessions_started_total").increment(1);
 }

@@ -20,7 +20,8 @@ use crate::{
     clock::{Clock, SystemClock},
     error::Error,
     rbac::{
-        Activation, Authority, Permission, PermissionEvaluator, PermissionPattern, RoleName, StaticPermission, UserId,
+        Activation, Actor, Authority, Permission, PermissionEvaluator, PermissionPattern, RoleName, StaticPermission,
+        UserId,
     },
     token::{AuthMethod, Principal},
 };
@@ -46,6 +47,8 @@ struct Inner {
     chosen: Option<BTreeSet<RoleName>>,
     clock: Arc<dyn Clock>,
     request_id: Option<String>,
+    /// What is asked of, for the audit log.
+    target: String,
     audit: Option<AuditLog>,
 }
 
@@ -76,7 +79,17 @@ impl AuthContext {
         evaluator: PermissionEvaluator,
     ) -> Self {
         let clock = Arc::new(SystemClock);
-        Self(Arc::new(Inner { principal, user, limits, evaluator, chosen: None, clock, request_id: None, audit: None }))
+        Self(Arc::new(Inner {
+            principal,
+            user,
+            limits,
+            evaluator,
+            chosen: None,
+            clock,
+            request_id: None,
+            target: String::new(),
+            audit: None,
+        }))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -90,6 +103,7 @@ impl AuthContext {
                 chosen: shared.chosen.clone(),
                 clock: Arc::clone(&shared.clock),
                 request_id: shared.request_id.clone(),
+                target: shared.target.clone(),
                 audit: shared.audit.clone(),
             },
         };
@@ -108,6 +122,13 @@ impl AuthContext {
     pub fn with_request_id(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.with(|inner| inner.request_id = Some(id))
+    }
+
+    /// What is asked of, for the audit log: the layer says `GET /orders/7`.
+    #[must_use]
+    pub fn with_target(self, target: impl Into<String>) -> Self {
+        let target = target.into();
+        self.with(|inner| inner.target = target)
     }
 
     /// Writes decisions to that log: every refusal, and everything that was let through where a second factor was asked
@@ -132,7 +153,14 @@ impl AuthContext {
             Activation::Conflict(name) => {
                 Err(AccessError::Forbidden { needed: format!("a choice between the roles of {name}") })
             }
+            Activation::NoSession => Err(AccessError::Unauthenticated),
         }
+    }
+
+    /// Uses these roles only, as far as the user has them and may use them together at the time of each question.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_chosen(self, roles: BTreeSet<RoleName>) -> Self {
+        self.with(|inner| inner.chosen = Some(roles))
     }
 
     /// The context that this code runs in.
@@ -158,6 +186,21 @@ impl AuthContext {
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         self.0.user.as_ref()
+    }
+
+    /// On whose behalf changes of roles and users are made: with no more than this token and this session have.
+    ///
+    /// # Errors
+    /// [`AccessError::Unauthenticated`] if nobody is known to be asking.
+    pub fn actor(&self) -> Result<Actor, AccessError> {
+        let user = self.user().ok_or(AccessError::Unauthenticated)?.clone();
+        Ok(match (&self.0.limits, &self.0.chosen) {
+            (None, None) => Actor::User(user),
+            (limits, roles) => {
+                let permissions = limits.as_ref().map(|limits| limits.iter().cloned().collect());
+                Actor::Limited { user, permissions, roles: roles.clone() }
+            }
+        })
     }
 
     /// The request, if it is known.
@@ -271,7 +314,7 @@ impl AuthContext {
         }
     }
 
-    /// Whether they have what is needed; written to the audit log, if there is one.
+    /// Whether they have what is needed; written to the audit log, if there is one, with what the request is about.
     ///
     /// # Errors
     /// What is missing, or [`AccessError::Unavailable`] if that is not known or cannot be written down.
@@ -279,6 +322,17 @@ impl AuthContext {
     /// # Cancel safety
     /// Safe: only reads, and perhaps a line in the log.
     pub async fn require(&self, requirement: &Requirement) -> Result<(), AccessError> {
+        self.require_on(requirement, "").await
+    }
+
+    /// As [`require`](Self::require), and says to what, for the audit log: `order 7`.
+    ///
+    /// # Errors
+    /// As [`require`](Self::require).
+    ///
+    /// # Cancel safety
+    /// As [`require`](Self::require).
+    pub async fn require_on(&self, requirement: &Requirement, on: &str) -> Result<(), AccessError> {
         let answer = self.judge(requirement).await;
         let Some(log) = &self.0.audit else { return answer };
         let mfa = matches!(requirement, Requirement::Mfa(_));
@@ -288,7 +342,11 @@ impl AuthContext {
         let record = AuditRecord {
             who: self.principal().map(|principal| principal.subject().to_owned()).unwrap_or_default(),
             what: requirement.to_string(),
-            on: String::new(),
+            on: match (self.0.target.as_str(), on) {
+                (target, "") => target.to_owned(),
+                ("", on) => on.to_owned(),
+                (target, on) => format!("{target}: {on}"),
+            },
             decision: match &answer {
                 Ok(()) => Decision::Granted,
                 Err(_) => Decision::Denied,

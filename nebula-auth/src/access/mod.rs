@@ -4,6 +4,7 @@ mod context;
 mod error;
 mod granted;
 mod requirement;
+mod roles;
 
 pub(crate) use self::context::require;
 pub use self::{
@@ -11,4 +12,5 @@ pub use self::{
     error::AccessError,
     granted::Granted,
     requirement::{DeclaredPermission, Requirement},
+    roles::SessionRoles,
 };

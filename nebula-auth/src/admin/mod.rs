@@ -184,9 +184,7 @@ fn anything() -> Requirement {
 
 /// On whose behalf a change is made.
 fn actor() -> Result<Actor, Failure> {
-    let context = AuthContext::current()?;
-    let user = context.user().ok_or(crate::access::AccessError::Unauthenticated)?;
-    Ok(Actor::User(user.clone()))
+    Ok(AuthContext::current()?.actor()?)
 }
 
 impl fmt::Debug for Admin {

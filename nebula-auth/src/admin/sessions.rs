@@ -65,7 +65,7 @@ pub(super) async fn revoke(
     let session = sessions.session(&id).await?.filter(|session| session.subject == user.as_str());
     let session = session.ok_or(Failure::Unknown("session"))?;
     if sessions.revoke(&session.id, RevokeReason::Administrator).await? {
-        note(&admin, format!("session {} of {user}", session.id)).await?;
+        note(&admin, sessions, format!("session {} of {user}", session.id)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -74,13 +74,15 @@ pub(super) async fn revoke_all(
     State(admin): State<Arc<Admin>>,
     Named(user): Named<UserId>,
 ) -> Result<Answer<serde_json::Value>, Failure> {
-    let ended = admin.sessions()?.revoke_all(user.as_str(), RevokeReason::Administrator).await?;
-    note(&admin, format!("{ended} sessions of {user}")).await?;
+    let sessions = admin.sessions()?;
+    let ended = sessions.revoke_all(user.as_str(), RevokeReason::Administrator).await?;
+    note(&admin, sessions, format!("{ended} sessions of {user}")).await?;
     Ok(count("ended", ended))
 }
 
-async fn note(admin: &Admin, on: String) -> Result<(), Failure> {
-    let Some(log) = &admin.audit else { return Ok(()) };
+async fn note(admin: &Admin, sessions: &crate::SessionService, on: String) -> Result<(), Failure> {
+    // Sessions with a log of their own have said so.
+    let Some(log) = admin.audit.as_ref().filter(|_| !sessions.is_audited()) else { return Ok(()) };
     let record = AuditRecord {
         who: actor()?.name(),
         what: session::Revoke::PERMISSION.name().to_owned(),

@@ -19,6 +19,8 @@ pub enum Decision {
     Denied,
     /// Something was changed.
     Changed,
+    /// A change is about to be made. If no other entry says what came of it, that is open.
+    Attempted,
 }
 
 /// What happened. No field may hold a secret: the log keeps and shows them all.
@@ -123,12 +125,30 @@ fn hash(number: u64, at_ms: i64, record: &AuditRecord, previous: EntryHash) -> E
         Decision::Granted => b"granted",
         Decision::Denied => b"denied",
         Decision::Changed => b"changed",
+        Decision::Attempted => b"attempted",
     });
     part(&[u8::from(record.request_id.is_some())]);
     part(record.request_id.as_deref().unwrap_or_default().as_bytes());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     EntryHash(bytes)
+}
+
+/// A record of a change that is written in the transaction of the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEntry {
+    /// When, on the log's clock.
+    pub at: SystemTime,
+    /// What happened; the reason is still open.
+    pub record: AuditRecord,
+}
+
+impl PendingEntry {
+    /// The entry that follows the last one, for the commit of that number.
+    #[must_use]
+    pub fn entry(&self, last: Option<(u64, EntryHash)>, commit: u64) -> AuditEntry {
+        AuditEntry::after(last, self.at, AuditRecord { reason: format!("commit {commit}"), ..self.record.clone() })
+    }
 }
 
 /// What a look at the log found.

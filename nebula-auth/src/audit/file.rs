@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::{
     chain::{AuditEntry, EntryHash},
-    log::{Appended, AuditSink},
+    log::{Appended, AuditSink, LogPlace},
 };
 use crate::error::Error;
 
@@ -113,5 +113,9 @@ impl AuditSink for FileAuditSink {
             Ok(entries)
         })
         .await
+    }
+
+    fn place(&self) -> Option<LogPlace> {
+        None
     }
 }

@@ -1,12 +1,12 @@
 //! The log, and where it is kept.
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::{
-    chain::{AuditEntry, AuditRecord, EntryHash},
+    chain::{AuditEntry, AuditRecord, EntryHash, PendingEntry},
     query::{AuditPage, AuditQuery},
 };
 use crate::{
@@ -21,6 +21,32 @@ pub enum Appended {
     Yes,
     /// Somebody else has written an entry with this number.
     Taken,
+}
+
+/// What two handles have in common that write in the same transactions, such as a pool of connections.
+#[derive(Clone)]
+pub struct LogPlace(Arc<dyn Any + Send + Sync>);
+
+impl LogPlace {
+    /// Equal for clones of one `Arc`.
+    #[must_use]
+    pub fn of<T: Send + Sync + 'static>(shared: Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+
+impl PartialEq for LogPlace {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+}
+
+impl Eq for LogPlace {}
+
+impl fmt::Debug for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogPlace({:p})", Arc::as_ptr(&self.0))
+    }
 }
 
 /// Keeps entries, and never changes or removes one.
@@ -59,6 +85,12 @@ pub trait AuditSink: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Safe: only reads.
     async fn read(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Error>;
+
+    /// Where entries are kept, if a store of roles could write them there in its own transactions
+    /// ([`RbacStore::log_place`](crate::rbac::RbacStore::log_place)).
+    fn place(&self) -> Option<LogPlace> {
+        None
+    }
 }
 
 #[async_trait]
@@ -74,6 +106,10 @@ impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
 
     async fn read(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         (**self).read(after, limit).await
+    }
+
+    fn place(&self) -> Option<LogPlace> {
+        (**self).place()
     }
 }
 
@@ -146,6 +182,15 @@ impl AuditLog {
             }
         }
         Err(Error::new(ErrorKind::Busy, "others kept writing to the audit log first; try again"))
+    }
+
+    /// A record that somebody else writes, in a transaction where this log is kept.
+    pub(crate) fn pending(&self, record: AuditRecord) -> PendingEntry {
+        PendingEntry { at: self.clock.now(), record }
+    }
+
+    pub(crate) fn place(&self) -> Option<LogPlace> {
+        self.sink.place()
     }
 
     /// Entries after that number, at most so many.

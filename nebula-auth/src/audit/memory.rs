@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::{
     chain::{AuditEntry, EntryHash},
-    log::{Appended, AuditSink},
+    log::{Appended, AuditSink, LogPlace},
 };
 use crate::error::Error;
 
@@ -42,5 +42,9 @@ impl AuditSink for MemoryAuditSink {
     async fn read(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(self.0.lock().iter().filter(|entry| entry.number > after).take(limit).cloned().collect())
+    }
+
+    fn place(&self) -> Option<LogPlace> {
+        None
     }
 }

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 use super::{
     chain::{AuditEntry, EntryHash},
-    log::{Appended, AuditSink},
+    log::{Appended, AuditSink, LogPlace},
 };
 use crate::error::{Error, ErrorKind};
 
@@ -45,5 +45,9 @@ impl AuditSink for TracingAuditSink {
 
     async fn read(&self, _after: u64, _limit: u32) -> Result<Vec<AuditEntry>, Error> {
         Err(Error::new(ErrorKind::InvalidInput, "an audit log that goes to tracing cannot be read back"))
+    }
+
+    fn place(&self) -> Option<LogPlace> {
+        None
     }
 }

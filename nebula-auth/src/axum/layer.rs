@@ -18,8 +18,8 @@ use tower::{Layer, Service};
 
 use super::{extract::principal_of, rejection::AuthRejection};
 use crate::{
-    access::{AccessError, AuthContext},
-    audit::AuditLog,
+    access::{AccessError, AuthContext, SessionRoles},
+    audit::{AuditLog, AuditRecord, Decision},
     rbac::PermissionEvaluator,
     token::TokenService,
 };
@@ -33,6 +33,7 @@ pub struct AuthLayer {
     tokens: TokenService,
     evaluator: PermissionEvaluator,
     audit: Option<AuditLog>,
+    roles: Option<SessionRoles>,
     refusals: Option<Refusals>,
 }
 
@@ -75,13 +76,21 @@ impl AuthLayer {
     /// Tokens are verified by one, permissions known by the other.
     #[must_use]
     pub const fn new(tokens: TokenService, evaluator: PermissionEvaluator) -> Self {
-        Self { tokens, evaluator, audit: None, refusals: None }
+        Self { tokens, evaluator, audit: None, roles: None, refusals: None }
     }
 
     /// Writes decisions to that log.
     #[must_use]
     pub fn with_audit(mut self, log: AuditLog) -> Self {
         self.audit = Some(log);
+        self
+    }
+
+    /// Lets each session use the roles only that it has activated. One read of the store per request; while it does not
+    /// answer, nobody with a session is let through.
+    #[must_use]
+    pub fn with_session_roles(mut self, roles: SessionRoles) -> Self {
+        self.roles = Some(roles);
         self
     }
 
@@ -114,6 +123,16 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
+/// Writes down that credentials were not taken.
+async fn note(log: Option<&AuditLog>, on: String, request_id: Option<String>, reason: &str) {
+    let Some(log) = log else { return };
+    let (who, what, reason) = (String::new(), "login:token".to_owned(), reason.to_owned());
+    let record = AuditRecord { who, what, on, decision: Decision::Denied, reason, request_id };
+    if let Err(error) = log.write(record).await {
+        tracing::warn!(target: "nebula_auth", %error, "a refusal could not be written to the audit log");
+    }
+}
+
 /// What [`AuthLayer`] makes of a service.
 #[derive(Debug, Clone)]
 pub struct AuthService<S> {
@@ -137,13 +156,36 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let AuthLayer { tokens, evaluator, audit, refusals } = self.layer.clone();
+        let AuthLayer { tokens, evaluator, audit, roles, refusals } = self.layer.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
+            let id = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
+            let id = id.filter(|id| id.len() <= 128).map(str::to_owned);
+            // Without the query, which may hold what no log should.
+            let path: String = parts.uri.path().chars().take(256).collect();
+            let target = format!("{} {path}", parts.method);
             let context = match principal_of(&parts, &tokens).await {
-                Ok(Some(principal)) => AuthContext::new(principal, evaluator),
+                Ok(Some(principal)) => {
+                    let chosen = match &roles {
+                        Some(roles) => roles.active(&principal).await,
+                        None => Ok(None),
+                    };
+                    match chosen {
+                        Ok(Some(chosen)) => AuthContext::new(principal, evaluator).with_chosen(chosen),
+                        Ok(None) => AuthContext::new(principal, evaluator),
+                        // Without knowing which roles are in use, it could be too many.
+                        Err(error) => {
+                            let refusal = Refusal::Access(AccessError::Unavailable(error));
+                            return Ok(match refusals {
+                                Some(refusals) => refusals.answer(refusal),
+                                None => refusal.into_response(),
+                            });
+                        }
+                    }
+                }
                 Ok(None) => AuthContext::anonymous(evaluator),
                 Err(rejection) => {
+                    note(audit.as_ref(), target, id, rejection.refusal().code()).await;
                     let refusal = Refusal::Credentials(rejection);
                     return Ok(match refusals {
                         Some(refusals) => refusals.answer(refusal),
@@ -154,8 +196,8 @@ where
             if let Some(refusals) = refusals {
                 parts.extensions.insert(refusals);
             }
-            let id = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
-            let context = match id.filter(|id| id.len() <= 128) {
+            let context = context.with_target(target);
+            let context = match id {
                 Some(id) => context.with_request_id(id),
                 None => context,
             };

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::{AuthConfig, SessionStoreKind};
 use crate::{
+    audit::AuditLog,
     error::Error,
     mfa::Totp,
     password::PasswordHasher,
     proof::{MemoryProofStore, ProofStore},
+    rbac::{MemoryRbacStore, PermissionEvaluator, RbacStore},
     session::{MemoryRefreshStore, RefreshStore, SessionService},
     throttle::Throttle,
     token::TokenService,
@@ -28,7 +30,30 @@ pub struct Auth {
     pub throttle: Throttle,
     /// Time-based codes, if `nebula.auth.mfa.enabled` says so.
     pub totp: Option<Totp>,
+    /// Roles and permissions, if `nebula.auth.rbac.enabled` says so: kept where sessions are, or where
+    /// [`with_permissions`](Self::with_permissions) says.
+    pub permissions: Option<PermissionEvaluator>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) config: Arc<AuthConfig>,
+}
+
+impl Auth {
+    /// Roles and permissions as `nebula.auth.rbac` describes them, kept in that store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if roles are not enabled; whatever the store reports.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is left behind.
+    pub async fn with_permissions(mut self, store: impl RbacStore) -> Result<Self, Error> {
+        let options = self.config.rbac.evaluator_options()?;
+        self.permissions = Some(PermissionEvaluator::start(store, options).await?);
+        Ok(self)
+    }
+
+    pub(super) async fn with_roles_in(self, store: impl RbacStore) -> Result<Self, Error> {
+        if self.config.rbac.enabled { self.with_permissions(store).await } else { Ok(self) }
+    }
 }
 
 #[cfg(feature = "axum")]
@@ -60,13 +85,16 @@ impl AuthConfig {
     pub async fn connect(&self) -> Result<Auth, Error> {
         self.check()?;
         match self.session.store {
-            SessionStoreKind::Memory => self.connect_with(MemoryRefreshStore::new()),
+            SessionStoreKind::Memory => {
+                self.connect_with(MemoryRefreshStore::new())?.with_roles_in(MemoryRbacStore::new()).await
+            }
             _ => self.connect_database().await,
         }
     }
 
     /// Builds everything on a store of the application's choice, for example one on its own pool; the configured
-    /// store is not looked at. Failed attempts are counted in this process.
+    /// store is not looked at. Failed attempts are counted in this process. Where roles are kept, say to
+    /// [`Auth::with_permissions`].
     ///
     /// # Errors
     /// As [`connect`](Self::connect), except what concerns the store; and [`ErrorKind::Config`](crate::ErrorKind::Config)
@@ -111,7 +139,7 @@ impl AuthConfig {
             }
         };
         let (passwords, config) = (self.password.hasher()?, Arc::new(self.clone()));
-        Ok(Auth { passwords, tokens, sessions, proofs, throttle, totp, config })
+        Ok(Auth { passwords, tokens, sessions, proofs, throttle, totp, permissions: None, audit: None, config })
     }
 
     /// What can be told before anything is opened.
@@ -127,10 +155,10 @@ impl AuthConfig {
             return Err(Error::config("nebula.auth.mfa.required is true, but nebula.auth.mfa.enabled is not"));
         }
         #[cfg(not(feature = "oidc"))]
-        if !self.oidc.is_empty() {
+        if !self.oidc.is_empty() || !self.oauth.is_empty() {
             return Err(Error::new(
                 crate::error::ErrorKind::NotCompiledIn,
-                "nebula.auth.oidc is set, which is not compiled in; enable the feature `oidc` of nebula-auth",
+                "nebula.auth.oidc or nebula.auth.oauth is set, which is not compiled in; enable the feature `oidc` of nebula-auth",
             ));
         }
         Ok(())

@@ -27,11 +27,29 @@ impl AuthConfig {
             .expose_secret())
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    async fn connect_pool<DB: crate::rbac::RbacDatabase>(&self, pool: sqlx::Pool<DB>) -> Result<Auth, Error>
+    where
+        crate::SqlRefreshStore<DB>: crate::RefreshStore,
+        crate::proof::SqlProofStore<DB>: crate::proof::ProofStore,
+        crate::rbac::SqlRbacStore<DB>: crate::rbac::RbacStore,
+    {
+        use crate::{SqlRefreshStore, proof::SqlProofStore, rbac::SqlRbacStore};
+
+        crate::session::migrate(&pool).await?;
+        let auth = self.connect_with_stores(SqlRefreshStore::new(pool.clone()), SqlProofStore::new(pool.clone()))?;
+        if self.rbac.enabled {
+            SqlRbacStore::migrate(&pool).await?;
+        }
+        auth.with_roles_in(SqlRbacStore::new(pool)).await
+    }
+
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     async fn connect_server<DB: crate::rbac::RbacDatabase>(&self) -> Result<Auth, Error>
     where
         crate::SqlRefreshStore<DB>: crate::RefreshStore,
         crate::proof::SqlProofStore<DB>: crate::proof::ProofStore,
+        crate::rbac::SqlRbacStore<DB>: crate::rbac::RbacStore,
     {
         use std::time::Duration;
 
@@ -46,8 +64,7 @@ impl AuthConfig {
             .connect_with(options)
             .await
             .map_err(|error| Error::unavailable("the session database could not be opened", error))?;
-        crate::session::migrate(&pool).await?;
-        self.connect_with_stores(crate::SqlRefreshStore::new(pool.clone()), crate::proof::SqlProofStore::new(pool))
+        self.connect_pool(pool).await
     }
 
     #[cfg(feature = "sqlite")]
@@ -77,11 +94,7 @@ impl AuthConfig {
             .connect_with(options)
             .await
             .map_err(|error| Error::unavailable("the session database could not be opened", error))?;
-        crate::session::migrate(&pool).await?;
-        self.connect_with_stores(
-            crate::session::SqliteRefreshStore::new(pool.clone()),
-            crate::proof::SqlProofStore::new(pool),
-        )
+        self.connect_pool(pool).await
     }
 }
 

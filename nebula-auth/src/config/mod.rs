@@ -21,7 +21,7 @@ pub use self::{
 use crate::{
     duration,
     error::Error,
-    oidc::OidcSettings,
+    oidc::{OAuthSettings, OidcSettings},
     password::{Argon2Params, PasswordHasher, PasswordPolicy},
     rbac::EvaluatorOptions,
 };
@@ -57,7 +57,7 @@ pub struct AuthConfig {
     /// Passwords.
     #[serde(default)]
     pub password: PasswordConfig,
-    /// Roles and permissions; [`RbacConfig::evaluator_options`] makes use of them.
+    /// Roles and permissions: [`Auth::permissions`].
     #[serde(default)]
     pub rbac: RbacConfig,
     /// Further factors.
@@ -69,6 +69,9 @@ pub struct AuthConfig {
     /// OpenID providers by the name that the application gives them (feature `oidc`).
     #[serde(default)]
     pub oidc: BTreeMap<String, OidcSettings>,
+    /// Providers that speak OAuth 2.0 only, likewise.
+    #[serde(default)]
+    pub oauth: BTreeMap<String, OAuthSettings>,
 }
 
 /// `nebula.auth.session`
@@ -183,27 +186,30 @@ pub struct RbacConfig {
     /// For how long.
     #[serde(deserialize_with = "duration::deserialize")]
     pub cache_expiration: Duration,
+    /// How many users are read at start. Default: 1000.
+    pub preload: u32,
 }
 
 impl Default for RbacConfig {
     fn default() -> Self {
-        Self { enabled: false, cache_enabled: true, cache_expiration: Duration::from_mins(30) }
+        Self { enabled: false, cache_enabled: true, cache_expiration: Duration::from_mins(30), preload: 1000 }
     }
 }
 
 impl RbacConfig {
-    /// The options for a [`PermissionEvaluator`](crate::rbac::PermissionEvaluator) that these settings describe.
+    /// The options for a [`PermissionEvaluator`](crate::rbac::PermissionEvaluator) that these settings describe. Without the
+    /// cache every check reads the store.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if roles are not enabled, or the cache is to be off or to last no
-    /// time: without it every check would read the store.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if roles are not enabled.
     pub fn evaluator_options(&self) -> Result<EvaluatorOptions, Error> {
         if !self.enabled {
             return Err(Error::config("nebula.auth.rbac.enabled is false, but permissions are to be checked"));
         }
-        if !self.cache_enabled || self.cache_expiration.is_zero() {
-            return Err(Error::config("nebula.auth.rbac needs its cache: set cache-enabled and a cache-expiration"));
-        }
-        Ok(EvaluatorOptions::new().max_age(self.cache_expiration))
+        Ok(match self.cache_enabled && !self.cache_expiration.is_zero() {
+            true => EvaluatorOptions::new().max_age(self.cache_expiration).preload(self.preload),
+            // What is read is too old at once.
+            false => EvaluatorOptions::new().max_age(Duration::ZERO).preload(0),
+        })
     }
 }

@@ -199,7 +199,7 @@ impl AuthContext {
     /// # Cancel safety
     /// Safe: only reads.
     pub async fn readable(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
-        self.require(&entity.reading()).await?;
+        self.require_on(&entity.reading(), entity.name).await?;
         self.reached(entity).await
     }
 
@@ -211,7 +211,7 @@ impl AuthContext {
     /// # Cancel safety
     /// Safe: only reads.
     pub async fn writable(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
-        self.require(&entity.writing()).await?;
+        self.require_on(&entity.writing(), entity.name).await?;
         self.reached(entity).await
     }
 

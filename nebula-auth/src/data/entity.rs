@@ -1,5 +1,6 @@
 //! What is declared about a kind of record, once.
 
+use super::column::Column;
 use crate::{
     access::Requirement,
     rbac::{NameError, Permission, PermissionError, Resource, ResourceId, ResourceKind, StaticPermission},
@@ -11,7 +12,7 @@ use crate::{
 /// predicate of its statements, the masking of its fields, and its place in the menu ([`menu`](Self::menu)).
 ///
 /// ```
-/// use nebula_auth::{access::DeclaredPermission as _, data::{Entity, Field, Mask}};
+/// use nebula_auth::{access::DeclaredPermission as _, data::{Column, Entity, Field, Mask}};
 ///
 /// nebula_auth::permissions! { order: [Read = "order:read", Write = "order:write"] }
 ///
@@ -19,8 +20,8 @@ use crate::{
 ///     name: "order",
 ///     read: order::Read::PERMISSION,
 ///     write: order::Write::PERMISSION,
-///     owner: Some("user_id"),
-///     department: Some("department"),
+///     owner: Some(Column::integer("user_id")),
+///     department: Some(Column::text("department")),
 ///     fields: &[Field::plain("id"), Field::plain("total"), Field::sensitive("phone", Mask::KeepLast(4))],
 /// };
 /// # let _ = ORDERS;
@@ -34,9 +35,9 @@ pub struct Entity {
     /// What is needed to write it.
     pub write: &'static StaticPermission,
     /// The column with the user that a record belongs to.
-    pub owner: Option<&'static str>,
+    pub owner: Option<Column>,
     /// The column with the department that a record belongs to.
-    pub department: Option<&'static str>,
+    pub department: Option<Column>,
     /// Its fields. What is not declared is never shown.
     pub fields: &'static [Field],
 }

@@ -1,5 +1,7 @@
 //! Scopes as conditions of SQL.
 
+use super::column::{BindValue, Column};
+
 /// How a database marks values in statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,8 +28,8 @@ pub enum Placeholders {
 pub struct Predicate {
     /// The condition, in parentheses.
     pub sql: String,
-    /// What to bind to its placeholders, in order.
-    pub values: Vec<String>,
+    /// What to bind to its placeholders, in order, each of its column's type.
+    pub values: Vec<BindValue>,
 }
 
 impl Predicate {
@@ -43,7 +45,7 @@ pub(super) struct Writer {
     style: Placeholders,
     next: usize,
     parts: Vec<String>,
-    values: Vec<String>,
+    values: Vec<BindValue>,
 }
 
 impl Writer {
@@ -51,15 +53,18 @@ impl Writer {
         Self { style, next: first, parts: Vec::new(), values: Vec::new() }
     }
 
-    /// `column` is one of the values.
-    pub(super) fn one_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {
-        let values: Vec<String> = values.map(str::to_owned).collect();
+    /// `column` has one of these ids. Those that it cannot have are nobody's there.
+    pub(super) fn one_of<'a>(&mut self, column: Column, ids: impl Iterator<Item = &'a str>) {
+        let values: Vec<BindValue> = ids.filter_map(|id| column.value(id)).collect();
+        let (column, is_text) = (column.name(), column.is_text());
         if values.is_empty() {
             return;
         }
         let listed = self.listed(&values);
         let part = match self.style {
             Placeholders::Question | Placeholders::Dollar => format!("{column} IN ({listed})"),
+            // Numbers and bytes are equal or not.
+            Placeholders::MySql if !is_text => format!("{column} IN ({listed})"),
             Placeholders::MySql => {
                 // The first half finds them by an index, the second one says which of them are meant.
                 let again = self.listed(&values);
@@ -70,7 +75,7 @@ impl Writer {
     }
 
     /// A placeholder for each value.
-    fn listed(&mut self, values: &[String]) -> String {
+    fn listed(&mut self, values: &[BindValue]) -> String {
         let marks: Vec<String> = (self.next..)
             .take(values.len())
             .map(|number| match self.style {

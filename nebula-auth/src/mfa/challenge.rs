@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FactorCheck, FactorRefusal, SecondFactor};
 use crate::{
+    audit::{AuditLog, Journal},
     clock::Clock,
     error::Error,
     proof::{Change, ProofKey, ProofStore, Records},
@@ -34,6 +35,7 @@ pub struct MfaProvider {
     factor: Arc<dyn SecondFactor>,
     records: Records,
     required: bool,
+    journal: Journal,
 }
 
 /// What is stored.
@@ -56,13 +58,26 @@ impl MfaProvider {
     /// Asks for that factor after that provider. Who has not set it up is let in without.
     #[must_use]
     pub fn new(inner: impl AuthenticationProvider, factor: impl SecondFactor, store: impl ProofStore) -> Self {
-        Self { inner: Arc::new(inner), factor: Arc::new(factor), records: Records::new(store), required: false }
+        Self {
+            inner: Arc::new(inner),
+            factor: Arc::new(factor),
+            records: Records::new(store),
+            required: false,
+            journal: Journal::default(),
+        }
     }
 
     /// Refuses those who have not set it up ([`AuthenticationRefusal::SecondFactorRequired`]).
     #[must_use]
     pub const fn with_required(mut self, required: bool) -> Self {
         self.required = required;
+        self
+    }
+
+    /// Writes to that log what became of second factors at logins. What cannot be written down lets nobody in.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.journal = Journal::to(log);
         self
     }
 
@@ -99,7 +114,7 @@ impl MfaProvider {
         Ok(Authentication::SecondFactor(SecondFactorChallenge { challenge: id.into(), expires_in: EXPIRATION }))
     }
 
-    async fn answer(&self, challenge: &str, code: &SecretString) -> Result<Authentication, Error> {
+    async fn answer(&self, whose: &mut String, challenge: &str, code: &SecretString) -> Result<Authentication, Error> {
         let key = key_of(challenge);
         let refused = |refusal| Ok(Authentication::Refused(AuthenticationRefusal::SecondFactor(refusal)));
         // Counted first: whatever happens later, this was an attempt.
@@ -115,6 +130,7 @@ impl MfaProvider {
             Ok(subject) => subject,
             Err(refusal) => return refused(refusal),
         };
+        whose.clone_from(&subject);
         let proof = match self.factor.check(&subject, code).await? {
             FactorCheck::Accepted(proof) => proof,
             FactorCheck::Refused(refusal) => return refused(refusal),
@@ -141,7 +157,19 @@ impl AuthenticationProvider for MfaProvider {
     /// An attempt may have been counted, and a code used up.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Authentication, Error> {
         if let Credentials::OneTimeCode { challenge, code } = credentials {
-            let outcome = self.answer(challenge.expose_secret(), code).await;
+            let mut whose = String::new();
+            let mut outcome = self.answer(&mut whose, challenge.expose_secret(), code).await;
+            if let Ok(done) = &outcome {
+                let refusal = match done {
+                    Authentication::Refused(refusal) => Some(refusal.code()),
+                    _ => None,
+                };
+                let on = if whose.is_empty() { String::new() } else { format!("account {whose}") };
+                let who = if refusal.is_some() { "" } else { whose.as_str() };
+                if let Err(error) = self.journal.judged(who, "login:second-factor", on, refusal).await {
+                    outcome = Err(error);
+                }
+            }
             telemetry::login(match &outcome {
                 Ok(Authentication::Refused(refusal)) => refusal.code(),
                 Ok(_) => "second_factor_accepted",
@@ -150,7 +178,15 @@ impl AuthenticationProvider for MfaProvider {
             return outcome;
         }
         match self.inner.authenticate(credentials).await? {
-            Authentication::Authenticated(who) => self.challenge(who).await,
+            Authentication::Authenticated(who) => {
+                let subject = who.subject.clone();
+                let outcome = self.challenge(who).await?;
+                if let Authentication::Refused(refusal) = &outcome {
+                    let on = format!("account {subject}");
+                    self.journal.judged("", "login:second-factor", on, Some(refusal.code())).await?;
+                }
+                Ok(outcome)
+            }
             other => Ok(other),
         }
     }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{FactorCheck, FactorKey, FactorProof, FactorRefusal};
 use crate::{
+    audit::{AuditLog, Journal},
     clock::{Clock, from_unix_millis, unix_millis},
     error::{Error, ErrorKind},
     proof::{Change, ProofKey, ProofStore, Records},
@@ -109,6 +110,7 @@ pub struct OneTimeCodes {
     cool_down: Duration,
     attempts: u32,
     sending: BackOff,
+    journal: Journal,
 }
 
 /// What is stored.
@@ -142,6 +144,7 @@ impl OneTimeCodes {
             cool_down: Duration::from_mins(1),
             attempts: 5,
             sending: BackOff::sending(),
+            journal: Journal::default(),
         }
     }
 
@@ -177,6 +180,19 @@ impl OneTimeCodes {
     pub fn with_back_off(mut self, back_off: BackOff) -> Self {
         self.throttle = self.throttle.with_account(back_off);
         self
+    }
+
+    /// Writes to that log which codes were sent, for what, and which were accepted. It has neither codes nor recipients.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.journal = Journal::to(log);
+        self
+    }
+
+    async fn checked(&self, scene: &str, subject: &str, refusal: Option<FactorRefusal>) -> Result<(), Error> {
+        let who = if refusal.is_some() { "" } else { subject };
+        let on = format!("account {subject}, {scene}");
+        self.journal.judged(who, "code:check", on, refusal.map(FactorRefusal::code)).await
     }
 
     /// Takes the time from another clock.
@@ -235,6 +251,9 @@ impl OneTimeCodes {
                 tracing::warn!(target: "nebula_auth", %error, "a code that was not sent could not be removed");
             }
         }
+        if matches!(outcome, Ok(CodeSent::Sent { .. })) {
+            self.journal.judged("", "code:send", format!("account {subject}, {scene}"), None).await?;
+        }
         telemetry::code_sent(match &outcome {
             Ok(CodeSent::Sent { .. }) => "sent",
             Ok(CodeSent::CoolingDown { .. }) => "recipient_cooling_down",
@@ -255,7 +274,9 @@ impl OneTimeCodes {
             Admission::Admitted(attempt) => attempt,
             Admission::Throttled { retry_after } => {
                 telemetry::factor_checked("code", "account_throttled");
-                return Ok(FactorCheck::Refused(FactorRefusal::Throttled { retry_after }));
+                let refusal = FactorRefusal::Throttled { retry_after };
+                self.checked(scene, subject, Some(refusal)).await?;
+                return Ok(FactorCheck::Refused(refusal));
             }
         };
         let typed: String = code.expose_secret().chars().filter(|letter| !letter.is_whitespace()).collect();
@@ -280,9 +301,11 @@ impl OneTimeCodes {
         });
         if !checked.await? {
             telemetry::factor_checked("code", FactorRefusal::WrongCode.code());
+            self.checked(scene, subject, Some(FactorRefusal::WrongCode)).await?;
             return Ok(FactorCheck::Refused(FactorRefusal::WrongCode));
         }
         telemetry::factor_checked("code", "accepted");
+        self.checked(scene, subject, None).await?;
         if let Err(error) = self.throttle.succeeded(attempt).await {
             tracing::warn!(target: "nebula_auth", %error, "an attempt could not be taken back");
         }

@@ -15,6 +15,7 @@ use super::{
     FactorCheck, FactorKey, FactorProof, FactorRefusal, RecoveryCodes, SecondFactor, TotpParams, recovery, sealed,
 };
 use crate::{
+    audit::{AuditLog, Decision, Journal},
     clock::{Clock, unix_seconds},
     error::Error,
     proof::{Change, ProofKey, ProofStore, Records},
@@ -62,6 +63,7 @@ pub struct Totp {
     params: TotpParams,
     skew: u64,
     recovery_codes: usize,
+    journal: Journal,
 }
 
 /// A new secret, to be shown to its user once.
@@ -160,6 +162,7 @@ impl Totp {
             params: TotpParams::default(),
             skew: 1,
             recovery_codes: 10,
+            journal: Journal::default(),
         }
     }
 
@@ -198,6 +201,17 @@ impl Totp {
     pub fn with_back_off(mut self, back_off: BackOff) -> Self {
         self.throttle = self.throttle.with_account(back_off);
         self
+    }
+
+    /// Writes to that log which codes were accepted and which were not, and whenever a factor is set up, changed or removed.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.journal = Journal::to(log);
+        self
+    }
+
+    async fn changed(&self, subject: &str, reason: &'static str) -> Result<(), Error> {
+        self.journal.note(subject, "factor:change", format!("account {subject}"), Decision::Changed, reason).await
     }
 
     /// Takes the time from another clock.
@@ -283,6 +297,7 @@ impl Totp {
         self.records.update(&pending(subject), |_: Option<Stored>, _| Ok(Change::Remove(()))).await?;
         self.throttle.succeeded(attempt).await?;
         telemetry::factor_checked("totp", "enrolled");
+        self.changed(subject, "enrolled").await?;
         Ok(Ok(codes))
     }
 
@@ -309,7 +324,11 @@ impl Totp {
                 Some(stored) => Change::Put(Stored { recovery: recovery.clone(), ..stored }, now + KEPT, true),
             })
         });
-        Ok(Ok(found.await?.then_some(codes)))
+        let renewed = found.await?;
+        if renewed {
+            self.changed(principal.subject(), "recovery_codes_renewed").await?;
+        }
+        Ok(Ok(renewed.then_some(codes)))
     }
 
     /// How many recovery codes are left; `None` if nothing is set up.
@@ -349,7 +368,7 @@ impl Totp {
         for key in [pending(subject), active(subject)] {
             self.records.update(&key, |_: Option<Stored>, _| Ok(Change::Remove(()))).await?;
         }
-        Ok(())
+        self.changed(subject, "removed").await
     }
 
     async fn may_change(&self, principal: &Principal) -> Result<Result<(), EnrolmentRefusal>, Error> {
@@ -410,11 +429,18 @@ impl SecondFactor for Totp {
             Admission::Admitted(attempt) => attempt,
             Admission::Throttled { retry_after } => {
                 telemetry::factor_checked("totp", "account_throttled");
-                return Ok(FactorCheck::Refused(FactorRefusal::Throttled { retry_after }));
+                let refusal = FactorRefusal::Throttled { retry_after };
+                self.journal.judged("", "factor:check", format!("account {subject}"), Some(refusal.code())).await?;
+                return Ok(FactorCheck::Refused(refusal));
             }
         };
         let judged = self.records.update(&active(subject), |found, now| self.judge(subject, code, found, now)).await?;
         telemetry::factor_checked("totp", judged.as_ref().map_or_else(|refusal| refusal.code(), |_| "accepted"));
+        let (who, refusal) = match &judged {
+            Ok(_) => (subject, None),
+            Err(refusal) => ("", Some(refusal.code())),
+        };
+        self.journal.judged(who, "factor:check", format!("account {subject}"), refusal).await?;
         match judged {
             Ok(method) => {
                 // The code is right and used up; that the count stays is an inconvenience.

@@ -5,35 +5,33 @@ use std::{fmt, sync::Arc, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use subtle::ConstantTimeEq as _;
 
 use super::{
     ExternalIdentity, LoginRequest, OidcRefusal, OidcSettings,
-    browser::{Browser, Stored, challenge},
+    browser::{Browser, challenge},
+    flow::{EXPIRATION, Flow},
     id_token::{self, Expected},
 };
 use crate::{
-    clock::{Clock, from_unix_millis, unix_millis},
+    audit::{AuditLog, Journal},
+    clock::Clock,
     error::{Error, ErrorKind},
     key::Algorithm,
-    proof::{Change, ProofKey, ProofStore, Records},
-    random,
+    proof::ProofStore,
     remote::{Http, HttpKeys, RemoteKeys, Reply, allowed},
     telemetry,
     token::TokenRefusal,
 };
-
-/// How long somebody may take at the provider.
-const EXPIRATION: Duration = Duration::from_mins(10);
 
 /// Logs in with one OpenID provider. Clones share everything.
 #[derive(Clone)]
 pub struct OidcClient {
     settings: Arc<OidcSettings>,
     endpoints: Arc<Endpoints>,
-    records: Records,
+    flow: Flow,
     http: Http,
     keys: RemoteKeys,
+    journal: Journal,
 }
 
 struct Endpoints {
@@ -90,10 +88,6 @@ pub struct Callback {
     pub error: Option<String>,
 }
 
-fn key_of(issuer: &str, state: &str) -> ProofKey {
-    ProofKey::of("oidc", &[issuer, state])
-}
-
 impl OidcClient {
     /// Discovers what the provider offers.
     ///
@@ -127,16 +121,24 @@ impl OidcClient {
         Ok(Self {
             settings: Arc::new(settings),
             endpoints: Arc::new(endpoints),
-            records: Records::new(store),
+            flow: Flow::new("oidc", store),
             http,
             keys: RemoteKeys::new(HttpKeys::new(&found.jwks_uri)?, algorithms),
+            journal: Journal::default(),
         })
     }
 
     /// Takes the time from another clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.records.set_clock(clock);
+        self.flow.records.set_clock(clock);
+        self
+    }
+
+    /// Writes to that log who came back from the provider, and who did not get in. What cannot be written down is no login.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.journal = Journal::to(log);
         self
     }
 
@@ -148,24 +150,8 @@ impl OidcClient {
     /// # Cancel safety
     /// A login may be stored that nobody finishes.
     pub async fn begin(&self, request: LoginRequest) -> Result<LoginBegun, Error> {
-        let (state, secret) = (random::secret_id()?, SecretString::from(random::secret_id()?));
+        let (state, secret) = self.flow.begin(&self.settings.issuer, &request).await?;
         let browser = Browser::new(&secret, &state);
-        let mark = browser.mark();
-        let return_to = request.return_to.map(|path| path.as_str().to_owned());
-        self.records
-            .update(&key_of(&self.settings.issuer, &state), |_: Option<Stored>, now| {
-                let end = now + EXPIRATION;
-                let stored = Stored {
-                    v: 1,
-                    browser: mark,
-                    used: false,
-                    return_to: return_to.clone(),
-                    link_to: request.link_to.clone(),
-                    ends_ms: unix_millis(end),
-                };
-                Ok(Change::Put(stored, end, ()))
-            })
-            .await?;
         let mut url = self.endpoints.authorization.clone();
         let scopes = std::iter::once("openid").chain(self.settings.scopes.iter().map(String::as_str));
         url.query_pairs_mut()
@@ -196,11 +182,8 @@ impl OidcClient {
         browser: &SecretString,
     ) -> Result<Result<ExternalIdentity, OidcRefusal>, Error> {
         let outcome = self.try_finish(callback, browser).await;
-        telemetry::login(match &outcome {
-            Ok(Ok(_)) => "federated",
-            Ok(Err(refusal)) => refusal.code(),
-            Err(_) => "error",
-        });
+        let outcome = self.journal.federated("login:oidc", &self.settings.issuer, outcome).await;
+        telemetry::federated(&outcome);
         outcome
     }
 
@@ -210,21 +193,7 @@ impl OidcClient {
         secret: &SecretString,
     ) -> Result<Result<ExternalIdentity, OidcRefusal>, Error> {
         let browser = Browser::new(secret, &callback.state);
-        let mark = browser.mark();
-        let key = key_of(&self.settings.issuer, &callback.state);
-        // Used up before anything else happens, and kept until its end, so that it is known when it comes back.
-        let begun = self.records.update(&key, |found: Option<Stored>, _| {
-            let Some(stored) = found else { return Ok(Change::Keep(Err(OidcRefusal::StateMismatch))) };
-            if !bool::from(stored.browser.ct_eq(&mark)) {
-                return Ok(Change::Keep(Err(OidcRefusal::StateMismatch)));
-            }
-            if stored.used {
-                return Ok(Change::Keep(Err(OidcRefusal::StateReplayed)));
-            }
-            let end = from_unix_millis(stored.ends_ms);
-            Ok(Change::Put(Stored { used: true, ..stored.clone() }, end, Ok(stored)))
-        });
-        let begun = match begun.await? {
+        let begun = match self.flow.take(&self.settings.issuer, callback, &browser).await? {
             Ok(begun) => begun,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -232,8 +201,9 @@ impl OidcClient {
         if !named.unwrap_or(!self.endpoints.names_issuer) {
             return Ok(Err(OidcRefusal::WrongIssuer));
         }
-        let Some(code) = callback.code.as_ref().filter(|_| callback.error.is_none()) else {
-            return Ok(Err(OidcRefusal::Denied));
+        let code = match callback.accepted() {
+            Ok(code) => code,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let token = match self.exchange(code, &browser).await? {
             Ok(token) => token,
@@ -244,7 +214,7 @@ impl OidcClient {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
             nonce: &nonce,
-            now: self.records.now(),
+            now: self.flow.records.now(),
         };
         self.keys.keep_fresh().await?;
         let mut identity = id_token::verify(token.expose_secret(), &self.keys.current(), &expected);
@@ -286,7 +256,7 @@ impl OidcClient {
 }
 
 /// As in a form.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
     url.query_pairs_mut().append_key_only(text);
     url.query().unwrap_or_default().to_owned()

@@ -5,6 +5,9 @@
 //! [`OidcClient::finish`] takes what comes back, with the secret from the cookie. Everything that a login needs to be
 //! told from another is derived from that secret, so nothing in the store is of use to who reads it.
 //!
+//! Providers that speak OAuth 2.0 only, such as GitHub and WeChat, have [`OAuthClient`], which works in the same way and asks
+//! them whose the access token is.
+//!
 //! What to do with the identity is decided by [`decide_link`]: accounts are joined only by who is logged in, or where
 //! both sides have verified the same address.
 
@@ -13,20 +16,27 @@ mod browser;
 #[cfg(feature = "oidc")]
 mod client;
 #[cfg(feature = "oidc")]
+mod flow;
+#[cfg(feature = "oidc")]
 mod id_token;
 mod identity;
 mod link;
+#[cfg(feature = "oidc")]
+mod oauth;
 mod refusal;
 mod settings;
 mod state;
 
 #[cfg(feature = "oidc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
-pub use self::client::{Callback, LoginBegun, OidcClient};
+pub use self::{
+    client::{Callback, LoginBegun, OidcClient},
+    oauth::{OAuthClient, OAuthUser, UserInfoMapper},
+};
 pub use self::{
     identity::ExternalIdentity,
     link::{LinkDecision, LocalAccount, decide_link},
     refusal::OidcRefusal,
-    settings::OidcSettings,
+    settings::{OAuthSettings, OAuthStyle, OidcSettings},
     state::{LoginRequest, ReturnTo},
 };

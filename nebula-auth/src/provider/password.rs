@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, credentials::Authenticated};
 use crate::{
+    audit::{AuditLog, Journal, fingerprint},
     error::{Error, ErrorKind},
     password::{PasswordHash, PasswordHasher, Verified},
     telemetry,
@@ -62,13 +63,14 @@ pub struct PasswordProvider<A> {
     hasher: PasswordHasher,
     accounts: A,
     throttle: Option<Throttle>,
+    journal: Journal,
 }
 
 impl<A: PasswordAccounts> PasswordProvider<A> {
     /// A provider for these accounts.
     #[must_use]
-    pub const fn new(hasher: PasswordHasher, accounts: A) -> Self {
-        Self { hasher, accounts, throttle: None }
+    pub fn new(hasher: PasswordHasher, accounts: A) -> Self {
+        Self { hasher, accounts, throttle: None, journal: Journal::default() }
     }
 
     /// Slows guessing down, for each account and for each source. Names that nobody has are slowed down like others.
@@ -78,14 +80,42 @@ impl<A: PasswordAccounts> PasswordProvider<A> {
         self
     }
 
+    /// Writes every login to that log: who got in, and on which account somebody did not, and why. A name that nobody has, or
+    /// that is turned away before anybody looks, stands there as a fingerprint only: people type passwords into the wrong
+    /// field. A login that cannot be written down is none.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        self.journal = Journal::to(log);
+        self
+    }
+
+    async fn note(&self, identifier: &str, subject: Option<&str>, outcome: &Authentication) -> Result<(), Error> {
+        const WHAT: &str = "login:password";
+        let named = || {
+            let name = canonical(identifier);
+            format!("name {}", fingerprint(name.as_deref().unwrap_or(identifier)))
+        };
+        match outcome {
+            Authentication::Authenticated(who) => {
+                self.journal.judged(&who.subject, WHAT, format!("account {}", who.subject), None).await
+            }
+            Authentication::Refused(refusal) => {
+                let on = subject.map_or_else(named, |subject| format!("account {subject}, {}", named()));
+                self.journal.judged("", WHAT, on, Some(refusal.code())).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn admitted(
         &self,
+        found: &mut Option<String>,
         identifier: &str,
         password: &secrecy::SecretString,
         source: Option<&Source>,
     ) -> Result<Authentication, Error> {
         let canonical = canonical(identifier);
-        let Some(throttle) = &self.throttle else { return self.check(canonical.as_deref(), password).await };
+        let Some(throttle) = &self.throttle else { return self.check(found, canonical.as_deref(), password).await };
         let account = canonical.as_deref().unwrap_or(identifier);
         let attempt = match throttle.admit("password", account, source).await? {
             Admission::Admitted(attempt) => attempt,
@@ -93,7 +123,7 @@ impl<A: PasswordAccounts> PasswordProvider<A> {
                 return Ok(Authentication::Refused(AuthenticationRefusal::Locked { retry_after }));
             }
         };
-        let outcome = self.check(canonical.as_deref(), password).await;
+        let outcome = self.check(found, canonical.as_deref(), password).await;
         let noted = match &outcome {
             Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials)) => Ok(()),
             Ok(_) => throttle.succeeded(attempt).await,
@@ -106,7 +136,12 @@ impl<A: PasswordAccounts> PasswordProvider<A> {
         outcome
     }
 
-    async fn check(&self, canonical: Option<&str>, password: &secrecy::SecretString) -> Result<Authentication, Error> {
+    async fn check(
+        &self,
+        found: &mut Option<String>,
+        canonical: Option<&str>,
+        password: &secrecy::SecretString,
+    ) -> Result<Authentication, Error> {
         let account = match canonical {
             Some(identifier) => self.accounts.find(identifier).await?,
             None => None,
@@ -115,6 +150,7 @@ impl<A: PasswordAccounts> PasswordProvider<A> {
             let _ = self.hasher.verify_unknown_user(password.clone()).await?;
             return Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials));
         };
+        *found = Some(account.subject.clone());
         match self.hasher.verify(password.clone(), &account.hash).await? {
             Verified::NoMatch => return Ok(Authentication::Refused(AuthenticationRefusal::BadCredentials)),
             Verified::Match => {}
@@ -143,7 +179,14 @@ impl<A: PasswordAccounts> AuthenticationProvider for PasswordProvider<A> {
         let Credentials::Password { identifier, password, source } = credentials else {
             return Ok(Authentication::Unsupported);
         };
-        let outcome = self.admitted(identifier, password, source.as_ref()).await;
+        let mut found = None;
+        let mut outcome = self.admitted(&mut found, identifier, password, source.as_ref()).await;
+        if self.journal.is_kept()
+            && let Ok(done) = &outcome
+            && let Err(error) = self.note(identifier, found.as_deref(), done).await
+        {
+            outcome = Err(error);
+        }
         telemetry::login(match &outcome {
             Ok(Authentication::Authenticated(_)) => "authenticated",
             Ok(Authentication::Refused(refusal)) => refusal.code(),

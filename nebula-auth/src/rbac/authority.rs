@@ -5,6 +5,8 @@ use std::{
     time::SystemTime,
 };
 
+use serde::Serialize;
+
 use super::{
     model::{DataRule, FieldAccess, RowScope, SeparationKind, User},
     name::{DepartmentId, EntityName, RoleName},
@@ -13,7 +15,8 @@ use super::{
 };
 
 /// Records that a rule reaches, for one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reach {
     /// All.
@@ -58,7 +61,8 @@ pub(crate) enum Active<'a> {
     All,
     /// All, except those that must not be used together.
     Compatible,
-    /// These, as far as the user has them.
+    /// These, as far as the user has them, except those that must not be used together: that may have been said after they
+    /// were chosen.
     Only(&'a BTreeSet<RoleName>),
 }
 
@@ -69,15 +73,14 @@ impl Authority {
         }
         let live = user.roles.iter().filter(|(_, assignment)| assignment.is_live(now));
         let mut chosen: BTreeSet<&RoleName> = live.clone().map(|(role, _)| role).collect();
-        match active {
-            Active::All => {}
-            Active::Only(only) => chosen.retain(|role| only.contains(*role)),
-            Active::Compatible => {
-                let all = policy.closure(chosen.iter().copied());
-                let dynamic = policy.separations.values().filter(|rule| rule.kind == SeparationKind::Dynamic);
-                for rule in dynamic.filter(|rule| rule.is_broken_by(&all)) {
-                    chosen.retain(|role| policy.closure([*role]).is_disjoint(&rule.roles));
-                }
+        if let Active::Only(only) = active {
+            chosen.retain(|role| only.contains(*role));
+        }
+        if !matches!(active, Active::All) {
+            let all = policy.closure(chosen.iter().copied());
+            let dynamic = policy.separations.values().filter(|rule| rule.kind == SeparationKind::Dynamic);
+            for rule in dynamic.filter(|rule| rule.is_broken_by(&all)) {
+                chosen.retain(|role| policy.closure([*role]).is_disjoint(&rule.roles));
             }
         }
         let roles = policy.closure(chosen.iter().copied());
@@ -112,7 +115,7 @@ impl Authority {
 }
 
 impl ReachRule {
-    fn of(policy: &Policy, user: &User, rule: &DataRule) -> Option<Self> {
+    pub(crate) fn of(policy: &Policy, user: &User, rule: &DataRule) -> Option<Self> {
         let some = |departments: BTreeSet<DepartmentId>| Reach::Some { own: false, departments };
         let reach = match &rule.rows {
             RowScope::All => Reach::All,

@@ -17,6 +17,7 @@ use super::{
     },
 };
 use crate::{
+    audit::LogPlace,
     clock::{Clock, SystemClock},
     error::Error,
 };
@@ -170,5 +171,9 @@ impl RbacStore for MemoryRbacStore {
 
     async fn health(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn log_place(&self) -> Option<LogPlace> {
+        None
     }
 }

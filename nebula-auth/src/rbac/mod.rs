@@ -25,8 +25,8 @@ pub use self::sql::{RbacDatabase, SqlRbacStore};
 pub use self::{
     authority::{Authority, Reach, ReachRule},
     eval::{
-        Activation, EvaluatorOptions, Explanation, GrantedBy, MenuNode, PermissionEvaluator, PermissionKey,
-        StaticPermission,
+        Activation, EvaluatorOptions, Explanation, GrantedBy, KnownUser, MenuNode, PermissionEvaluator, PermissionKey,
+        Question, ReachedBy, StaticPermission,
     },
     memory::MemoryRbacStore,
     model::{

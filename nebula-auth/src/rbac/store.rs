@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 
 use super::name::{RoleName, UserId};
-use crate::error::Error;
+use crate::{
+    audit::{LogPlace, PendingEntry},
+    error::Error,
+};
 
 /// How far a store has come. Every commit raises `sequence`; one that changes the policy sets `policy` to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -133,6 +136,8 @@ pub struct Commit {
     pub documents: Vec<Document>,
     /// Users.
     pub users: Vec<UserWrite>,
+    /// What goes to the audit log with them; only for a store that has a [`log_place`](RbacStore::log_place).
+    pub record: Option<PendingEntry>,
 }
 
 /// What became of a commit.
@@ -155,6 +160,8 @@ pub enum CommitOutcome {
 ///   policy's number becomes it exactly if there are documents.
 /// - `commit` checks its expectation in the same transaction: of any number of concurrent commits with the same
 ///   expectation about the same thing exactly one is `Committed`, also across processes; `Conflict` changes nothing.
+/// - A store with a `log_place` writes a commit's record to the audit log there in the same transaction, as
+///   [`PendingEntry::entry`] makes it with the last entry and the new sequence; without the entry there is no commit.
 /// - Commits that expect versions of other users and the same policy do not conflict.
 /// - `policy` and `user` show one moment: the head they name and the content that belongs to it. What was committed
 ///   before a call began is seen by it.
@@ -236,6 +243,11 @@ pub trait RbacStore: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Safe: only reads.
     async fn health(&self) -> Result<(), Error>;
+
+    /// Where an audit log has to be kept so that `commit` writes records to it.
+    fn log_place(&self) -> Option<LogPlace> {
+        None
+    }
 }
 
 #[async_trait]
@@ -271,5 +283,9 @@ impl<T: RbacStore + ?Sized> RbacStore for Arc<T> {
 
     async fn health(&self) -> Result<(), Error> {
         (**self).health().await
+    }
+
+    fn log_place(&self) -> Option<LogPlace> {
+        (**self).log_place()
     }
 }

@@ -36,6 +36,16 @@ impl Http {
         self.send(url, self.0.get(url.clone())).await
     }
 
+    /// With an access token (RFC 6750, 2.1).
+    #[cfg(feature = "oidc")]
+    pub(crate) async fn get_with(&self, url: &Url, token: &secrecy::SecretString) -> Result<Reply, Error> {
+        use secrecy::ExposeSecret as _;
+
+        let request = self.0.get(url.clone()).bearer_auth(token.expose_secret());
+        // GitHub answers nobody who does not say who they are.
+        self.send(url, request.header("accept", "application/json").header("user-agent", "nebula-auth")).await
+    }
+
     #[cfg(feature = "oidc")]
     pub(crate) async fn post_form(
         &self,

@@ -58,7 +58,13 @@ impl SessionService {
     /// # Cancel safety
     /// The exchange may have happened; presenting the token again within the grace yields the same successor.
     pub async fn refresh(&self, token: &SecretString, options: RefreshOptions) -> Result<Refreshed, Error> {
-        let outcome = self.try_refresh(token, options).await?;
+        let mut whose = None;
+        let outcome = self.try_refresh(token, options, &mut whose).await?;
+        // Forgeries are counted elsewhere: they say nothing about anybody.
+        if let (Err(refusal), Some((subject, id))) = (&outcome, &whose) {
+            let on = format!("session {id} of {subject}");
+            self.settings.journal.judged("", "session:refresh", on, Some(refusal.code())).await?;
+        }
         telemetry::refreshed(match &outcome {
             Ok(_) => "renewed",
             Err(refusal) => refusal.code(),
@@ -73,6 +79,7 @@ impl SessionService {
         &self,
         token: &SecretString,
         options: RefreshOptions,
+        whose: &mut Option<(String, String)>,
     ) -> Result<Result<TokenPair, RefreshRefusal>, Error> {
         let presented = match RefreshToken::open(self, token) {
             Ok(presented) => presented,
@@ -81,6 +88,7 @@ impl SessionService {
         let Some(id) = presented.claims.sid.clone() else {
             return Ok(Err(RefreshRefusal::Token(TokenRefusal::MissingClaim("sid"))));
         };
+        *whose = Some((presented.claims.sub.clone(), id.clone()));
         // What can be refused without using the token up comes first. `rotate` decides again, atomically.
         let Some(session) = self.store.session(&id).await?.filter(|s| s.subject == presented.claims.sub) else {
             return Ok(Err(RefreshRefusal::SessionRevoked));

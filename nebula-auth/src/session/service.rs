@@ -8,6 +8,7 @@ use super::{
     store::{RefreshStore, Revocation, RevokeReason, Session},
 };
 use crate::{
+    audit::{AuditLog, Decision, Journal},
     clock::unix_seconds,
     error::Error,
     random, telemetry,
@@ -76,14 +77,20 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) directory: Option<Arc<dyn SubjectDirectory>>,
+    pub(super) journal: Journal,
 }
 
 impl SessionService {
     /// Sessions of 7 days, with 10 seconds of grace for concurrent refreshes, on the clock of `tokens`.
     #[must_use]
     pub fn new(tokens: TokenService, store: impl RefreshStore) -> Self {
-        let settings =
-            Settings { lifetime: DEFAULT_LIFETIME, idle_timeout: None, grace: DEFAULT_GRACE, directory: None };
+        let settings = Settings {
+            lifetime: DEFAULT_LIFETIME,
+            idle_timeout: None,
+            grace: DEFAULT_GRACE,
+            directory: None,
+            journal: Journal::default(),
+        };
         Self { tokens, store: Arc::new(store), settings: Arc::new(settings) }
     }
 
@@ -131,6 +138,19 @@ impl SessionService {
         self
     }
 
+    /// Writes to that log which sessions are begun, raised and ended, by whom, and which refresh tokens were not taken. A
+    /// session that cannot be written down is not begun; one that is ended is ended, and the error is reported.
+    #[must_use]
+    pub fn with_audit(mut self, log: AuditLog) -> Self {
+        Arc::make_mut(&mut self.settings).journal = Journal::to(log);
+        self
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn is_audited(&self) -> bool {
+        self.settings.journal.is_kept()
+    }
+
     /// A check that makes a [`TokenService`] refuse the access tokens of ended sessions.
     #[must_use]
     pub fn session_check(&self) -> StoreSessionCheck {
@@ -164,6 +184,9 @@ impl SessionService {
         let refresh = RefreshToken::issue(self, &session, now)?;
         self.store.create(&session, refresh.hash()).await?;
         telemetry::session_started();
+        let methods: Vec<&str> = session.methods.iter().map(crate::token::AuthMethod::as_str).collect();
+        let (on, how) = (format!("session {}", session.id), methods.join(" "));
+        self.settings.journal.note(&session.subject, "session:start", on, Decision::Granted, &how).await?;
         Ok(self.pair(access, refresh, now, false))
     }
 
@@ -216,6 +239,7 @@ impl SessionService {
     pub async fn revoke(&self, id: &str, reason: RevokeReason) -> Result<bool, Error> {
         let ended = self.store.revoke(id, self.revocation(reason)).await?;
         telemetry::sessions_revoked(reason.as_str(), u64::from(ended));
+        self.ended(u64::from(ended), || format!("session {id}"), "", reason).await?;
         Ok(ended)
     }
 
@@ -229,6 +253,7 @@ impl SessionService {
     pub async fn revoke_all(&self, subject: &str, reason: RevokeReason) -> Result<u64, Error> {
         let count = self.store.revoke_all(subject, None, self.revocation(reason)).await?;
         telemetry::sessions_revoked(reason.as_str(), count);
+        self.ended(count, || format!("{count} sessions of {subject}"), subject, reason).await?;
         Ok(count)
     }
 
@@ -242,7 +267,21 @@ impl SessionService {
     pub async fn revoke_others(&self, subject: &str, keep: &str, reason: RevokeReason) -> Result<u64, Error> {
         let count = self.store.revoke_all(subject, Some(keep), self.revocation(reason)).await?;
         telemetry::sessions_revoked(reason.as_str(), count);
+        self.ended(count, || format!("{count} other sessions of {subject}"), subject, reason).await?;
         Ok(count)
+    }
+
+    async fn ended(
+        &self,
+        count: u64,
+        on: impl FnOnce() -> String + Send,
+        whose: &str,
+        reason: RevokeReason,
+    ) -> Result<(), Error> {
+        if count == 0 {
+            return Ok(());
+        }
+        self.settings.journal.note(whose, "session:revoke", on(), Decision::Changed, reason.as_str()).await
     }
 
     fn revocation(&self, reason: RevokeReason) -> Revocation {

@@ -105,6 +105,9 @@ impl SessionService {
         options: RefreshOptions,
     ) -> Result<SteppedUp, Error> {
         let outcome = self.try_step_up(principal, &proof, options).await?;
+        let on = format!("session {}", principal.session_id().unwrap_or_default());
+        let refusal = outcome.as_ref().err().map(|refusal| refusal.code());
+        self.settings.journal.judged(principal.subject(), "session:step-up", on, refusal).await?;
         telemetry::stepped_up(match &outcome {
             Ok(_) => "renewed",
             Err(refusal) => refusal.code(),

@@ -7,7 +7,9 @@ use figment::{
     providers::{Format as _, Yaml},
 };
 use nebula_auth::{
-    Auth, AuthConfig, ErrorKind, NewSession, PasswordPolicy, SessionStoreKind, secrecy::ExposeSecret as _,
+    Auth, AuthConfig, ErrorKind, NewSession, PasswordPolicy, SessionStoreKind,
+    rbac::{Actor, Permission, PermissionKey, PermissionPattern, UserId},
+    secrecy::ExposeSecret as _,
 };
 
 use crate::support;
@@ -83,7 +85,54 @@ async fn the_sample_with_a_real_secret_lacks_only_issuer_and_audience() {
     let (kind, text) = refused(&parse(&yaml).unwrap()).await;
     assert!(kind == ErrorKind::Config && text.contains("nebula.auth.jwt.audience"), "{text}");
     let yaml = yaml.replace("    jwt:\n", "    jwt:\n      audience: orders-api\n");
-    works(&parse(&yaml).unwrap().connect().await.unwrap()).await;
+    let auth = parse(&yaml).unwrap().connect().await.unwrap();
+    works(&auth).await;
+    // And roles are what the sample says: on, and remembered.
+    let evaluator = auth.permissions.unwrap();
+    let (setup, ann, pattern) = (Actor::system("test"), UserId::new("ann").unwrap(), PermissionPattern::everything());
+    evaluator.service().grant(&setup, &ann, &pattern, None).await.unwrap().into_result().unwrap();
+    let key = PermissionKey::of(&Permission::new("config:any").unwrap());
+    assert!(evaluator.check(&ann, key).await.unwrap());
+    assert_eq!(evaluator.cached("ann", key), Some(true));
+}
+
+/// What `nebula.auth.rbac` says is what the evaluator does, on the configured database.
+#[tokio::test]
+async fn roles_are_configured() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let url = folder.path().join("auth.db");
+    let connect = async |rbac: &str| {
+        let yaml = format!(
+            "nebula:\n  auth:\n    jwt: {{ secret: \"{SECRET}\", issuer: i, audience: a }}\n    session: {{ store: sqlite, \
+             url: \"{}\" }}\n    rbac: {{ {rbac} }}\n",
+            url.display()
+        );
+        parse(&yaml).unwrap().connect().await.unwrap().permissions
+    };
+    assert!(connect("enabled: false").await.is_none());
+    let key = PermissionKey::of(&Permission::new("config:any").unwrap());
+    let ann = UserId::new("ann").unwrap();
+    {
+        let first = connect("enabled: true").await.unwrap();
+        for id in ["ann", "bob", "cid"] {
+            let (setup, id) = (Actor::system("test"), UserId::new(id).unwrap());
+            let pattern = PermissionPattern::new("config:*").unwrap();
+            first.service().grant(&setup, &id, &pattern, None).await.unwrap().into_result().unwrap();
+        }
+    }
+    // Read at start, as many as asked for.
+    assert_eq!(connect("enabled: true").await.unwrap().cached_users(), 3);
+    assert_eq!(connect("enabled: true, preload: 2").await.unwrap().cached_users(), 2);
+    let slow = connect("enabled: true, preload: 0, cache-expiration: 1800").await.unwrap();
+    assert_eq!((slow.cached_users(), slow.cached("ann", key)), (0, None));
+    assert!(slow.check(&ann, key).await.unwrap());
+    // No cache: every check asks the database.
+    for off in ["enabled: true, cache-enabled: false", "enabled: true, cache-expiration: 0"] {
+        let uncached = connect(off).await.unwrap();
+        assert!(uncached.check(&ann, key).await.unwrap());
+        assert_eq!(uncached.cached("ann", key), None, "{off}");
+        assert!(uncached.check(&ann, key).await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -130,7 +179,7 @@ fn unknown_keys_are_refused_by_name() {
         let text = parse(&yaml).unwrap_err().to_string();
         assert!(text.contains(key.split(':').next().unwrap()), "{text}");
     }
-    assert!(parse("nebula:\n  auth:\n    jwt: {}\n    oauth: {}\n").is_err());
+    assert!(parse("nebula:\n  auth:\n    jwt: {}\n    saml: {}\n").is_err());
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@ mod allocations;
 mod conformance;
 mod evaluator;
 mod grammar;
+mod recorded;
 mod restore;
 mod rules;

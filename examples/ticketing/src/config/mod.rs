@@ -225,6 +225,7 @@ fn auth() -> AuthConfig {
         session: nebula_auth::SessionConfig::default(),
         password: nebula_auth::PasswordConfig::default(),
         rbac: nebula_auth::RbacConfig::default(),
+        oauth: std::collections::BTreeMap::new(),
         mfa: nebula_auth::MfaConfig::default(),
         throttle: nebula_auth::ThrottleConfig::default(),
         oidc: std::collections::BTreeMap::new(),

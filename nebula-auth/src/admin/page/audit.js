@@ -22,7 +22,7 @@ export async function audit() {
     verdict.textContent = ` ${found.intact ? t('Intact: {entries} entries, the last is {last}.', found) : t('Broken at {broken_at}.', found)}`;
     verdict.className = found.intact ? 'soft' : 'off';
   }
-  const decisions = ['all', 'granted', 'denied', 'changed'].map((name) => [name === 'all' ? '' : name, t(name)]);
+  const decisions = ['all', 'granted', 'denied', 'changed', 'attempted'].map((name) => [name === 'all' ? '' : name, t(name)]);
   await show();
   return [el('article', {},
     el('h2', {}, t('Audit log')),

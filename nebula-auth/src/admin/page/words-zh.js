@@ -138,6 +138,7 @@ export default {
   granted: '允许',
   denied: '拒绝',
   changed: '变更',
+  attempted: '尝试变更',
   Find: '查找',
   Older: '更早',
   'That is all.': '没有更多了。',

@@ -5,6 +5,7 @@ pub(crate) mod coarse;
 mod explain;
 mod feed;
 mod key;
+mod known;
 mod menu;
 mod options;
 #[cfg(feature = "redis")]
@@ -25,8 +26,9 @@ use tokio::sync::Notify;
 use self::cache::Cache;
 pub(crate) use self::cache::Held;
 pub use self::{
-    explain::{Explanation, GrantedBy},
+    explain::{Explanation, GrantedBy, Question, ReachedBy},
     key::{PermissionKey, StaticPermission},
+    known::KnownUser,
     menu::MenuNode,
     options::EvaluatorOptions,
 };
@@ -124,6 +126,8 @@ pub enum Activation {
     NotHeld(RoleName),
     /// These roles must not be used together.
     Conflict(ConstraintName),
+    /// The token belongs to no session that could use roles of its own.
+    NoSession,
 }
 
 impl PermissionEvaluator {
@@ -237,15 +241,7 @@ impl PermissionEvaluator {
     /// Safe: only reads.
     pub async fn activate(&self, user: &UserId, roles: &BTreeSet<RoleName>) -> Result<Activation, Error> {
         let held = self.held(user).await?;
-        let Some(record) = &held.user else {
-            return Ok(roles
-                .first()
-                .map_or(Activation::Active(Authority::default()), |role| Activation::NotHeld(role.clone())));
-        };
-        // What has ended since would have ended what is held.
-        let held_now = |role: &RoleName| held.chosen(&BTreeSet::from([role.clone()])).roles.contains(role);
-        let lacks = |role: &&RoleName| !record.roles.contains_key(*role) || !held_now(role);
-        if let Some(role) = roles.iter().find(lacks) {
+        if let Some(role) = roles.iter().find(|role| !held.has_own(role)) {
             return Ok(Activation::NotHeld(role.clone()));
         }
         let all = held.policy.closure(roles);
@@ -350,7 +346,9 @@ impl Shared {
         if let Some(until) = authority.until {
             lasts = lasts.min(until.duration_since(stored.now).unwrap_or_default());
         }
-        Ok(self.cache.held(user.clone(), record, authority, policy, (stored.now, coarse::after(asked, lasts))))
+        // The coarse clock is late by a tick, within which no time at all would still be some.
+        let deadline = if lasts.is_zero() { 0 } else { coarse::after(asked, lasts) };
+        Ok(self.cache.held(user.clone(), record, authority, policy, (stored.now, deadline)))
     }
 
     /// The policy as of that head or later.

@@ -13,13 +13,12 @@ use super::{
     draft::{Draft, Judgement, Users},
     observer::{Armed, Made},
     rights,
+    trail::Trail,
 };
 use crate::{
-    access::AuthContext,
-    audit::{AuditRecord, Decision},
     error::{Error, ErrorKind},
     rbac::{
-        authority::{Active, Authority},
+        authority::Authority,
         codec,
         model::User,
         name::{RoleName, UserId},
@@ -37,26 +36,6 @@ pub(super) enum Concerns {
 }
 
 impl RbacService {
-    /// Writes down what became of a change.
-    async fn note(
-        &self,
-        actor: &Actor,
-        right: &'static str,
-        on: String,
-        outcome: RbacOutcome,
-    ) -> Result<RbacOutcome, Error> {
-        let Some(log) = &self.audit else { return Ok(outcome) };
-        let (decision, reason) = match &outcome {
-            RbacOutcome::Done(head) => (Decision::Changed, format!("commit {}", head.sequence)),
-            RbacOutcome::Refused(refusal) => (Decision::Denied, refusal.code().to_owned()),
-        };
-        let who = actor.name();
-        // The request on whose behalf this runs, if there is one.
-        let request_id = AuthContext::current().ok().and_then(|context| context.request_id().map(str::to_owned));
-        log.write(AuditRecord { who, what: right.to_owned(), on, decision, reason, request_id }).await?;
-        Ok(outcome)
-    }
-
     /// Changes one user.
     pub(super) async fn change_user(
         &self,
@@ -64,8 +43,9 @@ impl RbacService {
         id: &UserId,
         edit: impl Fn(&mut Option<User>) -> Result<(), RbacRefusal> + Send + Sync,
     ) -> Result<RbacOutcome, Error> {
-        let outcome = self.try_user(actor, id, edit).await?;
-        self.note(actor, rights::USERS, format!("user {id}"), outcome).await
+        let mut trail = self.trail(actor, rights::USERS, format!("user {id}"));
+        let outcome = self.try_user(actor, id, edit, &mut trail).await?;
+        trail.end(outcome).await
     }
 
     async fn try_user(
@@ -73,18 +53,19 @@ impl RbacService {
         actor: &Actor,
         id: &UserId,
         edit: impl Fn(&mut Option<User>) -> Result<(), RbacRefusal> + Send + Sync,
+        trail: &mut Trail<'_>,
     ) -> Result<RbacOutcome, Error> {
         let started = Instant::now();
         for attempt in 0.. {
             let stored = self.store.user(id).await?;
             let (version, policy) = self.policy_at(stored.head).await?;
             let mut users = vec![(id.clone(), stored.version)];
-            let authority = match actor {
-                Actor::System { .. } => None,
-                Actor::User(actor) => {
-                    let acting = if actor == id { stored.clone() } else { self.store.user(actor).await? };
-                    users.push((actor.clone(), acting.version));
-                    Some(authority(&policy, &acting)?)
+            let authority = match actor.user() {
+                None => None,
+                Some(user) => {
+                    let acting = if user == id { stored.clone() } else { self.store.user(user).await? };
+                    users.push((user.clone(), acting.version));
+                    Some(authority(actor, &policy, &acting)?)
                 }
             };
             let before = codec::user(id, stored.body.as_deref())?;
@@ -102,7 +83,7 @@ impl RbacService {
                 return Ok(RbacOutcome::Refused(refusal));
             }
             let expect = Expect::Versions { policy: version, users };
-            if let Some(head) = self.commit(expect, &before, &after).await? {
+            if let Some(head) = self.commit(expect, &before, &after, trail).await? {
                 return Ok(RbacOutcome::Done(head));
             }
             self.pause(started, attempt).await?;
@@ -119,27 +100,31 @@ impl RbacService {
         concerns: impl Fn(&Policy, &Policy) -> Concerns + Send + Sync,
         then: impl Fn(&mut Users) -> Result<(), RbacRefusal> + Send + Sync,
     ) -> Result<RbacOutcome, Error> {
-        let outcome = self.try_policy(actor, right, edit, concerns, then).await?;
-        self.note(actor, right, on.to_owned(), outcome).await
+        let mut trail = self.trail(actor, right, on.to_owned());
+        let outcome = self.try_policy(actor, right, (edit, concerns, then), &mut trail).await?;
+        trail.end(outcome).await
     }
 
     async fn try_policy(
         &self,
         actor: &Actor,
         right: &'static str,
-        edit: impl Fn(&mut Policy) -> Result<(), RbacRefusal> + Send + Sync,
-        concerns: impl Fn(&Policy, &Policy) -> Concerns + Send + Sync,
-        then: impl Fn(&mut Users) -> Result<(), RbacRefusal> + Send + Sync,
+        (edit, concerns, then): (
+            impl Fn(&mut Policy) -> Result<(), RbacRefusal> + Send + Sync,
+            impl Fn(&Policy, &Policy) -> Concerns + Send + Sync,
+            impl Fn(&mut Users) -> Result<(), RbacRefusal> + Send + Sync,
+        ),
+        trail: &mut Trail<'_>,
     ) -> Result<RbacOutcome, Error> {
         let started = Instant::now();
         for attempt in 0.. {
             let head = self.store.head().await?;
             let (_, policy) = self.policy_at(head).await?;
-            let (authority, now) = match actor {
-                Actor::System { .. } => (None, SystemTime::now()),
-                Actor::User(actor) => {
-                    let acting = self.store.user(actor).await?;
-                    (Some(authority(&policy, &acting)?), acting.now)
+            let (authority, now) = match actor.user() {
+                None => (None, SystemTime::now()),
+                Some(user) => {
+                    let acting = self.store.user(user).await?;
+                    (Some(authority(actor, &policy, &acting)?), acting.now)
                 }
             };
             let mut after = (*policy).clone();
@@ -160,7 +145,7 @@ impl RbacService {
                 return Ok(RbacOutcome::Refused(refusal));
             }
             // Everything was read after this head: if it still stands, everything read still does.
-            if let Some(head) = self.commit(Expect::Sequence(head.sequence), &before, &after).await? {
+            if let Some(head) = self.commit(Expect::Sequence(head.sequence), &before, &after, trail).await? {
                 return Ok(RbacOutcome::Done(head));
             }
             self.pause(started, attempt).await?;
@@ -199,7 +184,13 @@ impl RbacService {
     }
 
     /// The new head, or nothing if somebody else was first.
-    async fn commit(&self, expect: Expect, before: &Draft, after: &Draft) -> Result<Option<Head>, Error> {
+    async fn commit(
+        &self,
+        expect: Expect,
+        before: &Draft,
+        after: &Draft,
+        trail: &mut Trail<'_>,
+    ) -> Result<Option<Head>, Error> {
         let documents = match Arc::ptr_eq(&before.policy, &after.policy) {
             true => Vec::new(),
             false => codec::difference(&before.policy, &after.policy)?,
@@ -210,13 +201,15 @@ impl RbacService {
             let body = user.as_ref().map(codec::encode).transpose()?;
             users.push(UserWrite { id: id.clone(), body, roles });
         }
-        let commit = Commit { expect, documents, users };
+        let record = trail.begin(&*self.store).await?;
+        let commit = Commit { expect, documents, users, record };
         // Armed before the commit is sent: dropped with this future, they say that its outcome is open.
         let armed: Vec<_> = self.observers.iter().map(|observer| Armed(Some(Arc::clone(observer).attempt()))).collect();
         let outcome = self.store.commit(&commit).await?;
         let CommitOutcome::Committed(head) = outcome else {
             return Ok(None);
         };
+        trail.committed(commit.record.is_some());
         let users: Vec<UserId> = commit.users.iter().map(|user| user.id.clone()).collect();
         for mut armed in armed {
             if let Some(report) = armed.0.take() {
@@ -242,9 +235,9 @@ fn unreachable_loop() -> Result<RbacOutcome, Error> {
     Err(Error::internal("a change of roles was tried too often"))
 }
 
-fn authority(policy: &Policy, stored: &StoredUser) -> Result<Authority, Error> {
+fn authority(actor: &Actor, policy: &Policy, stored: &StoredUser) -> Result<Authority, Error> {
     let user = codec::user(&stored.id, stored.body.as_deref())?;
-    Ok(user.map(|user| Authority::of(policy, &user, Active::Compatible, stored.now)).unwrap_or_default())
+    Ok(user.map(|user| actor.authority(policy, &user, stored.now)).unwrap_or_default())
 }
 
 fn allowed(authority: Option<&Authority>, right: &'static str) -> Result<(), RbacRefusal> {

@@ -6,6 +6,7 @@ mod draft;
 mod observer;
 mod policies;
 mod refusal;
+mod trail;
 mod users;
 
 use std::{sync::Arc, time::Duration};
@@ -113,8 +114,15 @@ impl RbacService {
         &self.store
     }
 
-    /// Writes every change and every refusal to that log, with who made it or asked for it. A change that was made and
-    /// could not be written down is reported as an error, and stands.
+    /// Writes every change and every refusal to that log, with who made it or asked for it. There is no change that the log
+    /// does not know of:
+    ///
+    /// - Where log and store are on one pool of a database
+    ///   ([`SqlAuditSink`](crate::audit::SqlAuditSink) and [`SqlRbacStore`](crate::rbac::SqlRbacStore) made from clones of it),
+    ///   the entry is part of the transaction: both are there or neither.
+    /// - Elsewhere an entry says first what is about to be done ([`Decision::Attempted`](crate::audit::Decision::Attempted)),
+    ///   and another one then what came of it. If the first cannot be written, nothing is changed. If the second cannot, or
+    ///   the process ends in between, the log says that the outcome is open; the caller gets an error, and the change stands.
     #[must_use]
     pub fn with_audit(mut self, log: AuditLog) -> Self {
         self.audit = Some(log);

@@ -13,6 +13,10 @@ pub trait Dialect: Database {
     /// How a transaction that will write begins.
     const BEGIN: &'static str;
 
+    /// Adds an entry to the audit log. A number that is taken is no row, or a unique violation where that leaves a transaction
+    /// usable.
+    const APPEND: &'static str = include_str!("../../audit/sql/insert.sql");
+
     /// A statement in this database's words: the files have `@now`, and `$1`, `$2`, … once each and in order.
     fn words(sql: &'static str) -> SqlStr {
         if sql.contains("@now") {
@@ -104,6 +108,7 @@ impl Dialect for sqlx::Postgres {
     const REMOTE: bool = true;
     const NOW: &'static str = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)";
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    const APPEND: &'static str = include_str!("../../audit/sql/insert_postgres.sql");
 
     /// The lock is advisory and ends with the transaction; its number is as good as any.
     async fn migrate(pool: &Pool<Self>, tables: &Tables) -> sqlx::Result<()> {

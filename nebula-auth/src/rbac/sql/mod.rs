@@ -16,12 +16,18 @@ use crate::error::Error;
 
 const TABLES: Tables = Tables {
     version: include_str!("statements/schema_version.sql"),
-    sqlite: Migrations { schema: include_str!("sqlite/schema.sql"), steps: &[include_str!("sqlite/0001_rbac.sql")] },
+    sqlite: Migrations {
+        schema: include_str!("sqlite/schema.sql"),
+        steps: &[include_str!("sqlite/0001_rbac.sql"), include_str!("sqlite/0002_append_only.sql")],
+    },
     postgres: Migrations {
         schema: include_str!("postgres/schema.sql"),
-        steps: &[include_str!("postgres/0001_rbac.sql")],
+        steps: &[include_str!("postgres/0001_rbac.sql"), include_str!("postgres/0002_append_only.sql")],
     },
-    mysql: Migrations { schema: include_str!("mysql/schema.sql"), steps: &[include_str!("mysql/0001_rbac.sql")] },
+    mysql: Migrations {
+        schema: include_str!("mysql/schema.sql"),
+        steps: &[include_str!("mysql/0001_rbac.sql"), include_str!("mysql/0002_append_only.sql")],
+    },
 };
 
 /// A database that this crate can keep things in: `sqlx::Sqlite` (feature `sqlite`), `sqlx::Postgres` (feature

@@ -5,6 +5,7 @@ use sqlx::{Connection as _, Row};
 
 use super::{Lease, SqlRbacStore, dialect::Dialect};
 use crate::{
+    audit::{LogPlace, sql::Rows},
     error::Error,
     rbac::{
         millis,
@@ -104,6 +105,10 @@ macro_rules! store {
                 }
                 if !commit.documents.is_empty() {
                     sqlx::query(words!($database, "advance_policy")).execute(&mut *connection).await?;
+                }
+                // Last, because other writers of the log wait for it.
+                if let Some(record) = &commit.record {
+                    <$database as Rows>::follow(&mut *connection, record, version).await?;
                 }
                 Ok(())
             }
@@ -215,6 +220,10 @@ macro_rules! store {
 
                 async fn health(&self) -> Result<(), Error> {
                     self.head().await.map(drop)
+                }
+
+                fn log_place(&self) -> Option<LogPlace> {
+                    Some(LogPlace::of(self.pool.connect_options()))
                 }
             }
         }

@@ -139,5 +139,5 @@ fn document(id: &str, body: Option<&str>) -> Document {
 }
 
 fn commit(expect: Expect, documents: Vec<Document>, users: Vec<UserWrite>) -> Commit {
-    Commit { expect, documents, users }
+    Commit { expect, documents, users, record: None }
 }

@@ -6,8 +6,8 @@ use nebula_auth::{
     ErrorKind,
     access::{AuthContext, Requirement},
     audit::{
-        Appended, AuditEntry, AuditLog, AuditRecord, AuditSink, Decision, FileAuditSink, MemoryAuditSink, SqlAuditSink,
-        TracingAuditSink, Verification, verify,
+        Appended, AuditEntry, AuditLog, AuditRecord, AuditSink, Decision, EntryHash, FileAuditSink, MemoryAuditSink,
+        SqlAuditSink, TracingAuditSink, Verification, verify,
     },
     rbac::SqlRbacStore,
     sqlx::{
@@ -188,33 +188,61 @@ async fn changes_of_roles_are_written_down_with_who_made_them() {
         let record = lines[at];
         (record.who.as_str(), record.what.as_str(), record.on.as_str(), record.decision, record.reason.as_str())
     };
-    assert_eq!(lines.len(), 2);
-    assert_eq!(fields(0), ("system: test", "rbac:role:write", "clerk", Decision::Changed, "commit 1"));
-    assert_eq!(fields(1), ("bob", "rbac:user:write", "user bob", Decision::Denied, "not_allowed"));
+    assert_eq!(lines.len(), 3);
+    assert_eq!(fields(0), ("system: test", "rbac:role:write", "clerk", Decision::Attempted, ""));
+    assert_eq!(fields(1), ("system: test", "rbac:role:write", "clerk", Decision::Changed, "commit 1"));
+    assert_eq!(fields(2), ("bob", "rbac:user:write", "user bob", Decision::Denied, "not_allowed"));
+}
+
+/// Has room for so many entries.
+#[derive(Debug)]
+struct Small(MemoryAuditSink, u64);
+
+#[async_trait::async_trait]
+impl AuditSink for Small {
+    async fn last(&self) -> Result<Option<(u64, EntryHash)>, nebula_auth::Error> {
+        self.0.last().await
+    }
+
+    async fn append(&self, entry: &AuditEntry) -> Result<Appended, nebula_auth::Error> {
+        match entry.number <= self.1 {
+            true => self.0.append(entry).await,
+            false => Err(nebula_auth::Error::new(ErrorKind::Unavailable, "no room")),
+        }
+    }
+
+    async fn read(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, nebula_auth::Error> {
+        self.0.read(after, limit).await
+    }
+}
+
+/// Wherever the log fails: what is done is in it.
+#[tokio::test]
+async fn nothing_is_changed_that_the_log_does_not_know_of() {
+    use nebula_auth::rbac::{Actor, MemoryRbacStore, PermissionPattern, RbacService, RbacStore, UserId};
+
+    for room in 0..=4 {
+        let (store, sink) = (MemoryRbacStore::new(), MemoryAuditSink::new());
+        let log = AuditLog::new(Small(sink.clone(), room));
+        let service = RbacService::new(store.clone()).with_audit(log);
+        let (setup, ann) = (Actor::system("test"), UserId::new("ann").unwrap());
+        let mut made = 0;
+        for permission in ["order:read", "order:write"] {
+            let pattern = PermissionPattern::new(permission).unwrap();
+            made += u64::from(service.grant(&setup, &ann, &pattern, None).await.is_ok());
+        }
+        let (done, entries) = (store.head().await.unwrap().sequence, sink.read(0, 10).await.unwrap());
+        let count = |decision| entries.iter().filter(|entry| entry.record.decision == decision).count() as u64;
+        assert_eq!((made, entries.len() as u64), (room / 2, room), "reported as made only with both entries");
+        assert_eq!((count(Decision::Attempted), count(Decision::Changed)), (done, made), "room for {room}");
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_down_is_not_done() {
-    #[derive(Debug)]
-    struct Full;
-
-    #[async_trait::async_trait]
-    impl AuditSink for Full {
-        async fn last(&self) -> Result<Option<(u64, nebula_auth::audit::EntryHash)>, nebula_auth::Error> {
-            Ok(None)
-        }
-
-        async fn append(&self, _: &AuditEntry) -> Result<Appended, nebula_auth::Error> {
-            Err(nebula_auth::Error::new(ErrorKind::Unavailable, "no room"))
-        }
-
-        async fn read(&self, _: u64, _: u32) -> Result<Vec<AuditEntry>, nebula_auth::Error> {
-            Ok(Vec::new())
-        }
-    }
-
     let evaluator = evaluator().await;
-    let context = context(&evaluator, mfa(Duration::ZERO)).await.with_audit(AuditLog::new(Full));
+    let context =
+        context(&evaluator, mfa(Duration::ZERO)).await.with_audit(AuditLog::new(Small(MemoryAuditSink::new(), 0)));
     let error = context.require(&Requirement::Mfa(Duration::from_secs(60))).await.unwrap_err();
     assert_eq!(error.status(), 503);
     let error = context.require(&Requirement::permission::<order::Delete>()).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use nebula_auth::{
     access::DeclaredPermission as _,
-    data::{DataAccess, Entity, Field, Mask, Placeholders, RowKey},
+    data::{Column, DataAccess, Entity, Field, Mask, Placeholders, RowKey},
     rbac::{
         Actor, DataRule, Department, DepartmentId, EntityName, EvaluatorOptions, FieldAccess, MemoryRbacStore,
         PermissionEvaluator, PermissionPattern, Role, RoleName, RowScope, UserId,
@@ -20,8 +20,8 @@ static ORDERS: Entity = Entity {
     name: "order",
     read: order::Read::PERMISSION,
     write: order::Delete::PERMISSION,
-    owner: Some("user_id"),
-    department: Some("department"),
+    owner: Some(Column::text("user_id")),
+    department: Some(Column::text("department")),
     fields: &[
         Field::plain("id"),
         Field::sensitive("phone", Mask::KeepLast(4)),
@@ -277,4 +277,97 @@ async fn one_declaration_feeds_endpoint_statement_and_menu() {
     assert_eq!(access.predicate(Placeholders::Question, 1).sql, "(user_id IN (?))");
     assert_eq!(ann.writable(&ORDERS).await.unwrap_err().code(), "permission_denied");
     assert_eq!(evaluator.menu(&user("ann")).await.unwrap().len(), 1);
+}
+
+const UUID: &str = "01939c1c-7e2b-7cc2-a3f5-0123456789ab";
+
+static NUMBERED: Entity = Entity { owner: Some(Column::integer("number")), department: None, ..ORDERS };
+static IDENTIFIED: Entity = Entity { owner: Some(Column::uuid("uuid")), ..NUMBERED };
+
+/// Owners in columns of their own types, on every database: what is reached is what is selected, updated and deleted.
+#[tokio::test]
+async fn owners_are_compared_in_the_type_of_their_column() {
+    let own = || vec![rule("order", RowScope::Own, &[])];
+    let evaluator =
+        office(&[("42", None, own()), ("042", None, own()), ("ann", None, own()), (UUID, None, own())]).await;
+    let access = async |id: &str, entity| evaluator.data(&user(id), entity).await.unwrap();
+    let cases = [
+        (access("42", &NUMBERED).await, vec![1]),
+        (access("042", &NUMBERED).await, vec![]),
+        (access("ann", &NUMBERED).await, vec![]),
+        (access(UUID, &NUMBERED).await, vec![]),
+        (access(UUID, &IDENTIFIED).await, vec![2]),
+        (access("42", &IDENTIFIED).await, vec![]),
+    ];
+    macro_rules! on {
+        ($pool:expr, $create:literal, $other:literal, $style:expr) => {{
+            let pool = $pool;
+            sqlx::query($create).execute(&pool).await.unwrap();
+            sqlx::query($other).execute(&pool).await.unwrap();
+            for (access, expected) in &cases {
+                let scope = access.predicate($style, 1);
+                for statement in ["SELECT id FROM typed WHERE ", "UPDATE typed SET id = id + 0 WHERE "] {
+                    let sql = format!("{statement}{}", scope.within("1 = 1"));
+                    let mut query = sqlx::query(AssertSqlSafe(sql));
+                    for value in &scope.values {
+                        query = query.bind(value);
+                    }
+                    if statement.starts_with("SELECT") {
+                        use sqlx::Row as _;
+
+                        let rows = query.fetch_all(&pool).await.unwrap();
+                        let ids: Vec<i64> = rows.iter().map(|row| row.get("id")).collect();
+                        assert_eq!(ids, *expected, "{scope:?}");
+                    } else {
+                        query.execute(&pool).await.unwrap();
+                    }
+                }
+            }
+        }};
+    }
+    on!(
+        sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap(),
+        "CREATE TABLE typed (id INTEGER, number INTEGER, uuid BLOB)",
+        "INSERT INTO typed VALUES (1, 42, x'00'), (2, 7, x'01939c1c7e2b7cc2a3f50123456789ab'), (3, NULL, NULL)",
+        Placeholders::Question
+    );
+    on!(
+        PgPool::connect(&postgres_database().await).await.unwrap(),
+        "CREATE TABLE typed (id BIGINT, number BIGINT, uuid UUID)",
+        "INSERT INTO typed VALUES (1, 42, NULL), (2, 7, '01939c1c-7e2b-7cc2-a3f5-0123456789ab'), (3, NULL, NULL)",
+        Placeholders::Dollar
+    );
+    on!(
+        MySqlPool::connect(&mariadb_database().await).await.unwrap(),
+        "CREATE TABLE typed (id BIGINT, number BIGINT, uuid BINARY(16))",
+        "INSERT INTO typed VALUES (1, 42, NULL), (2, 7, UNHEX('01939C1C7E2B7CC2A3F50123456789AB')), (3, NULL, NULL)",
+        Placeholders::MySql
+    );
+}
+
+#[tokio::test]
+async fn it_is_explained_which_records_are_reached_and_why() {
+    let evaluator = office(&[(
+        "ann",
+        None,
+        vec![
+            rule("order", RowScope::Own, &[("phone", FieldAccess::Masked)]),
+            rule("*", RowScope::Department, &[]),
+            rule("invoice", RowScope::All, &[]),
+        ],
+    )])
+    .await;
+    let explained = evaluator.explain(&user("ann"), &ORDERS).await.unwrap();
+    assert!(!explained.granted, "records without a permission to read them");
+    let by: Vec<_> = explained.data.iter().map(|way| (way.path[0].as_str(), &way.rows, way.reach.is_some())).collect();
+    assert_eq!(by, [("r0-0", &RowScope::Own, true), ("r0-1", &RowScope::Department, false)]);
+    assert_eq!(explained.data[0].fields["phone"], FieldAccess::Masked);
+    let text = explained.to_string();
+    assert!(text.contains("records `order`: Own by role r0-0, field \"phone\" Masked"), "{text}");
+    assert!(text.contains("records `*`: Department by role r0-1, which is none"), "{text}");
+    // By the name of the permission as well.
+    let read = nebula_auth::rbac::Permission::new("order:read").unwrap();
+    assert_eq!(evaluator.explain(&user("ann"), &read).await.unwrap().data, explained.data);
+    let nobody = evaluator.explain(&user("nobody"), &ORDERS).await.unwrap();
+    assert_eq!((nobody.data.len(), nobody.state), (0, "unknown"));
 }

@@ -5,6 +5,7 @@ mod audit;
 mod data;
 mod functions;
 mod http;
+mod roles;
 
 use std::time::{Duration, SystemTime};
 

@@ -2,6 +2,7 @@
 
 mod codes;
 mod guessing;
+mod journal;
 mod login;
 mod observed;
 mod step_up;

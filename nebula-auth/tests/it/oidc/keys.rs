@@ -21,7 +21,7 @@ use nebula_auth::{
 };
 use serde_json::{Value, json};
 
-use super::serve;
+use crate::support::serve;
 
 const PATIENT: Duration = Duration::from_secs(60);
 

@@ -21,12 +21,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nebula_auth::oidc::Callback;
 use serde_json::{Value, json};
 
-use super::serve;
-use crate::support::{NOW, RSA_PRIVATE, b64};
+use crate::support::{NOW, RSA_PRIVATE, b64, serve};
 
 pub(super) const CLIENT: &str = "shop";
 pub(super) const SECRET: &str = "a+secret/with:odd characters";
 pub(super) const REDIRECT: &str = "https://shop.example.test/callback";
+
+/// What codes are exchanged for.
+pub(super) const ACCESS: &str = "gho_access-token-1";
 
 /// What a code stands for.
 struct Granted {
@@ -42,6 +44,8 @@ pub(super) struct Inner {
     granted: HashMap<String, Granted>,
     pub(super) change: Option<Change>,
     pub(super) methods: Value,
+    /// What `/user` says, whoever asks with a token that was given out.
+    pub(super) user: Value,
     pub(super) unsigned: bool,
 }
 
@@ -82,6 +86,7 @@ impl Provider {
             granted: HashMap::new(),
             change: None,
             methods: json!(["S256"]),
+            user: json!({ "id": 7, "login": "ann", "email": "ann@example.test" }),
             unsigned: false,
         };
         let provider = Self(Arc::new(Mutex::new(inner)));
@@ -91,6 +96,9 @@ impl Provider {
                 .route("/.well-known/openid-configuration", get(configuration))
                 .route("/keys", get(|| async { Json(jwks()) }))
                 .route("/token", post(token))
+                .route("/user", get(user))
+                .route("/sns/token", get(wechat_token))
+                .route("/sns/user", get(wechat_user))
                 .with_state(provider.clone())
         })
         .await;
@@ -113,10 +121,11 @@ impl Provider {
         let query: HashMap<String, String> = address.query_pairs().into_owned().collect();
         assert_eq!((query["response_type"].as_str(), query["client_id"].as_str()), ("code", CLIENT));
         assert_eq!(query["code_challenge_method"], "S256");
-        assert!(query["scope"].split(' ').any(|scope| scope == "openid"));
+        // Without OpenID Connect there is no nonce.
+        assert_eq!(query["scope"].split(' ').any(|scope| scope == "openid"), query.contains_key("nonce"));
         let code = format!("code-of-{}", query["state"]);
         let granted = Granted {
-            nonce: query["nonce"].clone(),
+            nonce: query.get("nonce").cloned().unwrap_or_default(),
             challenge: query["code_challenge"].clone(),
             redirect: query["redirect_uri"].clone(),
         };
@@ -150,7 +159,9 @@ async fn token(
     let mut inner = provider.0.lock().unwrap();
     let error = |status: StatusCode, name: &str| (status, Json(json!({ "error": name }))).into_response();
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:a%2Bsecret%2Fwith%3Aodd+characters")));
-    if headers.get("authorization").is_none_or(|value| value.as_bytes() != basic.as_bytes()) {
+    let in_header = headers.get("authorization").is_some_and(|value| value.as_bytes() == basic.as_bytes());
+    let in_form = form.get("client_secret").is_some_and(|secret| secret == SECRET) && form["client_id"] == CLIENT;
+    if !in_header && !in_form {
         return error(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     // A code works once, whatever comes of it.
@@ -170,5 +181,53 @@ async fn token(
         change(&mut header, &mut claims);
     }
     let id_token = sign(&header, &claims, inner.unsigned);
-    Json(json!({ "access_token": "unused", "token_type": "Bearer", "id_token": id_token })).into_response()
+    Json(json!({ "access_token": ACCESS, "token_type": "Bearer", "id_token": id_token })).into_response()
+}
+
+async fn user(State(provider): State<Provider>, headers: HeaderMap) -> Response {
+    let bearer = format!("Bearer {ACCESS}");
+    if headers.get("authorization").is_none_or(|value| value.as_bytes() != bearer.as_bytes())
+        || !headers.contains_key("user-agent")
+    {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "message": "Bad credentials" }))).into_response();
+    }
+    Json(provider.0.lock().unwrap().user.clone()).into_response()
+}
+
+type Asked = axum::extract::Query<HashMap<String, String>>;
+
+/// As WeChat does it: everything in the address, and 200 for every answer.
+async fn wechat_token(State(provider): State<Provider>, query: Asked) -> Json<Value> {
+    if (query["appid"].as_str(), query["secret"].as_str()) != (CLIENT, SECRET) {
+        return Json(json!({ "errcode": 40125, "errmsg": "invalid appsecret" }));
+    }
+    if provider.0.lock().unwrap().granted.remove(&query["code"]).is_none() {
+        return Json(json!({ "errcode": 40029, "errmsg": "invalid code" }));
+    }
+    Json(json!({ "access_token": ACCESS, "expires_in": 7200, "openid": "o-7", "scope": "snsapi_login" }))
+}
+
+async fn wechat_user(State(provider): State<Provider>, query: Asked) -> Json<Value> {
+    if query["access_token"] != ACCESS {
+        return Json(json!({ "errcode": 40001, "errmsg": "invalid credential" }));
+    }
+    assert_eq!(query["openid"], "o-7");
+    Json(provider.0.lock().unwrap().user.clone())
+}
+
+impl Provider {
+    /// What a browser does at WeChat, which has no PKCE.
+    pub(super) fn agree_at_wechat(&self, address: &str) -> Callback {
+        let address: reqwest::Url = address.parse().unwrap();
+        assert_eq!(address.fragment(), Some("wechat_redirect"));
+        let query: HashMap<String, String> = address.query_pairs().into_owned().collect();
+        assert_eq!((query["appid"].as_str(), query["scope"].as_str()), (CLIENT, "snsapi_login"));
+        let code = format!("code-of-{}", query["state"]);
+        let granted = Granted { nonce: String::new(), challenge: String::new(), redirect: String::new() };
+        self.0.lock().unwrap().granted.insert(code.clone(), granted);
+        let mut callback = Callback::default();
+        callback.state.clone_from(&query["state"]);
+        callback.code = Some(code.into());
+        callback
+    }
 }

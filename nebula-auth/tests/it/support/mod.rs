@@ -108,3 +108,12 @@ pub(crate) fn sign_es256(message: &str) -> Vec<u8> {
 pub(crate) fn sign_eddsa(message: &str) -> Vec<u8> {
     Ed25519KeyPair::from_pkcs8(&der(ED25519_PRIVATE)).unwrap().sign(message.as_bytes()).as_ref().to_vec()
 }
+
+/// Serves on a port of its own, and returns the address.
+pub(crate) async fn serve(make: impl FnOnce(&str) -> axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = make(&url);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
