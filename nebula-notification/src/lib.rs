@@ -18,7 +18,7 @@ mod error;
 #[cfg(feature = "http")]
 #[cfg_attr(
     not(all(feature = "aliyun", feature = "tencent", feature = "umeng", feature = "webhook")),
-    allow(dead_code, reason = "of use to a provider only")
+    allow(dead_code, unused_imports, reason = "of use to a provider only")
 )]
 mod http;
 mod inbox;

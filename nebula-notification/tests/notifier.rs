@@ -130,8 +130,21 @@ fn quiet_hours_over_midnight_and_changes_of_the_clock() {
 
 #[tokio::test]
 async fn limits_are_exact_when_a_thousand_send_at_once() {
+    a_thousand_send_at_once(MemoryLimits::new()).await;
+}
+
+#[tokio::test]
+async fn limits_are_exact_when_a_thousand_send_at_once_on_redis() {
+    use nebula_notification::{RedisLimits, nebula_redis::RedisConfig};
+    use nebula_test_support::{redis_url, unique};
+
+    let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
+    a_thousand_send_at_once(RedisLimits::new(connection).with_namespace(unique("notify"))).await;
+}
+
+async fn a_thousand_send_at_once(store: impl LimitStore) {
     let sender = sms("one");
-    let limits = Limits::new(MemoryLimits::new()).with_rule(LimitRule::per_phone(5)).with_rule(LimitRule::per_ip(10));
+    let limits = Limits::new(store).with_rule(LimitRule::per_phone(5)).with_rule(LimitRule::per_ip(10));
     let notifier = builder(&clock()).sender(sender.clone()).limits(limits).build();
     let mut all = tokio::task::JoinSet::new();
     for number in 0..1000_u32 {

@@ -1,9 +1,12 @@
 //! Requests to providers, with one rule of what is known afterwards.
 
+mod service;
+
 use std::time::Duration;
 
 use reqwest::{Client, Request, Response};
 
+pub(crate) use self::service::{Service, service_options};
 use crate::{
     error::{Error, ErrorKind, Result},
     outcome::{ErrorClass, Outcome},

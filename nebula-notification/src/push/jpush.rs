@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use reqwest::{Client, Method, Request, Url, header::HeaderValue};
+use reqwest::{Method, Request, header::HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::provider::{PushMessage, PushProvider};
 use crate::{
     error::{Error, ErrorKind, Result},
-    http::{self, Answer, TIMEOUT},
+    http::{self, Answer, Service, service_options},
     outcome::{ErrorClass, Outcome},
     recipient::PushTarget,
 };
@@ -32,9 +32,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(10 * 24 * 3600);
 pub struct JpushProvider {
     app_key: String,
     master_secret: SecretString,
-    name: Arc<str>,
-    url: Url,
-    client: Client,
+    service: Service,
     production: bool,
     /// Ids that pushes are sent under, fetched a hundred at a time; none if pushes go without.
     ids: Option<Arc<Mutex<Ids>>>,
@@ -50,39 +48,16 @@ struct Ids {
 /// JPush keeps the answer to an id for a day; ours are used for half of one.
 const IDS_LIVE: Duration = Duration::from_secs(12 * 3600);
 
+service_options!(JpushProvider, "jpush");
+
 impl JpushProvider {
     /// The service at its usual address. Pushes to iOS go to production.
     ///
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`] if no HTTP client can be made.
     pub fn new(app_key: impl Into<String>, master_secret: impl Into<SecretString>) -> Result<Self> {
-        let (url, _) = http::endpoint("https://api.jpush.cn")?;
-        let (app_key, master_secret) = (app_key.into(), master_secret.into());
-        Ok(Self {
-            app_key,
-            master_secret,
-            name: "jpush".into(),
-            url,
-            client: http::client(TIMEOUT)?,
-            production: true,
-            ids: None,
-        })
-    }
-
-    /// Another address: of a fake.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`] for what is no such address.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
-        (self.url, _) = http::endpoint(url)?;
-        Ok(self)
-    }
-
-    /// Another name than `jpush` in records.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
+        let service = Service::new("jpush", "https://api.jpush.cn")?;
+        Ok(Self { app_key: app_key.into(), master_secret: master_secret.into(), service, production: true, ids: None })
     }
 
     /// Whether pushes to iOS go to production, or to development builds. Always said, since defaults differ.
@@ -125,7 +100,7 @@ impl JpushProvider {
 
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
         let away = |outcome: Outcome| Error::new(ErrorKind::Unavailable, format!("JPush did not answer: {outcome:?}"));
-        let answer = http::call(&self.client, self.request(method, path, body)?).await.map_err(away)?;
+        let answer = self.service.ask(self.request(method, path, body)).await.map_err(away)?;
         match (answer.status, fault(&answer)) {
             (200, _) => Ok(answer),
             (_, Outcome::Refused(refusal)) if refusal.class != ErrorClass::Transient => {
@@ -143,11 +118,7 @@ impl JpushProvider {
     }
 
     async fn post_body(&self, path: &str, body: &Value) -> Outcome {
-        let request = match self.request(Method::POST, path, Some(body)) {
-            Ok(request) => request,
-            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
-        };
-        match http::call(&self.client, request).await {
+        match self.service.ask(self.request(Method::POST, path, Some(body))).await {
             Ok(answer) if answer.status == 200 => match serde_json::from_slice::<Value>(&answer.body) {
                 // Both a string and a number have been seen.
                 Ok(body) => match &body["msg_id"] {
@@ -163,9 +134,8 @@ impl JpushProvider {
     }
 
     fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Request> {
-        let mut url = self.url.clone();
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        url.set_path(path);
+        let mut url = self.service.at(path);
         url.set_query(query);
         let mut request = Request::new(method, url);
         let pair = format!("{}:{}", self.app_key, self.master_secret.expose_secret());
@@ -204,7 +174,7 @@ impl JpushProvider {
 #[async_trait]
 impl PushProvider for JpushProvider {
     fn name(&self) -> &str {
-        &self.name
+        &self.service.name
     }
 
     async fn push(&self, message: &PushMessage) -> Outcome {
@@ -240,7 +210,7 @@ fn fault(answer: &Answer) -> Outcome {
 impl fmt::Debug for JpushProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JpushProvider")
-            .field("name", &self.name)
+            .field("name", &self.service.name)
             .field("app_key", &self.app_key)
             .finish_non_exhaustive()
     }

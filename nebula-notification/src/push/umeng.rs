@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use md5::{Digest as _, Md5};
-use reqwest::{Client, Method, Request, Url, header::HeaderValue};
+use reqwest::{Method, Request, header::HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::provider::{PushMessage, PushProvider};
 use crate::{
     clock::{self, Clock, SystemClock, seconds},
     error::{Error, ErrorKind, Result},
-    http::{self, Answer, TIMEOUT},
+    http::{self, Answer, Service, service_options},
     outcome::{ErrorClass, Outcome},
     random::hex,
     recipient::PushTarget,
@@ -47,12 +47,12 @@ pub struct UmengProvider {
     master_secret: SecretString,
     platform: UmengPlatform,
     alias_type: String,
-    name: Arc<str>,
-    url: Url,
-    client: Client,
+    service: Service,
     production: bool,
     clock: Arc<dyn Clock>,
 }
+
+service_options!(UmengProvider, "umeng");
 
 impl UmengProvider {
     /// The service at its usual address.
@@ -64,34 +64,15 @@ impl UmengProvider {
         app_key: impl Into<String>,
         app_master_secret: impl Into<SecretString>,
     ) -> Result<Self> {
-        let (url, _) = http::endpoint("https://msgapi.umeng.com")?;
         Ok(Self {
             app_key: app_key.into(),
             master_secret: app_master_secret.into(),
             platform,
             alias_type: "user".to_owned(),
-            name: "umeng".into(),
-            url,
-            client: http::client(TIMEOUT)?,
+            service: Service::new("umeng", "https://msgapi.umeng.com")?,
             production: true,
             clock: Arc::new(SystemClock),
         })
-    }
-
-    /// Another address, which is signed then: of a fake.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`] for what is no such address.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
-        (self.url, _) = http::endpoint(url)?;
-        Ok(self)
-    }
-
-    /// Another name than `umeng` in records.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
     }
 
     /// The type under which the app registers aliases; `user` by default.
@@ -130,7 +111,7 @@ impl UmengProvider {
     /// A question that sends nothing to anybody.
     pub(super) async fn ask(&self, path: &str, body: &Value) -> Result<Answer> {
         let away = |outcome: &Outcome| Error::new(ErrorKind::Unavailable, format!("Umeng did not answer: {outcome:?}"));
-        let answer = http::call(&self.client, self.request(path, body)?).await.map_err(|one| away(&one))?;
+        let answer = self.service.ask(self.request(path, body)).await.map_err(|one| away(&one))?;
         match read(&answer) {
             Outcome::Accepted(_) => Ok(answer),
             Outcome::Refused(refusal) if refusal.class != ErrorClass::Transient => {
@@ -147,8 +128,7 @@ impl UmengProvider {
     }
 
     fn request(&self, path: &str, body: &Value) -> Result<Request> {
-        let mut url = self.url.clone();
-        url.set_path(path);
+        let mut url = self.service.at(path);
         let body = body.to_string();
         let sign = umeng_sign("POST", url.as_str(), &body, self.master_secret.expose_secret());
         url.set_query(Some(&format!("sign={sign}")));
@@ -192,11 +172,7 @@ impl UmengProvider {
     }
 
     pub(super) async fn send_body(&self, body: &Value) -> Outcome {
-        let request = match self.request("/api/send", body) {
-            Ok(request) => request,
-            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
-        };
-        match http::call(&self.client, request).await {
+        match self.service.ask(self.request("/api/send", body)).await {
             Ok(answer) => read(&answer),
             Err(outcome) => outcome,
         }
@@ -227,7 +203,7 @@ impl UmengProvider {
 #[async_trait]
 impl PushProvider for UmengProvider {
     fn name(&self) -> &str {
-        &self.name
+        &self.service.name
     }
 
     async fn push(&self, message: &PushMessage) -> Outcome {
@@ -263,7 +239,7 @@ fn read(answer: &Answer) -> Outcome {
 impl fmt::Debug for UmengProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UmengProvider")
-            .field("name", &self.name)
+            .field("name", &self.service.name)
             .field("app_key", &self.app_key)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,6 @@
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    http::{self, Answer, TIMEOUT},
+    http::{self, Answer, Service, service_options},
     kind::Channel,
     outcome::{ErrorClass, Outcome},
     recipient::Address,
@@ -38,13 +37,13 @@ use crate::{
 #[derive(Clone)]
 pub struct WechatSender {
     tokens: Arc<Tokens>,
-    name: Arc<str>,
-    url: Url,
-    client: Client,
+    service: Service,
     state: String,
     pages: BTreeMap<String, String>,
     templates: BTreeMap<String, ProviderTemplate>,
 }
+
+service_options!(WechatSender, "wechat");
 
 impl WechatSender {
     /// The mini-program of that id.
@@ -52,41 +51,13 @@ impl WechatSender {
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
     pub fn new(app_id: impl Into<String>, secret: impl Into<SecretString>) -> Result<Self> {
-        let (url, _) = http::endpoint("https://api.weixin.qq.com")?;
         Ok(Self {
             tokens: Arc::new(Tokens::new(app_id.into(), secret.into())),
-            name: "wechat".into(),
-            url,
-            client: http::client(TIMEOUT)?,
+            service: Service::new("wechat", "https://api.weixin.qq.com")?,
             state: "formal".to_owned(),
             pages: BTreeMap::new(),
             templates: BTreeMap::new(),
         })
-    }
-
-    /// Another address: of a fake.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for what is no such address.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
-        (self.url, _) = http::endpoint(url)?;
-        Ok(self)
-    }
-
-    /// What one request may take; 8 s by default.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
-    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self> {
-        self.client = http::client(timeout)?;
-        Ok(self)
-    }
-
-    /// Another name than `wechat` in records and templates, for a second mini-program.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
     }
 
     /// Says how WeChat knows a logical template, if the template does not say it itself.
@@ -111,7 +82,8 @@ impl WechatSender {
     }
 
     fn body(&self, delivery: &Delivery) -> Result<Value, Outcome> {
-        let theirs = delivery.provider_templates.get(&*self.name).or_else(|| self.templates.get(&delivery.template));
+        let theirs =
+            delivery.provider_templates.get(&*self.service.name).or_else(|| self.templates.get(&delivery.template));
         let (Address::OpenId(user), Some(template)) = (&delivery.address, theirs) else {
             return Err(Outcome::refused(ErrorClass::Unmapped, "no template", "WeChat has no template for it"));
         };
@@ -134,21 +106,20 @@ impl WechatSender {
     }
 
     async fn ask(&self, token: &SecretString, body: &Value) -> Result<Answer, Outcome> {
-        let mut url = self.url.clone();
-        url.set_path("/cgi-bin/message/subscribe/send");
+        let mut url = self.service.at("/cgi-bin/message/subscribe/send");
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());
-        http::call(&self.client, post(url, body)).await
+        self.service.ask(Ok(post(url, body))).await
     }
 
     async fn hand_over(&self, delivery: &Delivery) -> Result<Outcome, Outcome> {
         let body = self.body(delivery)?;
-        let token = self.tokens.get(&self.client, &self.url, None).await?;
+        let token = self.tokens.get(&self.service, None).await?;
         let outcome = read(&self.ask(&token, &body).await?);
         // WeChat says so before it looks at the message: it certainly has not taken it.
         if !is_token_refused(&outcome) {
             return Ok(outcome);
         }
-        let token = self.tokens.get(&self.client, &self.url, Some(&token)).await?;
+        let token = self.tokens.get(&self.service, Some(&token)).await?;
         Ok(read(&self.ask(&token, &body).await?))
     }
 }
@@ -180,7 +151,7 @@ fn read(answer: &Answer) -> Outcome {
 #[async_trait]
 impl NotificationSender for WechatSender {
     fn provider(&self) -> &str {
-        &self.name
+        &self.service.name
     }
 
     fn channel(&self) -> Channel {
@@ -195,7 +166,7 @@ impl NotificationSender for WechatSender {
 impl fmt::Debug for WechatSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WechatSender")
-            .field("name", &self.name)
+            .field("name", &self.service.name)
             .field("app_id", &self.tokens.app_id)
             .finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, Request, Url, header::HeaderValue};
+use reqwest::{Method, Request, Url, header::HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    http,
+    http::{self, Service},
     outcome::{ErrorClass, Outcome},
 };
 
@@ -41,12 +41,7 @@ impl Tokens {
     }
 
     /// A token, other than the one that was refused.
-    pub(super) async fn get(
-        &self,
-        client: &Client,
-        base: &Url,
-        refused: Option<&SecretString>,
-    ) -> Result<SecretString, Outcome> {
+    pub(super) async fn get(&self, service: &Service, refused: Option<&SecretString>) -> Result<SecretString, Outcome> {
         let same = |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
         // One request at a time, and nobody waits for longer than a request may take twice.
         let lock = timeout(http::TIMEOUT * 2, self.state.lock());
@@ -57,7 +52,7 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let (mut token, mut lives) = self.fetch(client, base, false).await?;
+        let (mut token, mut lives) = self.fetch(service, false).await?;
         if refused.is_some_and(|refused| same(&token, refused)) {
             let (most, apart, day) = FORCED;
             let now = Instant::now();
@@ -71,18 +66,16 @@ impl Tokens {
                 ));
             }
             state.forced.push(now);
-            (token, lives) = self.fetch(client, base, true).await?;
+            (token, lives) = self.fetch(service, true).await?;
         }
         state.token = Some((token.clone(), Instant::now() + lives.saturating_sub(MARGIN)));
         Ok(token)
     }
 
-    async fn fetch(&self, client: &Client, base: &Url, force: bool) -> Result<(SecretString, Duration), Outcome> {
+    async fn fetch(&self, service: &Service, force: bool) -> Result<(SecretString, Duration), Outcome> {
         let body = json!({ "grant_type": "client_credential", "appid": self.app_id,
             "secret": self.secret.expose_secret(), "force_refresh": force });
-        let mut url = base.clone();
-        url.set_path("/cgi-bin/stable_token");
-        let answer = http::call(client, post(url, &body)).await;
+        let answer = service.ask(Ok(post(service.at("/cgi-bin/stable_token"), &body))).await;
         // Nothing was sent to anybody, whatever became of this request.
         let answer = answer.map_err(|_| not_now("token: no answer"))?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -7,18 +7,17 @@ mod request;
 /// The signature `ACS3-HMAC-SHA256`.
 pub mod acs3;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use reqwest::{Client, Url};
 use secrecy::SecretString;
 
 use super::provider::{SmsMessage, SmsProvider};
 use crate::{
     clock::{Clock, SystemClock},
     error::Result,
-    http::{self, TIMEOUT},
-    outcome::{ErrorClass, Outcome},
+    http::{Service, service_options},
+    outcome::Outcome,
     phone::Phone,
 };
 
@@ -64,12 +63,11 @@ impl AliyunCredentials {
 pub struct AliyunSms {
     credentials: AliyunCredentials,
     sign_name: String,
-    name: Arc<str>,
-    url: Url,
-    host: String,
-    client: Client,
+    service: Service,
     clock: Arc<dyn Clock>,
 }
+
+service_options!(AliyunSms, "aliyun");
 
 impl AliyunSms {
     /// The service at its usual address, sending under that signature.
@@ -77,41 +75,8 @@ impl AliyunSms {
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
     pub fn new(credentials: AliyunCredentials, sign_name: impl Into<String>) -> Result<Self> {
-        let (url, host) = http::endpoint("https://dysmsapi.aliyuncs.com")?;
-        Ok(Self {
-            credentials,
-            sign_name: sign_name.into(),
-            name: "aliyun".into(),
-            url,
-            host,
-            client: http::client(TIMEOUT)?,
-            clock: Arc::new(SystemClock),
-        })
-    }
-
-    /// Another address: of another region, or of a fake.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for what is no such address.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
-        (self.url, self.host) = http::endpoint(url)?;
-        Ok(self)
-    }
-
-    /// What one request may take; 8 s by default.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
-    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self> {
-        self.client = http::client(timeout)?;
-        Ok(self)
-    }
-
-    /// Another name than `aliyun` in records and templates, for a second account.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
+        let service = Service::new("aliyun", "https://dysmsapi.aliyuncs.com")?;
+        Ok(Self { credentials, sign_name: sign_name.into(), service, clock: Arc::new(SystemClock) })
     }
 
     /// The clock that requests are dated by; the system's by default.
@@ -122,11 +87,7 @@ impl AliyunSms {
     }
 
     async fn ask(&self, call: request::Call) -> Outcome {
-        let request = match request::build(self, &call) {
-            Ok(request) => request,
-            Err(error) => return Outcome::refused(ErrorClass::Transient, "not sent", error.to_string()),
-        };
-        match http::call(&self.client, request).await {
+        match self.service.ask(request::build(self, &call)).await {
             Ok(answer) => errors::read(&answer),
             Err(outcome) => outcome,
         }
@@ -136,7 +97,7 @@ impl AliyunSms {
 #[async_trait]
 impl SmsProvider for AliyunSms {
     fn name(&self) -> &str {
-        &self.name
+        &self.service.name
     }
 
     async fn send(&self, message: &SmsMessage) -> Outcome {
@@ -173,8 +134,8 @@ fn number(phone: &Phone) -> &str {
 impl fmt::Debug for AliyunSms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AliyunSms")
-            .field("name", &self.name)
-            .field("host", &self.host)
+            .field("name", &self.service.name)
+            .field("host", &self.service.host)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }

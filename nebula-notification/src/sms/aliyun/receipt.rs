@@ -38,9 +38,9 @@ impl AliyunSms {
 
     fn receipt(&self, report: Report) -> DeliveryReceipt {
         let receipt = if report.success {
-            DeliveryReceipt::delivered(self.name.as_ref())
+            DeliveryReceipt::delivered(self.service.name.as_ref())
         } else {
-            DeliveryReceipt::failed(self.name.as_ref(), class(&report.err_code), report.err_code)
+            DeliveryReceipt::failed(self.service.name.as_ref(), class(&report.err_code), report.err_code)
         };
         receipt.provider_id(report.biz_id).reference(report.out_id).at(beijing(&report.report_time))
     }

@@ -64,7 +64,7 @@ pub(super) fn build(provider: &AliyunSms, call: &Call) -> Result<Request> {
     let (date, nonce) = (now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), random::nonce()?);
     let hash = sha256_hex(body.as_bytes());
     let mut headers = vec![
-        ("host", provider.host.as_str()),
+        ("host", provider.service.host.as_str()),
         ("x-acs-action", call.action),
         ("x-acs-version", VERSION),
         ("x-acs-date", date.as_str()),
@@ -79,8 +79,7 @@ pub(super) fn build(provider: &AliyunSms, call: &Call) -> Result<Request> {
     }
     let (id, secret) = (&provider.credentials.id, provider.credentials.secret.expose_secret());
     let signed = acs3::sign(id, secret, "POST", "/", &query, &headers, &hash);
-    let mut url = provider.url.clone();
-    url.set_path("/");
+    let mut url = provider.service.at("/");
     url.set_query(Some(&query));
     let mut request = Request::new(Method::POST, url);
     headers.push(("authorization", &signed.authorization));

@@ -7,18 +7,17 @@ mod request;
 /// The signature `TC3-HMAC-SHA256`.
 pub mod tc3;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use reqwest::{Client, Url};
 use secrecy::SecretString;
 
 use super::provider::{SmsMessage, SmsProvider};
 use crate::{
     clock::{Clock, SystemClock},
     error::Result,
-    http::{self, TIMEOUT},
-    outcome::{ErrorClass, Outcome},
+    http::{Service, service_options},
+    outcome::Outcome,
 };
 
 /// The most numbers of one request.
@@ -64,12 +63,11 @@ pub struct TencentSms {
     app_id: String,
     sign_name: String,
     region: String,
-    name: Arc<str>,
-    url: Url,
-    host: String,
-    client: Client,
+    service: Service,
     clock: Arc<dyn Clock>,
 }
+
+service_options!(TencentSms, "tencent");
 
 impl TencentSms {
     /// The service at its usual address, for an SMS application, sending under that signature.
@@ -81,49 +79,20 @@ impl TencentSms {
         sms_sdk_app_id: impl Into<String>,
         sign_name: impl Into<String>,
     ) -> Result<Self> {
-        let (url, host) = http::endpoint("https://sms.tencentcloudapi.com")?;
         Ok(Self {
             credentials,
             app_id: sms_sdk_app_id.into(),
             sign_name: sign_name.into(),
             region: "ap-guangzhou".to_owned(),
-            name: "tencent".into(),
-            url,
-            host,
-            client: http::client(TIMEOUT)?,
+            service: Service::new("tencent", "https://sms.tencentcloudapi.com")?,
             clock: Arc::new(SystemClock),
         })
-    }
-
-    /// Another address: of another region, or of a fake.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) for what is no such address.
-    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
-        (self.url, self.host) = http::endpoint(url)?;
-        Ok(self)
     }
 
     /// Another region than `ap-guangzhou`.
     #[must_use]
     pub fn with_region(mut self, region: impl Into<String>) -> Self {
         self.region = region.into();
-        self
-    }
-
-    /// What one request may take; 8 s by default.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid) if no HTTP client can be made.
-    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self> {
-        self.client = http::client(timeout)?;
-        Ok(self)
-    }
-
-    /// Another name than `tencent` in records and templates, for a second account.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
         self
     }
 
@@ -136,11 +105,7 @@ impl TencentSms {
 
     async fn ask(&self, messages: &[&SmsMessage]) -> Vec<Outcome> {
         let all = |outcome: Outcome| vec![outcome; messages.len()];
-        let request = match request::build(self, messages) {
-            Ok(request) => request,
-            Err(error) => return all(Outcome::refused(ErrorClass::Transient, "not sent", error.to_string())),
-        };
-        match http::call(&self.client, request).await {
+        match self.service.ask(request::build(self, messages)).await {
             Ok(answer) => errors::read(&answer, messages),
             Err(outcome) => all(outcome),
         }
@@ -150,7 +115,7 @@ impl TencentSms {
 #[async_trait]
 impl SmsProvider for TencentSms {
     fn name(&self) -> &str {
-        &self.name
+        &self.service.name
     }
 
     async fn send(&self, message: &SmsMessage) -> Outcome {
@@ -190,8 +155,8 @@ impl SmsProvider for TencentSms {
 impl fmt::Debug for TencentSms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TencentSms")
-            .field("name", &self.name)
-            .field("host", &self.host)
+            .field("name", &self.service.name)
+            .field("host", &self.service.host)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }

@@ -39,9 +39,9 @@ impl TencentSms {
 
     fn receipt(&self, status: Status) -> DeliveryReceipt {
         let receipt = if status.report_status == "SUCCESS" {
-            DeliveryReceipt::delivered(self.name.as_ref())
+            DeliveryReceipt::delivered(self.service.name.as_ref())
         } else {
-            DeliveryReceipt::failed(self.name.as_ref(), ErrorClass::Recipient, status.errmsg)
+            DeliveryReceipt::failed(self.service.name.as_ref(), ErrorClass::Recipient, status.errmsg)
         };
         receipt.provider_id(status.sid).reference(status.ext).at(beijing(&status.user_receive_time))
     }

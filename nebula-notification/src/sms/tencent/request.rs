@@ -42,7 +42,7 @@ pub(super) fn build(provider: &TencentSms, messages: &[&SmsMessage]) -> Result<R
     let failed = |error| Error::internal("the request cannot be written").with_source(error);
     let body = serde_json::to_vec(&body).map_err(failed)?;
     let timestamp = seconds(provider.clock.now());
-    let signed_headers = [("content-type", JSON), ("host", provider.host.as_str()), ("x-tc-action", ACTION)];
+    let signed_headers = [("content-type", JSON), ("host", provider.service.host.as_str()), ("x-tc-action", ACTION)];
     let (id, key) = (&provider.credentials.id, provider.credentials.key.expose_secret());
     let signed = tc3::sign(id, key, "sms", timestamp, &signed_headers, &body);
     let timestamp = timestamp.to_string();
@@ -57,9 +57,7 @@ pub(super) fn build(provider: &TencentSms, messages: &[&SmsMessage]) -> Result<R
     if let Some(token) = &provider.credentials.token {
         headers.push(("x-tc-token", token.expose_secret()));
     }
-    let mut url = provider.url.clone();
-    url.set_path("/");
-    let mut request = Request::new(Method::POST, url);
+    let mut request = Request::new(Method::POST, provider.service.at("/"));
     for (name, value) in headers {
         let bad = |_| Error::internal("a header cannot be written");
         let mut value = HeaderValue::from_str(value).map_err(bad)?;
