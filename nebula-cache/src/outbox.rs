@@ -175,6 +175,7 @@ impl Outbox {
             }
             jobs.push(Job { keys: Vec::new(), items: vec![Invalid::All], local: true, reply: None });
         }
+        self.settled.store(waiting.is_settled(), Ordering::Release);
         waiting.jobs = jobs;
     }
 
@@ -245,4 +246,34 @@ async fn attempt(core: &Core, jobs: &[Job]) -> Result<Position> {
     let wide: Vec<Invalid> = own.into_iter().filter(|item| !matches!(item, Invalid::Key(_))).collect();
     core.apply(&wide);
     Ok(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_settled_is_known_without_the_lock() {
+        let outbox = Outbox::default();
+        assert!(outbox.is_settled() && !outbox.is_unsettled(&[7]));
+        drop(outbox.send(Vec::new(), vec![Invalid::Key(7)], false));
+        assert!(outbox.is_settled(), "what was put is where it belongs");
+        drop(outbox.send(Vec::new(), vec![Invalid::Key(7)], true));
+        assert!(!outbox.is_settled() && outbox.is_unsettled(&[7]) && !outbox.is_unsettled(&[8]));
+        outbox.settle(outbox.take(), Position::default());
+        assert!(outbox.is_settled() && !outbox.is_unsettled(&[7]));
+    }
+
+    #[test]
+    fn too_much_that_waits_unsettles_everything() {
+        let outbox = Outbox::default();
+        for key in 0..=REMEMBERED as u64 {
+            drop(outbox.send(Vec::new(), vec![Invalid::Key(key)], false));
+        }
+        let jobs = mem::take(&mut outbox.waiting.lock().jobs);
+        outbox.postpone(jobs, &Error::new(ErrorKind::Unavailable, "down"));
+        assert!(!outbox.is_settled() && outbox.is_unsettled(&[u64::MAX]));
+        outbox.settle(outbox.take(), Position::default());
+        assert!(outbox.is_settled() && !outbox.is_unsettled(&[u64::MAX]));
+    }
 }
