@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     error::amqp_error,
     inbox::{Entry, Inbox},
-    line::Line,
+    line::{Intake, Line},
     link::{Link, Session},
     names::short,
     publisher::{Publisher, Way},
@@ -105,7 +105,7 @@ impl Feed {
         let line = self.live().await?;
         if self.should_look(max) {
             // What the broker has pushed meanwhile is here once it has answered.
-            let (epoch, looked) = (line.epoch, self.look(line, max).await);
+            let (epoch, looked) = (line.intake.epoch, self.look(line, max).await);
             if looked.is_err() && !self.inbox.lock().takes_in(epoch) {
                 // It was taking its leave, because nobody had asked for so long.
                 self.look(self.live().await?, max).await?;
@@ -171,8 +171,8 @@ impl Feed {
 
     /// Takes a message in. Called by the driver, in the order in which messages come. What comes on a channel that is given
     /// up is nobody's: the broker delivers it again.
-    pub(super) fn arrive(&self, line: &Line, message: Pushed) {
-        line.tags.lock().saw(message.delivery_tag);
+    pub(super) fn arrive(&self, intake: &Intake, message: Pushed) {
+        intake.tags.lock().saw(message.delivery_tag);
         let (body, acker) = (Bytes::from(message.data), message.acker);
         match Copy::parse(&message.properties, body.clone()) {
             Ok(copy) if copy.rest_ms > 0 => {
@@ -185,7 +185,7 @@ impl Feed {
                 self.pass_on(Entry { copy, acker }, Way::Delay(delay));
             }
             Ok(copy) => {
-                let at = self.inbox.lock().arrive(Entry { copy, acker }, line.epoch, Instant::now());
+                let at = self.inbox.lock().arrive(Entry { copy, acker }, intake.epoch, Instant::now());
                 if let Some(at) = at {
                     self.offer(at);
                 }
@@ -276,7 +276,7 @@ impl Feed {
                 () = self.wanted.notified() => {}
                 () = sleep(TICK) => {}
             }
-            consumers.iter_mut().for_each(|subscription| self.collect(&line, subscription));
+            consumers.iter_mut().for_each(|subscription| self.collect(&line.intake, subscription));
             if !line.channel.status().connected() {
                 break Ok(());
             }
@@ -296,7 +296,7 @@ impl Feed {
                     // What the broker had pushed before it knew that nobody listens, nobody has heard: it takes that back
                     // with the channel, which goes as soon as nothing is in work.
                     let passing = Arc::strong_count(&self.passing) > 1;
-                    if !passing && self.inbox.lock().is_empty() && !line.tags.lock().asking {
+                    if !passing && self.inbox.lock().is_empty() && !line.intake.tags.lock().asking {
                         break Ok(());
                     }
                     continue;
@@ -323,8 +323,8 @@ impl Feed {
     }
 
     /// Gives a channel up, unless another one has taken its place already.
-    pub(super) fn lose(&self, line: &Line) {
-        if self.inbox.lock().takes_in(line.epoch) {
+    pub(super) fn lose(&self, intake: &Intake) {
+        if self.inbox.lock().takes_in(intake.epoch) {
             self.lost.notify_one();
         }
     }
@@ -336,7 +336,7 @@ impl Feed {
 
     /// Gives back what was pushed to consumers that were cancelled at that moment, and has not come to anybody.
     fn requeue_missed(&self, line: &Line) {
-        for tag in line.tags.lock().missed() {
+        for tag in line.intake.tags.lock().missed() {
             tracing::debug!(queue = %self.queue, tag, "a message went past a cancelled consumer");
             let channel = line.channel.clone();
             self.runtime.spawn(async move { channel.basic_nack(tag, REQUEUE).await });
@@ -367,14 +367,13 @@ impl Feed {
             let consumer = line.channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
             let consumer = consumer.map_err(amqp_error("consuming"))?;
             let retired = Arc::new(AtomicBool::new(false));
-            let line = line.clone();
             consumer.set_delegate(Delegate {
                 feed: Arc::downgrade(self),
-                line: line.clone(),
+                intake: line.intake.clone(),
                 retired: Arc::clone(&retired),
             });
             let mut subscription = Subscription { consumer, retired };
-            self.collect(&line, &mut subscription);
+            self.collect(&line.intake, &mut subscription);
             consumers.push(subscription);
         }
         Ok(consumers)
@@ -385,15 +384,15 @@ impl Feed {
             subscription.retired.store(true, Ordering::Relaxed);
             let cancel = line.channel.basic_cancel(subscription.consumer.tag(), BasicCancelOptions::default());
             cancel.await.map_err(amqp_error("cancelling a consumer"))?;
-            self.collect(line, &mut subscription);
+            self.collect(&line.intake, &mut subscription);
         }
         Ok(())
     }
 
     /// Takes in what came in the moment before the driver knew the delegate, and lies where nobody looks.
-    fn collect(&self, line: &Line, subscription: &mut Subscription) {
+    fn collect(&self, intake: &Intake, subscription: &mut Subscription) {
         while let Some(Some(Ok(message))) = subscription.consumer.next().now_or_never() {
-            self.arrive(line, message);
+            self.arrive(intake, message);
         }
     }
 
@@ -414,7 +413,7 @@ struct Subscription {
 /// Takes messages in as the driver reads them, so that they are here before the answer to any later question is.
 struct Delegate {
     feed: std::sync::Weak<Feed>,
-    line: Line,
+    intake: Intake,
     /// We have cancelled it. What is on its way comes nevertheless.
     retired: Arc<AtomicBool>,
 }
@@ -423,15 +422,15 @@ impl ConsumerDelegate for Delegate {
     fn on_new_delivery(&self, delivery: DeliveryResult) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if let Some(feed) = self.feed.upgrade() {
             match delivery {
-                Ok(Some(message)) => feed.arrive(&self.line, message),
+                Ok(Some(message)) => feed.arrive(&self.intake, message),
                 Ok(None) if self.retired.load(Ordering::Relaxed) => {}
                 Ok(None) => {
                     tracing::warn!(queue = %feed.queue, "the broker cancelled a consumer");
-                    feed.lose(&self.line);
+                    feed.lose(&self.intake);
                 }
                 Err(error) => {
                     tracing::warn!(queue = %feed.queue, %error, "a consumer is lost");
-                    feed.lose(&self.line);
+                    feed.lose(&self.intake);
                 }
             }
         }

@@ -26,16 +26,22 @@ const MOST_AT_ONCE: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) channel: Channel,
-    pub(super) epoch: u64,
-    pub(super) tags: Arc<Mutex<Tags>>,
+    pub(super) intake: Intake,
     /// Held by the question that is under way.
     turn: Arc<AsyncMutex<()>>,
 }
 
 impl Line {
     pub(super) fn new(channel: Channel, epoch: u64) -> Self {
-        Self { channel, epoch, tags: Arc::default(), turn: Arc::default() }
+        Self { channel, intake: Intake { epoch, tags: Arc::default() }, turn: Arc::default() }
     }
+}
+
+/// What is to be known of a channel where its messages arrive. Not the channel itself: who is called by it must not keep it.
+#[derive(Clone, Debug)]
+pub(super) struct Intake {
+    pub(super) epoch: u64,
+    pub(super) tags: Arc<Mutex<Tags>>,
 }
 
 /// Which deliveries have come. A channel numbers them without gaps, and those to a consumer that was cancelled at that
@@ -71,12 +77,12 @@ impl Feed {
         let turn = Arc::clone(&line.turn).lock_owned().await;
         let feed = Arc::clone(self);
         let looking = self.runtime.spawn(async move {
-            line.tags.lock().asking = true;
+            line.intake.tags.lock().asking = true;
             let result = feed.ask(&line, max).await;
-            line.tags.lock().asking = false;
+            line.intake.tags.lock().asking = false;
             if result.is_err() {
                 // Whatever was on its way comes back with the channel.
-                feed.lose(&line);
+                feed.lose(&line.intake);
             }
             drop(turn);
             result
@@ -108,7 +114,7 @@ impl Feed {
                 (0..number).map(move |_| self.get(line, priority))
             });
             for message in self.answered(try_join_all(gets)).await?.into_iter().flatten() {
-                self.arrive(line, message.delivery);
+                self.arrive(&line.intake, message.delivery);
             }
         }
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
