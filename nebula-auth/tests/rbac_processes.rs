@@ -1,11 +1,12 @@
 //! Three processes that check a permission all the time, while a fourth takes it away, from a user, with a role or from a
 //! role: with Redis and the database in order, with signals lost, with Redis cut off, with the database cut off. Prints how
-//! long anybody was let through on old knowledge, which must never be longer than the lease; and nobody may be let through
-//! while nothing is known.
+//! long anybody was let through on old knowledge, which must never be longer than the lease, and mostly not longer than a
+//! second; and nobody may be let through while nothing is known.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
 use std::{
+    collections::BTreeMap,
     env,
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
@@ -26,6 +27,11 @@ use nebula_test_support::{RedisServer, SqlEngine, SqlServer, TcpProxy, eventuall
 const CHILD: &str = "NEBULA_AUTH_RBAC_CHILD";
 const CHILDREN: usize = 3;
 const LEASE: Duration = Duration::from_secs(3);
+/// Within this other processes hear of a change while the database answers, with or without Redis: the poll of 400 ms, and
+/// one answer. It is asserted of the median of many changes in many processes: a machine under load may withhold its turn
+/// from a process now and then, which says nothing about the product, but not from most of them most of the time. No single
+/// one may come near to what the lease forbids.
+const SOON: Duration = Duration::from_secs(1);
 /// What a machine under full load may need to give the clock's thread a turn, and the checker one to look at its watch.
 const SCHEDULING: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -129,6 +135,8 @@ struct Test {
     service: RbacService,
     checkers: Vec<Checker>,
     worst: Duration,
+    /// How long each process took to hear of each change, by occasion.
+    heard: BTreeMap<String, Vec<Duration>>,
 }
 
 impl Test {
@@ -172,9 +180,11 @@ impl Test {
         self.change(way, false).await;
         let since = millis();
         self.all_say(then).await;
-        let worst = self.checkers.iter().map(|checker| checker.last_yes(since) - since).max().unwrap();
-        let worst = Duration::from_millis(u64::try_from(worst).unwrap());
-        println!("staleness {occasion}, {way:?}: {} ms, lease {} ms", worst.as_millis(), LEASE.as_millis());
+        let took = |checker: &Checker| Duration::from_millis(u64::try_from(checker.last_yes(since) - since).unwrap());
+        let all: Vec<Duration> = self.checkers.iter().map(took).collect();
+        let worst = all.iter().copied().max().unwrap();
+        println!("staleness {occasion}, {way:?}: {all:?}, lease {} ms", LEASE.as_millis());
+        self.heard.entry(occasion.to_owned()).or_default().extend(all);
         assert!(worst <= LEASE + SCHEDULING, "{occasion}: let through for {worst:?} on old knowledge");
         self.worst = self.worst.max(worst);
     }
@@ -192,7 +202,7 @@ async fn parent() {
     let here = here.with_redis_signal(&RedisConfig::new(redis.url()), "rbac").await.unwrap();
     let urls = format!("{} {}", database.url_via(to_database.port(), name), redis.url_via(to_redis.port()));
     let checkers = (0..CHILDREN).map(|_| Checker::start(&urls)).collect();
-    let mut test = Test { service: here.service(), checkers, worst: Duration::ZERO };
+    let mut test = Test { service: here.service(), checkers, worst: Duration::ZERO, heard: BTreeMap::new() };
     test.prepare().await;
     test.all_say("no").await;
 
@@ -228,6 +238,13 @@ async fn parent() {
         test.all_say("unknown").await;
         to_database.heal().await;
         test.all_say("no").await;
+    }
+    for (occasion, mut all) in test.heard {
+        all.sort_unstable();
+        let median = all[all.len() / 2];
+        println!("staleness {occasion}: median {} ms of {}", median.as_millis(), all.len());
+        // Without the database nobody hears of anything, and the lease is the bound.
+        assert!(median < SOON || occasion.contains("database"), "{occasion}: heard after {all:?}");
     }
     println!("staleness over all: {} ms at most, lease {} ms", test.worst.as_millis(), LEASE.as_millis());
 }

@@ -135,6 +135,19 @@ async fn compare(
     let mut next = keys.0.iter().cycle();
     let enforced = if count == 1 { effort.pick(50_000, 500_000) } else { effort.pick(40, 400) };
     let mut versus = Versus::new(&format!("permission check users={count}")).unit(Unit::Nanos);
+    // The same users, each at hand as it is in a request that asks about one of them again and again.
+    let hands: Vec<_> = keys.0.iter().map(|(id, key, name, _)| (id, ours.known(id).unwrap(), *key, name)).collect();
+    let mut at_hand = Versus::new(&format!("permission check at hand users={count}")).unit(Unit::Nanos);
+    let by_hand = async || {
+        let all = async {
+            let mut hands = hands.iter().cycle();
+            for _ in 0..times {
+                let Some((_, known, key, _)) = hands.next() else { return };
+                black_box(black_box(known).has(black_box(*key)));
+            }
+        };
+        Unit::Nanos.time(times, all).await
+    };
     let check = async || {
         let all = async {
             let mut keys = keys.0.iter().cycle();
@@ -158,6 +171,7 @@ async fn compare(
             Unit::Nanos.time(times, all).await
         };
         versus.round("HashMap<User,Arc<HashSet<String>>>", check, map).await;
+        at_hand.round("HashMap<User,Arc<HashSet<String>>>", by_hand, map).await;
         let enforcer = async || {
             let all = async {
                 for _ in 0..enforced {
@@ -170,4 +184,5 @@ async fn compare(
         versus.round("casbin CachedEnforcer", check, enforcer).await;
     }
     versus.print();
+    at_hand.print();
 }

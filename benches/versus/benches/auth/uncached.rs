@@ -7,7 +7,10 @@ use nebula_auth::{
         Actor, EvaluatorOptions, Permission, PermissionEvaluator, PermissionKey, PermissionPattern, RbacService,
         RbacStore, Role, RoleName, SqlRbacStore, UserId,
     },
-    sqlx::{MySqlPool, PgPool},
+    sqlx::{
+        MySqlPool, PgPool,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+    },
 };
 use nebula_test_support::{Effort, Latencies, mariadb_database, postgres_database};
 
@@ -18,6 +21,14 @@ pub(crate) async fn run(effort: Effort) {
     let pool = MySqlPool::connect(&mariadb_database().await).await.unwrap();
     SqlRbacStore::migrate(&pool).await.unwrap();
     measure("MariaDB", effort, SqlRbacStore::new(pool)).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("auth.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal);
+    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+    SqlRbacStore::migrate(&pool).await.unwrap();
+    measure("SQLite", effort, SqlRbacStore::new(pool)).await;
 }
 
 async fn measure(name: &str, effort: Effort, store: impl RbacStore + Clone) {
