@@ -185,3 +185,50 @@ async fn requests_are_their_tenants_work() {
     let unknown = ask(Request::builder().header("x-shop", "nobody")).await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn handlers_are_given_the_tenant_or_fail_loudly() {
+    use axum::extract::FromRequestParts as _;
+    use axum::response::IntoResponse as _;
+    use nebula_tenant::resolve::CurrentTenant;
+
+    let (mut parts, ()) = Request::new(()).into_parts();
+    let outside = CurrentTenant::from_request_parts(&mut parts, &()).await.unwrap_err();
+    assert_eq!(outside.into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let star = nebula_tenant::TenantContext::of("star".parse().unwrap());
+    let CurrentTenant(tenant) = star.scope(CurrentTenant::from_request_parts(&mut parts, &())).await.unwrap().unwrap();
+    assert_eq!(tenant.as_str(), "star");
+}
+
+#[tokio::test]
+async fn the_registry_is_a_directory() {
+    use nebula_tenant::registry::{MemoryTenants, Tenant, TenantRegistry};
+
+    let registry = TenantRegistry::new(MemoryTenants::new());
+    for (name, status) in [
+        ("star", TenantStatus::Active),
+        ("new", TenantStatus::Preparing),
+        ("late", TenantStatus::Suspended),
+        ("gone", TenantStatus::Archived),
+        ("going", TenantStatus::Erasing),
+        ("erased", TenantStatus::Erased),
+    ] {
+        let tenant = Tenant::new(name.parse().unwrap()).with_status(status);
+        let _ = registry.insert(&tenant.with_domain(&format!("{name}.example")).unwrap()).await.unwrap();
+    }
+    let resolvers = Resolvers::builder(registry).with(Subdomain::of(BASE).unwrap().with_domains()).build();
+    for (name, expected) in [
+        ("star", Ok("star".to_owned())),
+        ("new", Err(ResolveRefusal::Preparing)),
+        ("late", Err(ResolveRefusal::Suspended)),
+        ("gone", Err(ResolveRefusal::Archived)),
+        ("going", Err(ResolveRefusal::Archived)),
+        ("erased", Err(ResolveRefusal::Archived)),
+        ("nobody", Err(ResolveRefusal::Unknown)),
+    ] {
+        for host in [format!("{name}.{BASE}"), format!("{name}.example")] {
+            let (parts, ()) = Request::builder().header(header::HOST, &host).body(()).unwrap().into_parts();
+            assert_eq!(resolvers.resolve(&parts).await.map(String::from), expected, "{host}");
+        }
+    }
+}

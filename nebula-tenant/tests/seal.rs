@@ -227,11 +227,14 @@ async fn weak_master_keys_are_refused_and_nothing_shows_a_secret() {
     assert!(!shown.contains("77") && !shown.contains("138"), "{shown}");
 }
 
+/// A sealed value, and its blind index.
+type Kept = (Sealed, [u8; 32]);
+
 /// A column in memory, which the application goes on writing.
 #[derive(Default)]
 struct Column {
-    rows: Mutex<BTreeMap<String, (Sealed, [u8; 32])>>,
-    written_in_between: Mutex<Option<(String, (Sealed, [u8; 32]))>>,
+    rows: Mutex<BTreeMap<String, Kept>>,
+    written_in_between: Mutex<Option<(String, Kept)>>,
 }
 
 #[async_trait]
@@ -276,7 +279,8 @@ async fn rows_are_sealed_anew_while_the_application_goes_on() {
         *column.written_in_between.lock().unwrap() = Some(("1".to_owned(), (sealed, index)));
         let done = cipher.reseal_all(PHONE, &column).await.unwrap();
         assert_eq!((done.seen, done.resealed, done.overtaken), (10, 9, 1));
-        for (key, (sealed, index)) in column.rows.lock().unwrap().clone() {
+        let rows = column.rows.lock().unwrap().clone();
+        for (key, (sealed, index)) in rows {
             let value = cipher.open(PHONE.row(&key), &sealed).await.unwrap();
             assert_eq!(value, if key == "1" { b"new".to_vec() } else { key.clone().into_bytes() });
             assert_eq!(sealed.version().unwrap(), 2);

@@ -21,7 +21,7 @@ pub trait TenantDatabase: Database + sealed::Sealed + Catalogue {
     fn bind(arguments: &mut Self::Arguments, tenant: &TenantId) -> Result<(), BoxDynError>;
 
     #[doc(hidden)]
-    fn run(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>>;
+    fn run_text(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>>;
 
     #[doc(hidden)]
     fn forget_statements(connection: &mut Self::Connection) -> BoxFuture<'_, sqlx::Result<()>>;
@@ -64,7 +64,7 @@ macro_rules! database {
                 sqlx::Arguments::add(arguments, tenant.as_str().to_owned())
             }
 
-            fn run(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>> {
+            fn run_text(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, sqlx::Result<()>> {
                 Box::pin(async move { sqlx::raw_sql(sql).execute(connection).await.map(drop) })
             }
 

@@ -182,7 +182,7 @@ impl<DB: TenantDatabase> TenantPool<DB> {
         host()?;
         let Home::Schemas(pool, schemas) = &self.home else { return Ok(()) };
         let sql = which(schemas.making(DB::DIALECT, tenant)?);
-        Ok(DB::run(&mut *pool.acquire().await?, AssertSqlSafe(sql).into_sql_str()).await?)
+        Ok(DB::run_text(&mut *pool.acquire().await?, AssertSqlSafe(sql).into_sql_str()).await?)
     }
 
     /// The wall.
@@ -234,7 +234,7 @@ impl<DB: TenantDatabase> TenantPool<DB> {
             if !self.keeps_statements() {
                 DB::forget_statements(&mut transaction).await?;
             }
-            DB::run(&mut transaction, AssertSqlSafe(enter).into_sql_str()).await?;
+            DB::run_text(&mut transaction, AssertSqlSafe(enter).into_sql_str()).await?;
             return Ok(HostTransaction::new(transaction, None));
         }
         let transaction = match self.setting {

@@ -6,6 +6,8 @@
 
 mod chain;
 mod claim;
+#[cfg(feature = "axum")]
+mod extract;
 mod header;
 mod host;
 mod layer;
@@ -24,6 +26,9 @@ pub use self::{
     refusal::ResolveRefusal,
 };
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::extract::{CurrentTenant, NoTenantLayer};
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use self::reqwest::ForTenant;

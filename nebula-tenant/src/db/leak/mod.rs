@@ -170,21 +170,19 @@ impl<'a, DB: TenantDatabase> LeakAudit<'a, DB> {
     }
 }
 
+/// A foreign key, the table that it points to, and whether the tenant's column points to its like.
+type Key = (String, String, i64);
+/// What stands in the tenant's column, and in how many rows.
+type Owner = (Option<String>, i64);
+
 /// What the databases tell about their tables.
 #[doc(hidden)]
 pub trait Catalogue: sqlx::Database + Sized {
     fn not_null<'a>(pool: &'a Pool<Self>, table: &'a str, column: &'a str) -> BoxFuture<'a, sqlx::Result<Option<i64>>>;
     fn indexes<'a>(pool: &'a Pool<Self>, table: &'a str, column: &'a str) -> BoxFuture<'a, sqlx::Result<i64>>;
-    fn foreign_keys<'a>(
-        pool: &'a Pool<Self>,
-        table: &'a str,
-        column: &'a str,
-    ) -> BoxFuture<'a, sqlx::Result<Vec<(String, String, i64)>>>;
-    fn owners<'a>(
-        pool: &'a Pool<Self>,
-        table: &'a str,
-        column: &'a str,
-    ) -> BoxFuture<'a, sqlx::Result<Vec<(Option<String>, i64)>>>;
+    fn foreign_keys<'a>(pool: &'a Pool<Self>, table: &'a str, column: &'a str)
+    -> BoxFuture<'a, sqlx::Result<Vec<Key>>>;
+    fn owners<'a>(pool: &'a Pool<Self>, table: &'a str, column: &'a str) -> BoxFuture<'a, sqlx::Result<Vec<Owner>>>;
     fn gaps(pool: &TenantPool<Self>) -> BoxFuture<'_, Result<Vec<Leak>, DbError>>
     where
         Self: TenantDatabase;
@@ -212,7 +210,7 @@ macro_rules! catalogue {
                 pool: &'a Pool<Self>,
                 table: &'a str,
                 column: &'a str,
-            ) -> BoxFuture<'a, sqlx::Result<Vec<(String, String, i64)>>> {
+            ) -> BoxFuture<'a, sqlx::Result<Vec<Key>>> {
                 Box::pin(sqlx::query_as(include_str!($keys)).bind(table).bind(column).fetch_all(pool))
             }
 
@@ -220,7 +218,7 @@ macro_rules! catalogue {
                 pool: &'a Pool<Self>,
                 table: &'a str,
                 column: &'a str,
-            ) -> BoxFuture<'a, sqlx::Result<Vec<(Option<String>, i64)>>> {
+            ) -> BoxFuture<'a, sqlx::Result<Vec<Owner>>> {
                 // Names without quotes, as they were declared.
                 let quote = if <Self as TenantDatabase>::DIALECT == crate::wall::SqlDialect::MySql { '`' } else { '"' };
                 let sql =

@@ -84,7 +84,7 @@ fn written(tenant: &Tenant) -> Result<(String, i64), Error> {
 }
 
 fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// One database, and how it begins a transaction that writes.
