@@ -91,7 +91,11 @@ fn the_libraries_are_independent() {
         "nebula-macros",
     ] {
         // The one that wraps others does so in features; everything else of it stands alone.
-        let alone = ["--no-default-features", "--features", "http,mysql,postgres,quota,registry,reqwest,seal,sea-orm,sqlite,testing"];
+        let alone = [
+            "--no-default-features",
+            "--features",
+            "http,mysql,postgres,quota,registry,reqwest,seal,sea-orm,sqlite,testing",
+        ];
         let features: &[&str] = if package == "nebula-tenant" { &alone } else { &["--all-features"] };
         let tree = tree(package, features);
         let kit: Vec<&String> =

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use reqwest::Url;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -262,7 +262,7 @@ impl OAuthClient {
             let mut url = token.clone();
             url.query_pairs_mut()
                 .append_pair("appid", &settings.client_id)
-                .append_pair("secret", secret.map(|secret| secret.expose_secret()).unwrap_or_default())
+                .append_pair("secret", secret.map(ExposeSecret::expose_secret).unwrap_or_default())
                 .append_pair("code", code.expose_secret())
                 .append_pair("grant_type", "authorization_code");
             self.http.get(&url).await?

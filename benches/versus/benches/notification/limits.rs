@@ -28,10 +28,10 @@ async fn memory(effort: Effort) {
     let times = effort.pick(50_000, 300_000);
     let ours = MemoryLimits::new();
     let peer = RateLimiter::keyed(Quota::per_hour(NonZeroU32::MAX));
-    let mut versus = Versus::new("limits memory").unit(Unit::OpsPerSecond);
+    let mut versus = Versus::new("limits memory").unit(Unit::OpsPerSec);
     for _ in 0..rounds(effort) {
         let decide = async || {
-            Unit::OpsPerSecond
+            Unit::OpsPerSec
                 .time(times, async {
                     for number in 0..times {
                         ours.charge(&charges(number % NUMBERS)).await.unwrap();
@@ -40,7 +40,7 @@ async fn memory(effort: Effort) {
                 .await
         };
         let govern = async || {
-            Unit::OpsPerSecond
+            Unit::OpsPerSec
                 .time(times, async {
                     for number in 0..times {
                         for charge in charges(number % NUMBERS) {
@@ -60,7 +60,7 @@ async fn redis(effort: Effort) {
     let connection = RedisConfig::new(redis_url().await).connect().await.unwrap();
     let ours = RedisLimits::new(connection.clone()).with_namespace(unique("bench"));
     let counters = unique("bare");
-    let mut versus = Versus::new("limits redis").unit(Unit::OpsPerSecond);
+    let mut versus = Versus::new("limits redis").unit(Unit::OpsPerSec);
     for _ in 0..rounds(effort) {
         let decide = async || {
             let number = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));

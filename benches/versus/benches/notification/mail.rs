@@ -30,7 +30,7 @@ pub(crate) async fn run(effort: Effort) {
         .build()
         .unwrap();
     let tls = TlsParameters::builder("localhost".to_owned())
-        .add_root_certificate(Certificate::from_pem(server.authority().as_ref()).unwrap())
+        .add_root_certificate(Certificate::from_pem(server.authority()).unwrap())
         .build_rustls()
         .unwrap();
     let size = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
@@ -40,10 +40,10 @@ pub(crate) async fn run(effort: Effort) {
         .pool_config(PoolConfig::new().max_size(size))
         .build();
     let number = AtomicU64::new(0);
-    let mut versus = Versus::new("mail bulk").unit(Unit::OpsPerSecond);
+    let mut versus = Versus::new("mail bulk").unit(Unit::OpsPerSec);
     for _ in 0..rounds(effort) {
         let send_ours = async || {
-            Unit::OpsPerSecond
+            Unit::OpsPerSec
                 .time(mails, async {
                     let send = |_| {
                         let reference = format!("job{}.1", number.fetch_add(1, Ordering::Relaxed));
@@ -61,7 +61,7 @@ pub(crate) async fn run(effort: Effort) {
                 .await
         };
         let send_bare = async || {
-            Unit::OpsPerSecond
+            Unit::OpsPerSec
                 .time(mails, async {
                     let send = |_| {
                         let message = Message::builder()
