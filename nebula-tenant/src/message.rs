@@ -2,7 +2,7 @@
 //!
 //! [`TenantQueue::send`] writes the tenant whose work it is into the envelope, and into the message's id: two tenants never
 //! have the same message, and what one sends, cancels or moves is its own. [`TenantListener`] handles a message as its tenant's work.
-//! One without a tenant, with two, or of a tenant that is not served becomes a dead letter, and an [`AuditEvent`](crate::AuditEvent).
+//! One without a tenant, with two, or of a tenant that is not served becomes a dead letter, and an [`AuditEvent`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::amqp_error;
 use crate::{Error, ErrorKind, Result, error::chain};
 
+/// How long a broker may take to hear that a connection is over.
+const CLOSING: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -56,7 +58,16 @@ impl Link {
         let first = connect(&uri, &name).await?;
         let (sender, session) = watch::channel(Some(Arc::clone(&first)));
         let stop = CancellationToken::new();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(supervise(uri, name, first, sender)));
+        let (present, stopped) = (session.clone(), stop.clone());
+        tokio::spawn(async move {
+            stopped.run_until_cancelled_owned(supervise(uri, name, first, sender)).await;
+            // The driver keeps a connection that had consumers until somebody closes it, and the broker keeps for it what it has
+            // pushed there.
+            let last = present.borrow().clone();
+            if let Some(session) = last {
+                let _ = timeout(CLOSING, session.connection.close(200, "done".into())).await;
+            }
+        });
         Ok(Self { session, _stop: Arc::new(stop.drop_guard()) })
     }
 
@@ -95,7 +106,7 @@ async fn supervise(uri: AMQPUri, name: String, first: Arc<Session>, sender: watc
         sender.send_replace(None);
         tracing::warn!(name, "the connection to the broker is lost; connecting again");
         // Whatever still waits on the old connection learns that it is over.
-        let _ = timeout(Duration::from_secs(1), session.connection.close(200, "replaced".into())).await;
+        let _ = timeout(CLOSING, session.connection.close(200, "replaced".into())).await;
         let mut pause = FIRST_PAUSE;
         session = loop {
             match connect(&uri, &name).await {

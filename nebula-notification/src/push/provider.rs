@@ -71,6 +71,7 @@ impl PushMessage {
     }
 
     /// Refuses an audience that is empty, which would reach everybody.
+    #[cfg(any(feature = "jpush", feature = "umeng"))]
     pub(super) fn refusal(&self) -> Option<Outcome> {
         let refused =
             |error: crate::Error| Outcome::refused(ErrorClass::Recipient, "empty audience", error.to_string());

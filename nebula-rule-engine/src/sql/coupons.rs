@@ -44,7 +44,7 @@ impl<DB: SqlDatabase> SqlCoupons<DB> {
         let context = "claiming a coupon";
         within(context, async {
             let failed = failed(context);
-            let mut tx = self.pool.begin_with(DB::BEGIN).await.map_err(failed)?;
+            let mut tx = super::begin(&self.pool, DB::BEGIN).await.map_err(failed)?;
             let given = self.give_in(&mut tx, (template, holder, id), at.as_millisecond(), limits).await;
             match given {
                 Ok(Ok(coupon)) => {

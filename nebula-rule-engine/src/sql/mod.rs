@@ -60,6 +60,16 @@ async fn within<R>(context: &'static str, work: impl Future<Output = Result<R>> 
     }
 }
 
+/// Begins a transaction in a task that comes to its end: the driver does not roll back a `BEGIN` that its caller did not wait
+/// for, and the connection would go back to the pool within it.
+async fn begin<DB: sqlx::Database>(
+    pool: &sqlx::Pool<DB>,
+    statement: &'static str,
+) -> sqlx::Result<sqlx::Transaction<'static, DB>> {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.begin_with(statement).await }).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
 /// Creates or updates the tables of this crate, all named `nebula_rules_…`. Several processes may do so at once.
 ///
 /// # Errors

@@ -71,7 +71,7 @@ impl<DB: SqlDatabase> SqlRules<DB> {
         let context = "storing rules";
         let format = if format == Format::Yaml { "yaml" } else { "json" };
         within(context, async {
-            let mut tx = self.pool.begin_with(DB::BEGIN).await.map_err(failed(context))?;
+            let mut tx = super::begin(&self.pool, DB::BEGIN).await.map_err(failed(context))?;
             let version = DB::next_version(&mut tx, name).await.map_err(failed(context))?;
             let now = Timestamp::now().as_millisecond();
             match DB::put_document(&mut tx, name, version, (format, text), now).await {

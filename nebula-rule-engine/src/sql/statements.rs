@@ -34,7 +34,7 @@ macro_rules! dialect {
                 const BEGIN: &'static str = $begin;
 
                 async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-                    let mut tx = pool.begin_with($migrate).await?;
+                    let mut tx = super::begin(pool, $migrate).await?;
                     sqlx::raw_sql(sql!("0001_rules")).execute(&mut *tx).await?;
                     tx.commit().await
                 }

@@ -52,3 +52,14 @@ pub use self::{
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use rls::Gap;
+
+/// Begins a transaction in a task that comes to its end: the driver does not roll back a `BEGIN` that its caller did not wait
+/// for, and the connection would go back to the pool within it.
+#[cfg(any(feature = "registry", feature = "seal"))]
+pub(crate) async fn begin<DB: sqlx::Database>(
+    pool: &sqlx::Pool<DB>,
+    statement: &'static str,
+) -> sqlx::Result<sqlx::Transaction<'static, DB>> {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.begin_with(statement).await }).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}

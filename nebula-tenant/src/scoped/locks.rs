@@ -16,7 +16,7 @@ use crate::error::Error;
 /// let (star, moon) = (TenantContext::of("star".parse()?), TenantContext::of("moon".parse()?));
 /// let held = star.scope(async { Ok::<_, nebula_tenant::Error>(locks.lock("seat:12")?.await) }).await???;
 /// assert!(moon.scope(async { locks.try_lock("seat:12") }).await??.await?.is_some(), "another seat");
-/// held.release().await?;
+/// assert_eq!(held.release().await, nebula_lock::Release::Released);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())

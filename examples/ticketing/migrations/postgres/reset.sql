@@ -4,4 +4,5 @@ DROP TABLE IF EXISTS
     session_prices, sessions, shows, plan_seats, plan_categories, plans, venues, former_administrators, users,
     nebula_auth_audit, nebula_auth_rbac_document, nebula_auth_rbac_head, nebula_auth_rbac_holder, nebula_auth_rbac_schema,
     nebula_auth_rbac_user, nebula_auth_session, nebula_auth_proof, nebula_auth_schema,
-    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_event, nebula_delay_life, nebula_delay_schema
+    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_event, nebula_delay_life, nebula_delay_schema;
+DROP FUNCTION IF EXISTS nebula_auth_audit_refuse

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ pub(super) struct Api {
     client: Client,
     urls: Arc<[String]>,
     next: Arc<AtomicUsize>,
+    /// Requests that were sent again.
+    repeated: Arc<AtomicU64>,
     deadline: Instant,
 }
 
@@ -78,8 +80,6 @@ pub(super) struct Account {
 /// How a question was answered.
 pub(super) struct Answer<T> {
     pub(super) result: Result<T, Failure>,
-    /// Attempts whose answer was lost or asked for patience.
-    pub(super) repeated: u32,
     /// How long the last attempt took.
     pub(super) took: Duration,
 }
@@ -93,7 +93,12 @@ impl Api {
             .build()
             .map_err(|error| Failure::Unexpected(error.to_string()))?;
         let urls = urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-        Ok(Self { client, urls, next: Arc::default(), deadline })
+        Ok(Self { client, urls, next: Arc::default(), repeated: Arc::default(), deadline })
+    }
+
+    /// Requests so far whose answer was lost or asked for patience, and which were sent again.
+    pub(super) fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
     }
 
     pub(super) async fn login(&self, email: &str, password: &SecretString) -> Result<SecretString, Failure> {
@@ -178,19 +183,18 @@ impl Api {
 
     /// Asks the servers in turn until one answers for good.
     async fn ask<T: DeserializeOwned>(&self, request: impl Fn(&str) -> RequestBuilder) -> Answer<T> {
-        let mut repeated = 0;
         loop {
             let url = &self.urls[self.next.fetch_add(1, Ordering::Relaxed) % self.urls.len()];
             let started = Instant::now();
             let result = match read(request(url)).await {
                 Err(Broken::Again(_)) if Instant::now() < self.deadline => {
-                    repeated += 1;
+                    self.repeated.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
                 result => result.map_err(Broken::into_failure),
             };
-            return Answer { result, repeated, took: started.elapsed() };
+            return Answer { result, took: started.elapsed() };
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Tally {
     pub(super) placed: u64,
     pub(super) abandoned: u64,
     pub(super) refused: BTreeMap<String, u64>,
+    /// Of all buyers together.
     pub(super) repeated: u64,
     pub(super) errors: BTreeMap<String, u64>,
     /// Latencies of `POST /orders`, by whether it was granted.
@@ -70,7 +71,6 @@ impl Tally {
         self.attempts += other.attempts;
         self.placed += other.placed;
         self.abandoned += other.abandoned;
-        self.repeated += other.repeated;
         for (into, from) in [(&mut self.refused, other.refused), (&mut self.errors, other.errors)] {
             for (what, count) in from {
                 *into.entry(what).or_default() += count;
@@ -138,7 +138,6 @@ impl Buyer {
         tally.attempts += 1;
         let key = format!("rush-{}-{attempt}", self.number);
         let answer = self.api.order(&self.token, &self.session, &seat, &key).await;
-        tally.repeated += u64::from(answer.repeated);
         let problem = match answer.result {
             Ok(body) => {
                 tally.granted.push(answer.took);

@@ -144,6 +144,7 @@ async fn rush(args: &RushArgs, urls: &[String]) -> Result<Report, RushError> {
     progress.set_message("checking");
     // Whoever did not pay loses the seat; then nothing is held any more.
     let rest = Duration::from_secs(args.hold_seconds + 60);
+    tally.repeated = api.repeated();
     let audits = api.audit_at_rest(&admin, &session, rest).await?;
     let lost = buyer::lost(&api, &gate, tally.paid()).await?;
     watching.abort();

@@ -129,7 +129,7 @@ macro_rules! store {
                 let doing = "adding a tenant";
                 let tenant = Tenant { version: 1, ..tenant.clone() };
                 let (settings, version) = written(&tenant)?;
-                let mut transaction = self.pool.begin_with($begin).await.map_err(unavailable(doing))?;
+                let mut transaction = crate::db::begin(&self.pool, $begin).await.map_err(unavailable(doing))?;
                 let sql = spelled::<$database>(
                     "INSERT INTO nebula_tenants (tenant, plan, settings, status, version) VALUES ($1, $2, $3, $4, $5)",
                 );
@@ -170,7 +170,7 @@ macro_rules! store {
             async fn replace(&self, tenant: &Tenant) -> Result<Saved, Error> {
                 let doing = "saving a tenant";
                 let (settings, version) = written(tenant)?;
-                let mut transaction = self.pool.begin_with($begin).await.map_err(unavailable(doing))?;
+                let mut transaction = crate::db::begin(&self.pool, $begin).await.map_err(unavailable(doing))?;
                 let sql = spelled::<$database>(
                     "UPDATE nebula_tenants SET plan = $1, settings = $2, status = $3, version = version + 1 \
                      WHERE tenant = $4 AND version = $5",

@@ -64,7 +64,7 @@ macro_rules! key_store {
                 let doing = "locking a tenant's keys";
                 // Outside of the transaction, which would have to turn a shared lock into another one, as others do.
                 sqlx::query($ring).bind(tenant.as_str()).execute(&self.pool).await.map_err(failed(doing))?;
-                let mut transaction = self.pool.begin_with($begin).await.map_err(failed(doing))?;
+                let mut transaction = crate::db::begin(&self.pool, $begin).await.map_err(failed(doing))?;
                 let erased = sqlx::query_scalar($lock).bind(tenant.as_str()).fetch_one(&mut *transaction).await;
                 Ok((transaction, erased.map_err(failed(doing))?))
             }

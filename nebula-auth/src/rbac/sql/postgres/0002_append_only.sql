@@ -1,5 +1,5 @@
 -- Entries of the audit log are added, and never changed or removed.
-CREATE FUNCTION nebula_auth_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION nebula_auth_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the audit log is append-only';
 END
