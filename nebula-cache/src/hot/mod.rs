@@ -218,8 +218,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
     #[inline]
     pub(crate) fn note_read(&self, key: &K) {
         if let Some(hot) = &self.hot {
-            hot.read(key, || self.key_hash(&key.key_bytes()));
+            self.note_read_in(hot, key);
         }
+    }
+
+    #[inline(never)]
+    fn note_read_in(&self, hot: &Hot<K>, key: &K) {
+        hot.read(key, || self.key_hash(&key.key_bytes()));
     }
 
     pub(crate) fn turn_hot_keys(&self) {
