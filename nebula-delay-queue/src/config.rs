@@ -36,11 +36,12 @@ use crate::{
 /// | `rabbitmq.url` | `amqp://guest:guest@127.0.0.1:5672/%2f` | the broker and the virtual host |
 /// | `rabbitmq.username`, `rabbitmq.password` | none | win over those in the URL |
 /// | `rabbitmq.timeout` | 10 s | how long an operation may take, waiting for the broker included |
-/// | `rabbitmq.prefix` | `nebula-delay.1` | what all exchanges and queues begin with |
+/// | `rabbitmq.prefix` | `nebula-delay.2` | what all exchanges and queues begin with |
 /// | `rabbitmq.dead-letter-exchange` | `<prefix>.dead` | the direct exchange that dead letters go through |
 /// | `rabbitmq.ledger` | none | what finds messages by their ids, for `cancel`, `reschedule` and duplicates: `redis`, `postgres`, `mysql`, `sqlite` (each with the settings of the section of that name) or `memory` |
 /// | `rabbitmq.lanes` | none | delays (in the forms above) that get a queue of their own, at most 16 |
 /// | `rabbitmq.levels` | 7 | how high the ladder of delays is, 1 to 7: 7 levels take 49 days in one round, 6 three days |
+/// | `rabbitmq.width` | 1 | over how many queues each digit of the ladder and each lane is spread, 1 to 16: more hand on faster what is due at one instant |
 ///
 /// `queue-prefix`, `retry-times` and `retry-interval` may also stand under `rabbitmq`, where they win.
 ///

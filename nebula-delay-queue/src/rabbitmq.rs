@@ -31,10 +31,10 @@ use tokio_util::{sync::CancellationToken, sync::DropGuard};
 use self::{
     feed::Feed,
     index::Index,
-    ladder::LEVELS,
+    ladder::{LEVELS, MOST_WIDTH},
     link::Link,
     names::Names,
-    publisher::{Publisher, Way},
+    publisher::{Ladder, Publisher, Way},
     wire::Copy,
 };
 use crate::{
@@ -112,6 +112,7 @@ pub struct RabbitOptions {
     dead_letter_exchange: Option<String>,
     lanes: Vec<Duration>,
     levels: usize,
+    width: u8,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -123,7 +124,7 @@ impl RabbitOptions {
         self
     }
 
-    /// What all exchanges and queues begin with: at most 30 letters, digits, `.`, `_` and `-`. `nebula-delay.1` by
+    /// What all exchanges and queues begin with: at most 30 letters, digits, `.`, `_` and `-`. `nebula-delay.2` by
     /// default; the number is the version of the topology.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -155,6 +156,15 @@ impl RabbitOptions {
     /// running worker whenever it comes down.
     pub fn levels(mut self, levels: usize) -> Self {
         self.levels = levels;
+        self
+    }
+
+    /// Over how many queues each digit of the ladder, and each lane, is spread: 1 to 16, 1 by default. The broker hands on
+    /// what is due from one queue at some thousands of messages a second, since each is confirmed before the next few follow; four
+    /// hand on between two and three times as much, eight no more than four. Each more costs 15 quorum queues for every level that is used, and the time to
+    /// declare them. Processes may differ in this.
+    pub fn width(mut self, width: u8) -> Self {
+        self.width = width;
         self
     }
 
@@ -208,11 +218,15 @@ impl RabbitOptions {
         if !(1..=LEVELS).contains(&self.levels) {
             return Err(invalid("the ladder has 1 to 7 levels"));
         }
+        if !(1..=MOST_WIDTH).contains(&self.width) {
+            return Err(invalid("the ladder is 1 to 16 queues wide"));
+        }
+        let ladder = Ladder { levels: self.levels, width: self.width };
         let publishing = Link::open(uri.clone(), "nebula-delay-queue, publishing".to_owned()).await?;
         let consuming = Link::open(uri, "nebula-delay-queue, consuming".to_owned()).await?;
         let token = CancellationToken::new();
         Ok(RabbitDelayQueue {
-            publisher: Arc::new(Publisher::new(publishing, names, (lanes, self.levels), self.timeout, self.clock)?),
+            publisher: Arc::new(Publisher::new(publishing, names, (lanes, ladder), self.timeout, self.clock)?),
             consuming,
             hub: WakeupHub::default(),
             feeds: Arc::default(),
@@ -233,6 +247,7 @@ impl std::fmt::Debug for RabbitOptions {
             .field("dead_letter_exchange", &self.dead_letter_exchange)
             .field("lanes", &self.lanes)
             .field("levels", &self.levels)
+            .field("width", &self.width)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -255,11 +270,12 @@ impl RabbitDelayQueue {
             uri: uri.into(),
             user: None,
             password: None,
-            prefix: "nebula-delay.1".to_owned(),
+            prefix: "nebula-delay.2".to_owned(),
             queue_prefix: None,
             dead_letter_exchange: None,
             lanes: Vec::new(),
             levels: LEVELS,
+            width: 1,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock),
         }

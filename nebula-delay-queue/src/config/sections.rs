@@ -79,6 +79,7 @@ pub(super) struct RabbitSection {
     #[serde(deserialize_with = "duration::list")]
     lanes: Vec<Duration>,
     levels: Option<usize>,
+    width: Option<u8>,
     pub(super) queue_prefix: Option<QueueName>,
     dead_letter_exchange: Option<String>,
     pub(super) ledger: Option<LedgerProvider>,
@@ -129,6 +130,9 @@ impl RabbitSection {
         }
         if let Some(levels) = self.levels {
             options = options.levels(levels);
+        }
+        if let Some(width) = self.width {
+            options = options.width(width);
         }
         options.connect().await
     }

@@ -12,6 +12,9 @@ pub(super) const RADIX: u64 = 16;
 /// The digits: 16⁷ units are almost 50 days.
 pub(super) const LEVELS: usize = 7;
 
+/// The most queues that a digit is spread over.
+pub(super) const MOST_WIDTH: u8 = 16;
+
 /// The longest delay of one round, in units.
 const fn most_units(levels: usize) -> u64 {
     RADIX.pow(levels as u32) - 1
@@ -52,10 +55,10 @@ impl Route {
         }
     }
 
-    /// The routing key: the digits, the highest first, then the destination.
-    pub(super) fn key(&self, destination: &str) -> String {
-        let mut key = String::with_capacity(LEVELS * 3 + destination.len());
-        for digit in self.digits.iter().rev() {
+    /// The routing key: the digits, the highest first, which of a digit's queues to wait in, then the destination.
+    pub(super) fn key(&self, strand: u8, destination: &str) -> String {
+        let mut key = String::with_capacity(LEVELS * 3 + 3 + destination.len());
+        for digit in self.digits.iter().rev().chain([&strand]) {
             if *digit >= 10 {
                 key.push('1');
             }
@@ -71,14 +74,24 @@ pub(super) fn ttl_ms(level: usize, digit: u64) -> u64 {
     digit * RADIX.pow(u32::try_from(level).unwrap_or_default()) * UNIT_MS
 }
 
-/// Binds what has a certain digit at a certain level.
-pub(super) fn pattern(level: usize, digit: u64) -> String {
-    format!("{}{digit}.#", "*.".repeat(LEVELS - 1 - level))
+/// Binds what has nothing to wait for at a certain level.
+pub(super) fn skip(level: usize) -> String {
+    format!("{}0.#", "*.".repeat(LEVELS - 1 - level))
+}
+
+/// Binds what has a certain digit at a certain level, and goes by a certain strand.
+pub(super) fn pattern(level: usize, digit: u64, strand: u8) -> String {
+    format!("{}{digit}.{}{strand}.#", "*.".repeat(LEVELS - 1 - level), "*.".repeat(level))
+}
+
+/// Binds what goes by a certain strand of a lane.
+pub(super) fn lane(strand: u8) -> String {
+    format!("{}{strand}.#", "*.".repeat(LEVELS))
 }
 
 /// Binds what has climbed all steps to its destination.
 pub(super) fn arrival(destination: &str) -> String {
-    "*.".repeat(LEVELS) + destination
+    "*.".repeat(LEVELS + 1) + destination
 }
 
 #[cfg(test)]
@@ -99,10 +112,13 @@ mod tests {
     #[test]
     fn keys_and_patterns_fit_together() {
         let route = Route::of(15 * 60 * 1000, LEVELS);
-        assert_eq!(route.key("1.order.timeout"), "0.0.0.13.11.11.10.1.order.timeout");
-        assert_eq!(pattern(3, 13), "*.*.*.13.#");
-        assert_eq!(pattern(6, 1), "1.#");
-        assert_eq!(arrival("1.order.timeout"), "*.*.*.*.*.*.*.1.order.timeout");
+        assert_eq!(route.key(2, "1.order.timeout"), "0.0.0.13.11.11.10.2.1.order.timeout");
+        assert_eq!(pattern(3, 13, 2), "*.*.*.13.*.*.*.2.#");
+        assert_eq!(pattern(0, 10, 2), "*.*.*.*.*.*.10.2.#");
+        assert_eq!(pattern(6, 1, 15), "1.*.*.*.*.*.*.15.#");
+        assert_eq!(skip(6), "0.#");
+        assert_eq!(lane(3), "*.*.*.*.*.*.*.3.#");
+        assert_eq!(arrival("1.order.timeout"), "*.*.*.*.*.*.*.*.1.order.timeout");
     }
 
     #[test]

@@ -26,9 +26,9 @@ impl Names {
         format!("{}.level.{level}", self.prefix)
     }
 
-    /// The queue of a digit.
-    pub(super) fn step(&self, level: usize, digit: u64) -> String {
-        format!("{}.level.{level}.{digit}", self.prefix)
+    /// A queue of a digit.
+    pub(super) fn step(&self, level: usize, digit: u64, strand: u8) -> String {
+        stranded(format!("{}.level.{level}.{digit}", self.prefix), strand)
     }
 
     /// The exchange below the ladder, and below a level.
@@ -64,10 +64,20 @@ impl Names {
         format!("{}.lane.{delay_ms}", self.prefix)
     }
 
-    /// The key of something that takes a lane; the digits count for nothing there.
-    pub(super) fn lane_key(destination: &str) -> String {
-        ladder::Route::of(0, ladder::LEVELS).key(destination)
+    /// A queue of a lane.
+    pub(super) fn lane_step(&self, delay_ms: u64, strand: u8) -> String {
+        stranded(self.lane(delay_ms), strand)
     }
+
+    /// The key of something that takes a lane; the digits count for nothing there.
+    pub(super) fn lane_key(strand: u8, destination: &str) -> String {
+        ladder::Route::of(0, ladder::LEVELS).key(strand, destination)
+    }
+}
+
+/// Most ladders have one strand, which needs no number.
+fn stranded(name: String, strand: u8) -> String {
+    if strand == 0 { name } else { format!("{name}.{strand}") }
 }
 
 /// What stands behind the digits of a routing key. The band comes first, so that it cannot be a word of the queue's name.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,13 +42,22 @@ pub(super) enum Way {
     Dead,
 }
 
+/// How high and how wide the ladder is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ladder {
+    pub(super) levels: usize,
+    /// How many queues each digit, and each lane, is spread over.
+    pub(super) width: u8,
+}
+
 #[derive(Debug)]
 pub(super) struct Publisher {
     link: Link,
     pub(super) names: Names,
     lanes: Vec<u64>,
-    /// How high the ladder is.
-    levels: usize,
+    ladder: Ladder,
+    /// Counts what was published, to spread it evenly.
+    turn: AtomicU8,
     /// The exchanges in front of the levels.
     entries: Vec<ShortString>,
     pub(super) timeout: Duration,
@@ -101,13 +113,14 @@ impl Publisher {
     pub(super) fn new(
         link: Link,
         names: Names,
-        (lanes, levels): (Vec<u64>, usize),
+        (lanes, ladder): (Vec<u64>, Ladder),
         timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let entries = (0..levels).map(|level| short(names.level(level))).collect::<Result<_>>()?;
+        let entries = (0..ladder.levels).map(|level| short(names.level(level))).collect::<Result<_>>()?;
         let (outlet, opening) = (RwLock::default(), Mutex::default());
-        Ok(Self { link, names, lanes, levels, entries, timeout, clock, outlet, opening })
+        let turn = AtomicU8::default();
+        Ok(Self { link, names, lanes, ladder, turn, entries, timeout, clock, outlet, opening })
     }
 
     /// Publishes copies of one queue and waits until the broker has them all.
@@ -235,12 +248,12 @@ impl Publisher {
         // Only who holds the lock above declares: what is missing now stays missing until it is declared here.
         let levels = outlet.declared.read().levels;
         for level in levels..needed.levels {
-            topology::level(&outlet.channel, &self.names, level).await?;
+            topology::level(&outlet.channel, &self.names, level, self.ladder.width).await?;
             outlet.declared.write().levels = level + 1;
         }
         for lane in needed.lanes {
             if !outlet.declared.read().lanes.contains(&lane) {
-                topology::lane(&outlet.channel, &self.names, lane).await?;
+                topology::lane(&outlet.channel, &self.names, lane, self.ladder.width).await?;
                 outlet.declared.write().lanes.insert(lane);
             }
         }
@@ -258,7 +271,7 @@ impl Publisher {
                 if self.lanes.contains(delay) {
                     lanes.push(*delay);
                 } else {
-                    levels = levels.max(Route::of(*delay, self.levels).top.map_or(0, |level| level + 1));
+                    levels = levels.max(Route::of(*delay, self.ladder.levels).top.map_or(0, |level| level + 1));
                 }
             }
         }
@@ -286,19 +299,24 @@ impl Publisher {
         let Place { ready, destination } = &places[usize::from(copy.message.priority.rank())];
         match way {
             Way::Delay(delay) if !self.lanes.contains(&delay) => {
-                let route = Route::of(delay, self.levels);
+                let route = Route::of(delay, self.ladder.levels);
                 (copy.hold_ms, copy.rest_ms) = (route.hold_ms, route.rest_ms);
                 match route.top {
-                    Some(top) => Ok((self.entries[top].clone(), short(route.key(destination))?)),
+                    Some(top) => Ok((self.entries[top].clone(), short(route.key(self.strand(), destination))?)),
                     None => Ok((ShortString::default(), ready.clone())),
                 }
             }
             Way::Delay(delay) => {
                 (copy.hold_ms, copy.rest_ms) = (1, 0);
-                Ok((short(self.names.lane(delay))?, short(Names::lane_key(destination))?))
+                Ok((short(self.names.lane(delay))?, short(Names::lane_key(self.strand(), destination))?))
             }
             Way::Dead => Err(Error::new(ErrorKind::Backend, "a dead letter has no way to its queue")),
         }
+    }
+
+    /// Which of a digit's queues the next message waits in.
+    fn strand(&self) -> u8 {
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.ladder.width
     }
 
     fn places(&self, outlet: &Outlet, queue: &QueueName) -> Result<Arc<[Place; 3]>> {

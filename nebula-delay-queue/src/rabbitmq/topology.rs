@@ -31,24 +31,25 @@ pub(super) async fn base(channel: &Channel, names: &Names) -> Result<()> {
     exchange(channel, &names.dead_exchange(), ExchangeKind::Direct, FieldTable::default()).await
 }
 
-/// Declares one level of the ladder; the one below it must be there.
-pub(super) async fn level(channel: &Channel, names: &Names, level: usize) -> Result<()> {
+/// Declares one level of the ladder, so many queues for each digit; the level below must be there.
+pub(super) async fn level(channel: &Channel, names: &Names, level: usize, width: u8) -> Result<()> {
     debug_assert!(level < LEVELS);
     let (here, below) = (names.level(level), names.below(level));
     exchange(channel, &here, ExchangeKind::Topic, FieldTable::default()).await?;
     let skip = channel.exchange_bind(
         short(&below)?,
         short(&here)?,
-        short(ladder::pattern(level, 0))?,
+        short(ladder::skip(level))?,
         ExchangeBindOptions::default(),
         FieldTable::default(),
     );
     skip.await.map_err(amqp_error("binding a level"))?;
-    try_join_all((1..RADIX).map(|digit| {
-        let (step, here, below) = (names.step(level, digit), here.clone(), below.clone());
+    let steps = (1..RADIX).flat_map(|digit| (0..width).map(move |strand| (digit, strand)));
+    try_join_all(steps.map(|(digit, strand)| {
+        let (step, here, below) = (names.step(level, digit, strand), here.clone(), below.clone());
         async move {
             waiting(channel, &step, ladder::ttl_ms(level, digit), &below).await?;
-            bind(channel, &step, &here, &ladder::pattern(level, digit)).await
+            bind(channel, &step, &here, &ladder::pattern(level, digit, strand)).await
         }
     }))
     .await?;
@@ -56,11 +57,15 @@ pub(super) async fn level(channel: &Channel, names: &Names, level: usize) -> Res
 }
 
 /// Declares the lane of one delay.
-pub(super) async fn lane(channel: &Channel, names: &Names, delay_ms: u64) -> Result<()> {
+pub(super) async fn lane(channel: &Channel, names: &Names, delay_ms: u64, width: u8) -> Result<()> {
     let lane = names.lane(delay_ms);
-    exchange(channel, &lane, ExchangeKind::Fanout, FieldTable::default()).await?;
-    waiting(channel, &lane, delay_ms, &names.deliver()).await?;
-    bind(channel, &lane, &lane, "").await
+    exchange(channel, &lane, ExchangeKind::Topic, FieldTable::default()).await?;
+    for strand in 0..width {
+        let step = names.lane_step(delay_ms, strand);
+        waiting(channel, &step, delay_ms, &names.deliver()).await?;
+        bind(channel, &step, &lane, &ladder::lane(strand)).await?;
+    }
+    Ok(())
 }
 
 /// Declares where the messages of a queue become ready, one queue for each priority, and where its dead letters rest.

@@ -120,6 +120,47 @@ async fn a_lane_takes_its_delay_past_the_ladder_retries_included() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_come_down_a_wide_ladder_and_lane_once_and_in_time() {
+    let (url, prefix, lane) = (amqp_url().await, unique("wide"), Duration::from_millis(300));
+    let connect = async |width| {
+        let options = options(url.clone()).prefix(&prefix).levels(2).width(width).lane(lane);
+        DelayQueue::new(options.connect().await.unwrap())
+    };
+    // Whoever sends by fewer queues meets the same workers.
+    let (narrow, wide) = (connect(1).await, connect(3).await);
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |message: Received<u64>| {
+        told.send((*message.body(), Instant::now())).unwrap();
+        async {}
+    };
+    wide.worker(QUEUE).unwrap().handle(handler).start().unwrap();
+    let sent = Instant::now();
+    let delays: Vec<u64> = (0..6).flat_map(|_| [40, 300, 600, 777]).collect();
+    for (queue, delays) in [(&narrow, &delays[..8]), (&wide, &delays[8..])] {
+        for delay in delays {
+            send(queue, *delay, Duration::from_millis(*delay)).await;
+        }
+    }
+    let mut came = Vec::new();
+    for _ in &delays {
+        let (body, at) = timeout(PATIENCE, hears.recv()).await.unwrap().unwrap();
+        assert!(at - sent >= Duration::from_millis(body), "early: {:?}", at - sent);
+        came.push(body);
+    }
+    idle(&wide).await;
+    assert!(hears.try_recv().is_err(), "something came twice");
+    came.sort_unstable();
+    let mut expected = delays;
+    expected.sort_unstable();
+    assert_eq!(came, expected);
+    for queue in ["lane.300", "lane.300.2", "level.0.2", "level.0.2.1", "level.0.2.2", "level.1.2.2"] {
+        assert!(exists(&url, format!("{prefix}.{queue}")).await, "{queue}");
+    }
+    narrow.shutdown(PATIENCE).await;
+    wide.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_longer_than_the_ladder_is_high_goes_round_again() {
     let (url, prefix) = (amqp_url().await, unique("rounds"));
     // One level takes 15 units of 16 ms: these take three rounds and more.
@@ -270,7 +311,7 @@ async fn what_strangers_publish_becomes_a_dead_letter() {
     queue.worker(QUEUE).unwrap().handle(seen.handler()).start().unwrap();
     let first = send(&queue, 1, Duration::ZERO).await;
     let raw = stranger(&url).await;
-    let ready = format!("nebula-delay.1.ready.1.{prefix}.{QUEUE}");
+    let ready = format!("nebula-delay.2.ready.1.{prefix}.{QUEUE}");
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let published = raw.basic_publish("".into(), ready.into(), options, b"junk", BasicProperties::default()).await;
     published.unwrap().await.unwrap();
@@ -300,6 +341,8 @@ async fn bad_options_are_refused() {
     refused(good().lane(Duration::from_secs(60 * 24 * 3600))).await;
     refused(good().levels(0)).await;
     refused(good().levels(8)).await;
+    refused(good().width(0)).await;
+    refused(good().width(17)).await;
     refused((1..=17).fold(good(), |options, lane| options.lane(Duration::from_secs(lane)))).await;
     let text = refused(good().credentials(Some("nobody".into()), Some("hidden".into()))).await;
     assert!(!text.contains("hidden"), "{text}");

@@ -37,7 +37,7 @@ pub(crate) async fn on_redis(effort: Effort, body: &Arc<str>) {
 pub(crate) async fn on_rabbitmq(effort: Effort, body: &Arc<str>) {
     let number = effort.pick(20_000, 100_000);
     let broker = RabbitMq::start().await;
-    let queue = on_rabbit::connect(&broker).await;
+    let queue = on_rabbit::connect(&broker, 1).await;
     // The ladder and the queue are there before the first look.
     ours::schedule(&queue, "backlog", body, HOUR).await;
     let (before, disk_before) = (memory(&broker).await, disk(broker.folder()));

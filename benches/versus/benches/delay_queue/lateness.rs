@@ -30,7 +30,9 @@ pub(crate) async fn on_redis(effort: Effort) {
 
 pub(crate) async fn on_rabbitmq(effort: Effort) {
     let broker = RabbitMq::start().await;
-    passes("rabbitmq", &on_rabbit::connect(&broker).await, effort).await;
+    for width in on_rabbit::WIDTHS {
+        passes(&format!("rabbitmq, width {width}"), &on_rabbit::connect(&broker, width).await, effort).await;
+    }
 }
 
 pub(crate) async fn on_sqlite(effort: Effort) {

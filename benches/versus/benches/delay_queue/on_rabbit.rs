@@ -15,14 +15,18 @@ use crate::{BURST, HOUR, ours};
 const SENDERS: usize = 1_000;
 const LIMIT: &str = "bare lapin on a quorum queue (limit)";
 
-pub(crate) async fn connect(broker: &RabbitMq) -> DelayQueue {
-    DelayQueue::new(RabbitDelayQueue::options(broker.url()).timeout(ours::PATIENCE).connect().await.unwrap())
+/// Over how many queues each digit of the ladder is spread.
+pub(crate) const WIDTHS: [u8; 2] = [1, 4];
+
+pub(crate) async fn connect(broker: &RabbitMq, width: u8) -> DelayQueue {
+    let options = RabbitDelayQueue::options(broker.url()).width(width).timeout(ours::PATIENCE);
+    DelayQueue::new(options.connect().await.unwrap())
 }
 
 /// Messages with a delay of an hour, against messages without any.
 pub(crate) async fn send(effort: Effort, body: &Arc<str>) {
     let broker = RabbitMq::start().await;
-    let queue = connect(&broker).await;
+    let queue = connect(&broker, 1).await;
     let total = effort.pick(10_000, 20_000);
     let mut send = Versus::new("delay_queue rabbitmq send");
     for round in 0..rounds(effort) {
@@ -48,10 +52,18 @@ async fn publish(bare: &BareRabbit, body: &Arc<str>, total: usize) -> f64 {
 
 /// All due at one instant, having come down the ladder, against as many on one queue.
 pub(crate) async fn burst(effort: Effort, body: &Arc<str>) {
+    for width in WIDTHS {
+        burst_of(width, effort, body).await;
+    }
+}
+
+async fn burst_of(width: u8, effort: Effort, body: &Arc<str>) {
     let broker = RabbitMq::start().await;
-    let queue = connect(&broker).await;
+    let queue = connect(&broker, width).await;
     let operations = u64::try_from(BURST).unwrap();
-    let mut burst = Versus::new("delay_queue rabbitmq burst");
+    let mut burst = Versus::new(&format!("delay_queue rabbitmq burst, width {width}"));
+    // The ladder is declared before the clock runs.
+    ours::schedule(&queue, "warm-up", body, HOUR).await;
     for round in 0..rounds(effort) {
         let name = format!("burst.{round}");
         ours::schedule(&queue, &name, body, Duration::ZERO).await;
