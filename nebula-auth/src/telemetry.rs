@@ -103,8 +103,7 @@ pub(crate) fn sessions_revoked(reason: &'static str, count: u64) {
     metrics::counter!("nebula_auth_sessions_revoked_total", "reason" => reason).increment(count);
 }
 
-pub(crate) fn permissions_read(answered: bool) {
-    let outcome = if answered { "read" } else { "failed" };
+pub(crate) fn permissions_read(outcome: &'static str) {
     metrics::counter!("nebula_auth_permission_reads_total", "outcome" => outcome).increment(1);
 }
 

@@ -1,5 +1,5 @@
 //! Three processes that check a permission all the time, while a fourth takes it away, from a user, with a role or from a
-//! role: with Redis and the database in order, with signals lost, with Redis cut off, with the database cut off. Prints how
+//! role, all of them with a cache on Redis that they share: with Redis and the database in order, with signals lost, with Redis cut off, with the database cut off. Prints how
 //! long anybody was let through on old knowledge, which must never be longer than the lease, and mostly not longer than a
 //! second; and nobody may be let through while nothing is known.
 
@@ -26,6 +26,7 @@ use nebula_test_support::{RedisServer, SqlEngine, SqlServer, TcpProxy, eventuall
 
 const CHILD: &str = "NEBULA_AUTH_RBAC_CHILD";
 const CHILDREN: usize = 3;
+const KEY: &str = "q8Vw2RkT7mZ4xJ1cL9fH5bN3dS6gP0yA";
 const LEASE: Duration = Duration::from_secs(3);
 /// Within this other processes hear of a change while the database answers, with or without Redis: the poll of 400 ms, and
 /// one answer. It is asserted of the median of many changes in many processes: a machine under load may withhold its turn
@@ -51,9 +52,11 @@ async fn child(urls: &str) {
         std::process::exit(0);
     });
     let (database, redis) = urls.split_once(' ').unwrap();
-    let options = EvaluatorOptions::new().lease(LEASE).timeout(Duration::from_millis(700));
+    let options = EvaluatorOptions::new().preload(0).lease(LEASE).timeout(Duration::from_millis(700));
     let evaluator = PermissionEvaluator::start(store(database).await, options).await.unwrap();
     let evaluator = evaluator.with_redis_signal(&RedisConfig::new(redis), "rbac").await.unwrap();
+    // What is shared must not be believed for longer than what is not.
+    let evaluator = evaluator.with_redis_cache(&RedisConfig::new(redis), "rbac", &KEY.into()).await.unwrap();
     let ann = UserId::new("ann").unwrap();
     let read = PermissionKey::of(&Permission::new("fault:read").unwrap());
     let (mut last, mut since) = ("", 0);

@@ -47,7 +47,8 @@ impl Auth {
     /// Safe: nothing is left behind.
     pub async fn with_permissions(mut self, store: impl RbacStore) -> Result<Self, Error> {
         let options = self.config.rbac.evaluator_options()?;
-        self.permissions = Some(PermissionEvaluator::start(store, options).await?);
+        let evaluator = PermissionEvaluator::start(store, options).await?;
+        self.permissions = Some(self.config.rbac.between_processes(evaluator).await?);
         Ok(self)
     }
 
@@ -86,6 +87,18 @@ impl AuthConfig {
         self.check()?;
         match self.session.store {
             SessionStoreKind::Memory => {
+                if self.session.url.is_some() {
+                    return Err(Error::config(
+                        "nebula.auth.session.url is set, but nebula.auth.session.store is `memory`, which has no use for it; name \
+                         the database there: `sqlite`, `postgres` or `mysql`",
+                    ));
+                }
+                if self.rbac.enabled && self.rbac.redis.is_some() {
+                    return Err(Error::config(
+                        "nebula.auth.rbac.redis is set, but nebula.auth.session.store is `memory`, which other processes do not \
+                         see; set it to a database",
+                    ));
+                }
                 self.connect_with(MemoryRefreshStore::new())?.with_roles_in(MemoryRbacStore::new()).await
             }
             _ => self.connect_database().await,
@@ -149,6 +162,7 @@ impl AuthConfig {
             return Err(Error::config("nebula.auth.jwt.refresh-expiration must not be shorter than expiration"));
         }
         self.throttle.back_offs()?;
+        self.rbac.check()?;
         if self.mfa.enabled {
             self.mfa.factor_key()?;
         } else if self.mfa.required {

@@ -5,11 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{
-    duration,
-    error::{Error, ErrorKind},
-    mfa::FactorKey,
-};
+use crate::{duration, error::Error, mfa::FactorKey};
 
 /// `nebula.auth.mfa`
 #[derive(Debug, Clone, Deserialize)]
@@ -75,6 +71,5 @@ impl MfaConfig {
             ));
         };
         FactorKey::new(key)
-            .map_err(|error| Error::new(ErrorKind::WeakSecret, "nebula.auth.mfa.key cannot be used").with_source(error))
     }
 }

@@ -5,6 +5,7 @@ mod database;
 mod jwt;
 mod mfa;
 mod parts;
+mod rbac;
 mod throttle;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -16,6 +17,7 @@ pub use self::{
     connect::Auth,
     jwt::{JwtConfig, PublicKeyConfig},
     mfa::{CodeConfig, MfaConfig},
+    rbac::RbacConfig,
     throttle::ThrottleConfig,
 };
 use crate::{
@@ -23,7 +25,6 @@ use crate::{
     error::Error,
     oidc::{OAuthSettings, OidcSettings},
     password::{Argon2Params, PasswordHasher, PasswordPolicy},
-    rbac::EvaluatorOptions,
 };
 
 /// Everything under `nebula.auth`. Durations are numbers of seconds or text such as `2h 30m`.
@@ -172,44 +173,5 @@ impl PasswordConfig {
             None => {}
         }
         Ok(hasher)
-    }
-}
-
-/// `nebula.auth.rbac`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RbacConfig {
-    /// Whether roles and permissions are used.
-    pub enabled: bool,
-    /// Whether permissions are cached.
-    pub cache_enabled: bool,
-    /// For how long.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub cache_expiration: Duration,
-    /// How many users are read at start. Default: 1000.
-    pub preload: u32,
-}
-
-impl Default for RbacConfig {
-    fn default() -> Self {
-        Self { enabled: false, cache_enabled: true, cache_expiration: Duration::from_mins(30), preload: 1000 }
-    }
-}
-
-impl RbacConfig {
-    /// The options for a [`PermissionEvaluator`](crate::rbac::PermissionEvaluator) that these settings describe. Without the
-    /// cache every check reads the store.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if roles are not enabled.
-    pub fn evaluator_options(&self) -> Result<EvaluatorOptions, Error> {
-        if !self.enabled {
-            return Err(Error::config("nebula.auth.rbac.enabled is false, but permissions are to be checked"));
-        }
-        Ok(match self.cache_enabled && !self.cache_expiration.is_zero() {
-            true => EvaluatorOptions::new().max_age(self.cache_expiration).preload(self.preload),
-            // What is read is too old at once.
-            false => EvaluatorOptions::new().max_age(Duration::ZERO).preload(0),
-        })
     }
 }

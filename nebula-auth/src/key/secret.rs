@@ -25,11 +25,14 @@ const PLACEHOLDERS: &[&str] = &[
     "letmein",
 ];
 
+/// What signs tokens.
+pub(crate) const SIGNING: &str = "the signing secret (nebula.auth.jwt.secret)";
+
 const ADVICE: &str = "use at least 32 random bytes, for example the output of `openssl rand -base64 48`, \
                       and keep it out of version control";
 
-/// Refuses secrets that can be guessed. The text of the error never repeats the secret.
-pub(crate) fn check(secret: &[u8]) -> Result<(), Error> {
+/// Refuses secrets that can be guessed. The text of the error says what the secret is for and never repeats it.
+pub(crate) fn check(what: &str, secret: &[u8]) -> Result<(), Error> {
     let mut faults = Vec::new();
     if is_placeholder(secret) {
         faults.push("is a placeholder or contains one".to_owned());
@@ -42,7 +45,7 @@ pub(crate) fn check(secret: &[u8]) -> Result<(), Error> {
     if faults.is_empty() {
         return Ok(());
     }
-    let text = format!("the signing secret (nebula.auth.jwt.secret) {}; {ADVICE}", faults.join(" and "));
+    let text = format!("{what} {}; {ADVICE}", faults.join(" and "));
     Err(Error::new(ErrorKind::WeakSecret, text))
 }
 
@@ -83,7 +86,7 @@ mod tests {
             "kX9#mQ2vL7pR4tY8kX9#mQ2vL7pR4tY",
         ];
         for secret in weak {
-            let error = check(secret.as_bytes()).unwrap_err();
+            let error = check("it", secret.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WeakSecret, "{secret}");
             assert!(error.to_string().contains("openssl rand -base64 48"), "{error}");
             assert!(secret.is_empty() || secret == "secret" || !error.to_string().contains(secret), "{error}");
@@ -92,20 +95,20 @@ mod tests {
 
     #[test]
     fn names_both_faults_of_the_sample_secret() {
-        let text = check(b"your-secret-key").unwrap_err().to_string();
+        let text = check("it", b"your-secret-key").unwrap_err().to_string();
         assert!(text.contains("placeholder") && text.contains("15 bytes where 32 are needed"), "{text}");
     }
 
     #[test]
     fn accepts_random_material() {
-        check(b"nebula-test-hs256-key-0123456789abcdef").unwrap();
+        check("it", b"nebula-test-hs256-key-0123456789abcdef").unwrap();
         for _ in 0..200 {
             let mut bytes = [0u8; 32];
             crate::random::fill(&mut bytes).unwrap();
-            check(&bytes).unwrap();
+            check("it", &bytes).unwrap();
             let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             // 64 random hex digits use fewer than ten different digits less than once in a million.
-            check(hex.as_bytes()).unwrap();
+            check("it", hex.as_bytes()).unwrap();
         }
     }
 }

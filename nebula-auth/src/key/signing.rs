@@ -33,7 +33,7 @@ impl SigningKey {
     /// [`ErrorKind::WeakSecret`] for fewer than 32 bytes, known placeholders and repetitive text.
     pub fn hs256(kid: impl Into<String>, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
         let secret = secret.as_ref();
-        secret::check(secret)?;
+        secret::check(secret::SIGNING, secret)?;
         let kid = check_kid(kid.into())?;
         let verifying = VerifyingKey::hs256(kid.clone(), secret)?;
         Ok(Self { kid, algorithm: Algorithm::HS256, key: EncodingKey::from_secret(secret), verifying })

@@ -61,7 +61,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`ErrorKind::WeakSecret`] for secrets that [`SigningKey::hs256`](super::SigningKey::hs256) refuses as well.
     pub fn hs256(kid: impl Into<String>, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
-        secret::check(secret.as_ref())?;
+        secret::check(secret::SIGNING, secret.as_ref())?;
         let key = DecodingKey::from_secret(secret.as_ref());
         Ok(Self { kid: check_kid(kid.into())?, algorithm: Algorithm::HS256, key })
     }

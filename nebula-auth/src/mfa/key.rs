@@ -20,7 +20,7 @@ impl FactorKey {
     /// text.
     pub fn new(secret: &SecretString) -> Result<Self, Error> {
         let secret = secret.expose_secret().as_bytes();
-        check_secret(secret)?;
+        check_secret("the key of second factors (nebula.auth.mfa.key)", secret)?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 

@@ -11,9 +11,11 @@ use nebula_auth::{
     rbac::{Actor, Permission, PermissionKey, PermissionPattern, UserId},
     secrecy::ExposeSecret as _,
 };
+use nebula_test_support::{eventually, redis_url, unique};
 
 use crate::support;
 
+const PATIENCE: Duration = Duration::from_secs(60);
 const SECRET: &str = "mZ3vK8tQ1xW6yR4pL9cN2bH7dF5gJ0sA+uE/iO1k";
 
 /// What applications start from.
@@ -133,6 +135,73 @@ async fn roles_are_configured() {
         assert_eq!(uncached.cached("ann", key), None, "{off}");
         assert!(uncached.check(&ann, key).await.unwrap());
     }
+}
+
+/// A database that is named and not used would be a surprise at the first restart.
+#[tokio::test]
+async fn a_database_without_its_kind_is_refused() {
+    let yaml = |session: &str, rbac: &str| {
+        format!(
+            "nebula:\n  auth:\n    jwt: {{ secret: \"{SECRET}\", issuer: i, audience: a }}\n    session: {{ {session} }}\n    \
+             rbac: {{ {rbac} }}\n"
+        )
+    };
+    for session in ["url: \"postgres://app:hunter2@db/app\"", "store: memory, url: auth.db"] {
+        let (kind, text) = refused(&parse(&yaml(session, "")).unwrap()).await;
+        assert_eq!(kind, ErrorKind::Config);
+        for part in ["nebula.auth.session.url", "nebula.auth.session.store", "sqlite", "postgres", "mysql"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    // Nor can others see what is in this process.
+    let redis = "enabled: true, redis: { url: \"redis://127.0.0.1:1/\" }";
+    let (kind, text) = refused(&parse(&yaml("", redis)).unwrap()).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.rbac.redis is set"), "{text}");
+    let (kind, text) = refused(&parse(&yaml("", "enabled: true, redis-key: x")).unwrap()).await;
+    assert!(kind == ErrorKind::Config && text.contains("nebula.auth.rbac.redis-key"), "{text}");
+}
+
+/// Two applications by the same configuration: what one has read the other finds on Redis, and what it changes the other hears.
+#[tokio::test]
+async fn processes_share_what_they_know_over_redis() {
+    let (folder, redis) = (tempfile::TempDir::new().unwrap(), redis_url().await);
+    let prefix = unique("auth");
+    let connect = async |key: &str| {
+        let yaml = format!(
+            "nebula:\n  auth:\n    jwt: {{ secret: \"{SECRET}\", issuer: i, audience: a }}\n    session: {{ store: sqlite, url: \
+             \"{}\" }}\n    rbac: {{ enabled: true, preload: 0, redis: {{ url: \"{redis}\" }}, redis-prefix: \"{prefix}\", \
+             redis-key: \"{key}\" }}\n",
+            folder.path().join("auth.db").display()
+        );
+        parse(&yaml).unwrap().connect().await.map(|auth| auth.permissions.unwrap())
+    };
+    let weak = connect("changeme").await.unwrap_err();
+    assert!(weak.kind() == ErrorKind::WeakSecret && weak.to_string().contains("nebula.auth.rbac.redis-key"), "{weak}");
+    let (here, there) = (connect(SECRET).await.unwrap(), connect(SECRET).await.unwrap());
+    let key = PermissionKey::of(&Permission::new("config:shared").unwrap());
+    let (setup, ann) = (Actor::system("test"), UserId::new("ann").unwrap());
+    let pattern = PermissionPattern::new("config:*").unwrap();
+    here.service().grant(&setup, &ann, &pattern, None).await.unwrap().into_result().unwrap();
+    assert!(here.check(&ann, key).await.unwrap());
+    let mut connection = nebula_redis::RedisConfig::new(&redis).connect().await.unwrap();
+    let name = format!("{prefix}:user:ann");
+    eventually(PATIENCE, || async {
+        let mut connection = connection.clone();
+        nebula_redis::redis::cmd("EXISTS").arg(&name).query_async::<bool>(&mut connection).await.unwrap()
+    })
+    .await;
+    eventually(PATIENCE, || async { there.check(&ann, key).await.unwrap() }).await;
+    here.service().revoke(&setup, &ann, &pattern).await.unwrap().into_result().unwrap();
+    eventually(PATIENCE, || async { !there.check(&ann, key).await.unwrap() }).await;
+    let channels: u64 = nebula_redis::redis::cmd("PUBSUB")
+        .arg("NUMSUB")
+        .arg(format!("{prefix}:changes"))
+        .query_async::<(String, u64)>(&mut connection)
+        .await
+        .unwrap()
+        .1;
+    assert!(channels >= 1, "they listen");
 }
 
 #[tokio::test]

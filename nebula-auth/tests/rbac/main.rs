@@ -9,3 +9,4 @@ mod grammar;
 mod recorded;
 mod restore;
 mod rules;
+mod shared_level;

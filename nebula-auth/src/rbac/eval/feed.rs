@@ -33,6 +33,9 @@ impl Shared {
             if changes.head.sequence < position.sequence {
                 return Ok(());
             }
+            if let Some(level) = self.level.get() {
+                level.journal.lock().note(changes.users.as_deref(), since, changes.head.sequence);
+            }
             match changes.users {
                 Some(users) if changes.head.policy <= position.policy => self.cache.forget(&users),
                 _ => self.cache.forget_all(),
@@ -71,6 +74,9 @@ impl Observer for Shared {
             };
             self.saw(made.head);
             let mut position = self.position.lock();
+            if let Some(level) = self.level.get() {
+                level.journal.lock().note(Some(made.users), position.sequence, made.head.sequence);
+            }
             if made.policy {
                 self.cache.forget_all();
             } else {

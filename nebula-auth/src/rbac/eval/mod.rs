@@ -6,24 +6,28 @@ mod explain;
 mod feed;
 mod key;
 mod known;
+mod level;
 mod menu;
 mod options;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis")]
+mod redis_level;
 
 use std::{
     collections::BTreeSet,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::cache::Cache;
+use self::{cache::Cache, level::Level};
 pub(crate) use self::cache::Held;
 pub use self::{
     explain::{Explanation, GrantedBy, Question, ReachedBy},
@@ -40,12 +44,15 @@ use super::{
     permission::Permission,
     policy::Policy,
     service::{Observer, RbacService},
-    store::{Head, RbacStore},
+    store::{Head, RbacStore, StoredUser},
 };
 use crate::{
     error::{Error, ErrorKind},
     telemetry,
 };
+
+/// For how long the store's clock is reckoned with the one here.
+const CLOCK_LASTS: Duration = Duration::from_mins(10);
 
 /// Says what users may do, in nanoseconds.
 ///
@@ -61,6 +68,8 @@ use crate::{
 ///   nobody is let through. The lease counts from before the store was asked, and is watched by a thread of its own
 ///   every 10 ms.
 /// - **No late fill.** A user who is changed while they are read is read again.
+/// - **Read once for all.** With a cache on Redis (feature `redis`, `with_redis_cache`) processes share what they have read; it is
+///   believed under the same conditions, and Redis is not trusted with it.
 ///
 /// Clones share everything; with the last one the background task ends.
 ///
@@ -105,6 +114,10 @@ pub(crate) struct Shared {
     position: Mutex<Head>,
     /// The highest number that the store has shown: what it says with a lower one is from the past.
     seen: AtomicU64,
+    /// The highest one of a commit that changed the policy.
+    seen_policy: AtomicU64,
+    /// What processes share.
+    level: OnceLock<Level>,
     policy: Mutex<Option<(u64, Arc<Policy>)>>,
     wake: Arc<Notify>,
     stop: Arc<Notify>,
@@ -149,6 +162,8 @@ impl PermissionEvaluator {
             options,
             position: Mutex::default(),
             seen: AtomicU64::new(0),
+            seen_policy: AtomicU64::new(0),
+            level: OnceLock::new(),
             policy: Mutex::default(),
             wake: Arc::default(),
             stop: Arc::default(),
@@ -294,7 +309,7 @@ impl Shared {
         let reading = async {
             // A user who is changed all the time is answered about at the third reading without being kept.
             let mut last = None;
-            for _ in 0..3 {
+            for attempt in 0..3 {
                 let flight = self.cache.take_off(user);
                 let _landing = Landing { cache: &self.cache, user, flight: &flight };
                 let _turn = flight.turn.lock().await;
@@ -304,6 +319,14 @@ impl Shared {
                     return Ok(held);
                 }
                 if flight.stale.load(Ordering::Acquire) {
+                    continue;
+                }
+                if attempt == 0
+                    && let Some(held) = self.recall(user).await
+                {
+                    if self.cache.land(&flight, &held) {
+                        return Ok(held);
+                    }
                     continue;
                 }
                 let held = self.fetch(user).await?;
@@ -322,12 +345,44 @@ impl Shared {
         let answer = answer.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "the store did not say in time what a user may do"))
         });
-        telemetry::permissions_read(answer.is_ok());
+        if answer.is_err() {
+            telemetry::permissions_read("failed");
+        }
         answer
     }
 
     fn saw(&self, head: Head) {
         self.seen.fetch_max(head.sequence, Ordering::AcqRel);
+        self.seen_policy.fetch_max(head.policy, Ordering::AcqRel);
+    }
+
+    /// From what processes share, if it is known here that nothing has changed since.
+    async fn recall(&self, user: &UserId) -> Option<Arc<Held>> {
+        let level = self.level.get()?;
+        if !self.cache.is_fresh() || self.options.max_age.is_zero() {
+            return None;
+        }
+        let stored = level.shared.recall(user).await?;
+        let seen = self.seen.load(Ordering::Acquire);
+        if !level.journal.lock().vouches(user, stored.head.sequence, seen) {
+            return None;
+        }
+        let policy = stored.head.policy.max(self.seen_policy.load(Ordering::Acquire));
+        let policy = self.policy_at(Head { policy, ..stored.head }).await.ok()?;
+        // Rather too late than too early: what is given for a time ends at its time, or before.
+        let asked = coarse::precise();
+        let now = (*level.clock.lock())
+            .filter(|(_, since)| asked < coarse::after(*since, CLOCK_LASTS))
+            .map(|(shown, since)| shown + Duration::from_millis(asked.saturating_sub(since)))?
+            .max(stored.now);
+        let lasts = self.options.max_age.checked_sub(now.duration_since(stored.now).unwrap_or_default())?;
+        let held = self.hold(&stored, policy, (now, asked), lasts).ok()?;
+        // What is believed is believed because the store was heard of within the lease.
+        if !self.cache.is_fresh() {
+            return None;
+        }
+        telemetry::permissions_read("shared");
+        Some(held)
     }
 
     async fn fetch(&self, user: &UserId) -> Result<Arc<Held>, Error> {
@@ -339,16 +394,32 @@ impl Shared {
         }
         self.saw(stored.head);
         let policy = self.policy_at(stored.head).await?;
-        let record = codec::user(user, stored.body.as_deref())?;
-        let authority = record.as_ref().map(|user| Authority::of(&policy, user, Active::Compatible, stored.now));
+        let held = self.hold(&stored, policy, (stored.now, asked), self.options.max_age)?;
+        telemetry::permissions_read("read");
+        if let Some(level) = self.level.get() {
+            *level.clock.lock() = Some((stored.now, asked));
+            level.shared.remember(&stored);
+        }
+        Ok(held)
+    }
+
+    /// What a record comes to at a moment: on the store's clock, and on the coarse one.
+    fn hold(
+        &self,
+        stored: &StoredUser,
+        policy: Arc<Policy>,
+        (now, asked): (SystemTime, u64),
+        mut lasts: Duration,
+    ) -> Result<Arc<Held>, Error> {
+        let record = codec::user(&stored.id, stored.body.as_deref())?;
+        let authority = record.as_ref().map(|user| Authority::of(&policy, user, Active::Compatible, now));
         let authority = authority.unwrap_or_default();
-        let mut lasts = self.options.max_age;
         if let Some(until) = authority.until {
-            lasts = lasts.min(until.duration_since(stored.now).unwrap_or_default());
+            lasts = lasts.min(until.duration_since(now).unwrap_or_default());
         }
         // The coarse clock is late by a tick, within which no time at all would still be some.
         let deadline = if lasts.is_zero() { 0 } else { coarse::after(asked, lasts) };
-        Ok(self.cache.held(user.clone(), record, authority, policy, (stored.now, deadline)))
+        Ok(self.cache.held(stored.id.clone(), record, authority, policy, (now, deadline)))
     }
 
     /// The policy as of that head or later.

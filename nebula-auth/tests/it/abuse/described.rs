@@ -79,10 +79,10 @@ const DESCRIBED: &[(&str, &str, &[&str])] = &[
     ("L02", "tests/it/provider.rs", &["names_have_one_canonical_form"]),
     ("L03", "tests/it/password.rs", &["every_byte_of_a_long_password_counts"]),
     ("L04", "tests/it/sessions.rs", &["every_login_has_a_session_id_of_its_own"]),
-    ("L08", "tests/secrecy.rs", &["hostile_names_cannot_break_log_lines"]),
+    ("L08", "tests/secrecy/main.rs", &["hostile_names_cannot_break_log_lines"]),
     (
         "L09",
-        "tests/secrecy.rs",
+        "tests/secrecy/main.rs",
         &["secrets_stay_out_of_logs_debug_and_errors", "factors_and_codes_stay_out_of_logs_debug_and_errors"],
     ),
     ("L10", "tests/it/sessions.rs", &["the_session_check_ends_access_tokens_too"]),

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
-#[path = "it/oidc/provider.rs"]
+mod databases;
+#[path = "../it/oidc/provider.rs"]
 #[allow(dead_code, reason = "each test binary uses its part of it")]
 mod provider;
-#[path = "it/support/mod.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
 
 use std::{
@@ -308,142 +309,4 @@ async fn hostile_names_cannot_break_log_lines() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(!log.contains('\u{202e}'), "{log}");
-}
-
-/// What providers, the layer, the admin API and the stores in a database see of secrets, on the way through and on every way
-/// that ends early: nothing of it in logs, `Debug`, errors, answers, the audit log, or the file of the database.
-#[tokio::test]
-async fn providers_routes_and_databases_keep_secrets_to_themselves() {
-    use axum::{body::Body, http::Request};
-    use nebula_auth::{
-        SqliteRefreshStore,
-        admin::Admin,
-        audit::{AuditLog, SqlAuditSink},
-        axum::AuthLayer,
-        mfa::{FactorKey, SecondFactor as _, Totp},
-        oidc::{Callback, LoginRequest, OAuthClient, OAuthSettings, OAuthStyle, OAuthUser, OidcClient, OidcSettings},
-        proof::SqlProofStore,
-        rbac::{Actor, EvaluatorOptions, PermissionEvaluator, PermissionPattern, SqlRbacStore, UserId},
-        sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions},
-    };
-    use tower::ServiceExt as _;
-
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
-    // SQLite works on threads of the driver's own.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    let mut shown = String::new();
-    let mut secrets = vec![provider::SECRET.to_owned(), provider::ACCESS.to_owned(), "wrong-client-secret".to_owned()];
-
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("auth.db");
-    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-    let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
-    nebula_auth::migrate(&pool).await.unwrap();
-    SqlRbacStore::migrate(&pool).await.unwrap();
-    let proofs = SqlProofStore::new(pool.clone());
-    let audit = AuditLog::new(SqlAuditSink::new(pool.clone()));
-
-    // Providers.
-    let server = provider::Provider::start().await;
-    let (clock, at) = (nebula_auth::ManualClock::at_unix(NOW), |path: &str| format!("{}{path}", server.issuer()));
-    for secret in [provider::SECRET, "wrong-client-secret"] {
-        let oidc = OidcSettings::new(server.issuer(), provider::CLIENT, provider::REDIRECT).client_secret(secret);
-        let client = OidcClient::discover(oidc, proofs.clone()).await.unwrap();
-        let client = client.with_clock(clock.clone()).with_audit(audit.clone());
-        let mut settings = OAuthSettings::github(provider::CLIENT, secret, provider::REDIRECT);
-        settings.authorization_endpoint = at("/authorize");
-        (settings.token_endpoint, settings.userinfo_endpoint) = (at("/token"), at("/user"));
-        let mut wechat = OAuthSettings { style: OAuthStyle::WeChat, ..settings.clone() };
-        wechat.scopes = vec!["snsapi_login".to_owned()];
-        (wechat.token_endpoint, wechat.userinfo_endpoint) = (at("/sns/token"), at("/sns/user"));
-        shown.push_str(&format!("{settings:?}{wechat:?}{client:?}"));
-        let oauth = |settings| {
-            let client = OAuthClient::new(settings, OAuthUser::from_github, proofs.clone()).unwrap();
-            client.with_clock(clock.clone()).with_audit(audit.clone())
-        };
-        let (github, wechat) = (oauth(settings), oauth(wechat));
-        for which in 0..3 {
-            let begun = match which {
-                0 => client.begin(LoginRequest::new()).await.unwrap(),
-                1 => github.begin(LoginRequest::new()).await.unwrap(),
-                _ => wechat.begin(LoginRequest::new()).await.unwrap(),
-            };
-            let good = if which == 2 { server.agree_at_wechat(&begun.url) } else { server.agree(&begun.url) };
-            let made_up = Callback { state: "made up".to_owned(), ..good.clone() };
-            secrets.push(begun.browser.expose_secret().to_owned());
-            secrets.push(good.code.as_ref().unwrap().expose_secret().to_owned());
-            for callback in [&made_up, &good, &good] {
-                let outcome = match which {
-                    0 => client.finish(callback, &begun.browser).await,
-                    1 => github.finish(callback, &begun.browser).await,
-                    _ => wechat.finish(callback, &begun.browser).await,
-                };
-                shown.push_str(&format!("{callback:?}{outcome:?}{begun:?}\n"));
-                if let Err(error) = outcome {
-                    shown.push_str(&format!("{error} {error:#?}\n"));
-                }
-            }
-        }
-    }
-
-    // Sessions and factors in the database, the layer, and the admin API before them.
-    let (tokens, _) = service();
-    let sessions = SessionService::new(tokens.clone(), SqliteRefreshStore::new(pool.clone())).with_audit(audit.clone());
-    let tokens = tokens.with_session_check(sessions.session_check());
-    let roles = SqlRbacStore::new(pool.clone());
-    let evaluator = PermissionEvaluator::start(roles.clone(), EvaluatorOptions::new()).await.unwrap();
-    let (root, all) = (UserId::new("root").unwrap(), PermissionPattern::everything());
-    evaluator.service().grant(&Actor::system("test"), &root, &all, None).await.unwrap().into_result().unwrap();
-    let pair = sessions.start(NewSession::new("root")).await.unwrap();
-    let next = sessions.refresh(&pair.refresh_token, RefreshOptions::new()).await.unwrap().into_result().unwrap();
-    let last = sessions.refresh(&next.refresh_token, RefreshOptions::new()).await.unwrap().into_result().unwrap();
-    let totp = Totp::new(proofs.clone(), FactorKey::generate().unwrap(), "Shop").with_clock(clock.clone());
-    let totp = totp.with_audit(audit.clone());
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW);
-    let grant = AccessGrant::new("root").authenticated(at, [nebula_auth::AuthMethod::Password]);
-    let principal = tokens.issue(&grant).unwrap().principal;
-    let enrolment = totp.enrol(&principal, "root").await.unwrap().unwrap();
-    secrets.push(enrolment.secret().expose_secret().to_owned());
-    let admin = Admin::new(&evaluator).with_sessions(sessions.clone()).with_audit(audit.clone());
-    shown.push_str(&format!("{admin:?}{sessions:?}{proofs:?}{roles:?}{totp:?}{evaluator:?}{audit:?}\n"));
-    let app = admin.routes::<()>().finish(AuthLayer::new(tokens, evaluator).with_audit(audit.clone()));
-    let good = last.access_token.expose_secret().to_owned();
-    let tampered = format!("{}AAAA", &good[..good.len() - 4]);
-    let refresh = last.refresh_token.expose_secret().to_owned();
-    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
-    for pair in [&pair, &next, &last] {
-        secrets.extend([&pair.access_token, &pair.refresh_token].map(|token| signature(token.expose_secret())));
-    }
-    for token in [&good, &tampered, &refresh, "not-a-token-but-secret"] {
-        for path in ["/users/root/sessions", "/audit", "/users", "/me", "/nowhere", "/users/root/authority"] {
-            for uri in [path.to_owned(), format!("{path}?access_token={token}")] {
-                let request = Request::get(&uri).header("authorization", format!("Bearer {token}"));
-                let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-                shown.push_str(&format!("{:?}", response.headers()));
-                let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-                shown.push_str(&String::from_utf8_lossy(&body));
-            }
-        }
-    }
-    secrets.extend([signature(&tampered), "not-a-token-but-secret".to_owned()]);
-    // A database that is gone.
-    pool.close().await;
-    shown.push_str(&format!("{:?}", sessions.refresh(&last.refresh_token, RefreshOptions::new()).await.unwrap_err()));
-    shown.push_str(&format!("{:?}", totp.check("root", &"000000".into()).await.unwrap_err()));
-
-    assert!(shown.contains("login:oidc") && shown.contains("login:oauth"), "the audit log was shown: {shown}");
-    let log = String::from_utf8_lossy(&log.0.lock().unwrap().clone()).into_owned();
-    assert!(log.contains("nebula_auth_session"), "statements were captured");
-    let stored = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
-    assert!(stored.contains("nebula_auth_session"), "the file is the database");
-    for secret in secrets {
-        assert!(!log.contains(&secret), "in the log: {secret}");
-        assert!(!shown.contains(&secret), "in Debug, an error or an answer: {secret}");
-        assert!(!stored.contains(&secret), "in the database: {secret}");
-    }
 }
