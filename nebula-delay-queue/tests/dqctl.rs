@@ -112,9 +112,12 @@ async fn queues_on_rabbitmq_with_a_ledger_are_looked_into_and_mended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queues_in_databases_are_looked_into_and_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queue.db").to_str().unwrap().to_owned();
     for (config, url) in [
         (DelayQueueConfig::postgres as fn(String) -> DelayQueueConfig, postgres_database().await),
         (DelayQueueConfig::mysql, mariadb_database().await),
+        (DelayQueueConfig::sqlite, file),
     ] {
         fill(&config(url.clone()).connect().await.unwrap(), "order.timeout").await;
         let stats = dqctl(&[&url, "stats", "order.timeout"]).await;

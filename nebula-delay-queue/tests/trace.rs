@@ -8,7 +8,7 @@ use std::{
 
 use nebula_delay_queue::{
     DelayMessage, DelayQueue, ErrorKind, Happened, Lateness, MemoryDelayQueue, MemoryTrace, Outcome, RabbitDelayQueue,
-    Received, RedisTrace, RetryPolicy, Schedule, SqlDatabase, SqlTrace, TraceStore,
+    Received, RedisDelayQueue, RedisTrace, RetryPolicy, Schedule, SqlDatabase, SqlDelayQueue, SqlTrace, TraceStore,
     nebula_redis::RedisConfig,
     sqlx::{MySql, Postgres},
     trace_suite,
@@ -156,7 +156,10 @@ async fn lives_are_kept_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lives_are_kept_on_redis() {
-    lives_are_kept(DelayQueue::new(MemoryDelayQueue::new()).with_trace(redis().await)).await;
+    let config = RedisConfig::new(redis_url().await);
+    let (connection, subscriber) = (config.connect().await.unwrap(), config.subscriber().unwrap());
+    let backend = RedisDelayQueue::new(connection).with_subscriber(subscriber).with_key_prefix(&unique("trace"));
+    lives_are_kept(DelayQueue::new(backend).with_trace(redis().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,9 +171,16 @@ async fn lives_of_messages_on_rabbitmq_are_kept_on_redis() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lives_are_kept_in_databases() {
-    let queue = || DelayQueue::new(MemoryDelayQueue::new());
-    lives_are_kept(queue().with_trace(sql::<Postgres>(postgres_database().await).await)).await;
-    lives_are_kept(queue().with_trace(sql::<MySql>(mariadb_database().await).await)).await;
+    let (postgres, mariadb) = (postgres_database().await, mariadb_database().await);
+    let queue = DelayQueue::new(common::queue::<Postgres>(&postgres).await);
+    lives_are_kept(queue.with_trace(sql::<Postgres>(postgres).await)).await;
+    let queue = DelayQueue::new(common::queue::<MySql>(&mariadb).await);
+    lives_are_kept(queue.with_trace(sql::<MySql>(mariadb).await)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let pool = common::pool(&folder.path().join("queue.db")).await;
+    SqlDelayQueue::migrate(&pool).await.unwrap();
+    SqlTrace::migrate(&pool).await.unwrap();
+    lives_are_kept(DelayQueue::new(SqlDelayQueue::new(pool.clone())).with_trace(SqlTrace::new(pool))).await;
 }
 
 async fn missing_messages_are_named(store: impl TraceStore) {
@@ -203,6 +213,12 @@ async fn missing_messages_are_named_from_memory() {
 #[tokio::test]
 async fn missing_messages_are_named_from_redis() {
     missing_messages_are_named(redis().await).await;
+}
+
+#[tokio::test]
+async fn missing_messages_are_named_from_databases() {
+    missing_messages_are_named(sql::<Postgres>(postgres_database().await).await).await;
+    missing_messages_are_named(sql::<MySql>(mariadb_database().await).await).await;
 }
 
 async fn old_lives_are_forgotten<DB: SqlDatabase>(url: String) {
