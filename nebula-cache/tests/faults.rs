@@ -10,7 +10,7 @@ use std::time::Duration;
 use nebula_cache::nebula_redis::RedisConfig;
 use nebula_cache::rate_limit::{Origin, Quota, RateLimiter, RedisRates, Rule};
 use nebula_cache::{BreakerConfig, Cache, CacheManager, ErrorKind, RedisShared};
-use nebula_test_support::{RedisSentinel, RedisServer, TcpProxy, eventually};
+use nebula_test_support::{RedisCluster, RedisSentinel, RedisServer, TcpProxy, eventually};
 use support::lag::Lag;
 use support::{BOUND, Source, ms, secs};
 use tokio::time::{Instant, sleep, timeout};
@@ -31,9 +31,13 @@ async fn node(url: &str) -> Node {
 }
 
 async fn node_on(config: &RedisConfig) -> Node {
+    node_with(config, "test").await
+}
+
+async fn node_with(config: &RedisConfig, name: &str) -> Node {
     let shared = RedisShared::new(config.connect().await.unwrap(), config.subscriber().unwrap());
     let manager = CacheManager::new(shared).await.unwrap();
-    let cache = manager.cache("test").with_ttl(secs(600)).build().unwrap();
+    let cache = manager.cache(name).with_ttl(secs(600)).build().unwrap();
     Node { manager, cache }
 }
 
@@ -294,6 +298,77 @@ async fn a_failover_leaves_nothing_stale_for_longer_than_the_bound_and_limits_fo
     let after = async || limiter.check("r", "k").await.unwrap();
     eventually(PATIENCE, async || after().await.origin() == Origin::Store).await;
     assert!(limiter.peek("r", "k").await.unwrap().remaining() < 80, "what was used stays used");
+}
+
+/// The same on a cluster, of a master that has values and not the log: the log has lost nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_of_any_master_of_a_cluster_leaves_nothing_stale_for_longer_than_the_bound() {
+    let mut cluster = RedisCluster::start().await;
+    let config = RedisConfig::cluster(cluster.urls()).with_response_timeout(ms(400)).with_reconnect(ms(10), ms(100));
+    let has = async |server: &RedisServer, pattern: String| match ask(server, &["KEYS", &pattern]).await {
+        redis::Value::Array(keys) => !keys.is_empty(),
+        other => panic!("{other:?}"),
+    };
+    let source = Source::default();
+    // The first three are the masters, the others their replicas in the same order.
+    let (mut name, mut at) = (String::new(), None);
+    for number in 0..50 {
+        name = format!("test{number}");
+        node_with(&config, &name).await.cache.put(1, 0).await.unwrap();
+        for (place, master) in cluster.nodes[..3].iter().enumerate() {
+            if has(master, format!("*:v:{name}:*")).await && !has(master, "*:{invalidations}:head".to_owned()).await {
+                at = Some(place);
+            }
+        }
+        if at.is_some() {
+            break;
+        }
+    }
+    let old = at.expect("a value that is not where the log is");
+    let (a, b) = (node_with(&config, &name).await, node_with(&config, &name).await);
+    assert_eq!((a.value(&source).await, b.value(&source).await), (0, 0));
+    let key =
+        eventually(PATIENCE, async || match ask(&cluster.nodes[old + 3], &["KEYS", &format!("*:v:{name}:*")]).await {
+            redis::Value::Array(keys) if keys.len() == 1 => {
+                redis::from_redis_value::<Vec<String>>(redis::Value::Array(keys)).map_err(|error| error.to_string())
+            }
+            other => Err(format!("{other:?}")),
+        })
+        .await
+        .remove(0);
+
+    // The replica stands still, and then its link is gone: the eviction does not reach it.
+    cluster.nodes[old + 3].stop();
+    ask(&cluster.nodes[old], &["CLIENT", "KILL", "TYPE", "replica"]).await;
+    source.set(1);
+    let at = a.cache.evict(&1).await.unwrap();
+    let evicted = Instant::now();
+    b.manager.caught_up(at, PATIENCE).await.unwrap();
+    b.renewed(&source, evicted).await;
+    cluster.nodes[old].kill();
+    cluster.nodes[old + 3].cont();
+    assert_eq!(cluster.failed_over(&key, old).await, old + 3);
+    let failed_over = Instant::now();
+    let late = node_with(&config, &name).await;
+    for node in [&a, &b, &late] {
+        node.renewed(&source, failed_over).await;
+    }
+    // What came back in the moments before they noticed has ended, too.
+    tokio::time::sleep_until(failed_over + BOUND).await;
+    for node in [&a, &b, &late, &node_with(&config, &name).await] {
+        node.renewed(&source, failed_over).await;
+        for _ in 0..20 {
+            assert_eq!(node.value(&source).await, 1);
+        }
+    }
+    source.set(2);
+    let again = eventually(PATIENCE, async || a.cache.evict(&1).await).await;
+    assert_ne!(again.epoch, at.epoch, "nothing of before the failover is believed");
+    b.manager.caught_up(again, PATIENCE).await.unwrap();
+    assert_eq!(b.value(&source).await, 2);
+    // And once is enough.
+    tokio::time::sleep(BOUND).await;
+    assert_eq!(a.cache.evict(&1).await.unwrap().epoch, again.epoch);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,9 +117,9 @@ impl Observed {
         Self { inner, tallies, recorder }
     }
 
-    fn record(&self, queue: &QueueName, id: &MessageId, what: impl FnOnce() -> Happened) {
+    fn record(&self, queue: &QueueName, id: &MessageId, at: SystemTime, what: impl FnOnce() -> Happened) {
         if let Some(recorder) = &self.recorder {
-            recorder.record(queue, id, SystemTime::now(), what());
+            recorder.record(queue, id, at, what());
         }
     }
 
@@ -140,10 +140,11 @@ impl Observed {
         }
     }
 
-    /// Notes how settlements ended.
+    /// Notes how settlements ended, as of when they began: what is retried may be delivered again before that call ends.
     fn settled<R>(
         &self,
         queue: &QueueName,
+        began: SystemTime,
         requests: &[R],
         results: &[Settled],
         receipt: impl Fn(&R) -> &Receipt,
@@ -159,7 +160,7 @@ impl Observed {
             }
         });
         for (request, result) in requests.iter().zip(results) {
-            self.record(queue, &receipt(request).id, || match result {
+            self.record(queue, &receipt(request).id, began, || match result {
                 Settled::Done => what(request),
                 Settled::Stale => Happened::LeaseLost,
             });
@@ -193,10 +194,11 @@ impl DelayQueueProducer for Observed {
     }
 
     async fn cancel(&self, queue: &QueueName, id: &MessageId) -> Result<Cancel> {
+        let began = SystemTime::now();
         let cancel = self.inner.cancel(queue, id).await?;
         if cancel == Cancel::Cancelled {
             self.tallies.change(queue, |counts| counts.cancelled += 1);
-            self.record(queue, id, || Happened::Cancelled);
+            self.record(queue, id, began, || Happened::Cancelled);
         }
         Ok(cancel)
     }
@@ -232,20 +234,23 @@ impl DelayQueueConsumer for Observed {
                 claimed.deliveries.iter().for_each(|delivery| counts.lateness.note(delivery.lateness));
             });
         }
+        let came = SystemTime::now();
         for delivery in &claimed.deliveries {
             let what = || Happened::Delivered { attempt: delivery.attempt, lateness: delivery.lateness };
-            self.record(queue, &delivery.message.id, what);
+            self.record(queue, &delivery.message.id, came, what);
         }
         Ok(claimed)
     }
 
     async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
+        let began = SystemTime::now();
         let results = self.inner.ack(queue, receipts).await?;
-        self.settled(queue, receipts, &results, |it| it, |counts, _| counts.done += 1, |_| Happened::Done);
+        self.settled(queue, began, receipts, &results, |it| it, |counts, _| counts.done += 1, |_| Happened::Done);
         Ok(results)
     }
 
     async fn retry(&self, queue: &QueueName, requests: &[Retry]) -> Result<Vec<Settled>> {
+        let began = SystemTime::now();
         let results = self.inner.retry(queue, requests).await?;
         let count = |counts: &mut Counts, request: &Retry| {
             *if request.counted { &mut counts.retried } else { &mut counts.returned } += 1;
@@ -254,7 +259,7 @@ impl DelayQueueConsumer for Observed {
             true => Happened::Retried { after: request.after, error: request.error.clone() },
             false => Happened::Returned,
         };
-        self.settled(queue, requests, &results, |request| &request.receipt, count, what);
+        self.settled(queue, began, requests, &results, |request| &request.receipt, count, what);
         Ok(results)
     }
 
@@ -263,9 +268,10 @@ impl DelayQueueConsumer for Observed {
     }
 
     async fn bury(&self, queue: &QueueName, requests: &[Bury]) -> Result<Vec<Settled>> {
+        let began = SystemTime::now();
         let results = self.inner.bury(queue, requests).await?;
         let what = |request: &Bury| Happened::Dead { reason: request.reason.clone(), error: request.error.clone() };
-        self.settled(queue, requests, &results, |request| &request.receipt, |counts, _| counts.dead += 1, what);
+        self.settled(queue, began, requests, &results, |it| &it.receipt, |counts, _| counts.dead += 1, what);
         Ok(results)
     }
 
@@ -274,19 +280,21 @@ impl DelayQueueConsumer for Observed {
     }
 
     async fn replay(&self, queue: &QueueName, id: &MessageId) -> Result<Replay> {
+        let began = SystemTime::now();
         let replay = self.inner.replay(queue, id).await?;
         if replay == Replay::Replayed {
-            self.record(queue, id, || Happened::Replayed);
+            self.record(queue, id, began, || Happened::Replayed);
         }
         Ok(replay)
     }
 
     async fn purge(&self, queue: &QueueName, id: Option<&MessageId>) -> Result<u64> {
+        let began = SystemTime::now();
         let purged = self.inner.purge(queue, id).await?;
         if let Some(id) = id
             && purged > 0
         {
-            self.record(queue, id, || Happened::Purged);
+            self.record(queue, id, began, || Happened::Purged);
         }
         Ok(purged)
     }

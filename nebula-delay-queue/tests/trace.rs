@@ -16,6 +16,8 @@ use nebula_delay_queue::{
 use nebula_test_support::{amqp_url, eventually, mariadb_database, postgres_database, redis_url, unique};
 
 mod common;
+#[path = "common/late.rs"]
+mod late;
 
 const QUEUE: &str = "order.timeout";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -181,6 +183,36 @@ async fn lives_are_kept_in_databases() {
     SqlDelayQueue::migrate(&pool).await.unwrap();
     SqlTrace::migrate(&pool).await.unwrap();
     lives_are_kept(DelayQueue::new(SqlDelayQueue::new(pool.clone())).with_trace(SqlTrace::new(pool))).await;
+}
+
+/// What is retried, or given a new life, may be delivered and done before the call that asked for it ends. The life is told in
+/// the order in which it was lived, and nobody is missing at its end.
+#[tokio::test(start_paused = true)]
+async fn lives_are_in_order_though_settlements_are_answered_late() {
+    let backend = late::Late { inner: MemoryDelayQueue::new(), by: Duration::from_secs(10) };
+    let queue = DelayQueue::new(backend).with_trace(MemoryTrace::new());
+    let handler = |number: Received<u64>| async move {
+        match (*number.body(), number.attempt()) {
+            (0, 1) => Err("no luck"),
+            (0, _) => Ok(Outcome::Done),
+            _ => Ok(Outcome::DeadLetter("hopeless".into())),
+        }
+    };
+    let retry = RetryPolicy::fixed(1, Duration::from_secs(1));
+    queue.worker(QUEUE).unwrap().retry(retry).handle(handler).start().unwrap();
+    for (id, body) in [("retried", 0u64), ("dead", 1)] {
+        let message = DelayMessage::builder().id(id).body(body).build().unwrap();
+        queue.send(QUEUE, &message).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let _ = queue.replay(QUEUE, "dead").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let twice = ["Scheduled", "Due", "Delivered", "Retried", "Due", "Delivered", "Done"];
+    assert_eq!(life(&queue, "retried").await, twice);
+    let lives = ["Scheduled", "Due", "Delivered", "Dead", "Replayed", "Delivered", "Dead"];
+    assert_eq!(life(&queue, "dead").await, lives);
+    assert!(queue.missing(QUEUE, Duration::ZERO, 10).await.unwrap().is_empty());
+    queue.shutdown(PATIENCE).await;
 }
 
 async fn missing_messages_are_named(store: impl TraceStore) {

@@ -126,7 +126,8 @@ async fn what_one_process_has_read_another_need_not_read() {
     let (url, prefix) = (redis_url().await, unique("auth"));
     let store = MemoryRbacStore::new();
     let writer = RbacService::new(store.clone());
-    let role = Role::new(RoleName::new("clerk").unwrap()).with_permissions([PermissionPattern::new("level:*").unwrap()]);
+    let role =
+        Role::new(RoleName::new("clerk").unwrap()).with_permissions([PermissionPattern::new("level:*").unwrap()]);
     writer.create_role(&setup(), role).await.unwrap().into_result().unwrap();
     for number in (0..40).step_by(2) {
         let clerk = RoleName::new("clerk").unwrap();
@@ -168,7 +169,8 @@ async fn what_has_changed_since_is_not_believed() {
     let name = format!("{prefix}:user:ann");
     let mut connection = raw(&url).await;
     grant(&RbacService::new(store.clone()), "ann", "level:read", None).await;
-    let (here, there) = (process(Counted::new(&store), &url, &prefix).await, process(Counted::new(&store), &url, &prefix).await);
+    let (here, there) =
+        (process(Counted::new(&store), &url, &prefix).await, process(Counted::new(&store), &url, &prefix).await);
     assert!(here.check(&user("ann"), read).await.unwrap());
     eventually(PATIENCE, || async { kept(&mut connection.clone(), &name).await.is_some() }).await;
     let old = kept(&mut connection, &name).await.unwrap();

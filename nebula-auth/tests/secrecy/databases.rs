@@ -154,8 +154,10 @@ impl Seen {
 /// Every row of every table, with bytes as they are.
 async fn rows_of_postgres(url: &str) -> String {
     let pool = PgPool::connect(url).await.unwrap();
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetch_all(&pool).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     let mut stored = String::new();
     for table in tables {
         let columns: Vec<String> = sqlx::query_scalar(

@@ -1,7 +1,7 @@
 //! The log of invalidations: a stream with its end, and a channel that announces what is appended.
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join, stream};
 use nebula_redis::Event;
 use redis::aio::ConnectionLike;
 
@@ -23,13 +23,13 @@ impl<C> RedisShared<C> {
     }
 
     /// The end of the log, the log, and the versions of tags and caches.
-    fn log_keys(&self) -> [String; 3] {
+    pub(super) fn log_keys(&self) -> [String; 3] {
         ["head", "log", "versions"].map(|part| format!("{}:{{invalidations}}:{part}", self.namespace))
     }
 }
 
 /// Used if there is no epoch: never 0.
-fn new_epoch() -> String {
+pub(super) fn new_epoch() -> String {
     format!("{:x}", rand::random::<u64>().max(1))
 }
 
@@ -59,8 +59,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> InvalidationChannel for 
             Some(at) => call.arg(format!("{:x}", at.epoch)).arg(at.sequence).arg(format!("{:x}", at.mark)),
             None => call.arg("").arg("").arg(""),
         };
-        let reply: Vec<redis::Value> = call.invoke(&mut self.connection.clone()).await?;
-        let mut parts = reply.into_iter();
+        // What is noticed at the same time counts with the next look.
+        let mut connection = self.connection.clone();
+        let (reply, noticed) = join(call.invoke::<Vec<redis::Value>>(&mut connection), self.notice_promotions()).await;
+        if let Err(error) = noticed {
+            tracing::debug!(%error, "it cannot be seen who the masters are");
+        }
+        let mut parts = reply?.into_iter();
         let mut text = || -> Result<String> {
             let part = parts.next().ok_or_else(nonsense)?;
             redis::from_redis_value(part).map_err(|_| nonsense())

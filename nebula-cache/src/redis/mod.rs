@@ -4,6 +4,7 @@ mod bloom;
 mod error;
 mod log;
 mod message;
+mod promotion;
 mod scripts;
 mod slow;
 mod values;

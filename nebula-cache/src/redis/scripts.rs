@@ -20,6 +20,7 @@ scripts! {
     PUBLISH = "head.lua" "publish.lua";
     SINCE = "head.lua" "since.lua";
     VERSIONS = "head.lua" "versions.lua";
+    PROMOTION = "head.lua" "promotion.lua";
     BLOOM_SINCE = "bloom_since.lua";
     BLOOM_INSERT = "bloom_bits.lua" "bloom_insert.lua";
     BLOOM_SET = "bloom_bits.lua" "bloom_set.lua";

@@ -27,8 +27,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::{cache::Cache, level::Level};
 pub(crate) use self::cache::Held;
+use self::{cache::Cache, level::Level};
 pub use self::{
     explain::{Explanation, GrantedBy, Question, ReachedBy},
     key::{PermissionKey, StaticPermission},

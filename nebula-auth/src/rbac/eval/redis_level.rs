@@ -67,8 +67,9 @@ impl PermissionEvaluator {
     pub async fn with_redis_cache(self, config: &RedisConfig, prefix: &str, key: &SecretString) -> Result<Self, Error> {
         let key = key.expose_secret().as_bytes();
         check_secret("the key of the permission cache on Redis (nebula.auth.rbac.redis-key)", key)?;
-        let connection =
-            config.connect_lazy().map_err(|error| Error::config("the permission cache on Redis cannot be used").with_source(error))?;
+        let connection = config
+            .connect_lazy()
+            .map_err(|error| Error::config("the permission cache on Redis cannot be used").with_source(error))?;
         let (sender, unwritten) = channel(UNWRITTEN);
         tokio::spawn(write(connection.clone(), unwritten, self.shared.options.max_age));
         let shared = RedisLevel {
