@@ -143,8 +143,7 @@ impl Observed {
     /// Notes how settlements ended, as of when they began: what is retried may be delivered again before that call ends.
     fn settled<R>(
         &self,
-        queue: &QueueName,
-        began: SystemTime,
+        (queue, began): (&QueueName, SystemTime),
         requests: &[R],
         results: &[Settled],
         receipt: impl Fn(&R) -> &Receipt,
@@ -245,7 +244,7 @@ impl DelayQueueConsumer for Observed {
     async fn ack(&self, queue: &QueueName, receipts: &[Receipt]) -> Result<Vec<Settled>> {
         let began = SystemTime::now();
         let results = self.inner.ack(queue, receipts).await?;
-        self.settled(queue, began, receipts, &results, |it| it, |counts, _| counts.done += 1, |_| Happened::Done);
+        self.settled((queue, began), receipts, &results, |it| it, |counts, _| counts.done += 1, |_| Happened::Done);
         Ok(results)
     }
 
@@ -259,7 +258,7 @@ impl DelayQueueConsumer for Observed {
             true => Happened::Retried { after: request.after, error: request.error.clone() },
             false => Happened::Returned,
         };
-        self.settled(queue, began, requests, &results, |request| &request.receipt, count, what);
+        self.settled((queue, began), requests, &results, |request| &request.receipt, count, what);
         Ok(results)
     }
 
@@ -271,7 +270,7 @@ impl DelayQueueConsumer for Observed {
         let began = SystemTime::now();
         let results = self.inner.bury(queue, requests).await?;
         let what = |request: &Bury| Happened::Dead { reason: request.reason.clone(), error: request.error.clone() };
-        self.settled(queue, began, requests, &results, |it| &it.receipt, |counts, _| counts.dead += 1, what);
+        self.settled((queue, began), requests, &results, |it| &it.receipt, |counts, _| counts.dead += 1, what);
         Ok(results)
     }
 

@@ -6,6 +6,7 @@ mod explain;
 mod feed;
 mod key;
 mod known;
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis is such a level"))]
 mod level;
 mod menu;
 mod options;
