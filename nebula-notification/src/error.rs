@@ -19,6 +19,8 @@ pub enum ErrorKind {
     UnknownTemplate,
     /// Parameters that are missing, unknown, or not of the type that the template asks for.
     InvalidParams,
+    /// What came as receipts are none.
+    InvalidReceipt,
     /// More bytes than may be sent.
     TooLarge,
     /// The configuration is contradictory or names a provider that is not compiled in.
@@ -41,6 +43,7 @@ impl ErrorKind {
             Self::InvalidTemplate => "invalid template",
             Self::UnknownTemplate => "unknown template",
             Self::InvalidParams => "invalid parameters",
+            Self::InvalidReceipt => "invalid receipt",
             Self::TooLarge => "too large",
             Self::ConfigInvalid => "invalid configuration",
             Self::Unavailable => "unavailable",

@@ -117,10 +117,10 @@ pub use crate::{
         RecordStore, Settled, Statistic,
     },
     sender::{Delivery, NotificationSender},
-    sms::{SmsMessage, SmsProvider, SmsSender},
+    sms::{ReceiptReader, SmsMessage, SmsProvider, SmsSender},
     template::{
-        Content, MemoryTemplates, NotificationTemplate, ParamSpec, ParamType, ProviderParams, ProviderTemplate,
-        PutTemplate, Rendered, StoredTemplate, TemplateStore,
+        CachedTemplates, Content, MemoryTemplates, NotificationTemplate, ParamSpec, ParamType, ProviderParams,
+        ProviderTemplate, PutTemplate, Rendered, StoredTemplate, TemplateStore,
     },
     unsubscribe::UnsubscribeLinks,
 };
@@ -129,4 +129,4 @@ pub use crate::{
 pub use crate::{code::RedisCodes, limit::RedisLimits};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use crate::{inbox::InboxRoutes, unsubscribe::UnsubscribeRoutes};
+pub use crate::{inbox::InboxRoutes, sms::ReceiptRoutes, unsubscribe::UnsubscribeRoutes};

@@ -6,9 +6,9 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use nebula_notification::{
-    AliyunCredentials, AliyunSms, Delivery, DeliveryReceipt, ErrorClass, JobStatus, ManualClock, NotificationSender,
-    Outcome, Phone, ProviderTemplate, Rendered, Settled, SmsMessage, SmsProvider, SmsSender, TencentCredentials,
-    TencentSms, acs3, tc3,
+    AliyunCredentials, AliyunSms, Delivery, DeliveryReceipt, ErrorClass, ErrorKind, JobStatus, ManualClock,
+    Notification, NotificationSender, Outcome, Phone, ProviderTemplate, ReceiptReader, ReceiptRoutes, Rendered,
+    Settled, SmsMessage, SmsProvider, SmsSender, TencentCredentials, TencentSms, acs3, tc3,
     testing::{FakeAliyun, FakeTencent, Fault},
 };
 use serde_json::{Value, json};
@@ -299,8 +299,11 @@ fn receipts_are_read() {
     let time = Some("2026-11-20T08:00:03Z".parse::<jiff::Timestamp>().unwrap().into());
     let aliyun = AliyunSms::new(AliyunCredentials::new("id", "secret"), "x").unwrap();
     let body = replies["callback_aliyun_smsreport"]["request_body"].to_string();
-    let expected =
-        DeliveryReceipt::delivered("aliyun").provider_id("900619746936498440^0").reference("nebula-001").at(time);
+    let expected = DeliveryReceipt::delivered("aliyun")
+        .provider_id("900619746936498440^0")
+        .reference("nebula-001")
+        .phone(Some(phone()))
+        .at(time);
     assert_eq!(aliyun.receipts(body.as_bytes()).unwrap(), [expected]);
     let lost = body.replace("true", "false").replace("DELIVERED", "MOBILE_NOT_ON_SERVICE");
     let receipt = &aliyun.receipts(lost.as_bytes()).unwrap()[0];
@@ -312,6 +315,7 @@ fn receipts_are_read() {
     let expected = DeliveryReceipt::delivered("tencent")
         .provider_id("5000:1045710669157053657849499619")
         .reference("nebula-001")
+        .phone(Some(phone()))
         .at(time);
     assert_eq!(tencent.receipts(body.as_bytes()).unwrap(), [expected]);
     let receipt = &tencent.receipts(body.replace("SUCCESS", "FAIL").as_bytes()).unwrap()[0];
@@ -352,4 +356,110 @@ async fn no_template_is_not_asked_for() {
     assert!(fake.server().requests().is_empty());
     let known = delivery.with_template("login", [("code", "1")].into_iter().collect());
     assert!(sender.send(&known).await.is_accepted());
+}
+
+/// A notification to many numbers is few requests, also when some number of them is refused, and each receipt finds its job.
+#[tokio::test]
+async fn many_numbers_are_few_requests() {
+    let clock = clock();
+    let (fake, client) = aliyun(&clock).await;
+    fake.refuse("13800130007", "isv.MOBILE_NUMBER_ILLEGAL");
+    let sender = SmsSender::new(client.clone()).with_batches(Duration::from_millis(50));
+    let notifier = builder(&clock).sender(sender).build();
+    let phones: Vec<Phone> = (0..150).map(|at| Phone::parse(&format!("+861380013{at:04}"), None).unwrap()).collect();
+    let paid = |phones: &[Phone]| {
+        let to = phones.iter().fold(Notification::new("order.paid"), |all, phone| all.to(phone.clone()));
+        to.param("order", "T-1")
+    };
+    let sent = notifier.send(paid(&phones)).await.unwrap();
+    let refused: Vec<&str> = sent.failed().map(|job| job.id.as_str()).collect();
+    assert_eq!(
+        (sent.jobs.len(), refused),
+        (150, vec![sent.jobs[7].id.as_str()]),
+        "nobody else suffers from a bad number"
+    );
+    let mut reached: Vec<String> = fake.sent().into_iter().map(|(number, _)| number).collect();
+    reached.sort_unstable();
+    reached.dedup();
+    assert_eq!((fake.sent().len(), reached.len()), (149, 149));
+    let requests = fake.server().requests().len();
+    assert!(requests < 75, "{requests} requests for 150 numbers");
+
+    // All numbers of a request have one id at the provider.
+    let app = ReceiptRoutes::new(notifier.clone(), SECRET).unwrap().reader(client).router::<()>();
+    let report = |at: usize, success: bool| {
+        let id = sent.jobs[at].attempts.last().unwrap().provider_id.clone().unwrap();
+        json!({ "phone_number": phones[at].national(), "success": success, "err_code": "EMPTY_NUMBER", "biz_id": id })
+    };
+    let body = json!([report(0, true), report(1, false), report(2, true)]).to_string();
+    let answer = post(&app, &format!("/{SECRET}/aliyun"), body).await;
+    assert_eq!(answer, (200, r#"{"code":0,"msg":"OK"}"#.to_owned()));
+    let mut states = Vec::new();
+    for job in &sent.jobs[..4] {
+        states.push(notifier.job(&job.id).await.unwrap().unwrap().status);
+    }
+    assert_eq!(states, [JobStatus::Delivered, JobStatus::Failed, JobStatus::Delivered, JobStatus::Accepted]);
+
+    // Codes wait for nobody.
+    let before = fake.server().requests().len();
+    assert!(notifier.send(Notification::new("login").to(phone()).param("code", "012345")).await.unwrap().is_sent());
+    let last = fake.server().requests().split_off(before);
+    assert_eq!(last.iter().map(|one| one.header("x-acs-action")).collect::<Vec<_>>(), ["SendSms"]);
+}
+
+const SECRET: &str = "Kq3v9XcR7tYb2LmN5pWz8sDf";
+
+async fn post(app: &axum::Router, path: &str, body: impl Into<axum::body::Body>) -> (u16, String) {
+    let request = axum::http::Request::post(path).body(body.into()).unwrap();
+    let answer = tower::ServiceExt::oneshot(app.clone(), request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn receipts_come_in_at_a_path_that_nobody_can_guess() {
+    let clock = clock();
+    let (_fake, aliyun) = aliyun(&clock).await;
+    let (tencent_fake, tencent) = tencent(&clock).await;
+    let notifier = builder(&clock).sender(SmsSender::new(tencent.clone())).build();
+    tencent_fake.server().fail([Fault::CutAfterReading]);
+    let job = notifier.send(order("order.paid")).await.unwrap().jobs.remove(0);
+    assert_eq!(job.status, JobStatus::Unknown);
+    for weak in ["short", "twenty-four bytes and / a slash", "二十四个字节以上但不是字母"] {
+        assert_eq!(ReceiptRoutes::new(notifier.clone(), weak).unwrap_err().kind(), ErrorKind::ConfigInvalid, "{weak}");
+    }
+    let routes = ReceiptRoutes::new(notifier.clone(), SECRET).unwrap().reader(aliyun).reader(tencent);
+    assert!(!format!("{routes:?}").contains(SECRET));
+    let app = routes.clone().router::<()>();
+    let (right, foreign) = (format!("/{SECRET}/tencent"), format!("/{}/tencent", SECRET.to_lowercase()));
+    let status = |reference: &str, mobile: &str| {
+        json!([{ "user_receive_time": "2026-11-20 16:00:03", "nationcode": "86", "mobile": mobile, "report_status": "SUCCESS",
+            "errmsg": "DELIVRD", "sid": "5000:1", "ext": reference }])
+        .to_string()
+    };
+    let reference = job.attempts[0].reference.as_str();
+    let body = status(reference, "13800138000");
+    let code = async |path: &str, body: String| post(&app, path, body).await.0;
+    assert_eq!(code(&foreign, body.clone()).await, 404);
+    assert_eq!(code(&format!("/{SECRET}/other"), body.clone()).await, 404);
+    assert_eq!(code("/x/tencent", "x".repeat(1 << 20)).await, 404, "nothing is read of whom it does not know");
+    assert_eq!(code(&right, String::new()).await, 400);
+    assert_eq!(code(&right, "{}".to_owned()).await, 400);
+    assert_eq!(code(&right, json!([1]).to_string()).await, 400);
+    assert_eq!(code(&format!("/{SECRET}/aliyun"), body.clone()).await, 400, "Tencent's are none of Aliyun's");
+    assert_eq!(code(&right, "x".repeat(256 * 1024 + 1)).await, 413);
+    let many = serde_json::Value::from(vec![json!({ "report_status": "SUCCESS" }); 1001]).to_string();
+    assert_eq!(code(&right, many).await, 400);
+    let locked = routes.only_from(|parts| parts.headers.contains_key("x-from-tencent")).router::<()>();
+    assert_eq!(post(&locked, &right, body.clone()).await.0, 404);
+    let now = async || notifier.job(&job.id).await.unwrap().unwrap().status;
+    // What concerns nothing on record, or another number, is taken and changes nothing.
+    for nothing in [status("other", "13800138000"), status(reference, "13900139000"), "[]".to_owned()] {
+        assert_eq!(code(&right, nothing).await, 200);
+        assert_eq!(now().await, JobStatus::Unknown);
+    }
+    assert_eq!(post(&app, &right, body.clone()).await, (200, r#"{"result":0,"errmsg":"OK"}"#.to_owned()));
+    assert_eq!(now().await, JobStatus::Delivered);
+    assert_eq!(code(&right, body).await, 200, "a repetition is taken as well");
 }

@@ -6,7 +6,7 @@ use nebula_notification::{
     SqlStore,
     nebula_redis::{Connection, RedisConfig},
     sqlx::{
-        MySqlPool, PgPool,
+        MySqlPool, PgPool, SqlitePool,
         mysql::MySqlPoolOptions,
         postgres::PgPoolOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
@@ -94,25 +94,34 @@ async fn ready(store: SqlStore, folder: Option<TempDir>) -> Database {
 
 async fn sqlite() -> Database {
     let folder = TempDir::new().unwrap();
+    ready(SqlStore::new(sqlite_pool(&folder).await), Some(folder)).await
+}
+
+async fn sqlite_pool(folder: &TempDir) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(folder.path().join("notification.db"))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(PATIENCE);
-    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
-    ready(SqlStore::new(pool), Some(folder)).await
+    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
 }
 
 async fn mariadb() -> Database {
+    ready(SqlStore::new(mariadb_pool().await), None).await
+}
+
+async fn mariadb_pool() -> MySqlPool {
     let options = MySqlPoolOptions::new().max_connections(4).acquire_timeout(PATIENCE);
-    let pool: MySqlPool = options.connect_lazy(&mariadb_database().await).unwrap();
-    ready(SqlStore::new(pool), None).await
+    options.connect_lazy(&mariadb_database().await).unwrap()
 }
 
 async fn postgres() -> Database {
+    ready(SqlStore::new(postgres_pool().await), None).await
+}
+
+async fn postgres_pool() -> PgPool {
     let options = PgPoolOptions::new().max_connections(4).acquire_timeout(PATIENCE);
-    let pool: PgPool = options.connect_lazy(&postgres_database().await).unwrap();
-    ready(SqlStore::new(pool), None).await
+    options.connect_lazy(&postgres_database().await).unwrap()
 }
 
 macro_rules! sql {
@@ -270,4 +279,98 @@ mod restart {
         assert_eq!(second.job(&short.jobs[0].id).await.unwrap().unwrap().status, JobStatus::Expired);
         assert_eq!(sms.seen().len(), 2);
     }
+}
+
+/// Several processes over one database, and one that has a transaction of its own.
+mod together {
+    use std::collections::BTreeSet;
+
+    use nebula_notification::{
+        CachedTemplates, Channel, Content, JobStatus, Kind, ManualClock, MemoryTemplates, Notification,
+        NotificationTemplate, Notifier, Phone, RecordQuery, sqlx, testing::ScriptedSender,
+    };
+
+    use super::*;
+
+    fn process(store: &SqlStore, clock: &ManualClock, sms: &ScriptedSender) -> Notifier {
+        let paid = NotificationTemplate::new("paid", Kind::Notice).content("en", Content::new().text("Paid."));
+        let templates = CachedTemplates::new(MemoryTemplates::new().with(paid).unwrap());
+        let builder = Notifier::builder(templates).records(store.clone()).audience(store.clone());
+        builder.clock(clock.clone()).sender(sms.clone()).build()
+    }
+
+    fn paid(recipients: u32) -> Notification {
+        let phone = |at: u32| Phone::parse(&format!("+861380013{at:04}"), None).unwrap();
+        (0..recipients).fold(Notification::new("paid"), |all, at| all.to(phone(at)))
+    }
+
+    /// Three pump at once what one has stored: every number is asked for once.
+    async fn nobody_is_sent_to_twice(database: Database) {
+        let (clock, sms) = (ManualClock::at_unix(1_800_000_000), ScriptedSender::new("sms", Channel::Sms));
+        let [one, two, three] = [0; 3].map(|_| process(&database.store, &clock, &sms));
+        // 64, 8 and 1 at a time go into the database: all sizes are there.
+        let stored = one.enqueue(paid(149)).await.unwrap();
+        assert_eq!(stored.jobs.len(), 149);
+        loop {
+            let found = tokio::join!(one.run_due(1000), two.run_due(1000), three.run_due(1000));
+            if (found.0.unwrap(), found.1.unwrap(), found.2.unwrap()) == (0, 0, 0) {
+                break;
+            }
+        }
+        let numbers: BTreeSet<_> = sms.seen().into_iter().map(|one| one.address.key()).collect();
+        assert_eq!((sms.seen().len(), numbers.len()), (149, 149));
+        let accepted = two.find(&RecordQuery::new().status(JobStatus::Accepted).limit(1000_u32)).await.unwrap();
+        let mut ids: Vec<String> = stored.jobs.into_iter().map(|job| job.id).collect();
+        ids.reverse();
+        assert_eq!(accepted.into_iter().map(|job| job.id).collect::<Vec<_>>(), ids);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nobody_is_sent_to_twice_by_several_processes() {
+        for database in [sqlite().await, mariadb().await, postgres().await] {
+            nobody_is_sent_to_twice(database).await;
+        }
+    }
+
+    macro_rules! transactions {
+        ($name:ident, $database:ty, |$folder:ident| $pool:expr) => {
+            #[tokio::test]
+            async fn $name() {
+                let $folder = &TempDir::new().unwrap();
+                let pool: sqlx::Pool<$database> = $pool.await;
+                let store = SqlStore::new(pool.clone()).with_timeout(PATIENCE);
+                store.migrate().await.unwrap();
+                sqlx::query("CREATE TABLE paid_orders (id BIGINT NOT NULL)").execute(&pool).await.unwrap();
+                let (clock, sms) = (ManualClock::at_unix(1_800_000_000), ScriptedSender::new("sms", Channel::Sms));
+                let notifier = process(&store, &clock, &sms);
+                let order = || paid(2).idempotency_key("order:1:paid");
+                for committed in [false, true] {
+                    let mut transaction = pool.begin().await.unwrap();
+                    sqlx::query("INSERT INTO paid_orders VALUES (1)").execute(&mut *transaction).await.unwrap();
+                    let stored = notifier.enqueue_in::<$database>(&mut transaction, order()).await.unwrap();
+                    assert!(!stored.duplicate && stored.jobs.len() == 2);
+                    assert_eq!(notifier.run_due(10).await.unwrap(), 0, "nothing is certain yet");
+                    if committed {
+                        transaction.commit().await.unwrap();
+                    } else {
+                        transaction.rollback().await.unwrap();
+                    }
+                    assert_eq!(notifier.run_due(10).await.unwrap(), if committed { 2 } else { 0 });
+                    assert_eq!(sms.seen().len(), if committed { 2 } else { 0 });
+                    if committed {
+                        let mut again = pool.begin().await.unwrap();
+                        let known = notifier.enqueue_in::<$database>(&mut again, order()).await.unwrap();
+                        assert!(known.duplicate && known.jobs[0].id == stored.jobs[0].id);
+                    }
+                }
+                notifier.shutdown(PATIENCE).await;
+                let mut late = pool.begin().await.unwrap();
+                assert!(notifier.enqueue_in::<$database>(&mut late, order()).await.is_err());
+            }
+        };
+    }
+
+    transactions!(sqlite_commits_both_or_neither, sqlx::Sqlite, |folder| sqlite_pool(folder));
+    transactions!(mariadb_commits_both_or_neither, sqlx::MySql, |_folder| mariadb_pool());
+    transactions!(postgres_commits_both_or_neither, sqlx::Postgres, |_folder| postgres_pool());
 }

@@ -1,5 +1,9 @@
 //! From sections to senders.
 
+#[cfg(any(feature = "aliyun", feature = "tencent"))]
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::{
     NotificationConfig,
     sections::{
@@ -77,17 +81,33 @@ fn sms(section: &SmsSection, mut builder: NotifierBuilder) -> Result<NotifierBui
     let configured = aliyun.into_iter().chain(tencent).collect();
     for provider in order("sms.provider", section.provider, configured)? {
         builder = match (provider, &section.aliyun, &section.tencent) {
-            (SmsProviderName::Aliyun, Some(aliyun), _) => self::aliyun(aliyun, builder)?,
-            (SmsProviderName::Tencent, _, Some(tencent)) => self::tencent(tencent, builder)?,
+            (SmsProviderName::Aliyun, Some(aliyun), _) => self::aliyun(aliyun, section.batch_wait, builder)?,
+            (SmsProviderName::Tencent, _, Some(tencent)) => self::tencent(tencent, section.batch_wait, builder)?,
             _ => builder,
         };
     }
     Ok(builder)
 }
 
+#[cfg(any(feature = "aliyun", feature = "tencent"))]
+fn text_sender(
+    provider: impl crate::SmsProvider,
+    codes: &BTreeMap<String, String>,
+    wait: Option<Duration>,
+) -> crate::SmsSender {
+    let mut sender = crate::SmsSender::new(provider);
+    for (name, code) in codes {
+        sender = sender.with_template(name, crate::ProviderTemplate::named(code));
+    }
+    match wait {
+        Some(wait) => sender.with_batches(wait),
+        None => sender,
+    }
+}
+
 #[cfg(feature = "aliyun")]
-fn aliyun(section: &AliyunSection, builder: NotifierBuilder) -> Result<NotifierBuilder> {
-    use crate::{AliyunCredentials, AliyunSms, ProviderTemplate, SmsSender};
+fn aliyun(section: &AliyunSection, wait: Option<Duration>, builder: NotifierBuilder) -> Result<NotifierBuilder> {
+    use crate::{AliyunCredentials, AliyunSms};
 
     let mut credentials = AliyunCredentials::new(&section.access_key_id, section.access_key_secret.clone());
     if let Some(token) = &section.security_token {
@@ -97,19 +117,17 @@ fn aliyun(section: &AliyunSection, builder: NotifierBuilder) -> Result<NotifierB
     if let Some(endpoint) = &section.endpoint {
         provider = provider.with_endpoint(endpoint)?;
     }
-    let with =
-        |sender: SmsSender, (name, code): (&String, &String)| sender.with_template(name, ProviderTemplate::named(code));
-    Ok(builder.sender(section.template_code.iter().fold(SmsSender::new(provider), with)))
+    Ok(builder.sender(text_sender(provider, &section.template_code, wait)))
 }
 
 #[cfg(not(feature = "aliyun"))]
-fn aliyun(_: &AliyunSection, _: NotifierBuilder) -> Result<NotifierBuilder> {
+fn aliyun(_: &AliyunSection, _: Option<Duration>, _: NotifierBuilder) -> Result<NotifierBuilder> {
     Err(missing("sms.aliyun", "aliyun"))
 }
 
 #[cfg(feature = "tencent")]
-fn tencent(section: &TencentSection, builder: NotifierBuilder) -> Result<NotifierBuilder> {
-    use crate::{ProviderTemplate, SmsSender, TencentCredentials, TencentSms};
+fn tencent(section: &TencentSection, wait: Option<Duration>, builder: NotifierBuilder) -> Result<NotifierBuilder> {
+    use crate::{TencentCredentials, TencentSms};
 
     let mut credentials = TencentCredentials::new(&section.secret_id, section.secret_key.clone());
     if let Some(token) = &section.token {
@@ -122,13 +140,11 @@ fn tencent(section: &TencentSection, builder: NotifierBuilder) -> Result<Notifie
     if let Some(region) = &section.region {
         provider = provider.with_region(region);
     }
-    let with =
-        |sender: SmsSender, (name, code): (&String, &String)| sender.with_template(name, ProviderTemplate::named(code));
-    Ok(builder.sender(section.template_code.iter().fold(SmsSender::new(provider), with)))
+    Ok(builder.sender(text_sender(provider, &section.template_code, wait)))
 }
 
 #[cfg(not(feature = "tencent"))]
-fn tencent(_: &TencentSection, _: NotifierBuilder) -> Result<NotifierBuilder> {
+fn tencent(_: &TencentSection, _: Option<Duration>, _: NotifierBuilder) -> Result<NotifierBuilder> {
     Err(missing("sms.tencent", "tencent"))
 }
 

@@ -26,6 +26,7 @@ use crate::{
 /// | `sms.tencent.sms-sdk-app-id`, `.sign-name` | required | the SMS application and the signature |
 /// | `sms.tencent.template-code` | none | as above; values in the order of their names |
 /// | `sms.tencent.region`, `.endpoint` | `ap-guangzhou`, `https://sms.tencentcloudapi.com` | the service's region and address |
+/// | `sms.batch-wait` | none | how long notices and marketing wait to be sent together, such as `20ms` |
 /// | `sms.rate-limit.enabled` | `true` if the section is there | whether these limits hold |
 /// | `sms.rate-limit.per-phone`, `.per-ip` | 5, 10 | messages in 24 hours; an IPv6 address counts by its /64 |
 /// | `sms.rate-limit.per-minute` | none | messages to a number in a minute |

@@ -1,10 +1,10 @@
 //! One section per provider. All are always understood, whatever is compiled in.
 #![allow(dead_code, reason = "understood, whatever is compiled in")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -13,6 +13,8 @@ pub(super) struct SmsSection {
     pub(super) aliyun: Option<AliyunSection>,
     pub(super) tencent: Option<TencentSection>,
     pub(super) rate_limit: Option<RateLimitSection>,
+    #[serde(deserialize_with = "duration")]
+    pub(super) batch_wait: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -190,4 +192,20 @@ pub(super) struct RedisSection {
     pub(super) url: SecretString,
     #[serde(default)]
     pub(super) key_prefix: Option<String>,
+}
+
+/// Text such as `20ms`, or milliseconds.
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Millis(u64),
+        Text(String),
+    }
+
+    match Option::deserialize(from)? {
+        None => Ok(None),
+        Some(Written::Millis(millis)) => Ok(Some(Duration::from_millis(millis))),
+        Some(Written::Text(text)) => humantime::parse_duration(&text).map(Some).map_err(D::Error::custom),
+    }
 }

@@ -78,6 +78,15 @@ impl Notifier {
         self.in_background(async move { this.submit(notification, false).await }).await
     }
 
+    /// The jobs of a notification that is to be stored and sent later.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) async fn plan(&self, notification: &Notification) -> Result<Vec<Job>> {
+        if self.0.stop.is_cancelled() {
+            return Err(Error::new(ErrorKind::Closed, "no more notifications are taken"));
+        }
+        Ok(plan::plan(&self.0, notification, false).await?.jobs)
+    }
+
     async fn submit(&self, notification: Notification, at_once: bool) -> Result<Submission> {
         let inner = &self.0;
         let planned = plan::plan(inner, &notification, at_once).await?;

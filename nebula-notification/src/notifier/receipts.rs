@@ -7,9 +7,7 @@ use crate::{
 };
 
 pub(super) async fn settle(inner: &Inner, receipt: &DeliveryReceipt) -> Result<Settled> {
-    let (provider_id, reference) = (receipt.provider_id.as_deref(), receipt.reference.as_deref());
-    let found = inner.records.by_attempt(&receipt.provider, provider_id, reference).await?;
-    let Some(mut job) = found else {
+    let Some(mut job) = inner.records.by_receipt(receipt).await? else {
         telemetry::receipt(receipt, "not-found");
         return Ok(Settled::NotFound);
     };

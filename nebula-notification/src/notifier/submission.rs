@@ -15,7 +15,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    pub(super) fn new(jobs: &[Job], duplicate: bool) -> Self {
+    pub(crate) fn new(jobs: &[Job], duplicate: bool) -> Self {
         let notification = jobs.first().map(|job| job.notification.clone()).unwrap_or_default();
         Self { notification, duplicate, jobs: jobs.iter().map(JobView::from).collect() }
     }

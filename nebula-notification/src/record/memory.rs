@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{
     job::Job,
     query::{RecordQuery, Statistic},
+    receipt::DeliveryReceipt,
     store::{Inserted, RecordStore},
 };
 use crate::{
@@ -76,19 +77,16 @@ impl RecordStore for MemoryRecords {
         Ok(due.into_iter().take(max as usize).cloned().collect())
     }
 
-    async fn by_attempt(
-        &self,
-        provider: &str,
-        provider_id: Option<&str>,
-        reference: Option<&str>,
-    ) -> Result<Option<Job>> {
-        let state = self.0.lock();
+    async fn by_receipt(&self, receipt: &DeliveryReceipt) -> Result<Option<Job>> {
+        let (state, address) = (self.0.lock(), receipt.address());
+        let to = |job: &Job| address.as_ref().is_none_or(|address| *address == job.address.key());
         let find = |fits: &dyn Fn(&super::job::Attempt) -> bool| {
-            let mine = |job: &&Job| job.attempts.iter().any(|one| one.provider == provider && fits(one));
+            let mine =
+                |job: &&Job| job.attempts.iter().any(|one| one.provider == receipt.provider && fits(one)) && to(job);
             state.jobs.values().find(mine).cloned()
         };
-        let by_id = provider_id.and_then(|id| find(&|one| one.provider_id.as_deref() == Some(id)));
-        Ok(by_id.or_else(|| reference.and_then(|reference| find(&|one| one.reference == reference))))
+        let by_id = receipt.provider_id.as_ref().and_then(|id| find(&|one| one.provider_id.as_ref() == Some(id)));
+        Ok(by_id.or_else(|| receipt.reference.as_ref().and_then(|reference| find(&|one| one.reference == *reference))))
     }
 
     async fn find(&self, query: &RecordQuery) -> Result<Vec<Job>> {

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::outcome::ErrorClass;
+use crate::{outcome::ErrorClass, phone::Phone, recipient::Address};
 
 /// What a provider says later about a message that it has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct DeliveryReceipt {
     pub provider_id: Option<String>,
     /// What the message was sent with.
     pub reference: Option<String>,
+    /// The number it was sent to. A provider may have one id for many messages.
+    pub phone: Option<Phone>,
     /// Whether it has arrived.
     pub delivered: bool,
     /// The provider's word for it.
@@ -30,6 +32,7 @@ impl DeliveryReceipt {
             provider: provider.into(),
             provider_id: None,
             reference: None,
+            phone: None,
             delivered: true,
             code: None,
             class: None,
@@ -55,6 +58,19 @@ impl DeliveryReceipt {
     pub fn reference(mut self, reference: impl Into<String>) -> Self {
         self.reference = Some(reference.into()).filter(|reference| !reference.is_empty());
         self
+    }
+
+    /// The number it was sent to: nothing that was sent to another one is settled by it.
+    #[must_use]
+    pub fn phone(mut self, phone: Option<Phone>) -> Self {
+        self.phone = phone;
+        self
+    }
+
+    /// The key of the address that it has to be about, if it says so.
+    #[must_use]
+    pub(crate) fn address(&self) -> Option<String> {
+        self.phone.as_ref().map(|phone| Address::from(phone.clone()).key())
     }
 
     /// When.

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{
     job::Job,
     query::{RecordQuery, Statistic},
+    receipt::DeliveryReceipt,
 };
 use crate::error::Result;
 
@@ -18,7 +19,8 @@ use crate::error::Result;
 /// - `stale_changes_are_refused`: `swap` stores a job only if the stored version is the one before its own; also when many come
 ///   at once, one succeeds.
 /// - `due_jobs_are_found`: `due` has open jobs whose time has come, the longest due first, and no others.
-/// - `attempts_are_found`: a job is found by the provider's id of any of its attempts, and by its reference.
+/// - `receipts_find_their_job`: a job is found by the provider's id of any of its attempts, and by its reference; if the receipt names a
+///   number, only a job to that number is.
 /// - `queries_fit`: `find` has exactly the jobs that fit, the latest first, page by page.
 /// - `attempts_are_counted`: `statistics` counts the attempts of jobs made within a span, by provider and template.
 /// - `old_records_go`: `forget` removes closed jobs made before a time, their attempts and their keys, and no others.
@@ -36,13 +38,8 @@ pub trait RecordStore: fmt::Debug + Send + Sync + 'static {
     /// Open jobs that are due.
     async fn due(&self, now: SystemTime, max: u32) -> Result<Vec<Job>>;
 
-    /// The job that a provider's id or a reference belongs to.
-    async fn by_attempt(
-        &self,
-        provider: &str,
-        provider_id: Option<&str>,
-        reference: Option<&str>,
-    ) -> Result<Option<Job>>;
+    /// The job that a receipt is about.
+    async fn by_receipt(&self, receipt: &DeliveryReceipt) -> Result<Option<Job>>;
 
     /// Jobs that fit a query.
     async fn find(&self, query: &RecordQuery) -> Result<Vec<Job>>;

@@ -2,7 +2,11 @@
 
 #[cfg(feature = "aliyun")]
 mod aliyun;
+#[cfg(any(feature = "aliyun", feature = "tencent"))]
+mod batch;
+mod gather;
 mod provider;
+mod receipts;
 mod sender;
 #[cfg(feature = "tencent")]
 mod tencent;
@@ -11,9 +15,12 @@ mod times;
 
 #[cfg(feature = "aliyun")]
 pub use self::aliyun::{AliyunCredentials, AliyunSms, acs3};
+#[cfg(feature = "axum")]
+pub use self::receipts::ReceiptRoutes;
 #[cfg(feature = "tencent")]
 pub use self::tencent::{TencentCredentials, TencentSms, tc3};
 pub use self::{
     provider::{SmsMessage, SmsProvider},
+    receipts::ReceiptReader,
     sender::SmsSender,
 };

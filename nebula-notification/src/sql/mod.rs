@@ -3,6 +3,7 @@
 mod audience;
 mod codes;
 mod dialect;
+mod enqueue;
 mod inbox;
 mod records;
 mod rows;

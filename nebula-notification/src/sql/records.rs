@@ -10,7 +10,7 @@ use super::{Arg, Row, Session, SqlStore, SqlText, args, file, rows, run};
 use crate::{
     attachment::Attachment,
     error::{Error, Result},
-    record::{AttemptState, Inserted, Job, RecordQuery, RecordStore, Statistic},
+    record::{AttemptState, DeliveryReceipt, Inserted, Job, RecordQuery, RecordStore, Statistic},
 };
 
 /// A job without its attachments: they stand once for all jobs of the notification.
@@ -41,8 +41,11 @@ async fn jobs(session: &mut dyn Session, found: Vec<Row>) -> sqlx::Result<Vec<Jo
     Ok(jobs)
 }
 
-async fn insert(session: &mut dyn Session, key: Option<&str>, job: &Job) -> sqlx::Result<()> {
-    let values = vec![
+/// So many jobs go into the database by one statement; few sizes, so that few statements are prepared.
+const ROWS: [usize; 3] = [64, 8, 1];
+
+fn values(key: Option<&str>, job: &Job) -> sqlx::Result<[Arg; 13]> {
+    Ok([
         job.id.as_str().into(),
         job.version.into(),
         job.tenant.as_str().into(),
@@ -56,9 +59,40 @@ async fn insert(session: &mut dyn Session, key: Option<&str>, job: &Job) -> sqlx
         rows::millis(job.created).into(),
         i64::from(!job.attachments.is_empty()).into(),
         body(job)?.into(),
-    ];
-    session.execute(file!("job_insert"), values).await?;
-    attempts(session, job).await
+    ])
+}
+
+/// Stores the jobs of a notification, if nobody has used its key before.
+pub(super) async fn store(session: &mut dyn Session, key: Option<&str>, new: &[Job]) -> sqlx::Result<Inserted> {
+    let Some(first) = new.first() else { return Ok(Inserted::New) };
+    if let Some(key) = key {
+        let used = vec![first.tenant.as_str().into(), key.into(), rows::millis(first.created).into()];
+        if session.execute(file!("job_key"), used).await? == 0 {
+            let found = session.fetch(file!("job_of_key").into(), args![first.tenant.as_str(), key]).await?;
+            return Ok(Inserted::Existing(jobs(session, found).await?));
+        }
+    }
+    if let Some(job) = new.iter().find(|job| !job.attachments.is_empty()) {
+        let files = rows::to_body(&job.attachments)?;
+        let values = vec![job.notification.as_str().into(), rows::millis(job.created).into(), files.into()];
+        session.execute(file!("file_insert"), values).await?;
+    }
+    let mut left = new;
+    for size in ROWS {
+        while left.len() >= size {
+            let (some, rest) = left.split_at(size);
+            left = rest;
+            let mut all = Vec::with_capacity(size * 13);
+            for job in some {
+                all.extend(values(key, job)?);
+            }
+            session.insert(file!("job_insert"), size, all).await?;
+        }
+    }
+    for job in new {
+        attempts(session, job).await?;
+    }
+    Ok(Inserted::New)
 }
 
 /// Writes all attempts of a job.
@@ -111,29 +145,7 @@ fn question(query: &RecordQuery) -> (String, Vec<Arg>) {
 #[deny(clippy::missing_trait_methods)]
 impl RecordStore for SqlStore {
     async fn insert(&self, key: Option<&str>, new: &[Job]) -> Result<Inserted> {
-        run!(self, "jobs could not be stored", true, |session| {
-            let mut existing = false;
-            if let (Some(key), Some(first)) = (key, new.first()) {
-                let values = vec![first.tenant.as_str().into(), key.into(), rows::millis(first.created).into()];
-                existing = session.execute(file!("job_key"), values).await? == 0;
-            }
-            if existing {
-                let tenant = new.first().map(|job| job.tenant.as_str()).unwrap_or_default();
-                let values = args![tenant, key.unwrap_or_default()];
-                let found = session.fetch(file!("job_of_key").into(), values).await?;
-                Inserted::Existing(jobs(&mut *session, found).await?)
-            } else {
-                if let Some(job) = new.iter().find(|job| !job.attachments.is_empty()) {
-                    let files = rows::to_body(&job.attachments)?;
-                    let values = vec![job.notification.as_str().into(), rows::millis(job.created).into(), files.into()];
-                    session.execute(file!("file_insert"), values).await?;
-                }
-                for job in new {
-                    insert(&mut *session, key, job).await?;
-                }
-                Inserted::New
-            }
-        })
+        run!(self, "jobs could not be stored", true, |session| { store(&mut *session, key, new).await? })
     }
 
     async fn get(&self, id: &str) -> Result<Option<Job>> {
@@ -170,19 +182,24 @@ impl RecordStore for SqlStore {
         })
     }
 
-    async fn by_attempt(
-        &self,
-        provider: &str,
-        provider_id: Option<&str>,
-        reference: Option<&str>,
-    ) -> Result<Option<Job>> {
+    async fn by_receipt(&self, receipt: &DeliveryReceipt) -> Result<Option<Job>> {
+        let address = receipt.address().map(|key| rows::short(&key));
+        let by_id = receipt.provider_id.as_deref().map(|id| match &address {
+            None => (file!("attempt_by_id"), id),
+            Some(_) => (file!("attempt_by_id_to"), id),
+        });
+        let by_reference = receipt.reference.as_deref().map(|reference| match &address {
+            None => (file!("attempt_by_reference"), reference),
+            Some(_) => (file!("attempt_by_reference_to"), reference),
+        });
         run!(self, "a job could not be looked up", false, |session| {
             let mut found = Vec::new();
-            if let Some(id) = provider_id {
-                found = session.fetch(file!("attempt_by_id").into(), args![provider, id]).await?;
-            }
-            if let Some(reference) = reference.filter(|_| found.is_empty()) {
-                found = session.fetch(file!("attempt_by_reference").into(), args![provider, reference]).await?;
+            for (file, name) in by_id.into_iter().chain(by_reference) {
+                if found.is_empty() {
+                    let mut args = args![receipt.provider.as_str(), name];
+                    args.extend(address.as_deref().map(Arg::from));
+                    found = session.fetch(file.into(), args).await?;
+                }
             }
             jobs(&mut *session, found).await?.pop()
         })

@@ -58,6 +58,8 @@ pub(crate) type Row = Box<dyn Cells>;
 pub(crate) trait Session: Send {
     /// Runs a statement; how many rows it has found to change.
     async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> sqlx::Result<u64>;
+    /// Inserts so many rows by one statement; the file has the placeholders of one, after `VALUES `, at its end.
+    async fn insert(&mut self, sql: &'static str, rows: usize, args: Vec<Arg>) -> sqlx::Result<u64>;
     /// Runs a query.
     async fn fetch(&mut self, sql: SqlText, args: Vec<Arg>) -> sqlx::Result<Vec<Row>>;
     /// Commits, and gives the connection back.
@@ -145,15 +147,15 @@ impl<DB: Dialect> Live<DB> {
 #[async_trait]
 impl<DB: Dialect> Session for Live<DB> {
     async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> sqlx::Result<u64> {
-        DB::run(self.connection()?, DB::words(sql), args).await
+        Within::<DB>(self.connection()?).execute(sql, args).await
+    }
+
+    async fn insert(&mut self, sql: &'static str, rows: usize, args: Vec<Arg>) -> sqlx::Result<u64> {
+        Within::<DB>(self.connection()?).insert(sql, rows, args).await
     }
 
     async fn fetch(&mut self, sql: SqlText, args: Vec<Arg>) -> sqlx::Result<Vec<Row>> {
-        let words = match &sql {
-            SqlText::File(file) => DB::words(file),
-            SqlText::Made(text) => DB::words(text),
-        };
-        DB::rows(self.connection()?, words, args).await
+        Within::<DB>(self.connection()?).fetch(sql, args).await
     }
 
     async fn finish(&mut self) -> sqlx::Result<()> {
@@ -161,6 +163,35 @@ impl<DB: Dialect> Session for Live<DB> {
             DB::commit(self.connection()?).await?;
         }
         self.connection = None;
+        Ok(())
+    }
+}
+
+/// A session on a connection of somebody else's, within whatever they have begun: they commit.
+pub(super) struct Within<'c, DB: Dialect>(pub(super) &'c mut DB::Connection);
+
+#[async_trait]
+impl<DB: Dialect> Session for Within<'_, DB> {
+    async fn execute(&mut self, sql: &'static str, args: Vec<Arg>) -> sqlx::Result<u64> {
+        DB::run(self.0, DB::words(sql), args).await
+    }
+
+    async fn insert(&mut self, sql: &'static str, rows: usize, args: Vec<Arg>) -> sqlx::Result<u64> {
+        let sql = sql.trim_end();
+        let one = sql.rsplit_once("VALUES ").map_or("", |(_, one)| one);
+        let more = format!(", {one}").repeat(rows.saturating_sub(1));
+        DB::run(self.0, DB::words(&format!("{sql}{more}")), args).await
+    }
+
+    async fn fetch(&mut self, sql: SqlText, args: Vec<Arg>) -> sqlx::Result<Vec<Row>> {
+        let words = match &sql {
+            SqlText::File(file) => DB::words(file),
+            SqlText::Made(text) => DB::words(text),
+        };
+        DB::rows(self.0, words, args).await
+    }
+
+    async fn finish(&mut self) -> sqlx::Result<()> {
         Ok(())
     }
 }

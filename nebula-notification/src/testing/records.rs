@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Attachment, Attempt, AttemptState, Channel, EmailAddress, ErrorClass, Inserted, Job, JobStatus, Kind, Outcome,
-    Params, Price, Recipient, RecordQuery, RecordStore, Statistic,
+    Attachment, Attempt, AttemptState, Channel, DeliveryReceipt, EmailAddress, ErrorClass, Inserted, Job, JobStatus,
+    Kind, Outcome, Params, Price, Recipient, RecordQuery, RecordStore, Statistic,
 };
 
 /// Brings one store to the suite.
@@ -28,7 +28,7 @@ pub trait Fixture: fmt::Debug + Send + Sync + Sized + 'static {
 macro_rules! record_store_suite {
     ($fixture:ty) => {
         $crate::record_store_suite!(@tests $fixture:
-            a_key_is_used_once, everything_is_kept, stale_changes_are_refused, due_jobs_are_found, attempts_are_found,
+            a_key_is_used_once, everything_is_kept, stale_changes_are_refused, due_jobs_are_found, receipts_find_their_job,
             queries_fit, attempts_are_counted, old_records_go);
     };
     (@tests $fixture:ty: $($name:ident),+) => {
@@ -168,14 +168,18 @@ pub async fn due_jobs_are_found<F: Fixture>() {
     assert_eq!(ids(&store.due(at(20), 10).await.unwrap()), ["lapsed", "late"]);
 }
 
-pub async fn attempts_are_found<F: Fixture>() {
+pub async fn receipts_find_their_job<F: Fixture>() {
     let fixture = F::start().await;
     let store = fixture.store();
     let first = tried(job("p"), "aliyun", &Outcome::unknown("timeout"));
     store.insert(None, &[first.clone(), tried(job("q"), "aliyun", &Outcome::accepted("b^1"))]).await.unwrap();
-    let found = async |provider: &str, id: Option<&str>, reference: Option<&str>| {
-        store.by_attempt(provider, id, reference).await.unwrap().map(|job| job.id)
+    let about = |provider: &str, id: Option<&str>, reference: Option<&str>| {
+        DeliveryReceipt::delivered(provider)
+            .provider_id(id.unwrap_or_default())
+            .reference(reference.unwrap_or_default())
     };
+    let ask = async |receipt: DeliveryReceipt| store.by_receipt(&receipt).await.unwrap().map(|job| job.id);
+    let found = async |provider: &str, id, reference| ask(about(provider, id, reference)).await;
     assert_eq!(found("aliyun", Some("b^1"), None).await.as_deref(), Some("q"));
     assert_eq!(found("tencent", Some("b^1"), None).await, None);
     assert_eq!(found("aliyun", Some("B^1"), None).await, None);
@@ -186,6 +190,21 @@ pub async fn attempts_are_found<F: Fixture>() {
     assert!(store.swap(&second).await.unwrap());
     assert_eq!(found("tencent", Some("5000:1"), None).await.as_deref(), Some("p"));
     assert_eq!(found("aliyun", None, Some("p.1")).await.as_deref(), Some("p"));
+    // One id for a batch: the number says which of its messages is meant.
+    let numbers = ["+8613800138000", "+8613900139000", "+85291234567"];
+    let phone = |at: usize| crate::Phone::parse(numbers[at], None).unwrap();
+    let to = |id: &str, at: usize| {
+        let job = Job { address: phone(at).into(), channel: Channel::Sms, ..job(id) };
+        tried(job, "aliyun", &Outcome::accepted("batch^0"))
+    };
+    store.insert(None, &[to("x", 0), to("y", 1)]).await.unwrap();
+    for (at, expected) in [(0, Some("x")), (1, Some("y")), (2, None)] {
+        let batch = about("aliyun", Some("batch^0"), None).phone(Some(phone(at)));
+        assert_eq!(ask(batch).await.as_deref(), expected);
+        let by_reference = about("aliyun", Some("other"), Some("y.1")).phone(Some(phone(at)));
+        assert_eq!(ask(by_reference).await.as_deref(), expected.filter(|id| *id == "y"));
+    }
+    assert!(ask(about("aliyun", Some("batch^0"), None)).await.is_some());
 }
 
 pub async fn queries_fit<F: Fixture>() {
@@ -258,7 +277,7 @@ pub async fn old_records_go<F: Fixture>() {
     store.insert(Some("open"), &[job("o4")]).await.unwrap();
     assert_eq!(store.forget(at(50)).await.unwrap(), 2);
     assert_eq!(ids(&store.find(&RecordQuery::new()).await.unwrap()), ["o4", "o3"]);
-    assert!(store.by_attempt("aliyun", Some("o"), None).await.unwrap().is_none());
+    assert!(store.by_receipt(&DeliveryReceipt::delivered("aliyun").provider_id("o")).await.unwrap().is_none());
     assert!(matches!(store.insert(Some("old"), &[job("o5")]).await.unwrap(), Inserted::New), "its key is free");
     assert!(matches!(store.insert(Some("new"), &[job("o6")]).await.unwrap(), Inserted::Existing(_)));
 }

@@ -10,14 +10,18 @@ pub mod acs3;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
-use super::provider::{SmsMessage, SmsProvider};
+use super::{
+    batch,
+    provider::{SmsMessage, SmsProvider},
+};
 use crate::{
     clock::{Clock, SystemClock},
     error::Result,
     http::{Service, service_options},
-    outcome::Outcome,
+    outcome::{ErrorClass, Outcome},
     phone::Phone,
 };
 
@@ -92,6 +96,24 @@ impl AliyunSms {
             Err(outcome) => outcome,
         }
     }
+
+    /// One request for all of them. The provider takes all or none and does not say because of whom: what it refuses for a number or
+    /// for what is said is asked again by halves, so that only those are refused whom it concerns.
+    fn together<'a>(&'a self, messages: &'a [&'a SmsMessage]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            if let [only] = messages {
+                return vec![self.ask(request::send_sms(self, only)).await];
+            }
+            let outcome = self.ask(request::send_batch(self, messages)).await;
+            if !matches!(outcome.class(), Some(ErrorClass::Recipient | ErrorClass::Content)) {
+                return vec![outcome; messages.len()];
+            }
+            let (some, others) = messages.split_at(messages.len() / 2);
+            let (mut some, others) = tokio::join!(self.together(some), self.together(others));
+            some.extend(others);
+            some
+        })
+    }
 }
 
 #[async_trait]
@@ -104,25 +126,16 @@ impl SmsProvider for AliyunSms {
         self.ask(request::send_sms(self, message)).await
     }
 
-    /// Messages of one template go together, a hundred at a time: the provider answers for all of them at once.
+    /// Messages of one template go together, a hundred at a time.
     async fn send_batch(&self, messages: &[SmsMessage]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
-        let mut left: Vec<usize> = (0..messages.len()).collect();
-        while let Some(&first) = left.first() {
-            let template = &messages[first].template;
-            let same = |at: &usize| messages[*at].template == *template;
-            let batch: Vec<usize> = left.iter().copied().filter(same).take(BATCH).collect();
-            left.retain(|at| !batch.contains(at));
-            let chosen: Vec<&SmsMessage> = batch.iter().map(|&at| &messages[at]).collect();
-            let outcome = match chosen[..] {
-                [only] => self.send(only).await,
-                _ => self.ask(request::send_batch(self, &chosen)).await,
-            };
-            for at in batch {
-                outcomes[at] = Some(outcome.clone());
+        let mut outcomes = vec![Outcome::unknown("not asked"); messages.len()];
+        for group in batch::groups(messages, BATCH, |one, other| one.template == other.template) {
+            let chosen: Vec<&SmsMessage> = group.iter().map(|&at| &messages[at]).collect();
+            for (at, outcome) in group.into_iter().zip(self.together(&chosen).await) {
+                outcomes[at] = outcome;
             }
         }
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::unknown("not asked"))).collect()
+        outcomes
     }
 }
 

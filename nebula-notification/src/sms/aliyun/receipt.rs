@@ -4,8 +4,9 @@ use super::AliyunSms;
 use crate::{
     error::{Error, ErrorKind, Result},
     outcome::ErrorClass,
+    phone::Phone,
     record::DeliveryReceipt,
-    sms::times::beijing,
+    sms::{receipts::ReceiptReader, times::beijing},
 };
 
 #[derive(Deserialize)]
@@ -19,31 +20,42 @@ struct Report {
     biz_id: String,
     #[serde(default)]
     out_id: String,
+    #[serde(default)]
+    phone_number: String,
 }
 
-impl AliyunSms {
-    /// What to answer the provider with when its receipts are stored; with anything else it comes again.
-    pub const RECEIPT_ANSWER: &'static str = r#"{"code":0,"msg":"OK"}"#;
+/// `SmsReport`, as the provider posts it.
+impl ReceiptReader for AliyunSms {
+    fn provider(&self) -> &str {
+        &self.service.name
+    }
 
-    /// Reads the receipts that the provider posts (`SmsReport`). They are not signed: take them at an address that nobody can
-    /// guess, and give them to [`Notifier::receipt`](crate::Notifier::receipt), which believes only what it has sent.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Corrupt`] if this is no such list.
-    pub fn receipts(&self, body: &[u8]) -> Result<Vec<DeliveryReceipt>> {
-        let corrupt = |error| Error::new(ErrorKind::Corrupt, "these are no receipts of Aliyun").with_source(error);
-        let reports: Vec<Report> = serde_json::from_slice(body).map_err(corrupt)?;
+    fn receipts(&self, body: &[u8]) -> Result<Vec<DeliveryReceipt>> {
+        let invalid = |_| Error::new(ErrorKind::InvalidReceipt, "these are no receipts of Aliyun");
+        let reports: Vec<Report> = serde_json::from_slice(body).map_err(invalid)?;
         Ok(reports.into_iter().map(|report| self.receipt(report)).collect())
     }
 
+    fn answer(&self) -> &'static str {
+        r#"{"code":0,"msg":"OK"}"#
+    }
+}
+
+impl AliyunSms {
     fn receipt(&self, report: Report) -> DeliveryReceipt {
         let receipt = if report.success {
             DeliveryReceipt::delivered(self.service.name.as_ref())
         } else {
             DeliveryReceipt::failed(self.service.name.as_ref(), class(&report.err_code), report.err_code)
         };
-        receipt.provider_id(report.biz_id).reference(report.out_id).at(beijing(&report.report_time))
+        let receipt = receipt.provider_id(report.biz_id).reference(report.out_id).phone(phone(&report.phone_number));
+        receipt.at(beijing(&report.report_time))
     }
+}
+
+/// As the provider writes numbers: see [`number`](super::number).
+fn phone(text: &str) -> Option<Phone> {
+    Phone::parse(text, Some("CN")).or_else(|_| Phone::parse(&format!("+{text}"), None)).ok()
 }
 
 /// Carriers say in receipts mostly what is wrong with the telephone: it is off, full, or does not exist.

@@ -12,7 +12,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::provider::{SmsMessage, SmsProvider};
+use super::{
+    batch,
+    provider::{SmsMessage, SmsProvider},
+};
 use crate::{
     clock::{Clock, SystemClock},
     error::Result,
@@ -124,31 +127,22 @@ impl SmsProvider for TencentSms {
 
     /// Messages that say the same go together: one request has one template, one signature and one list of values.
     async fn send_batch(&self, messages: &[SmsMessage]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; messages.len()];
-        let mut left: Vec<usize> = (0..messages.len()).collect();
-        // All numbers of a request are mainland ones, or none is; and each stands in it once.
+        // All numbers of a request are mainland ones, or none is.
         let mainland = |message: &SmsMessage| message.phone.calling_code() == 86;
-        while let Some(&first) = left.first() {
-            let one = &messages[first];
-            let mut batch: Vec<usize> = Vec::new();
-            for &at in &left {
-                let other = &messages[at];
-                let same = other.template == one.template
-                    && other.positional == one.positional
-                    && other.sign_name == one.sign_name
-                    && mainland(other) == mainland(one)
-                    && batch.iter().all(|&taken| messages[taken].phone != other.phone);
-                if same && batch.len() < BATCH {
-                    batch.push(at);
-                }
-            }
-            left.retain(|at| !batch.contains(at));
-            let chosen: Vec<&SmsMessage> = batch.iter().map(|&at| &messages[at]).collect();
-            for (at, outcome) in batch.into_iter().zip(self.ask(&chosen).await) {
-                outcomes[at] = Some(outcome);
+        let same = |one: &SmsMessage, other: &SmsMessage| {
+            other.template == one.template
+                && other.positional == one.positional
+                && other.sign_name == one.sign_name
+                && mainland(other) == mainland(one)
+        };
+        let mut outcomes = vec![Outcome::unknown("not asked"); messages.len()];
+        for group in batch::groups(messages, BATCH, same) {
+            let chosen: Vec<&SmsMessage> = group.iter().map(|&at| &messages[at]).collect();
+            for (at, outcome) in group.into_iter().zip(self.ask(&chosen).await) {
+                outcomes[at] = outcome;
             }
         }
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::unknown("not asked"))).collect()
+        outcomes
     }
 }
 

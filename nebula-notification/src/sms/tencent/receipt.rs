@@ -4,8 +4,9 @@ use super::TencentSms;
 use crate::{
     error::{Error, ErrorKind, Result},
     outcome::ErrorClass,
+    phone::Phone,
     record::DeliveryReceipt,
-    sms::times::beijing,
+    sms::{receipts::ReceiptReader, times::beijing},
 };
 
 #[derive(Deserialize)]
@@ -19,30 +20,36 @@ struct Status {
     sid: String,
     #[serde(default)]
     ext: String,
+    #[serde(default)]
+    nationcode: String,
+    #[serde(default)]
+    mobile: String,
 }
 
-impl TencentSms {
-    /// What to answer the provider with when its receipts are stored; with anything else it comes again.
-    pub const RECEIPT_ANSWER: &'static str = r#"{"result":0,"errmsg":"OK"}"#;
+impl ReceiptReader for TencentSms {
+    fn provider(&self) -> &str {
+        &self.service.name
+    }
 
-    /// Reads the receipts that the provider posts. They are not signed: take them from the provider's addresses only, at a path that
-    /// nobody can guess, and give them to [`Notifier::receipt`](crate::Notifier::receipt), which believes only what it has sent.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Corrupt`] if this is no such list.
-    pub fn receipts(&self, body: &[u8]) -> Result<Vec<DeliveryReceipt>> {
-        let corrupt =
-            |error| Error::new(ErrorKind::Corrupt, "these are no receipts of Tencent Cloud").with_source(error);
-        let all: Vec<Status> = serde_json::from_slice(body).map_err(corrupt)?;
+    fn receipts(&self, body: &[u8]) -> Result<Vec<DeliveryReceipt>> {
+        let invalid = |_| Error::new(ErrorKind::InvalidReceipt, "these are no receipts of Tencent Cloud");
+        let all: Vec<Status> = serde_json::from_slice(body).map_err(invalid)?;
         Ok(all.into_iter().map(|status| self.receipt(status)).collect())
     }
 
+    fn answer(&self) -> &'static str {
+        r#"{"result":0,"errmsg":"OK"}"#
+    }
+}
+
+impl TencentSms {
     fn receipt(&self, status: Status) -> DeliveryReceipt {
         let receipt = if status.report_status == "SUCCESS" {
             DeliveryReceipt::delivered(self.service.name.as_ref())
         } else {
             DeliveryReceipt::failed(self.service.name.as_ref(), ErrorClass::Recipient, status.errmsg)
         };
-        receipt.provider_id(status.sid).reference(status.ext).at(beijing(&status.user_receive_time))
+        let phone = Phone::parse(&format!("+{}{}", status.nationcode, status.mobile), None).ok();
+        receipt.provider_id(status.sid).reference(status.ext).phone(phone).at(beijing(&status.user_receive_time))
     }
 }
