@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Bound, Cancel, DeadLetter, DelayMessage, DelayQueueBackend, DelayQueueListener, Drained, Error, ErrorKind,
-    MessageId, QueueName, QueueStats, Replay, Reschedule, Result, RetryPolicy, Schedule, SendOutcome, WorkerBuilder,
+    MessageId, QueueName, QueueStats, RawMessage, Replay, Reschedule, Result, RetryPolicy, Schedule, SendOutcome,
+    WorkerBuilder,
     observed::{Observed, Tallies},
     telemetry,
     trace::Recorder,
@@ -139,9 +140,32 @@ impl DelayQueue {
         Q::Error: Into<Error>,
         T: Serialize + Sync,
     {
-        let (queue, raw) = (self.open(queue)?, message.encode()?);
-        let outcome = self.backend.enqueue(&queue, raw).await?;
-        telemetry::sent(&queue, std::slice::from_ref(&outcome));
+        let queue = self.open(queue)?;
+        self.put(&queue, message.encode()?).await
+    }
+
+    /// Sends a message as backends store it: for layers that change the envelope on its way.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_raw<Q>(&self, queue: Q, message: RawMessage) -> Result<SendOutcome>
+    where
+        Q: TryInto<QueueName> + Send,
+        Q::Error: Into<Error>,
+    {
+        let queue = self.open(queue)?;
+        message.check()?;
+        self.put(&queue, message).await
+    }
+
+    async fn put(&self, queue: &QueueName, message: RawMessage) -> Result<SendOutcome> {
+        let outcome = self.backend.enqueue(queue, message).await?;
+        telemetry::sent(queue, std::slice::from_ref(&outcome));
         Ok(outcome)
     }
 

@@ -70,7 +70,7 @@ impl TenantQueue {
     ///
     /// # Errors
     /// [`ErrorKind::NoTenant`] if nobody said whose, [`ErrorKind::Conflict`] if the message names another tenant,
-    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Config`] with the queue's error as its source.
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Config`] with the queue's error as its source, also after its shutdown.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the message was stored. Sending the same message again is safe.
@@ -80,7 +80,6 @@ impl TenantQueue {
         message: &DelayMessage<T>,
     ) -> Result<SendOutcome, Error> {
         let tenant = current()?;
-        let name = self.queue.name(queue).map_err(failed)?;
         let mut raw = message.encode().map_err(failed)?;
         match raw.headers.get(MESSAGE_TENANT).map(|named| named.parse::<TenantId>()) {
             None => {}
@@ -94,7 +93,7 @@ impl TenantQueue {
         }
         raw.id = own_id(&tenant, raw.id.as_str())?;
         raw.headers.insert(MESSAGE_TENANT.to_owned(), tenant.to_string());
-        self.queue.backend().enqueue(&name, raw).await.map_err(failed)
+        self.queue.send_raw(queue, raw).await.map_err(failed)
     }
 
     /// Takes back a message of the tenant whose work it is.

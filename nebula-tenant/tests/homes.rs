@@ -1,12 +1,16 @@
 //! Tenants with a schema or a database of their own: the same API, and no way from one to the other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use nebula_tenant::db::{Databases, DbError, Schemas, TenantDatabase, TenantPool, query};
+use nebula_tenant::registry::{Lifecycle, MemoryTenants, Tenant, TenantRegistry};
 use nebula_tenant::wall::{RefusalKind, SqlDialect, Wall};
 use nebula_tenant::{ErrorKind, TenantContext, TenantId, as_host};
 use nebula_test_support::{mariadb_database, postgres_database};
+use serde_json::{Value, json};
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -57,6 +61,15 @@ macro_rules! lives_apart {
                 };
                 TenantContext::of(tenant(name)).scope(work).await.unwrap();
             }
+        }
+        // Taken along, it is everything, and nobody else's.
+        for name in names {
+            let read = async { pool.export("notes").unwrap().try_collect::<Vec<_>>().await.unwrap().concat() };
+            let lines = String::from_utf8(TenantContext::of(tenant(name)).scope(read).await.unwrap()).unwrap();
+            let mut rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            rows.sort_by_key(|row| row["id"].as_i64());
+            let expected = |round: i64| json!({ "id": round, "text": format!("{name} {round}") });
+            assert_eq!(rows, (0..3).map(expected).collect::<Vec<_>>());
         }
         // At once, with panics and cancellations in between.
         let mut requests = tokio::task::JoinSet::new();
@@ -215,3 +228,65 @@ async fn walls_fit_the_homes_that_they_stand_before() {
     let both = Wall::builder(SqlDialect::Sqlite).tenant_table("notes").apart_table("halls").build();
     assert_eq!(both.unwrap_err().kind(), ErrorKind::Config);
 }
+
+/// What a tenant takes along of shared tables: all of its rows with all kinds of values, and no others.
+macro_rules! taken_along {
+    ($name:ident, $database:ty, $url:expr, $bytes:literal, $decimal:literal) => {
+        #[tokio::test]
+        async fn $name() {
+            let one = PoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(120));
+            let plain: sqlx::Pool<$database> = one.connect($url).await.unwrap();
+            let table = format!(
+                "CREATE TABLE tickets (tenant_id VARCHAR(63) NOT NULL, id BIGINT NOT NULL, price {}, scan {}, words VARCHAR(200), \
+                 paid BOOLEAN, PRIMARY KEY (tenant_id, id))",
+                $decimal, $bytes
+            );
+            for statement in [table.as_str(), "CREATE TABLE currencies (code VARCHAR(3))"] {
+                sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&plain).await.unwrap();
+            }
+            let wall = Wall::builder(<$database>::DIALECT).tenant_table("tickets").shared_table("currencies");
+            let pool = TenantPool::new(plain, wall.build().unwrap()).unwrap();
+            let words = "她说 \"好\"\n\\ O'Brien";
+            let insert = "INSERT INTO tickets (id, price, scan, words, paid) VALUES (?, 19.9, ?, ?, ?)";
+            let insert = match <$database>::DIALECT {
+                SqlDialect::Postgres => insert.replacen("?, 19", "$1, 19", 1).replacen("?, ?, ?)", "$2, $3, $4)", 1),
+                _ => insert.to_owned(),
+            };
+            for name in ["star", "moon"] {
+                let work = async {
+                    let full = query(&insert).bind(1_i64).bind(Some(vec![0_u8, 255])).bind(Some(words)).bind(Some(true));
+                    full.execute(&pool).await.unwrap();
+                    for id in 2..=1_000_i64 {
+                        let empty = query(&insert).bind(id).bind(None::<Vec<u8>>).bind(None::<&str>).bind(None::<bool>);
+                        empty.execute(&pool).await.unwrap();
+                    }
+                };
+                TenantContext::of(tenant(name)).scope(work).await.unwrap();
+            }
+            let registry = TenantRegistry::new(MemoryTenants::new());
+            let lifecycle = Lifecycle::builder(registry).tables(&pool).build();
+            let _ = platform(lifecycle.create(Tenant::new(tenant("star")))).await.unwrap();
+            let mut sink = BTreeMap::new();
+            platform(lifecycle.export(&tenant("star"), &mut sink)).await.unwrap();
+            assert_eq!(sink.keys().collect::<Vec<_>>(), ["tenant.json", "tickets.jsonl"], "what all share is nobody's");
+            let lines = std::str::from_utf8(&sink["tickets.jsonl"]).unwrap();
+            let mut rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            rows.sort_by_key(|row| row["id"].as_i64());
+            assert!(rows.len() == 1_000 && rows.iter().all(|row| row["tenant_id"] == "star"));
+            assert_eq!((&rows[0]["scan"], &rows[0]["words"]), (&json!("\\x00ff"), &json!(words)));
+            assert!(rows[0]["price"].as_f64().unwrap() == 19.9 && (rows[0]["paid"] == true || rows[0]["paid"] == 1));
+            assert!(rows[1]["scan"].is_null() && rows[1]["words"].is_null() && rows[1]["paid"].is_null());
+            let refused = |table: &'static str| TenantContext::of(tenant("star")).sync_scope(|| pool.export(table).map(drop));
+            for table in ["currencies", "tickets; DROP TABLE tickets", "nothing"] {
+                assert_eq!(refused(table).unwrap().unwrap_err().kind(), ErrorKind::Config);
+            }
+            assert_eq!(pool.export("tickets").map(drop).unwrap_err().kind(), ErrorKind::NoTenant);
+            platform(async { sqlx::query("DROP TABLE tickets").execute(pool.as_host().unwrap()).await.unwrap() }).await;
+            assert!(platform(lifecycle.export(&tenant("star"), &mut sink)).await.is_err(), "no end without all rows");
+        }
+    };
+}
+
+taken_along!(sqlite_takes_along, sqlx::Sqlite, "sqlite::memory:", "BLOB", "NUMERIC");
+taken_along!(postgres_takes_along, sqlx::Postgres, &postgres_database().await, "BYTEA", "NUMERIC(10, 2)");
+taken_along!(mariadb_takes_along, sqlx::MySql, &mariadb_database().await, "BLOB", "DECIMAL(10, 2)");

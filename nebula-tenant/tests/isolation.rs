@@ -6,11 +6,14 @@ use std::time::Duration;
 use nebula_tenant::db::{DbError, Gap, TenantDatabase, TenantPool, query, rls};
 use nebula_tenant::wall::Wall;
 use nebula_tenant::{ErrorKind, TenantContext, TenantId, as_host};
-use nebula_test_support::{mariadb_database, postgres_database};
+use nebula_test_support::{PgBouncer, mariadb_database, postgres_database};
 use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Pool, Row as _};
 
+#[path = "isolation/labels.rs"]
+mod labels;
 #[path = "isolation/leaks.rs"]
 mod leaks;
 #[path = "isolation/sea.rs"]
@@ -78,6 +81,7 @@ macro_rules! isolation {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn nobody_sees_anybody_else() {
+                labels::listen();
                 let four = PoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(120));
                 let plain: Pool<$database> = four.connect_with($options).await.unwrap();
                 let pool: TenantPool<$database> = $prepare(plain).await;
@@ -105,6 +109,7 @@ macro_rules! isolation {
                 let whole = (0..TENANTS).filter(|number| number % 5 != 2);
                 let whole = whole.map(|number| (tenant(number).to_string(), REQUESTS / TENANTS)).collect();
                 siblings.settled(&whole, REQUESTS / TENANTS).await;
+                labels::settled(whole.keys());
                 worker.shutdown(Duration::from_secs(30)).await;
                 // What was committed is there, once, for its tenant.
                 for number in 0..TENANTS {
@@ -150,6 +155,7 @@ where
 isolation!(mariadb, sqlx::MySql, mariadb_database().await.parse().unwrap(), plain_table);
 isolation!(postgres, sqlx::Postgres, postgres_database().await.parse().unwrap(), plain_table);
 isolation!(postgres_with_row_level_security, sqlx::Postgres, postgres_database().await.parse().unwrap(), second_wall);
+isolation!(postgres_behind_a_pooler, sqlx::Postgres, postgres_database().await.parse().unwrap(), behind_pgbouncer);
 isolation!(sqlite, sqlx::Sqlite, sqlite_file(), plain_table);
 
 fn sqlite_file() -> SqliteConnectOptions {
@@ -161,19 +167,40 @@ fn sqlite_file() -> SqliteConnectOptions {
 
 /// The table under row-level security, and a pool of a role that it holds for. The pool of tests is a superuser's.
 async fn second_wall(pool: PgPool) -> TenantPool<sqlx::Postgres> {
-    sqlx::query(TABLE).execute(&pool).await.unwrap();
-    for statement in rls::statements(&wall::<sqlx::Postgres>()) {
-        sqlx::query(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
-    }
-    let database: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&pool).await.unwrap();
-    let role = format!("tenants_{database}");
-    for statement in [format!("CREATE ROLE {role} LOGIN PASSWORD 'plain'"), format!("GRANT ALL ON notes TO {role}")] {
-        sqlx::query(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
-    }
-    let options = pool.connect_options().as_ref().clone().username(&role).password("plain");
+    let options = restricted(&pool).await;
     let own = PoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(120));
     let own = own.connect_with(options).await.unwrap();
     TenantPool::new(own, wall::<sqlx::Postgres>()).unwrap().with_row_level_security().unwrap()
+}
+
+/// The same through PgBouncer: its two sessions go from transaction to transaction, whosever it is.
+async fn behind_pgbouncer(pool: PgPool) -> TenantPool<sqlx::Postgres> {
+    let options = restricted(&pool).await;
+    let bouncer = PgBouncer::start(options.get_port(), options.get_username(), PASSWORD, 2).await;
+    let options = options.port(bouncer.port()).ssl_mode(PgSslMode::Disable);
+    let own = PoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(120));
+    let own = own.connect_with(options).await.unwrap();
+    // It ends with this process.
+    std::mem::forget(bouncer);
+    let pool = TenantPool::new(own, wall::<sqlx::Postgres>()).unwrap().with_row_level_security().unwrap();
+    pool.behind_pooler()
+}
+
+const PASSWORD: &str = "plain";
+
+/// The table under row-level security, and how a role connects that it holds for.
+async fn restricted(pool: &PgPool) -> PgConnectOptions {
+    sqlx::query(TABLE).execute(pool).await.unwrap();
+    for statement in rls::statements(&wall::<sqlx::Postgres>()) {
+        sqlx::query(AssertSqlSafe(statement)).execute(pool).await.unwrap();
+    }
+    let database: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(pool).await.unwrap();
+    let role = format!("tenants_{database}");
+    let role_of = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'");
+    for statement in [role_of, format!("GRANT ALL ON notes TO {role}")] {
+        sqlx::query(AssertSqlSafe(statement)).execute(pool).await.unwrap();
+    }
+    pool.connect_options().as_ref().clone().username(&role).password(PASSWORD)
 }
 
 #[tokio::test]

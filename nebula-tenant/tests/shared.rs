@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nebula_cache::rate_limit::{Quota as Rate, RateLimiter, Rule};
+use nebula_cache::nebula_redis::RedisConfig;
+use nebula_cache::rate_limit::{MicroClock, Quota as Rate, RateLimiter, RedisRates, Rule};
 use nebula_cache::{CacheKey as _, CacheManager};
 use nebula_delay_queue::{
     Cancel, DelayMessage, DelayQueue, MemoryDelayQueue, MessageId, Outcome, Received, Schedule, SendOutcome,
@@ -18,7 +19,7 @@ use nebula_tenant::quota::{Admission, Permit, Quota, Quotas, Resource, Taken, Te
 use nebula_tenant::registry::{MemoryTenants, Tenant, TenantRegistry};
 use nebula_tenant::scoped::{TenantCache, TenantKey, TenantLimiter, TenantLocks, key, object_key};
 use nebula_tenant::{ErrorKind, TenantContext, TenantId, TenantStatus, current};
-use nebula_test_support::eventually;
+use nebula_test_support::{eventually, redis_url, unique};
 use proptest::prelude::*;
 
 fn tenant(name: &str) -> TenantId {
@@ -180,7 +181,8 @@ async fn messages_are_handled_as_their_tenants_work_and_others_die() {
 
 #[tokio::test]
 async fn what_is_sent_is_cancelled_and_moved_by_its_tenant_alone() {
-    let queue = TenantQueue::new(DelayQueue::new(MemoryDelayQueue::new()), Arc::new(tenants().await));
+    let plain = DelayQueue::new(MemoryDelayQueue::new());
+    let queue = TenantQueue::new(plain.clone(), Arc::new(tenants().await));
     let later = DelayMessage::builder().body(1).id("pay").delay(Duration::from_secs(3600)).build().unwrap();
     let _ = as_tenant("star", queue.send("orders", &later)).await.unwrap();
     assert_ne!(as_tenant("moon", queue.cancel("orders", "pay")).await.unwrap(), Cancel::Cancelled);
@@ -189,6 +191,9 @@ async fn what_is_sent_is_cancelled_and_moved_by_its_tenant_alone() {
     assert_eq!(as_tenant("star", queue.cancel("orders", "pay")).await.unwrap(), Cancel::Cancelled);
     let long = "x".repeat(MessageId::MAX_BYTES);
     assert_eq!(as_tenant("star", queue.cancel("orders", &long)).await.unwrap_err().kind(), ErrorKind::Config);
+    // What was shut down takes no messages of tenants either.
+    plain.shutdown(Duration::from_secs(30)).await;
+    assert_eq!(as_tenant("star", queue.send("orders", &later)).await.unwrap_err().kind(), ErrorKind::Config);
 }
 
 fn granted(admission: Admission) -> Permit {
@@ -215,6 +220,40 @@ async fn requests_keep_the_pace_of_their_plan() {
     assert!(matches!(as_tenant("moon", quotas.admit()).await.unwrap(), Admission::TooMany { .. }));
     assert_eq!(as_tenant("nobody", quotas.admit()).await.unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(quotas.admit().await.unwrap_err().kind(), ErrorKind::NoTenant);
+}
+
+/// Three processes that count requests on Redis, whose clock stands still.
+#[tokio::test]
+async fn requests_keep_their_pace_over_all_processes() {
+    let (config, namespace) = (RedisConfig::new(redis_url().await), unique("rates"));
+    let free = Quota { requests_per_second: Some(2), burst: Some(5), ..Quota::default() };
+    let closed = Quota { requests_per_second: Some(0), ..Quota::default() };
+    let registry = tenants().await;
+    let plain = || Quotas::new(registry.clone(), 10).with_plan("free", free).with_plan("closed", closed);
+    let mut processes = Vec::new();
+    for _ in 0..3 {
+        let (connection, subscriber) = (config.connect().await.unwrap(), config.subscriber().unwrap());
+        let store = RedisRates::new(connection, subscriber).with_namespace(namespace.as_str());
+        let store = store.with_client_clock(MicroClock::new(|| 1_800_000_000_000_000));
+        let limiter = RateLimiter::builder(store).with_rules(plain().rules().unwrap()).start().await.unwrap();
+        processes.push(plain().with_rates(limiter));
+    }
+    let mut granted_all = 0;
+    for round in 0..12 {
+        match as_tenant("moon", processes[round % 3].admit()).await.unwrap() {
+            Admission::Granted(_) => granted_all += 1,
+            Admission::TooMany { retry_after } => assert!(retry_after > Duration::ZERO),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(granted_all, 5);
+    drop(granted(as_tenant("star", processes[0].admit()).await.unwrap()));
+    let shut = Tenant::new(tenant("shut")).with_status(TenantStatus::Active).with_plan("closed");
+    let _ = registry.insert(&shut).await.unwrap();
+    assert!(matches!(as_tenant("shut", processes[1].admit()).await.unwrap(), Admission::TooMany { .. }));
+    // A limiter without the rules says so.
+    let other = plain().with_rates(RateLimiter::memory([]).unwrap());
+    assert_eq!(as_tenant("moon", other.admit()).await.unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[tokio::test(start_paused = true)]

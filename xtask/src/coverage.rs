@@ -1,13 +1,13 @@
 //! `cargo xtask coverage`: which lines the tests run.
 
 use crate::error::Result;
-use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, POSTGRES, RABBITMQ, REDIS};
+use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, PGBOUNCER, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
 use crate::steps::execute;
 use crate::{deep, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result {
-    packages::ensure(&[REDIS, MARIADB, POSTGRES, RABBITMQ, BROWSER, BROWSER_DRIVER])?;
+    packages::ensure(&[REDIS, MARIADB, POSTGRES, PGBOUNCER, RABBITMQ, BROWSER, BROWSER_DRIVER])?;
     deep::ensure_cargo_tool("cargo-tarpaulin")?;
     let servers = Servers::start()?.with_rabbitmq()?;
     let mut coverage = workspace::cargo(["tarpaulin"]);

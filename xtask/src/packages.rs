@@ -25,6 +25,9 @@ pub(crate) const MARIADB: Need =
 
 pub(crate) const POSTGRES: Need = Need { programs: &["initdb"], debian: &["postgresql"], ubuntu: &["postgresql"] };
 
+/// The pooler that the tests of tenants put before PostgreSQL.
+pub(crate) const PGBOUNCER: Need = Need { programs: &["pgbouncer"], debian: &["pgbouncer"], ubuntu: &["pgbouncer"] };
+
 pub(crate) const RABBITMQ: Need =
     Need { programs: &["rabbitmq-server"], debian: &["rabbitmq-server"], ubuntu: &["rabbitmq-server"] };
 

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::error::{Error, Result};
-use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, POSTGRES, RABBITMQ, REDIS};
+use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, PGBOUNCER, POSTGRES, RABBITMQ, REDIS};
 use crate::servers::Servers;
 use crate::shared::SharedServers;
 use crate::steps::{Steps, execute};
@@ -101,10 +101,11 @@ fn cargos_own(arguments: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// The crates whose tests talk to SQL servers.
-const ON_SQL: [&str; 7] = [
+const ON_SQL: [&str; 8] = [
     "nebula-auth",
     "nebula-delay-queue",
     "nebula-lock",
+    "nebula-notification",
     "nebula-rule-engine",
     "nebula-tenant",
     "nebula-test-support",
@@ -124,6 +125,9 @@ fn needs(arguments: &[String]) -> Vec<Need> {
     }
     if ON_RABBITMQ.iter().any(|package| names(package)) {
         needs.push(RABBITMQ);
+    }
+    if names("nebula-tenant") {
+        needs.push(PGBOUNCER);
     }
     if names("ticketing") {
         needs.extend([BROWSER, BROWSER_DRIVER]);
@@ -163,12 +167,13 @@ mod tests {
 
     #[test]
     fn what_is_needed_follows_from_the_packages() {
-        assert_eq!(needs(&[]).len(), 6);
-        assert_eq!(needs(&words("--workspace")).len(), 6);
-        assert_eq!(needs(&words("some_filter")).len(), 6);
+        assert_eq!(needs(&[]).len(), 7);
+        assert_eq!(needs(&words("--workspace")).len(), 7);
+        assert_eq!(needs(&words("some_filter")).len(), 7);
         assert_eq!(needs(&words("-p nebula-redis")).len(), 1);
         assert_eq!(needs(&words("-p nebula-lock")).len(), 3, "SQL servers");
         assert_eq!(needs(&words("-p nebula-delay-queue")).len(), 4, "SQL servers and a broker");
-        assert_eq!(needs(&words("-p ticketing")).len(), 6, "everything");
+        assert_eq!(needs(&words("-p nebula-tenant")).len(), 4, "SQL servers and a pooler");
+        assert_eq!(needs(&words("-p ticketing")).len(), 6, "everything else");
     }
 }

@@ -1,6 +1,7 @@
 //! Where the databases differ.
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use sqlx::{Database, SqlStr, error::BoxDynError};
 
 use super::leak::Catalogue;
@@ -49,10 +50,22 @@ pub trait TenantDatabase: Database + sealed::Sealed + Catalogue {
         arguments: Self::Arguments,
         kept: bool,
     ) -> BoxFuture<'_, sqlx::Result<Option<Self::Row>>>;
+
+    /// The first column of each row, as it comes.
+    #[doc(hidden)]
+    fn texts(
+        connection: &mut Self::Connection,
+        sql: SqlStr,
+        tenant: Option<String>,
+    ) -> BoxStream<'_, sqlx::Result<String>>;
+
+    /// The columns of a table, and whether they hold bytes.
+    #[doc(hidden)]
+    fn columns(connection: &mut Self::Connection, table: String) -> BoxFuture<'_, sqlx::Result<Vec<(String, bool)>>>;
 }
 
 macro_rules! database {
-    ($database:ty, $feature:literal, $dialect:ident) => {
+    ($database:ty, $feature:literal, $dialect:ident, $columns:literal) => {
         #[cfg(feature = $feature)]
         impl sealed::Sealed for $database {}
 
@@ -100,10 +113,33 @@ macro_rules! database {
                     async move { sqlx::query_with(sql, arguments).persistent(kept).fetch_optional(connection).await },
                 )
             }
+
+            fn texts(
+                connection: &mut Self::Connection,
+                sql: SqlStr,
+                tenant: Option<String>,
+            ) -> BoxStream<'_, sqlx::Result<String>> {
+                let query = sqlx::query_scalar::<Self, String>(sql).persistent(false);
+                match tenant {
+                    Some(tenant) => query.bind(tenant).fetch(connection),
+                    None => query.fetch(connection),
+                }
+            }
+
+            fn columns(
+                connection: &mut Self::Connection,
+                table: String,
+            ) -> BoxFuture<'_, sqlx::Result<Vec<(String, bool)>>> {
+                Box::pin(async move {
+                    let query = sqlx::query_as::<Self, (String, i64)>(include_str!($columns)).persistent(false);
+                    let columns = query.bind(table).fetch_all(connection).await?;
+                    Ok(columns.into_iter().map(|(name, bytes)| (name, bytes != 0)).collect())
+                })
+            }
         }
     };
 }
 
-database!(sqlx::Sqlite, "sqlite", Sqlite);
-database!(sqlx::Postgres, "postgres", Postgres);
-database!(sqlx::MySql, "mysql", MySql);
+database!(sqlx::Sqlite, "sqlite", Sqlite, "export/sqlite_columns.sql");
+database!(sqlx::Postgres, "postgres", Postgres, "export/postgres_columns.sql");
+database!(sqlx::MySql, "mysql", MySql, "export/mysql_columns.sql");

@@ -52,7 +52,7 @@ struct Entry<DB: Database> {
 }
 
 /// Keeps a pool open.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     users: Option<Arc<()>>,
     freed: Arc<Notify>,
 }
@@ -166,7 +166,7 @@ impl<DB: Database> Databases<DB> {
     }
 
     /// The pool of a tenant, which stays open for as long as the lease is held.
-    pub(super) async fn lease(&self, tenant: &TenantId) -> Result<(Pool<DB>, Lease), DbError> {
+    pub(crate) async fn lease(&self, tenant: &TenantId) -> Result<(Pool<DB>, Lease), DbError> {
         let deadline = Instant::now() + self.shared.limits.patience;
         loop {
             let mut freed = std::pin::pin!(self.shared.freed.notified());

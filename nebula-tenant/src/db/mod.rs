@@ -28,6 +28,7 @@
 mod database;
 mod databases;
 mod error;
+mod export;
 mod host;
 mod leak;
 mod pool;
@@ -38,6 +39,8 @@ pub mod rls;
 mod schemas;
 mod transaction;
 
+#[cfg(feature = "sea-orm")]
+pub(crate) use self::databases::Lease;
 pub use self::{
     database::TenantDatabase,
     databases::Databases,

@@ -18,12 +18,15 @@ use crate::wall::{SqlDialect, Wall};
 /// A pool, or many, behind a wall. Cheap to clone.
 ///
 /// Statements run through [`query`](super::query) in the tenant whose work it is. Nothing that belongs to a tenant is relied
-/// upon beyond a transaction, so that connections can be shared, also behind a pooler such as PgBouncer.
+/// upon beyond a transaction, so that connections can be shared; behind a pooler such as PgBouncer, say
+/// [`behind_pooler`](Self::behind_pooler).
 pub struct TenantPool<DB: TenantDatabase> {
     home: Home<DB>,
     pub(super) wall: Wall,
     /// The setting that row-level security reads, if that is used.
     setting: Option<&'static str>,
+    /// Whether each transaction may be on another session.
+    pooled: bool,
 }
 
 /// Where a tenant's rows are.
@@ -80,7 +83,7 @@ impl<DB: TenantDatabase> TenantPool<DB> {
                 if apart { "declare tables with apart_table here" } else { "declare tables with tenant_table here" };
             return Err(Error::new(ErrorKind::Config, what));
         }
-        Ok(Self { home, wall, setting: None })
+        Ok(Self { home, wall, setting: None, pooled: false })
     }
 
     /// Tells PostgreSQL's row-level security whose work each transaction is; see [`rls`](super::rls). Single statements get a
@@ -97,6 +100,14 @@ impl<DB: TenantDatabase> TenantPool<DB> {
         }
         self.setting = Some("nebula.tenant");
         Ok(self)
+    }
+
+    /// Between here and the server is a pooler that gives each transaction whichever session is free, such as PgBouncer with
+    /// transaction pooling. Single statements get a transaction of their own then, and no prepared statement is left on a session.
+    #[must_use]
+    pub const fn behind_pooler(mut self) -> Self {
+        self.pooled = true;
+        self
     }
 
     /// Begins a transaction of the tenant whose work this is.
@@ -198,13 +209,14 @@ impl<DB: TenantDatabase> TenantPool<DB> {
 
     /// Whether a single statement needs no transaction around it.
     pub(super) const fn takes_bare_statements(&self) -> bool {
-        self.setting.is_none() && !matches!(self.home, Home::Schemas(..))
+        self.setting.is_none() && !self.pooled && !matches!(self.home, Home::Schemas(..))
     }
 
     /// MySQL looks up the tables of a statement when it is prepared: one that stays on the connection would go on reading the
     /// schema of the tenant who had it first. PostgreSQL looks again when the search path is another one.
     const fn keeps_statements(&self) -> bool {
-        !(matches!(self.home, Home::Schemas(..)) && matches!(DB::DIALECT, SqlDialect::MySql))
+        let looks_up_once = matches!(self.home, Home::Schemas(..)) && matches!(DB::DIALECT, SqlDialect::MySql);
+        !self.pooled && !looks_up_once
     }
 
     pub(super) async fn open(&self, tenant: &TenantId) -> Result<HostPool<DB>, DbError> {
@@ -219,7 +231,7 @@ impl<DB: TenantDatabase> TenantPool<DB> {
 
     /// On the side, to its end: the driver does not roll back a `BEGIN` that its caller did not wait for, and the connection would
     /// carry the transaction, and the tenant that it names, to whoever has it next.
-    async fn begin_in(&self, tenant: &TenantId) -> Result<HostTransaction<DB>, DbError> {
+    pub(super) async fn begin_in(&self, tenant: &TenantId) -> Result<HostTransaction<DB>, DbError> {
         let (pool, tenant) = (self.clone(), tenant.clone());
         let begun = tokio::spawn(async move { pool.begin_to_the_end(&tenant).await }).await;
         begun.unwrap_or(Err(DbError::Database(sqlx::Error::WorkerCrashed)))
@@ -266,7 +278,7 @@ impl<DB: TenantDatabase> Clone for TenantPool<DB> {
             Home::Schemas(pool, schemas) => Home::Schemas(pool.clone(), schemas.clone()),
             Home::Databases(databases) => Home::Databases(databases.clone()),
         };
-        Self { home, wall: self.wall.clone(), setting: self.setting }
+        Self { home, wall: self.wall.clone(), setting: self.setting, pooled: self.pooled }
     }
 }
 

@@ -52,7 +52,7 @@ impl Schemas {
     }
 
     /// What a transaction in a tenant's schema begins with. Names are plain, so quotes are enough.
-    pub(super) fn entering(&self, dialect: SqlDialect, tenant: &TenantId) -> Result<String, Error> {
+    pub(crate) fn entering(&self, dialect: SqlDialect, tenant: &TenantId) -> Result<String, Error> {
         let schema = self.of(tenant)?;
         match dialect {
             // Missing schemas in a search path are passed over; the cast fails instead.

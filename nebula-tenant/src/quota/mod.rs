@@ -1,11 +1,14 @@
 //! How much each tenant may use at a time, and whose turn it is.
 //!
-//! Requests per second and work at once are counted in this process; what is stored and which jobs wait is counted in a
+//! Requests per second and work at once are counted in this process (requests in all of them together by `Quotas::with_rates`, with the
+//! feature `rate-limit`); what is stored and which jobs wait is counted in a
 //! [`UsageStore`]. Tenants wait for a common capacity in turns: one that sends a thousand requests waits behind itself, and the next
 //! one's first request behind one of them at most for each place.
 
 mod fair;
 mod labels;
+#[cfg(feature = "rate-limit")]
+mod rates;
 #[cfg(feature = "sql")]
 mod sql;
 mod usage;
@@ -98,6 +101,8 @@ pub struct Quotas {
     usage: Arc<dyn UsageStore>,
     labels: TenantLabels,
     patience: Duration,
+    #[cfg(feature = "rate-limit")]
+    rates: Option<nebula_cache::rate_limit::RateLimiter>,
 }
 
 impl Quotas {
@@ -112,6 +117,8 @@ impl Quotas {
             usage: Arc::new(MemoryUsage::new()),
             labels: TenantLabels::new(100),
             patience: Duration::from_secs(10),
+            #[cfg(feature = "rate-limit")]
+            rates: None,
         }
     }
 
@@ -174,7 +181,7 @@ impl Quotas {
                 .increment(1);
             audit::record(&AuditEvent::Quota { tenant: tenant.clone(), resource });
         };
-        if let Err(retry_after) = self.fair.request(&tenant, &quota) {
+        if let Err(retry_after) = self.request(&tenant, &quota).await? {
             refused("requests");
             return Ok(Admission::TooMany { retry_after });
         }
@@ -224,6 +231,19 @@ impl Quotas {
     /// It may have been given back.
     pub async fn give_back(&self, resource: Resource, amount: u64) -> Result<(), Error> {
         self.usage.give_back(&current()?, resource, amount).await
+    }
+
+    /// Whether a request keeps the tenant's pace; when it may be tried again if not.
+    #[cfg_attr(
+        not(feature = "rate-limit"),
+        allow(clippy::unused_async, reason = "a limiter is asked over the network")
+    )]
+    async fn request(&self, tenant: &TenantId, quota: &Quota) -> Result<Result<(), Duration>, Error> {
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.rates {
+            return rates::request(limiter, tenant, quota).await;
+        }
+        Ok(self.fair.request(tenant, quota))
     }
 
     async fn quota_of(&self, id: &TenantId) -> Result<Quota, Error> {

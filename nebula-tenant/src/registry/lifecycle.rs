@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+#[cfg(feature = "sql")]
+use futures_util::TryStreamExt as _;
 use futures_util::stream::Stream;
 
 use super::export::Section;
@@ -162,6 +164,22 @@ impl LifecycleBuilder {
     {
         let read = Box::new(move |tenant| read(tenant).boxed());
         self.inner.sections.push(Section { name: name.into(), read });
+        self
+    }
+
+    /// A section `{table}.jsonl` of the export for each table of tenants that the pool's wall knows: the tenant's rows, a JSON object a
+    /// line. See [`TenantPool::export`](crate::db::TenantPool::export).
+    #[cfg(feature = "sql")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))))]
+    pub fn tables<DB: crate::db::TenantDatabase>(mut self, pool: &crate::db::TenantPool<DB>) -> Self {
+        for table in pool.wall().tenant_tables() {
+            let (pool, table) = (pool.clone(), table.to_owned());
+            self = self.section(&format!("{table}.jsonl"), move |_| {
+                // The section is read as the tenant's work.
+                let rows = pool.export(&table);
+                futures_util::stream::iter([rows]).try_flatten().map_err(BoxError::from)
+            });
+        }
         self
     }
 

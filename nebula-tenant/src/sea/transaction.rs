@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
@@ -10,6 +11,7 @@ use sea_orm::{
 
 use super::{behind, custom};
 use crate::context::current;
+use crate::db::Lease;
 use crate::error::{Error, ErrorKind};
 use crate::id::TenantId;
 use crate::wall::Wall;
@@ -19,11 +21,13 @@ pub struct TenantSeaTransaction {
     inner: DatabaseTransaction,
     tenant: TenantId,
     wall: Wall,
+    /// Behind the transaction, which gives its connection back first.
+    lease: Option<Arc<Lease>>,
 }
 
 impl TenantSeaTransaction {
-    pub(super) const fn new(inner: DatabaseTransaction, tenant: TenantId, wall: Wall) -> Self {
-        Self { inner, tenant, wall }
+    pub(super) fn new(inner: DatabaseTransaction, tenant: TenantId, wall: Wall, lease: Option<Lease>) -> Self {
+        Self { inner, tenant, wall, lease: lease.map(Arc::new) }
     }
 
     /// Whose it is.
@@ -47,7 +51,7 @@ impl TenantSeaTransaction {
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {
-        Self { inner, tenant: self.tenant.clone(), wall: self.wall.clone() }
+        Self { inner, tenant: self.tenant.clone(), wall: self.wall.clone(), lease: self.lease.clone() }
     }
 
     pub(super) async fn run<F, T, E>(self, work: F) -> Result<T, TransactionError<E>>

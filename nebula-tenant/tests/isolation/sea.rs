@@ -1,5 +1,6 @@
 //! SeaORM behind the wall.
 
+use nebula_tenant::db::{Databases, Schemas};
 use nebula_tenant::sea::TenantConnection;
 use nebula_tenant::seal::{Encrypted, LocalMasterKey, MemoryKeyStore, Place, TenantCipher};
 use nebula_tenant::wall::{SqlDialect, Wall};
@@ -152,4 +153,71 @@ async fn with_row_level_security() {
     }
     let wrong = TenantConnection::new(plain, Wall::builder(SqlDialect::MySql).tenant_table("notes").build().unwrap());
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::Config);
+}
+
+/// Each tenant has its own table, at home; `tables` makes it there.
+async fn apart(connection: TenantConnection) {
+    for name in ["star", "moon"] {
+        let work = async {
+            for id in 1..=2 {
+                let buyer = buyer::ActiveModel { id: Set(id), name: Set(format!("{name} {id}")), phone: Set(None) };
+                buyer::Entity::insert(buyer).exec_without_returning(&connection).await.unwrap();
+            }
+            let transaction = connection.begin().await.unwrap();
+            buyer::Entity::delete_by_id(2).exec(&transaction).await.unwrap();
+            let inner = transaction.begin().await.unwrap();
+            buyer::Entity::delete_many().exec(&inner).await.unwrap();
+            inner.rollback().await.unwrap();
+            transaction.commit().await.unwrap();
+            let left = buyer::Entity::find().all(&connection).await.unwrap();
+            assert_eq!(left.into_iter().map(|buyer| buyer.name).collect::<Vec<_>>(), [format!("{name} 1")]);
+        };
+        tenant(name).scope(work).await.unwrap();
+    }
+    let nowhere = tenant("nobody").scope(buyer::Entity::find().all(&connection)).await.unwrap();
+    assert!(nowhere.is_err(), "nobody has a table: {nowhere:?}");
+    assert!(buyer::Entity::find().all(&connection).await.is_err(), "nobody said whose");
+    let wrong = connection.with_row_level_security().unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Config);
+}
+
+const OWN: &str = "(id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(80) NOT NULL, phone";
+
+fn wall_apart(dialect: SqlDialect) -> Wall {
+    Wall::builder(dialect).apart_table("buyers").build().unwrap()
+}
+
+#[tokio::test]
+async fn in_schemas() {
+    let pool = sqlx::PgPool::connect(&postgres_database().await).await.unwrap();
+    for name in ["star", "moon"] {
+        let table = format!("CREATE SCHEMA t_{name}; CREATE TABLE t_{name}.buyers {OWN} BYTEA)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(table)).execute(&pool).await.unwrap();
+    }
+    let schemas = || Schemas::with_prefix("t_").unwrap();
+    let fenced = Wall::builder(SqlDialect::Postgres).tenant_table("buyers").build().unwrap();
+    let wrong = TenantConnection::schemas(pool.clone(), schemas(), fenced).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Config);
+    let memory = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    let wrong = TenantConnection::schemas(memory, schemas(), wall_apart(SqlDialect::Sqlite)).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Config);
+    apart(TenantConnection::schemas(pool, schemas(), wall_apart(SqlDialect::Postgres)).unwrap()).await;
+}
+
+#[tokio::test]
+async fn in_databases() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let options = move |name: &str| {
+        sqlx::sqlite::SqliteConnectOptions::new().filename(path.join(format!("{name}.db"))).create_if_missing(true)
+    };
+    for name in ["star", "moon"] {
+        let pool = sqlx::SqlitePool::connect_with(options(name)).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE TABLE buyers {OWN} BLOB)"))).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+    // One pool at a time, so that each tenant's is closed for the next.
+    let databases = Databases::<sqlx::Sqlite>::new(move |tenant| Ok(options(tenant.as_str())));
+    let databases = databases.with_connections(1).with_each(1);
+    apart(TenantConnection::databases(databases, wall_apart(SqlDialect::Sqlite)).unwrap()).await;
 }

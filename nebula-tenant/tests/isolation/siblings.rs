@@ -8,7 +8,7 @@ use nebula_cache::CacheManager;
 use nebula_delay_queue::{DelayMessage, DelayQueue, MemoryDelayQueue, Received, Worker, listener_fn};
 use nebula_lock::{LockManager, MemoryLock};
 use nebula_tenant::message::TenantQueue;
-use nebula_tenant::quota::{Quotas, Resource, Taken};
+use nebula_tenant::quota::{Admission, Quotas, Resource, Taken};
 use nebula_tenant::registry::{MemoryTenants, Tenant, TenantRegistry};
 use nebula_tenant::scoped::{TenantCache, TenantLocks};
 use nebula_tenant::{TenantContext, TenantId, TenantStatus, current, spawn};
@@ -80,6 +80,9 @@ impl Siblings {
     /// As part of a request.
     pub(crate) async fn visit(&self, number: usize) {
         let me = current().unwrap().to_string();
+        let turn = self.quotas.admit().await.unwrap();
+        assert!(matches!(turn, Admission::Granted(_)), "there is no limit: {turn:?}");
+        drop(turn);
         let load = async { current().map(|tenant| Some(tenant.to_string())) };
         assert_eq!(*self.cache.get_or_load(7, load).await.unwrap().unwrap(), me, "somebody else's value");
         assert!(matches!(self.quotas.take(Resource::Jobs, 1).await.unwrap(), Taken::Done { .. }));

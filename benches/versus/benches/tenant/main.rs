@@ -1,7 +1,9 @@
 //! Fencing a statement in: the first time, against `sqlparser` reading and printing it (the limit), and afterwards, against
-//! a map of texts; and asking whose work it is, against a bare task-local.
+//! a map of texts; asking whose work it is, against a bare task-local; and sealing values, against the bare AEAD.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
+
+mod sealing;
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -41,6 +43,7 @@ async fn main() {
         known(name, sql, effort).await;
     }
     context(effort).await;
+    sealing::run(effort).await;
 }
 
 async fn first(name: &str, sql: &str, effort: Effort) {
