@@ -1,4 +1,4 @@
-import { statuses, words } from './words.js';
+import { states, statuses, words } from './words.js';
 
 const base = location.pathname.replace(/\/page\/?$/, '');
 const view = document.getElementById('view');
@@ -15,7 +15,7 @@ function make(tag, attributes, ...inner) {
     if (typeof value === 'function') element.addEventListener(name, value);
     else if (value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...inner.map((one) => one ?? ''));
+  element.append(...inner.filter((one) => one !== undefined && one !== null && one !== ''));
   return element;
 }
 
@@ -46,14 +46,23 @@ const query = (fields) => {
   return filled.length ? `?${new URLSearchParams(filled)}` : '';
 };
 
-const table = (heads, rows) => make('table', {},
-  make('thead', {}, make('tr', {}, ...heads.map((name) => make('th', {}, word(name))))),
-  make('tbody', {}, ...rows));
+/** A table whose cells know their heads, for screens that have no room for them. */
+function table(heads, rows) {
+  for (const row of rows) {
+    heads.forEach((name, at) => { if (row.cells[at].hasChildNodes()) row.cells[at].dataset.head = word(name); });
+  }
+  const head = make('tr', {}, ...heads.map((name) => make('th', { scope: 'col' }, word(name))));
+  if (rows[0]?.cells.length > heads.length) head.append(make('td', {}));
+  return make('table', {}, make('thead', {}, head), make('tbody', {}, ...rows));
+}
+
+/** What the server calls by an English word, in the reader's language. */
+const called = (name) => states[language][name] ?? name;
 
 async function jobs(asked = {}) {
   const field = (name) => make('label', {}, word(name), make('input', { name, value: asked[name] ?? '' }));
   const select = make('select', { name: 'status' }, make('option', { value: '' }, word('any')),
-    ...statuses.map((name) => make('option', name === asked.status ? { value: name, selected: '' } : { value: name }, name)));
+    ...statuses.map((name) => make('option', name === asked.status ? { value: name, selected: '' } : { value: name }, called(name))));
   const form = make('form', { submit: trying((event) => jobs(Object.fromEntries(new FormData(event.target)))) },
     field('address'), field('template'), field('tenant'), make('label', {}, word('status'), select),
     make('button', {}, word('search')));
@@ -64,16 +73,16 @@ async function jobs(asked = {}) {
     say(word('done'));
   });
   const row = (job) => make('tr', {},
-    make('td', {}, new Date(job.created).toLocaleString(language)), make('td', {}, job.channel), make('td', {}, job.address),
-    make('td', {}, job.template), make('td', {}, job.status), make('td', {}, job.reason ?? ''),
-    make('td', {}, ...job.attempts.map((one) => make('div', {}, `${one.provider}: ${one.state} ${one.code ?? ''}`))),
+    make('td', {}, new Date(job.created).toLocaleString(language)), make('td', {}, called(job.channel)), make('td', {}, job.address),
+    make('td', {}, job.template), make('td', { 'data-state': job.status }, called(job.status)), make('td', { class: 'long' }, job.reason),
+    make('td', { class: 'long' }, job.attempts.length
+      ? make('div', {}, ...job.attempts.map((one) => make('div', {}, `${one.provider}: ${called(one.state)} ${one.code ?? ''}`))) : ''),
     make('td', {}, job.cost ? `${job.cost.micros / 1e6} ${job.cost.currency}` : ''),
     make('td', {},
       job.resendable ? make('button', { click: act(job, 'resend') }, word('resend')) : '',
       job.status === 'waiting' ? make('button', { click: act(job, 'cancel') }, word('cancel')) : ''));
   const heads = ['time', 'channel', 'address', 'template', 'status', 'reason', 'attempts', 'cost'];
   const list = table(heads, found.map(row));
-  list.tHead.rows[0].append(make('th', {}));
   view.replaceChildren(form, found.length ? list : make('p', {}, word('nothing')));
   if (found.length === 50) {
     view.append(make('button', { click: trying(() => jobs({ ...asked, before: found.at(-1).id })) }, word('more')));
@@ -92,8 +101,8 @@ async function statistics() {
 async function templates() {
   const all = await ask('GET', '/templates');
   const row = (one) => make('tr', {}, make('td', {}, make('button', { click: trying(() => edit(one)) }, one.template.name)),
-    make('td', {}, one.template.kind), make('td', {}, String(one.version)), make('td', {}, new Date(one.stored).toLocaleString(language)));
-  const list = table(['name', 'status', 'version', 'time'], all.map(row));
+    make('td', {}, called(one.template.kind)), make('td', {}, String(one.version)), make('td', {}, new Date(one.stored).toLocaleString(language)));
+  const list = table(['name', 'kind', 'version', 'time'], all.map(row));
   const fresh = { version: 0, template: { name: 'new', kind: 'notice', params: {}, contents: { en: { title: null, text: '' } }, fallback: 'en' } };
   view.replaceChildren(list, make('p', {}, make('button', { click: trying(() => edit(fresh)) }, word('fresh'))));
 }
