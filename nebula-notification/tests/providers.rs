@@ -13,11 +13,10 @@ use std::{
 };
 
 use nebula_notification::{
-    Address, Delivery, ErrorClass, ErrorKind, JpushPeriod, JpushProvider, Kind, NotificationSender, Outcome, Params,
-    ProviderTemplate, PushMessage, PushProvider, PushTarget, Rendered, UmengAudience, UmengPlatform, UmengPolicy,
-    UmengProvider, WebhookSender, WebhookVerifier, WechatSender,
-    testing::{FakeReply, FakeRequest, FakeServer, Fault},
-    umeng_sign,
+    Address, Clock as _, Delivery, ErrorClass, ErrorKind, JpushPeriod, JpushProvider, Kind, NotificationSender,
+    Outcome, Params, ProviderTemplate, PushMessage, PushProvider, PushTarget, Rendered, UmengAudience, UmengPlatform,
+    UmengPolicy, UmengProvider, WebhookSender, WebhookVerifier, WechatSender,
+    testing::{FakeReply, FakeRequest, FakeServer, Fault, jpush_refuses, umeng_refuses, wechat_refuses},
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -34,8 +33,8 @@ async fn wechat() -> (FakeServer, WechatSender, Arc<AtomicU32>) {
     let server = FakeServer::start(move |request| {
         let body = request.json();
         let bad = |code: i64| reply(&json!({ "errcode": code, "errmsg": "no" }));
-        if request.method != "POST" || !request.header("content-type").starts_with("application/json") {
-            return bad(47001);
+        if let Some(refused) = wechat_refuses(request) {
+            return refused;
         }
         match request.path.as_str() {
             "/cgi-bin/stable_token" => {
@@ -55,10 +54,8 @@ async fn wechat() -> (FakeServer, WechatSender, Arc<AtomicU32>) {
                 if request.pairs()["access_token"] != format!("token-{}", serving.load(Ordering::SeqCst)) {
                     return bad(40001);
                 }
-                let data = body["data"].as_object().unwrap();
-                let fits = data.values().all(|one| one["value"].is_string()) && body["template_id"] == "tmpl-paid";
                 match body["touser"].as_str().unwrap() {
-                    _ if !fits => bad(47003),
+                    _ if body["template_id"] != "tmpl-paid" => bad(40037),
                     "refused" => bad(43101),
                     _ => reply(&json!({ "errcode": 0, "errmsg": "ok", "msgid": 42 })),
                 }
@@ -264,7 +261,7 @@ async fn webhooks_reach_nothing_private() {
 async fn jpush() -> (FakeServer, JpushProvider, Arc<Mutex<HashSet<String>>>) {
     let pushed: Arc<Mutex<HashSet<String>>> = Arc::default();
     let serving = Arc::clone(&pushed);
-    let server = FakeServer::start(move |request| match (request.method.as_str(), request.path.as_str()) {
+    let answer = move |request: &FakeRequest| match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/v3/push/cid") => {
             assert_eq!((request.pairs()["count"].as_str(), request.pairs()["type"].as_str()), ("100", "push"));
             let ids: Vec<String> = (0..100).map(|number| format!("8103a4c628a0b98974ec1949-{number}")).collect();
@@ -286,8 +283,10 @@ async fn jpush() -> (FakeServer, JpushProvider, Arc<Mutex<HashSet<String>>>) {
             reply(&json!({ "schedule_id": "s-1", "name": "n", "enabled": body["enabled"].as_bool().unwrap_or(true) }))
         }
         _ => FakeReply::json(404, &json!({ "error": { "code": 1002, "message": "no" } })),
-    })
-    .await;
+    };
+    let server =
+        FakeServer::start(move |request| jpush_refuses(request, "key", "secret").unwrap_or_else(|| answer(request)))
+            .await;
     let provider = JpushProvider::new("key", "secret").unwrap().with_endpoint(server.url()).unwrap();
     (server, provider, pushed)
 }
@@ -363,12 +362,10 @@ async fn umeng_reaches_lists_files_and_groups() {
     let known = Arc::clone(&address);
     let server = FakeServer::start(move |request| {
         let fail = |code: &str| FakeReply::json(400, &json!({ "ret": "FAIL", "data": { "error_code": code } }));
-        let text = String::from_utf8(request.body.clone()).unwrap();
-        let sign = umeng_sign("POST", &format!("{}{}", known.get().unwrap(), request.path), &text, UMENG);
-        let body = request.json();
-        if request.query != format!("sign={sign}") {
-            return fail("2027");
+        if let Some(refused) = umeng_refuses(request, known.get().unwrap(), UMENG, clock().now()) {
+            return refused;
         }
+        let body = request.json();
         let is = |kind: &str| body["type"] == kind;
         let policy = body["policy"].as_object();
         let tasks_only = policy.is_some_and(|all| all.keys().any(|name| name != "expire_time"));

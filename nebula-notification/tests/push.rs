@@ -6,9 +6,9 @@ mod support;
 use std::time::{Duration, UNIX_EPOCH};
 
 use nebula_notification::{
-    Delivery, ErrorClass, ErrorKind, JpushProvider, NotificationSender, Outcome, Params, PushMessage, PushProvider,
-    PushSender, PushTarget, Rendered, UmengPlatform, UmengProvider,
-    testing::{FakeReply, FakeRequest, FakeServer, Fault},
+    Clock as _, Delivery, ErrorClass, ErrorKind, JpushProvider, NotificationSender, Outcome, Params, PushMessage,
+    PushProvider, PushSender, PushTarget, Rendered, UmengPlatform, UmengProvider,
+    testing::{FakeReply, FakeRequest, FakeServer, Fault, jpush_refuses, umeng_refuses},
     umeng_sign,
 };
 use serde_json::{Value, json};
@@ -29,25 +29,20 @@ fn umeng_signatures() {
     assert_eq!(all.as_array().unwrap().len(), 2);
 }
 
-/// Checks a request as JPush does.
+/// The key and the secret of the vectors.
+const APP: (&str, &str) = ("7d431e42dfa6a6d693ac2d04", "5e987ac6d2e04d95a9d8f0d1");
+
 fn jpush(request: &FakeRequest) -> FakeReply {
-    let error = |status, code: u64| FakeReply::json(status, &json!({ "error": { "code": code, "message": "no" } }));
-    if request.header("authorization") != "Basic N2Q0MzFlNDJkZmE2YTZkNjkzYWMyZDA0OjVlOTg3YWM2ZDJlMDRkOTVhOWQ4ZjBkMQ==" {
-        return error(401, 1004);
+    if let Some(refused) = jpush_refuses(request, APP.0, APP.1) {
+        return refused;
     }
-    let body = request.json();
-    let push = if request.path.starts_with("/v3/schedules") { &body["push"] } else { &body };
-    let audience = &push["audience"];
-    let lists = audience.as_object().into_iter().flat_map(|all| all.values());
-    let empty = lists.clone().any(|list| list.as_array().is_none_or(Vec::is_empty));
     match (request.method.as_str(), request.path.as_str()) {
         ("DELETE", _) => FakeReply { status: 200, headers: Vec::new(), body: String::new() },
-        _ if empty || (audience != "all" && lists.count() == 0) || push["platform"] != "all" => error(400, 1003),
         ("POST", "/v3/push" | "/v3/push/validate") => FakeReply::json(200, &json!({ "sendno": "0", "msg_id": "18" })),
         ("POST", "/v3/schedules") => {
-            FakeReply::json(200, &json!({ "schedule_id": "0eac1b80-c2ac", "name": body["name"] }))
+            FakeReply::json(200, &json!({ "schedule_id": "0eac1b80-c2ac", "name": request.json()["name"] }))
         }
-        _ => error(404, 8104),
+        _ => FakeReply::json(404, &json!({ "error": { "code": 8104, "message": "no" } })),
     }
 }
 
@@ -132,35 +127,97 @@ async fn jpush_answers() {
         server.fail([Fault::Answer(status, json!({ "error": { "code": code, "message": "" } }).to_string())]);
         assert_eq!(provider.push(&message).await.class(), Some(class), "{code}");
     }
-    server.fail([Fault::CutAfterReading]);
-    assert_eq!(provider.push(&message).await.class(), Some(ErrorClass::Unknown));
+    networks_fail(&server, &provider, provider.clone().with_timeout(Duration::from_millis(300)).unwrap()).await;
+    let stranger = JpushProvider::new(APP.0, "not it").unwrap().with_endpoint(server.url()).unwrap();
+    assert_eq!(stranger.push(&message).await.class(), Some(ErrorClass::Account));
+}
+
+/// What is known when a network fails: nothing, once the request was written.
+async fn networks_fail(server: &FakeServer, provider: &impl PushProvider, impatient: impl PushProvider) {
+    let message = PushMessage::new(PushTarget::Everybody, "x");
+    for (fault, class) in [
+        (Fault::CutAfterReading, ErrorClass::Unknown),
+        (Fault::CutUnread, ErrorClass::Unknown),
+        (Fault::Answer(500, "<html>".to_owned()), ErrorClass::Unknown),
+        (Fault::Answer(503, String::new()), ErrorClass::Transient),
+        (Fault::Answer(200, "{}".to_owned()), ErrorClass::Unknown),
+    ] {
+        server.fail([fault.clone()]);
+        assert_eq!(provider.push(&message).await.class(), Some(class), "{fault:?}");
+    }
+    server.fail([Fault::Slow(Duration::from_secs(60))]);
+    assert_eq!(impatient.push(&message).await, Outcome::unknown("timeout"));
+}
+
+/// The fakes refuse what the services refuse.
+#[test]
+fn fakes_check_types_times_and_who_asks() {
+    let request = |path: &str, query: String, kind: &str, authorization: &str, body: &Value| FakeRequest {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        query,
+        headers: [("content-type", kind), ("authorization", authorization)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        body: body.to_string().into_bytes(),
+    };
+    let basic = "Basic N2Q0MzFlNDJkZmE2YTZkNjkzYWMyZDA0OjVlOTg3YWM2ZDJlMDRkOTVhOWQ4ZjBkMQ==";
+    let push = json!({ "platform": "all", "audience": { "tag": ["a"] }, "notification": {}, "options": { "apns_production": true } });
+    let jpush = |kind: &str, basic: &str, body: &Value| {
+        jpush_refuses(&request("/v3/push", String::new(), kind, basic, body), APP.0, APP.1).map(|reply| reply.status)
+    };
+    assert_eq!(jpush("application/json", basic, &push), None);
+    assert_eq!(jpush("text/plain", basic, &push), Some(400));
+    assert_eq!(jpush("application/json", "Basic eDp5", &push), Some(401));
+    for (place, value) in [
+        ("/audience", json!({ "tag": [] })),
+        ("/audience", json!({ "tag": [7] })),
+        ("/audience", json!([])),
+        ("/options/apns_production", json!("true")),
+        ("/platform", json!(["all"])),
+    ] {
+        let mut wrong = push.clone();
+        *wrong.pointer_mut(place).unwrap() = value;
+        assert_eq!(jpush("application/json", basic, &wrong), Some(400), "{wrong}");
+    }
+    let url = "http://umeng.test";
+    let cast = json!({ "appkey": "k", "timestamp": NOW.to_string(), "type": "broadcast", "payload": {}, "production_mode": "true" });
+    let umeng = |kind: &str, body: &Value, signed: &Value| {
+        let sign = umeng_sign("POST", "http://umeng.test/api/send", &signed.to_string(), SECRET);
+        let refused =
+            umeng_refuses(&request("/api/send", format!("sign={sign}"), kind, "", body), url, SECRET, clock().now());
+        refused.map(|reply| serde_json::from_str::<Value>(&reply.body).unwrap()["data"]["error_code"].clone())
+    };
+    assert_eq!(umeng("application/json", &cast, &cast), None);
+    assert_eq!(umeng("application/x-www-form-urlencoded", &cast, &cast), Some(json!("2000")));
+    assert_eq!(umeng("application/json", &cast, &json!({})), Some(json!("2027")));
+    for (place, value, code) in [
+        ("/timestamp", json!((NOW - 601).to_string()), "2028"),
+        ("/timestamp", json!((NOW + 601).to_string()), "2028"),
+        ("/timestamp", json!(NOW), "2028"),
+        ("/production_mode", json!(true), "2003"),
+        ("/type", json!("all"), "2003"),
+        ("/appkey", json!(1), "2021"),
+    ] {
+        let mut wrong = cast.clone();
+        *wrong.pointer_mut(place).unwrap() = value;
+        assert_eq!(umeng("application/json", &wrong, &wrong), Some(json!(code)), "{wrong}");
+    }
 }
 
 const SECRET: &str = "testappmastersecret0000000000001";
 
-/// Checks a request as Umeng does.
 fn umeng(url: &str, request: &FakeRequest) -> FakeReply {
-    let fail =
-        |code: &str| FakeReply::json(400, &json!({ "ret": "FAIL", "data": { "error_code": code, "error_msg": "no" } }));
-    let body = String::from_utf8(request.body.clone()).unwrap();
-    let sign = umeng_sign("POST", &format!("{url}{}", request.path), &body, SECRET);
-    let body = request.json();
-    let stamp: u64 = body["timestamp"].as_str().unwrap().parse().unwrap();
-    if request.query != format!("sign={sign}") {
-        return fail("2027");
+    if let Some(refused) = umeng_refuses(request, url, SECRET, clock().now()) {
+        return refused;
     }
-    if stamp.abs_diff(NOW) > 600 {
-        return fail("2028");
-    }
-    if request.path == "/api/cancel" {
-        return FakeReply::json(200, &json!({ "ret": "SUCCESS", "data": {} }));
-    }
-    if !body["production_mode"].is_string() {
-        return fail("2003");
-    }
-    let task = matches!(body["type"].as_str(), Some("broadcast" | "groupcast"));
-    let id = if task { json!({ "task_id": "us1" }) } else { json!({ "msg_id": "uu1" }) };
-    FakeReply::json(200, &json!({ "ret": "SUCCESS", "data": id }))
+    let task = matches!(request.json()["type"].as_str(), Some("broadcast" | "groupcast"));
+    let data = match request.path.as_str() {
+        "/api/cancel" => json!({}),
+        _ if task => json!({ "task_id": "us1" }),
+        _ => json!({ "msg_id": "uu1" }),
+    };
+    FakeReply::json(200, &json!({ "ret": "SUCCESS", "data": data }))
 }
 
 #[tokio::test]
@@ -191,6 +248,7 @@ async fn umeng_signs_what_it_sends() {
     provider.cancel("us1").await.unwrap();
     let late = provider.clone().with_clock(nebula_notification::ManualClock::at_unix(NOW + 601));
     assert_eq!(late.push(&device).await.class(), Some(ErrorClass::Account));
+    networks_fail(&server, &provider, provider.clone().with_timeout(Duration::from_millis(300)).unwrap()).await;
     let limited = json!({ "ret": "FAIL", "data": { "error_code": "2050", "error_msg": "" } }).to_string();
     server.fail([Fault::Answer(400, limited)]);
     assert_eq!(provider.push(&device).await.class(), Some(ErrorClass::Transient));

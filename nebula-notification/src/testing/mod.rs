@@ -15,6 +15,7 @@
 #[cfg(feature = "aliyun")]
 mod aliyun;
 pub mod audience;
+mod checks;
 pub mod codes;
 pub mod inboxes;
 pub mod limits;
@@ -27,9 +28,12 @@ mod tencent;
 
 #[cfg(feature = "aliyun")]
 pub use self::aliyun::FakeAliyun;
+#[cfg(feature = "umeng")]
+pub use self::checks::umeng_refuses;
 #[cfg(feature = "tencent")]
 pub use self::tencent::FakeTencent;
 pub use self::{
+    checks::{jpush_refuses, wechat_refuses},
     script::ScriptedSender,
     server::{FakeReply, FakeRequest, FakeServer, Fault},
 };
