@@ -101,7 +101,16 @@ async fn contradictions() {
         let error = section(&text).unwrap().connect(templates()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{text}: {error}");
     }
-    for text in ["sms: { provider: other }", "sms: { aliyun: { sign: x } }", "unknown: 1"] {
+    for text in ["sms: { batch-wait: 20ms }", "sms: { batch-wait: 20 }", "sms: {}"] {
+        section(text).unwrap().connect(templates()).await.unwrap();
+    }
+    for text in [
+        "sms: { provider: other }",
+        "sms: { aliyun: { sign: x } }",
+        "unknown: 1",
+        "sms: { batch-wait: soon }",
+        "sms: { batch-wait: -1 }",
+    ] {
         assert!(section(text).is_err(), "{text}");
     }
 }
