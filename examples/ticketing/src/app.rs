@@ -15,8 +15,10 @@ use crate::{
     office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},
+    refund::Refunds,
     show::Catalog,
     storage::{Database, sql::query},
+    ticket::Tickets,
     user::{Attempts, Users},
 };
 
@@ -49,8 +51,12 @@ pub struct Inner {
     pub orders: Orders,
     /// Payments.
     pub payments: Payments,
-    /// The mock payment provider.
-    pub mock_provider: MockProvider,
+    /// Refunds that somebody asks for.
+    pub refunds: Refunds,
+    /// Tickets.
+    pub tickets: Tickets,
+    /// The mock payment provider, unless it is switched off.
+    pub mock_provider: Option<MockProvider>,
     /// Checks of the invariants.
     pub auditor: Auditor,
     /// The outbox; its workers drain when it is shut down.

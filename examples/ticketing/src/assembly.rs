@@ -17,11 +17,13 @@ use crate::{
     office::Office,
     order::Orders,
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
-    payment::{Payments, mock::MockProvider},
+    payment::{Payments, Providers, mock::MockProvider, provider::PaymentProvider},
     problem::chain,
+    refund::Refunds,
     show::Catalog,
     storage::Database,
     sweep::Sweep,
+    ticket::{Codes, Tickets},
     user::{self, Attempts, Users},
     workers,
 };
@@ -58,14 +60,19 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
-    let payments = Payments::new(database.clone(), Arc::new(mock_provider.clone()), Outbox::new(messages));
+    let payment_outbox = Outbox::new(messages);
+    let payments = Payments::new(database.clone(), providers(mock_provider.as_ref())?, payment_outbox.clone());
+    let tickets = tickets(&config, &database)?;
+    let refunds = Refunds::new(database.clone(), catalog.clone(), payment_outbox, config.refund.clone());
     let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
         .map_err(|error| format!("http.trusted-proxies: {error}"))?;
     let attempts = Attempts::new(limiter, proxies);
     let auditor = Auditor::new(database.clone(), inventory.clone());
 
-    workers::listen(&outbox, &timeouts, &inventory, &payments)?;
-    let sweep = Arc::new(Sweep::new(database.clone(), inventory.clone(), payments.clone()));
+    workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets)?;
+    let length = config.sales.show_length;
+    let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
+    let sweep = Arc::new(sweep);
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
     Ok(App::new(Inner {
@@ -80,6 +87,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         inventory,
         orders,
         payments,
+        refunds,
+        tickets,
         mock_provider,
         auditor,
         outbox,
@@ -166,8 +175,33 @@ fn in_database(config: &Config, messages: &Messages) -> Result<(DelayQueue, Time
     Ok((queue, Timeouts::Database(messages.clone(), name)))
 }
 
-fn mock_provider(config: &Config, database: &Database, mut address: SocketAddr) -> Result<MockProvider, Failure> {
-    let secret = match &config.payment.mock_secret {
+/// Where orders are paid; whichever comes first is taken when a buyer names none.
+fn providers(mock: Option<&MockProvider>) -> Result<Providers, Failure> {
+    let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
+    if let Some(mock) = mock {
+        providers.push(Arc::new(mock.clone()));
+    }
+    Providers::new(providers).ok_or_else(|| "payment: no provider is switched on".into())
+}
+
+fn tickets(config: &Config, database: &Database) -> Result<Tickets, Failure> {
+    let secret = match &config.ticket.secret {
+        Some(secret) => secret.clone(),
+        None => secret::load_or_create(&config.data, secret::TICKETS)?,
+    };
+    let earlier = config.ticket.previous_secrets.iter().map(|secret| secret.expose_secret().as_bytes());
+    Ok(Tickets::new(database.clone(), Codes::new(secret.expose_secret().as_bytes(), earlier)))
+}
+
+fn mock_provider(
+    config: &Config,
+    database: &Database,
+    mut address: SocketAddr,
+) -> Result<Option<MockProvider>, Failure> {
+    if !config.payment.mock.enabled {
+        return Ok(None);
+    }
+    let secret = match &config.payment.mock.secret {
         Some(secret) => secret.clone(),
         None => secret::load_or_create(&config.data, secret::MOCK_PAYMENT)?,
     };
@@ -176,5 +210,5 @@ fn mock_provider(config: &Config, database: &Database, mut address: SocketAddr) 
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
     let callback = format!("http://{address}/api/v1/payments/mock/callback");
-    Ok(MockProvider::new(database.clone(), callback, secret.expose_secret().as_bytes())?)
+    Ok(Some(MockProvider::new(database.clone(), callback, secret.expose_secret().as_bytes())?))
 }

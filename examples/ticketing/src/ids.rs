@@ -76,6 +76,10 @@ id! {
     OrderId,
     /// One attempt to pay an order.
     PaymentId,
+    /// Money on its way back.
+    RefundId,
+    /// The right to one seat.
+    TicketId,
 }
 
 /// Number of a seat within its plan, from 0 without gaps.

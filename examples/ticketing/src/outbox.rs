@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{OrderId, SessionId},
     order::storage::OrderRow,
+    payment::storage::refunds::RefundRow,
     problem::{Problem, Result},
     storage::{Connection, Pool},
 };
@@ -22,6 +23,8 @@ use crate::{
 pub const FOLLOW: &str = "ledger.follow";
 /// Queue of [`Refund`].
 pub const REFUND: &str = "payment.refund";
+/// Queue of [`Issue`].
+pub const ISSUE: &str = "ticket.issue";
 /// Queue of [`Timeout`].
 pub const TIMEOUT: &str = "order.timeout";
 
@@ -44,13 +47,23 @@ pub enum Step {
     Sell,
     /// LOCKED → AVAILABLE.
     Release,
+    /// SOLD → AVAILABLE.
+    Refund,
 }
 
-/// The money of a charge goes back.
+/// Money goes back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// The provider's name for the charge.
-    pub txn: String,
+    /// The refund. Messages of an earlier version name the charge by the provider's name for it.
+    #[serde(alias = "txn")]
+    pub refund: String,
+}
+
+/// A paid order gets its tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// The order.
+    pub order: OrderId,
 }
 
 /// The time to pay an order is over.
@@ -72,6 +85,20 @@ impl Follow {
     pub fn release(order: &OrderRow) -> Self {
         Self { session: order.session, order: order.id, step: Step::Release }
     }
+
+    /// The order's money went back.
+    #[must_use]
+    pub fn refund(order: &OrderRow) -> Self {
+        Self { session: order.session, order: order.id, step: Step::Refund }
+    }
+}
+
+impl Refund {
+    /// The message that sends this refund to the provider.
+    #[must_use]
+    pub fn of(refund: &RefundRow) -> Self {
+        Self { refund: refund.id.to_string() }
+    }
 }
 
 /// A message that the outbox knows where to send.
@@ -90,6 +117,7 @@ impl Recorded for Follow {
         let step = match self.step {
             Step::Sell => "sell",
             Step::Release => "release",
+            Step::Refund => "refund",
         };
         format!("{step}:{}", self.order)
     }
@@ -99,7 +127,15 @@ impl Recorded for Refund {
     const QUEUE: &'static str = REFUND;
 
     fn id(&self) -> String {
-        self.txn.clone()
+        self.refund.clone()
+    }
+}
+
+impl Recorded for Issue {
+    const QUEUE: &'static str = ISSUE;
+
+    fn id(&self) -> String {
+        self.order.to_string()
     }
 }
 
@@ -202,7 +238,7 @@ impl Outbox {
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
     pub fn wake(&self) {
-        for name in [FOLLOW, REFUND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
+        for name in [FOLLOW, ISSUE, REFUND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
             self.messages.notify(&name);
         }
     }

@@ -114,6 +114,12 @@ codes! {
     CallbackStale = "callback-stale", UNAUTHORIZED, "The notification is out of its time window";
     /// This very notification was received before; nothing was changed. Do not send it again.
     CallbackReplayed = "callback-replayed", CONFLICT, "The notification was already received";
+    /// Nothing goes back of this order. `reason` is `state`, `too-late`, `used` or `nothing-left`.
+    RefundRefused = "refund-refused", CONFLICT, "Nothing goes back of this order";
+    /// Another amount goes back than you believe. `amount` says which.
+    RefundChanged = "refund-changed", CONFLICT, "Another amount goes back now";
+    /// The refund is in a state in which there is nothing to decide. `state` names it.
+    RefundState = "refund-state", CONFLICT, "There is nothing to decide about this refund";
     /// The notification names another amount than the payment's; nothing was changed.
     CallbackAmount = "callback-amount", UNPROCESSABLE_ENTITY, "The amount does not match the payment";
     /// The server is busy: try again after the seconds in `Retry-After`.

@@ -1,15 +1,19 @@
 //! The second channel: finds what a crash or a lost message left behind, and mends it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     clock::Millis,
     ids::{OrderId, SessionId},
     inventory::{Inventory, SeatState},
     order::{Ending, storage as orders},
-    payment::{Payments, storage as payments},
+    payment::{
+        Payments,
+        storage::{self as payments, refunds},
+    },
     problem::{Problem, Result},
     storage::{Database, sql::query},
+    ticket::Tickets,
 };
 
 /// How much later than the delay queue the sweep ends an order: the queue should be the one that does it.
@@ -18,7 +22,7 @@ const OVERDUE: Duration = Duration::from_secs(2);
 pub const ORPHAN: Duration = Duration::from_secs(30);
 /// After this long without news the provider is asked about a payment.
 const SILENCE: Duration = Duration::from_secs(15);
-/// After this long an unfinished refund is tried again, whatever became of its message.
+/// After this long without news the provider is asked about a refund, whatever became of its message.
 const REFUND_RETRY: Duration = Duration::from_secs(60);
 /// A notification is refused as stale long before it is forgotten here.
 const NOTIFICATIONS: Duration = Duration::from_secs(24 * 3_600);
@@ -34,8 +38,12 @@ pub struct Swept {
     pub orphans: u32,
     /// Payments asked for at the provider.
     pub pulled: u32,
-    /// Refunds tried again.
+    /// Refunds asked for at the provider.
     pub refunds: u32,
+    /// Paid orders that had no tickets.
+    pub issued: u32,
+    /// Orders whose show is over.
+    pub completed: u32,
     /// Sessions whose seats were counted anew.
     pub rebuilt: u32,
 }
@@ -46,13 +54,21 @@ pub struct Sweep {
     database: Database,
     inventory: Inventory,
     payments: Payments,
+    tickets: Tickets,
+    show_length: Duration,
 }
 
 impl Sweep {
-    /// A sweep on its parts.
+    /// A sweep on its parts. A show is over when it began `show_length` ago.
     #[must_use]
-    pub fn new(database: Database, inventory: Inventory, payments: Payments) -> Self {
-        Self { database, inventory, payments }
+    pub fn new(
+        database: Database,
+        inventory: Inventory,
+        payments: Payments,
+        tickets: Tickets,
+        show_length: Duration,
+    ) -> Self {
+        Self { database, inventory, payments, tickets, show_length }
     }
 
     /// One run. A step that fails is logged and left to the next run; the others go on.
@@ -61,6 +77,7 @@ impl Sweep {
         report("overdue orders", self.overdue(&mut swept).await);
         report("silent payments", self.silent(&mut swept).await);
         report("unfinished refunds", self.refunds(&mut swept).await);
+        report("tickets", self.tickets(&mut swept).await);
         report("ledgers", self.ledgers(&mut swept).await);
         report("old notifications", self.forget().await);
         for (what, found) in [
@@ -68,6 +85,8 @@ impl Sweep {
             ("orphan", swept.orphans),
             ("pulled", swept.pulled),
             ("refund", swept.refunds),
+            ("issued", swept.issued),
+            ("completed", swept.completed),
             ("rebuilt", swept.rebuilt),
         ] {
             metrics::counter!("ticketing_swept_total", "what" => what).increment(found.into());
@@ -100,8 +119,8 @@ impl Sweep {
 
     async fn refunds(&self, swept: &mut Swept) -> Result<()> {
         let before = Millis::now().minus(REFUND_RETRY);
-        for txn in payments::unfinished_refunds(&self.database.read, before, LIMIT).await? {
-            match self.payments.refund(&txn).await {
+        for refund in refunds::silent(&self.database.read, before, LIMIT).await? {
+            match self.payments.pull_refund(refund).await {
                 Ok(()) => swept.refunds += 1,
                 Err(problem) => report("a refund", Err(problem)),
             }
@@ -109,16 +128,46 @@ impl Sweep {
         Ok(())
     }
 
+    async fn tickets(&self, swept: &mut Swept) -> Result<()> {
+        swept.issued = self.tickets.catch_up(ORPHAN, LIMIT).await?;
+        swept.completed = self.tickets.complete(self.show_length, LIMIT).await?;
+        Ok(())
+    }
+
     /// Holds that the ledger keeps although the database knows better, and orders that the ledger does not know.
     async fn ledgers(&self, swept: &mut Swept) -> Result<()> {
         for session in self.sessions_on_sale().await? {
             swept.orphans += self.inventory.sweep(session, ORPHAN).await?;
+            swept.orphans += self.refunded(session).await?;
             if let Some(epoch) = self.misses_orders(session).await? {
                 self.inventory.invalidate(session, epoch).await?;
                 swept.rebuilt += 1;
             }
         }
         Ok(())
+    }
+
+    /// Frees the seats of orders whose money went back a while ago, if the ledger has not heard of it. Answers how many
+    /// orders that were.
+    async fn refunded(&self, session: SessionId) -> Result<u32> {
+        let rows = query(include_str!("sweep/refunded_seats.sql"))
+            .bind(session)
+            .bind(Millis::now().minus(ORPHAN).0)
+            .fetch_all(&self.database.read)
+            .await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let snapshot = self.inventory.snapshot(session).await?;
+        let mut freed = BTreeSet::new();
+        for row in rows {
+            let (position, order): (u32, OrderId) = (row.get("position")?, row.get("order_id")?);
+            // Whose seat it is, the ledger knows: it frees nothing that another order has by now.
+            if snapshot.states.get(position as usize) == Some(&SeatState::Sold) && freed.insert(order) {
+                self.inventory.refund(session, order).await?;
+            }
+        }
+        Ok(u32::try_from(freed.len()).unwrap_or(u32::MAX))
     }
 
     /// The ledger's epoch, if a seat of an order that binds it, and has not just changed, is free in the ledger.

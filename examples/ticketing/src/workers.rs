@@ -10,16 +10,18 @@ use crate::{
     clock::Millis,
     inventory::Inventory,
     order::Ending,
-    outbox::{FOLLOW, Follow, REFUND, Refund, Step, TIMEOUT, Timeout},
+    outbox::{FOLLOW, Follow, ISSUE, Issue, REFUND, Refund, Step, TIMEOUT, Timeout},
     payment::{Ended, Payments},
     problem::{Code, Problem},
     sweep::Sweep,
+    ticket::Tickets,
 };
 
 /// How often the backlog of a queue is looked at.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// Starts the listeners: the ledger follows the database, refunds reach the provider, unpaid orders end. Looks after their queues.
+/// Starts the listeners: the ledger follows the database, paid orders get tickets, refunds reach the provider,
+/// unpaid orders end. Looks after their queues.
 ///
 /// # Errors
 ///
@@ -29,6 +31,7 @@ pub fn listen(
     timeouts: &DelayQueue,
     inventory: &Inventory,
     payments: &Payments,
+    tickets: &Tickets,
 ) -> Result<(), nebula_delay_queue::Error> {
     let seats = inventory.clone();
     outbox
@@ -46,7 +49,17 @@ pub fn listen(
         .concurrency(4)
         .handle(move |message: Received<Refund>| {
             let provider = provider.clone();
-            async move { provider.refund(&message.body().txn).await }
+            async move { provider.refund(&message.body().refund).await }
+        })
+        .start()?;
+    let issuer = tickets.clone();
+    outbox
+        .worker(ISSUE)?
+        .concurrency(16)
+        .prefetch(64)
+        .handle(move |message: Received<Issue>| {
+            let issuer = issuer.clone();
+            async move { issuer.issue(message.body().order).await.map(drop) }
         })
         .start()?;
     let orders = payments.clone();
@@ -59,7 +72,7 @@ pub fn listen(
             async move { expire(&orders, message.into_body()).await }
         })
         .start()?;
-    for (messages, queue) in [(outbox, FOLLOW), (outbox, REFUND), (timeouts, TIMEOUT)] {
+    for (messages, queue) in [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (timeouts, TIMEOUT)] {
         messages.watch(queue, WATCHED, WATCHED)?;
     }
     Ok(())
@@ -69,6 +82,7 @@ async fn follow(inventory: &Inventory, follow: Follow) -> Result<(), Problem> {
     match follow.step {
         Step::Sell => inventory.sell(follow.session, follow.order).await,
         Step::Release => inventory.release(follow.session, follow.order).await,
+        Step::Refund => inventory.refund(follow.session, follow.order).await,
     }
 }
 

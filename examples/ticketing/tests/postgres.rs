@@ -14,6 +14,8 @@ mod api_orders;
 mod api_payments;
 #[path = "api_seats.rs"]
 mod api_seats;
+#[path = "api_tickets.rs"]
+mod api_tickets;
 mod program;
 
 use nebula_test_support::postgres_database;

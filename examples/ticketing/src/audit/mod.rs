@@ -10,7 +10,9 @@ use crate::{
     clock::Millis,
     ids::SessionId,
     inventory::{Inventory, SeatState},
-    problem::Result,
+    money::Money,
+    order::storage as orders,
+    problem::{Problem, Result},
     storage::{Database, Pool, sql::query},
 };
 
@@ -27,8 +29,23 @@ pub struct Audit {
     pub ledger: SeatCounts,
     /// Seats as the database has them.
     pub database: SeatCounts,
+    /// Money, by currency.
+    pub money: Vec<MoneyCounts>,
     /// What must not be.
     pub violations: Violations,
+}
+
+/// Where the money of a session is: what was taken is what tickets cost, what went back, and what was kept of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MoneyCounts {
+    /// What providers took.
+    pub taken: Money,
+    /// What the seats of orders that own them cost.
+    pub tickets: Money,
+    /// What went back, or is on its way.
+    pub refunds: Money,
+    /// What was kept of refunded orders.
+    pub fees: Money,
 }
 
 /// Counts of seats.
@@ -59,6 +76,12 @@ pub struct Violations {
     pub overdue: u32,
     /// Charges that nobody has an order for and that do not go back.
     pub money_without_order: u32,
+    /// Paid orders that have waited for their tickets for longer than the grace.
+    pub paid_without_ticket: u32,
+    /// Seats of orders with tickets that have none, or tickets that open doors without such an order.
+    pub tickets_differ: u32,
+    /// Orders of which what was taken is not what their seats cost and what went back, fees included.
+    pub money_differs: u32,
     /// Seats about which ledger and database do not agree.
     pub ledger_differs: u32,
 }
@@ -102,6 +125,9 @@ impl Auditor {
             held_twice: count(pool, include_str!("sql/held_twice.sql"), session).await?,
             overdue: overdue(pool, session, at.minus(grace)).await?,
             money_without_order: count(pool, include_str!("sql/money_without_order.sql"), session).await?,
+            paid_without_ticket: waiting(pool, session, at.minus(grace)).await?,
+            tickets_differ: count(pool, include_str!("sql/tickets_differ.sql"), session).await?,
+            money_differs: count(pool, include_str!("sql/money_differs.sql"), session).await?,
             ledger_differs: 0,
         };
         let mut expected = vec![SeatState::Available; snapshot.states.len()];
@@ -125,6 +151,7 @@ impl Auditor {
                 sold: counts.sold,
             },
             database,
+            money: money(pool, session).await?,
             violations,
         })
     }
@@ -132,6 +159,21 @@ impl Auditor {
 
 async fn count(pool: &Pool, sql: &'static str, session: SessionId) -> Result<u32> {
     Ok(query(sql).bind(session).scalar(pool).await?)
+}
+
+async fn waiting(pool: &Pool, session: SessionId, before: Millis) -> Result<u32> {
+    let sql = "SELECT count(*) FROM orders WHERE session_id = $1 AND state = 'PAID' AND updated_at < $2";
+    Ok(query(sql).bind(session).bind(before.0).scalar(pool).await?)
+}
+
+async fn money(pool: &Pool, session: SessionId) -> Result<Vec<MoneyCounts>> {
+    let rows = query(include_str!("sql/money.sql")).bind(session).fetch_all(pool).await?;
+    let counts = rows.iter().map(|row| {
+        let taken = orders::money(row)?;
+        let part = |column: &'static str| Ok::<_, Problem>(Money { minor: row.get(column)?, ..taken });
+        Ok(MoneyCounts { taken, tickets: part("tickets")?, refunds: part("refunds")?, fees: part("fees")? })
+    });
+    counts.collect()
 }
 
 async fn overdue(pool: &Pool, session: SessionId, before: Millis) -> Result<u32> {

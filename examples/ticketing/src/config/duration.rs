@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserializer, de};
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Visitor;
 
     impl de::Visitor<'_> for Visitor {

@@ -114,6 +114,16 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");
     }
+    if let Err((key, reason)) = config.refund.check() {
+        return Err(ConfigError::Refused { key, reason });
+    }
+    let short = |secret: &secrecy::SecretString| secrecy::ExposeSecret::expose_secret(secret).len() < 32;
+    if config.ticket.secret.iter().chain(&config.ticket.previous_secrets).any(short) {
+        return refuse("ticket", "a secret has at least 32 bytes");
+    }
+    if config.payment.mock.secret.as_ref().is_some_and(short) {
+        return refuse("payment.mock.secret", "must have at least 32 bytes");
+    }
     if let Some(url) = &config.public_url
         && !(url.starts_with("http://") || url.starts_with("https://"))
     {

@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 mod deploy;
-mod duration;
+pub(crate) mod duration;
 mod load;
 pub mod secret;
 
@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
+use crate::refund;
 
 /// Everything that can be configured. `config/redis.yaml` shows every key.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,8 +50,12 @@ pub struct Config {
     pub http: HttpConfig,
     /// Rules of selling; new sessions take them over.
     pub sales: SalesConfig,
-    /// The payment provider.
+    /// The payment providers.
     pub payment: PaymentConfig,
+    /// When money goes back, and how much of it.
+    pub refund: refund::Policy,
+    /// Codes of tickets.
+    pub ticket: TicketConfig,
     /// Log lines.
     pub log: LogConfig,
     /// Whether an empty database is filled with demo shows and accounts.
@@ -136,14 +141,43 @@ pub struct SalesConfig {
     /// How often leftovers are looked for: holds without an order, orders past their time.
     #[serde(with = "duration")]
     pub sweep_interval: Duration,
+    /// So long after its beginning a show is over: its orders are completed.
+    #[serde(with = "duration")]
+    pub show_length: Duration,
 }
 
-/// The payment provider.
+/// The payment providers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PaymentConfig {
-    /// Key of the mock provider's signatures, at least 32 bytes. Left out: generated into the data folder.
-    pub mock_secret: Option<secrecy::SecretString>,
+    /// The provider that moves no money.
+    pub mock: MockConfig,
+}
+
+/// The provider that moves no money.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MockConfig {
+    /// Whether orders can be paid there.
+    pub enabled: bool,
+    /// Key of its signatures and links, at least 32 bytes. Left out: generated into the data folder.
+    pub secret: Option<SecretString>,
+}
+
+impl Default for MockConfig {
+    fn default() -> Self {
+        Self { enabled: true, secret: None }
+    }
+}
+
+/// Codes of tickets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TicketConfig {
+    /// Key of the codes, at least 32 bytes. Left out: generated into the data folder.
+    pub secret: Option<SecretString>,
+    /// Earlier keys: codes that were made with them open doors as well.
+    pub previous_secrets: Vec<SecretString>,
 }
 
 /// Log lines on standard error.
@@ -197,6 +231,8 @@ impl Default for Config {
             http: HttpConfig::default(),
             sales: SalesConfig::default(),
             payment: PaymentConfig::default(),
+            refund: refund::Policy::default(),
+            ticket: TicketConfig::default(),
             log: LogConfig::default(),
             demo: true,
         }
@@ -253,7 +289,12 @@ impl Default for HttpConfig {
 
 impl Default for SalesConfig {
     fn default() -> Self {
-        Self { hold_time: Duration::from_secs(15 * 60), seats_per_user: 10, sweep_interval: Duration::from_secs(15) }
+        Self {
+            hold_time: Duration::from_secs(15 * 60),
+            seats_per_user: 10,
+            sweep_interval: Duration::from_secs(15),
+            show_length: Duration::from_secs(6 * 3_600),
+        }
     }
 }
 

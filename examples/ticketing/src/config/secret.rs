@@ -14,10 +14,12 @@ use secrecy::SecretString;
 pub const AUTH: &str = "auth.secret";
 /// The key that signs the mock payment provider's notifications.
 pub const MOCK_PAYMENT: &str = "mock-payment.secret";
+/// The key of the tickets' codes.
+pub const TICKETS: &str = "tickets.secret";
 /// Not secret, but made and shared in the same way: tells platforms apart that use one Redis server.
 const PLATFORM: &str = "platform.id";
 /// All of them.
-pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, PLATFORM];
+pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, PLATFORM];
 
 /// What this platform's names on shared servers begin with.
 ///

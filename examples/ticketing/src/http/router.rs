@@ -22,7 +22,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    show, user,
+    refund, show, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -33,6 +33,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(inventory::routes())
         .merge(order::routes())
         .merge(payment::routes())
+        .merge(refund::routes())
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -46,7 +47,7 @@ fn documented() -> OpenApiRouter<App> {
 /// The back office's part of every module, below `/api/v1`. A module says with each route who may use it, and exports
 /// them as `desk()`.
 fn desks() -> Desk {
-    Desk::new().merge(show::desk()).merge(audit::desk())
+    Desk::new().merge(show::desk()).merge(audit::desk()).merge(refund::desk()).merge(ticket::desk())
 }
 
 /// The OpenAPI document.

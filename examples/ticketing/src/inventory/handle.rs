@@ -111,6 +111,22 @@ impl Inventory {
         Ok(())
     }
 
+    /// Frees the seats of an order whose money went back. The database must know that.
+    ///
+    /// # Errors
+    ///
+    /// As [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`release`](Self::release).
+    pub async fn refund(&self, session: SessionId, order: OrderId) -> Result<(), Problem> {
+        if let Settled::Changed(_) = self.0.ledger.refund(session, order).await? {
+            self.0.sold_out.clear(session);
+        }
+        Ok(())
+    }
+
     /// Marks the seats of an order as sold. The database must know that it is paid.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 ///   step. So a hold repeated in time is never taken away by a sweep that looked a moment earlier.
 /// * `sell_repeats`: `sell` turns the seats that this order holds into SOLD, once; of an order that holds nothing it
 ///   changes nothing and says so.
+/// * `refund_frees_sold_seats`: `refund` frees what this order holds or owns, once, and counts for nobody's limit any more.
 /// * `changes_are_logged`: each change appends to the session's change log in the same step; the log replayed over a
 ///   snapshot gives every later snapshot.
 /// * `old_cursors_reset`: a cursor of another epoch, or one the log does not reach back to, answers [`Changes::Reset`].
@@ -59,6 +60,9 @@ pub trait SeatLedger: std::fmt::Debug + Send + Sync + 'static {
 
     /// Marks the seats that `order` holds as sold.
     async fn sell(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError>;
+
+    /// Frees the seats that `order` holds or owns: its money went back.
+    async fn refund(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError>;
 
     /// Replaces what is known about a session by what the database says, under a newer epoch.
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError>;

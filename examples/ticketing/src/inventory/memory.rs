@@ -128,6 +128,10 @@ impl SeatLedger for MemoryLedger {
         Ok(self.with(session, |book| book.sell(order)).unwrap_or(Settled::NotReady))
     }
 
+    async fn refund(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
+        Ok(self.with(session, |book| book.refund(order)).unwrap_or(Settled::NotReady))
+    }
+
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError> {
         let session = self.session_or_new(session);
         let fresh = Book::new(image, self.log);
@@ -241,18 +245,28 @@ impl Book {
 
     fn expire(&mut self, order: OrderId, age: Duration) -> Settled {
         let Some(owned) = self.orders.get(&order) else { return Settled::NothingHeld };
-        let Some(since) = owned.since.filter(|since| since.elapsed() >= age) else { return Settled::Kept };
-        let (user, seats) = (owned.user, Arc::clone(&owned.seats));
+        if owned.since.is_none_or(|since| since.elapsed() < age) {
+            return Settled::Kept;
+        }
+        self.refund(order)
+    }
+
+    fn refund(&mut self, order: OrderId) -> Settled {
+        let Some(Owned { user, seats, since }) = self.orders.remove(&order) else { return Settled::NothingHeld };
         let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
-        self.orders.remove(&order);
-        self.ages.remove(&(since, order));
+        match since {
+            Some(since) => {
+                self.ages.remove(&(since, order));
+                self.locked -= count;
+            }
+            None => self.sold -= count,
+        }
         if let Some(has) = self.users.get_mut(&user) {
             *has -= count;
             if *has == 0 {
                 self.users.remove(&user);
             }
         }
-        self.locked -= count;
         self.set(seats, SeatState::Available);
         Settled::Changed(count)
     }

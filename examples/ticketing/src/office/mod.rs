@@ -24,7 +24,7 @@ pub(crate) use self::http::secured;
 pub use self::{
     demo::{STAFF, appoint},
     desk::Desk,
-    names::{PERMISSIONS, rehearsal, sale},
+    names::{PERMISSIONS, refund, rehearsal, sale, statement, ticket},
 };
 use crate::{
     config::Config,

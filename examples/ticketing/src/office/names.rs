@@ -2,5 +2,8 @@
 
 nebula_auth::permissions! {
     rehearsal: [Create = "rehearsal:create"],
+    refund: [Read = "refund:read", Decide = "refund:decide"],
     sale: [Audit = "sale:audit"],
+    statement: [Compare = "statement:compare"],
+    ticket: [CheckIn = "ticket:check-in"],
 }

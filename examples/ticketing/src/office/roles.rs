@@ -16,10 +16,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const ADMINISTRATION: &str = "platform-operations";
 
 /// Name, title, what it inherits, what it may do.
-const ROLES: [(&str, &str, &[&str], &[&str]); 5] = [
-    ("support", "Support · 客服", &[], &["auth:session:*", "rbac:user:read"]),
-    ("box-office", "Box office · 售票处", &[], &["sale:audit"]),
-    ("finance", "Finance · 财务", &[], &["auth:audit:read", "sale:audit"]),
+const ROLES: [(&str, &str, &[&str], &[&str]); 6] = [
+    ("support", "Support · 客服", &[], &["auth:session:*", "rbac:user:read", "refund:read"]),
+    ("door", "Door · 检票", &[], &["ticket:check-in"]),
+    ("box-office", "Box office · 售票处", &["door"], &["sale:audit", "refund:read"]),
+    ("finance", "Finance · 财务", &[], &["auth:audit:read", "sale:audit", "refund:*", "statement:compare"]),
     // Appoints those whose roles it has itself.
     (
         "merchant-admin",
@@ -34,10 +35,13 @@ const ROLES: [(&str, &str, &[&str], &[&str]); 5] = [
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
-const MENU: [(&str, &str, &str, Option<&str>); 4] = [
+const MENU: [(&str, &str, &str, Option<&str>); 7] = [
     ("office", "Back office · 后台", "", None),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
     ("sales", "Sales · 销售", "/api/v1/admin/sessions", Some("sale:audit")),
+    ("door", "Door · 检票", "/admin/check-in", Some("ticket:check-in")),
+    ("refunds", "Refunds · 退款", "/admin/refunds", Some("refund:read")),
+    ("statements", "Statements · 对账", "/admin/statements", Some("statement:compare")),
     ("access", "Access · 访问权限", "/admin/access/page", Some("rbac:user:read")),
 ];
 

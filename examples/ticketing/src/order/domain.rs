@@ -104,6 +104,12 @@ impl OrderState {
         matches!(self, Self::Locked | Self::Paying)
     }
 
+    /// Whether the order in this state took a payment, which may have gone back since.
+    #[must_use]
+    pub fn was_paid(self) -> bool {
+        self.owns_seats() || matches!(self, Self::Refunded | Self::Rescheduled)
+    }
+
     /// Whether the order in this state was paid for and owns its seats.
     #[must_use]
     pub fn owns_seats(self) -> bool {

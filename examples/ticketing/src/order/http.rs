@@ -18,13 +18,19 @@ use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
-    ids::{OrderId, PaymentId, SessionId},
+    ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
     money::Money,
     payment::{
         Ended,
-        storage::{self as payments, PaymentState},
+        storage::{
+            self as payments, PaymentRow, PaymentState,
+            refunds::{self, RefundRow, RefundState},
+        },
     },
     problem::{Code, Problem, Result},
+    qr,
+    show::SessionInfo,
+    ticket::storage::{TicketRow, TicketState},
     user::Buyer,
 };
 
@@ -51,7 +57,7 @@ struct PlaceOrder {
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OrderView {
+pub struct OrderView {
     id: OrderId,
     session_id: SessionId,
     show_title: String,
@@ -71,9 +77,30 @@ pub(crate) struct OrderView {
     payment: Option<PaymentView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refunds: Vec<RefundView>,
+    /// The tickets, once they are issued. Only when a single order is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tickets: Vec<TicketView>,
     /// Only when a single order is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     history: Vec<HistoryView>,
+}
+
+/// The right to one seat.
+#[derive(Debug, Serialize, ToSchema)]
+struct TicketView {
+    id: TicketId,
+    /// The `guid` of the seat.
+    seat: String,
+    state: TicketState,
+    /// What the door reads, while it opens the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// The same as a QR code: an SVG document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qr: Option<String>,
+    /// When somebody went in with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_at: Option<Millis>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,17 +117,27 @@ struct SeatView {
 struct PaymentView {
     id: PaymentId,
     state: PaymentState,
-    /// Where to pay, when an open payment was asked for.
+    /// Whose payment it is.
+    provider: String,
+    /// The provider's page, when an open payment was asked for and the provider has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pay_url: Option<String>,
+    /// The QR code that the provider's app reads, an SVG document, when an open payment was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay_qr: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct RefundView {
+    id: RefundId,
     amount: Money,
+    /// What is kept.
+    fee: Money,
     reason: String,
-    /// `PENDING` or `DONE`.
-    state: &'static str,
+    state: RefundState,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -226,20 +263,34 @@ async fn show(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -> 
     Ok(Json(view(&app, &own(&app, buyer, id).await?, true).await?))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PayParams {
+    /// One of `GET /payments/providers`; the first one if absent.
+    provider: Option<String>,
+}
+
 /// Begin to pay, or go on with the payment that is open.
 #[utoipa::path(
-    post, path = "/orders/{id}/pay", tag = "orders", params(("id" = OrderId, Path)),
+    post, path = "/orders/{id}/pay", tag = "orders", params(("id" = OrderId, Path), PayParams),
     responses(
-        (status = 200, description = "Send the buyer to `payment.pay_url`", body = PayReply),
+        (status = 200, description = "Send the buyer to `payment.pay_url`, or show `payment.pay_qr`", body = PayReply),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`already-paid`, `order-expired`, `order-state`"),
     ),
     security(("bearer" = []))
 )]
-async fn pay(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -> Result<Json<PayReply>> {
-    let (payment, url) = app.payments.begin(buyer.id, id).await?;
+async fn pay(
+    State(app): State<App>,
+    buyer: Buyer,
+    Path(id): Path<OrderId>,
+    Query(params): Query<PayParams>,
+) -> Result<Json<PayReply>> {
+    let (payment, till) = app.payments.begin(buyer.id, id, params.provider.as_deref()).await?;
     let order = view(&app, &own(&app, buyer, id).await?, true).await?;
-    Ok(Json(PayReply { payment: PaymentView { id: payment.id, state: payment.state, pay_url: Some(url) }, order }))
+    let pay_qr = till.qr.as_deref().and_then(qr::svg);
+    let payment = PaymentView { pay_url: till.url, pay_qr, ..PaymentView::from(payment) };
+    Ok(Json(PayReply { payment, order }))
 }
 
 /// Give up an unpaid order; its seats are free again.
@@ -263,14 +314,14 @@ async fn cancel(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -
 }
 
 /// The order, if it is this buyer's. Others are told that there is none.
-async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow> {
+pub(crate) async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow> {
     storage::find(&app.database.read, id)
         .await?
         .filter(|order| order.user == buyer.id)
         .ok_or_else(|| Problem::not_found("order"))
 }
 
-async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
+pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
     let pool = &app.database.read;
     let session = app.catalog.session(row.session).await?;
     let seats = storage::seats(pool, row.id).await?;
@@ -291,7 +342,9 @@ async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
     // An order that was just placed has no payment yet: two questions less on the way that must be fast.
     let fresh = row.state == OrderState::Locked;
     let payment = if fresh { None } else { payments::of_order(pool, row.id).await?.into_iter().next() };
-    let refunds = if fresh { Vec::new() } else { payments::refunds_of_order(pool, row.id).await? };
+    let refunds = if fresh { Vec::new() } else { refunds::of_order(pool, row.id).await? };
+    let tickets = if history && row.state.was_paid() { app.tickets.of_order(row.id).await? } else { Vec::new() };
+    let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, ticket, code)).collect();
     let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
     Ok(OrderView {
         id: row.id,
@@ -306,18 +359,36 @@ async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
         created_at: row.created_at,
         expires_at: row.expires_at,
         server_time: Millis::now(),
-        payment: payment.map(|payment| PaymentView { id: payment.id, state: payment.state, pay_url: None }),
-        refunds: refunds
-            .into_iter()
-            .map(|refund| RefundView {
-                amount: refund.amount,
-                reason: refund.reason,
-                state: if refund.done { "DONE" } else { "PENDING" },
-            })
-            .collect(),
+        payment: payment.map(PaymentView::from),
+        refunds: refunds.into_iter().map(RefundView::from).collect(),
+        tickets,
         history: history
             .into_iter()
             .map(|entry| HistoryView { state: entry.state, reason: entry.reason, at: entry.at })
             .collect(),
     })
+}
+
+impl From<PaymentRow> for PaymentView {
+    fn from(row: PaymentRow) -> Self {
+        Self { id: row.id, state: row.state, provider: row.provider, pay_url: None, pay_qr: None }
+    }
+}
+
+impl From<RefundRow> for RefundView {
+    fn from(row: RefundRow) -> Self {
+        Self { id: row.id, amount: row.amount, fee: row.fee, reason: row.reason, state: row.state, note: row.note }
+    }
+}
+
+fn ticket_view(session: &SessionInfo, row: TicketRow, code: String) -> TicketView {
+    let code = Some(code).filter(|_| row.state == TicketState::Valid);
+    TicketView {
+        id: row.id,
+        seat: session.plan.seat(row.position).map(|seat| seat.guid.to_string()).unwrap_or_default(),
+        state: row.state,
+        qr: code.as_deref().and_then(qr::svg),
+        code,
+        used_at: row.used_at,
+    }
 }

@@ -5,8 +5,9 @@ mod http;
 mod place;
 pub mod storage;
 
+pub(crate) use self::http::{own, view};
 pub use self::{
     domain::{Ending, OrderState},
-    http::routes,
+    http::{OrderView, routes},
     place::{Orders, Placed},
 };

@@ -1,20 +1,22 @@
 //! Payments: begun by the buyer, settled by what the provider says, by whichever way it says it first.
 
-use std::sync::Arc;
-
 use super::{
-    provider::{Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError},
-    storage::{self, PaymentRow, PaymentState, RefundRow},
+    provider::{Charge, ChargeState, Close, News, Notification, ProviderError, Taken, Till},
+    providers::Providers,
+    storage::{
+        self, PaymentRow, PaymentState, charges,
+        refunds::{self, RefundKind, RefundRow, RefundState},
+    },
 };
 use crate::{
     clock::Millis,
-    ids::{OrderId, PaymentId, UserId},
+    ids::{OrderId, PaymentId, RefundId, UserId},
     money::Money,
     order::{
         OrderState,
         storage::{self as orders, OrderRow},
     },
-    outbox::{Follow, Outbox, Refund},
+    outbox::{Follow, Issue, Outbox, Refund},
     problem::{Code, Problem, Result},
     storage::{Connection, Database},
 };
@@ -23,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Payments {
     pub(super) database: Database,
-    pub(super) provider: Arc<dyn PaymentProvider>,
+    pub(super) providers: Providers,
     pub(super) outbox: Outbox,
 }
 
@@ -38,51 +40,72 @@ pub enum Settlement {
     Refunded,
     /// The payment failed; the buyer may try again while the order lives.
     Declined,
+    /// A refund is done or refused now.
+    Settled,
+    /// There was nothing to act on.
+    Ignored,
 }
 
 /// What the provider says of one charge.
 #[derive(Clone, Debug)]
 struct Report {
     payment: PaymentId,
-    amount: Money,
     outcome: Outcome,
-    /// Identifier of the notification that said so, when one did.
-    notification: Option<String>,
+    /// When a notification said so: whose, and which.
+    notification: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
 enum Outcome {
-    Paid { txn: String },
+    Paid(Taken),
     Declined,
 }
 
 impl From<ProviderError> for Problem {
     fn from(error: ProviderError) -> Self {
-        Self::unavailable(error)
+        match error.busy {
+            Some(wait) => Self::new(Code::Busy, "The payment provider is too slow at this moment.")
+                .retry_after(u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX))
+                .caused_by(error),
+            None => Self::unavailable(error),
+        }
     }
 }
 
 impl Payments {
     /// The service on its parts.
     #[must_use]
-    pub fn new(database: Database, provider: Arc<dyn PaymentProvider>, outbox: Outbox) -> Self {
-        Self { database, provider, outbox }
+    pub fn new(database: Database, providers: Providers, outbox: Outbox) -> Self {
+        Self { database, providers, outbox }
     }
 
-    /// The provider.
+    /// The providers.
     #[must_use]
-    pub fn provider(&self) -> &dyn PaymentProvider {
-        &*self.provider
+    pub fn providers(&self) -> &Providers {
+        &self.providers
     }
 
-    /// Begins to pay an order, or goes on with the payment that is open; answers where the buyer pays.
+    /// Begins to pay an order at this provider, or goes on with the payment that is open; answers where the buyer pays.
+    /// A payment that is open at another provider is closed first.
     ///
     /// # Errors
     ///
     /// [`Code::AlreadyPaid`], [`Code::OrderExpired`] or [`Code::OrderState`] when the order cannot be paid.
-    pub async fn begin(&self, user: UserId, order: OrderId) -> Result<(PaymentRow, String)> {
-        let provider = self.provider.name();
-        let payment = self
+    ///
+    /// # Cancel safety
+    ///
+    /// The payment may have been begun; asking again goes on with it.
+    pub async fn begin(&self, user: UserId, order: OrderId, provider: Option<&str>) -> Result<(PaymentRow, Till)> {
+        let chosen = self.providers.choose(provider)?;
+        let provider = chosen.name();
+        for payment in storage::of_order(&self.database.read, order).await? {
+            if payment.state == PaymentState::Pending && payment.provider != provider {
+                let row = orders::find(&self.database.read, order).await?;
+                payable(row, user)?;
+                self.close(&payment).await?;
+            }
+        }
+        let (payment, expires_at) = self
             .database
             .write
             .run::<_, Problem, _>(move |connection| {
@@ -90,7 +113,7 @@ impl Payments {
                     let order = payable(orders::lock(connection, order).await?, user)?;
                     let open = storage::of_order(&mut *connection, order.id).await?;
                     if let Some(open) = open.into_iter().find(|payment| payment.state == PaymentState::Pending) {
-                        return Ok(open);
+                        return Ok((open, order.expires_at));
                     }
                     if order.state == OrderState::Locked {
                         let reason = "payment begun";
@@ -98,14 +121,22 @@ impl Payments {
                     }
                     let id = PaymentId::new();
                     storage::insert(connection, id, order.id, provider, order.total).await?;
-                    let state = PaymentState::Pending;
-                    Ok(PaymentRow { id, order: order.id, state, amount: order.total, txn: None })
+                    let payment = PaymentRow {
+                        id,
+                        order: order.id,
+                        state: PaymentState::Pending,
+                        provider: provider.to_owned(),
+                        amount: order.total,
+                        txn: None,
+                    };
+                    Ok((payment, order.expires_at))
                 })
             })
             .await?;
         // Repeatable: when this fails, the buyer asks again and gets the same payment.
-        let url = self.provider.open(&Charge { payment: payment.id, amount: payment.amount }).await?;
-        Ok((payment, url))
+        let charge = Charge { payment: payment.id, amount: payment.amount, expires_at };
+        let till = self.providers.of(&payment.provider)?.open(&charge).await?;
+        Ok((payment, till))
     }
 
     /// Acts on a notification whose signature was checked.
@@ -114,10 +145,18 @@ impl Payments {
     ///
     /// [`Code::CallbackReplayed`] for one seen before, [`Code::CallbackAmount`] for another amount than the
     /// payment's, [`Code::NotFound`] for an unknown payment: nothing is changed then.
-    pub async fn notified(&self, notification: Notification) -> Result<Settlement> {
-        let Notification { id, payment, txn, amount, paid } = notification;
-        let outcome = if paid { Outcome::Paid { txn } } else { Outcome::Declined };
-        self.settle(Report { payment, amount, outcome, notification: Some(id) }).await
+    pub async fn notified(&self, provider: &str, notification: Notification) -> Result<Settlement> {
+        // Providers number their messages on their own.
+        let Notification { id, news } = notification;
+        let id = format!("{provider}:{id}");
+        match news {
+            News::Charge { payment, txn, amount, paid } => {
+                let outcome = if paid { Outcome::Paid(Taken { txn, amount }) } else { Outcome::Declined };
+                self.settle(Report { payment, outcome, notification: Some((provider.to_owned(), id)) }).await
+            }
+            News::Refund { refund, outcome } => self.refund_notified(provider, id, refund, outcome).await,
+            News::Nothing => Ok(Settlement::Ignored),
+        }
     }
 
     /// Asks the provider what became of a payment that nobody has heard of, and acts on it.
@@ -127,8 +166,8 @@ impl Payments {
     /// When the provider or the database cannot be asked.
     pub async fn pull(&self, payment: PaymentId) -> Result<()> {
         let Some(row) = storage::find(&self.database.read, payment).await? else { return Ok(()) };
-        let outcome = match self.provider.query(payment).await? {
-            ChargeState::Paid { txn } => Outcome::Paid { txn },
+        let outcome = match self.providers.of(&row.provider)?.query(payment).await? {
+            ChargeState::Paid(taken) => Outcome::Paid(taken),
             ChargeState::Declined => Outcome::Declined,
             ChargeState::Open | ChargeState::Closed | ChargeState::Unknown => {
                 let order = orders::find(&self.database.read, row.order).await?;
@@ -138,17 +177,16 @@ impl Payments {
                 return Ok(());
             }
         };
-        self.settle(Report { payment, amount: row.amount, outcome, notification: None }).await?;
+        self.settle(Report { payment, outcome, notification: None }).await?;
         Ok(())
     }
 
     /// Closes a payment at the provider; `true` when it turned out to be paid, and was settled as such.
     pub(super) async fn close(&self, payment: &PaymentRow) -> Result<bool> {
         let id = payment.id;
-        match self.provider.close(id).await? {
-            Close::AlreadyPaid { txn } => {
-                let outcome = Outcome::Paid { txn };
-                self.settle(Report { payment: id, amount: payment.amount, outcome, notification: None }).await?;
+        match self.providers.of(&payment.provider)?.close(id).await? {
+            Close::AlreadyPaid(taken) => {
+                self.settle(Report { payment: id, outcome: Outcome::Paid(taken), notification: None }).await?;
                 Ok(true)
             }
             Close::Closed => {
@@ -172,24 +210,6 @@ impl Payments {
         metrics::counter!("ticketing_settlements_total", "result" => settlement.as_str()).increment(1);
         Ok(settlement)
     }
-
-    /// Returns the money of a charge whose refund was decided.
-    ///
-    /// # Errors
-    ///
-    /// When the provider does not confirm; the message that asked for it is then tried again.
-    pub async fn refund(&self, txn: &str) -> Result<()> {
-        let Some(refund) = storage::find_refund(&self.database.read, txn).await? else { return Ok(()) };
-        if refund.done {
-            return Ok(());
-        }
-        self.provider.refund(refund.payment, txn, &refund.reason).await?;
-        let txn = txn.to_owned();
-        self.database
-            .write
-            .run(move |connection| Box::pin(async move { storage::complete_refund(connection, &txn).await }))
-            .await
-    }
 }
 
 impl Settlement {
@@ -201,6 +221,8 @@ impl Settlement {
             Self::Duplicate => "duplicate",
             Self::Refunded => "refunded",
             Self::Declined => "declined",
+            Self::Settled => "settled",
+            Self::Ignored => "ignored",
         }
     }
 }
@@ -221,41 +243,47 @@ fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
 
 /// One transaction: the payment, the order and the unique rows of the seats agree, or nothing happened.
 async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Report) -> Result<Settlement> {
-    if let Some(id) = &report.notification
+    if let Some((_, id)) = &report.notification
         && !storage::remember_notification(connection, id).await?
     {
         return Err(Problem::new(Code::CallbackReplayed, "This notification was received before."));
     }
     let unknown = || Problem::not_found("payment");
     let payment = storage::find(&mut *connection, report.payment).await?.ok_or_else(unknown)?;
+    // What one provider signs says nothing of another one's money.
+    if report.notification.as_ref().is_some_and(|(provider, _)| *provider != payment.provider) {
+        return Err(unknown());
+    }
     let order = orders::lock(connection, payment.order)
         .await?
         .ok_or_else(|| Problem::internal("a payment without an order"))?;
     // As it is now that nobody else settles it.
     let payment = storage::find(&mut *connection, payment.id).await?.ok_or_else(unknown)?;
-    if payment.amount != report.amount {
-        let detail = format!("The payment is over {}, the notification says {}.", payment.amount, report.amount);
-        return Err(Problem::new(Code::CallbackAmount, detail));
-    }
     let txn = match &report.outcome {
         Outcome::Declined if payment.state != PaymentState::Pending => return Ok(Settlement::Duplicate),
         Outcome::Declined => {
             storage::settle(connection, payment.id, PaymentState::Failed, None).await?;
             return Ok(Settlement::Declined);
         }
-        Outcome::Paid { txn } => txn,
+        Outcome::Paid(taken) if taken.amount != payment.amount => {
+            let detail = format!("The payment is over {}, the provider says {}.", payment.amount, taken.amount);
+            return Err(Problem::new(Code::CallbackAmount, detail));
+        }
+        Outcome::Paid(taken) => &taken.txn,
     };
     if payment.state == PaymentState::Succeeded && payment.txn.as_ref() == Some(txn) {
         return Ok(Settlement::Duplicate);
     }
     storage::settle(connection, payment.id, PaymentState::Succeeded, Some(txn)).await?;
-    let reason = if payment.state == PaymentState::Succeeded || order.state.owns_seats() {
+    charges::insert(connection, &payment, txn).await?;
+    let reason = if payment.state == PaymentState::Succeeded || order.state.was_paid() {
         "charged twice"
     } else if order.state != OrderState::Paying {
         "the order had ended before the payment arrived"
     } else if storage::insert_sold(connection, order.id).await? {
         orders::transition(connection, order.id, order.state, OrderState::Paid, "paid").await?;
         outbox.record(connection, &Follow::sell(&order)).await?;
+        outbox.record(connection, &Issue { order: order.id }).await?;
         return Ok(Settlement::Paid);
     } else {
         // The ledger let two orders have one seat; the unique row did not.
@@ -265,16 +293,23 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
         reason
     };
     let refund = RefundRow {
+        id: RefundId::new(),
+        kind: RefundKind::Charge,
         payment: payment.id,
         order: order.id,
         txn: txn.clone(),
         amount: payment.amount,
+        fee: Money { minor: 0, ..payment.amount },
         reason: reason.to_owned(),
-        done: false,
+        state: RefundState::Pending,
+        asked_by: None,
+        from: None,
+        note: None,
+        created_at: Millis::now(),
     };
-    if !storage::insert_refund(connection, &refund).await? {
+    if !refunds::insert(connection, &refund).await? {
         return Ok(Settlement::Duplicate);
     }
-    outbox.record(connection, &Refund { txn: txn.clone() }).await?;
+    outbox.record(connection, &Refund::of(&refund)).await?;
     Ok(Settlement::Refunded)
 }

@@ -175,7 +175,7 @@ impl Buyer {
         self.api.approve(&pay_url).await?;
         loop {
             match self.api.state(&self.token, order).await?.as_str() {
-                "PAID" => return Ok(true),
+                "PAID" | "ISSUED" => return Ok(true),
                 "LOCKED" | "PAYING" => tokio::time::sleep(POLL).await,
                 _ => return Ok(false),
             }
@@ -190,5 +190,5 @@ pub(super) async fn lost(api: &Api, gate: &Semaphore, paid: &[Paid]) -> Result<u
         api.state(&paid.token, &paid.order).await
     });
     let states = futures_util::future::try_join_all(looks).await?;
-    Ok(states.iter().filter(|state| *state != "PAID").count() as u64)
+    Ok(states.iter().filter(|state| !matches!(state.as_str(), "PAID" | "ISSUED")).count() as u64)
 }

@@ -3,13 +3,17 @@
 use sqlx::{PgPool, SqlitePool};
 
 /// For SQLite, oldest first; the file remembers how many it has.
-const SQLITE: &[&str] =
-    &[include_str!("../../migrations/sqlite/0001_init.sql"), include_str!("../../migrations/sqlite/0002_roles.sql")];
+const SQLITE: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/sqlite/0002_roles.sql"),
+    include_str!("../../migrations/sqlite/0003_tickets.sql"),
+];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
 const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_roles.sql"),
+    include_str!("../../migrations/postgres/0003_tickets.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -20,6 +20,7 @@ enum Step {
     Release(usize),
     Expire(usize, Duration),
     Sell(usize),
+    Refund(usize),
     Load { epoch: i64, limit: u32, orders: Vec<(usize, usize, Vec<u32>, bool)> },
 }
 
@@ -35,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (order.clone(), user, seats()).prop_map(|(order, user, seats)| Step::Hold { order, user, seats }),
         3 => order.clone().prop_map(Step::Release),
         1 => (order.clone(), prop_oneof![Just(Duration::ZERO), Just(HOUR)]).prop_map(|(o, age)| Step::Expire(o, age)),
-        3 => order.prop_map(Step::Sell),
+        3 => order.clone().prop_map(Step::Sell),
+        2 => order.prop_map(Step::Refund),
         1 => (0_i64..12, 2_u32..6, image).prop_map(|(epoch, limit, orders)| {
             let mut seen = BTreeSet::new();
             let orders = orders.into_iter().filter(|order| seen.insert(order.0)).collect();
@@ -63,6 +65,7 @@ impl World {
             Step::Expire(order, age) => {
                 format!("{:?}", ledger.expire(session, self.orders[*order], *age).await.unwrap())
             }
+            Step::Refund(order) => format!("{:?}", ledger.refund(session, self.orders[*order]).await.unwrap()),
             Step::Sell(order) => format!("{:?}", ledger.sell(session, self.orders[*order]).await.unwrap()),
             Step::Load { epoch, limit, orders } => {
                 let orders = orders.iter().map(|(order, user, seats, sold)| ImageOrder {

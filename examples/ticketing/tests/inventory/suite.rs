@@ -38,6 +38,7 @@ suite! {
     release_frees_only_holds,
     expire_spares_young_holds,
     sell_repeats,
+    refund_frees_sold_seats,
     changes_are_logged,
     old_cursors_reset,
     changes_come_in_pages,
@@ -121,6 +122,33 @@ async fn unknown_seats_are_refused<F: Fixture>() {
     assert_eq!(ledger.hold(&request(session, &[9, 2, 3])).await.unwrap(), Hold::UnknownSeat(3));
     assert_eq!(ledger.hold(&request(session, &[u32::MAX])).await.unwrap(), Hold::UnknownSeat(u32::MAX));
     assert_eq!(letters(&*ledger, session).await, "AAA");
+}
+
+async fn refund_frees_sold_seats<F: Fixture>() {
+    let fixture = new::<F>().await;
+    let ledger = fixture.ledger();
+    let session = open(&*ledger, 4).await;
+    let sold = held(&*ledger, session, &[0, 1]).await;
+    assert_eq!(ledger.sell(session, sold.order).await.unwrap(), Settled::Changed(2));
+    let other = held(&*ledger, session, &[2]).await;
+    // The message that it was sold may come after the one that it was refunded: what is only held goes as well.
+    let late = held(&*ledger, session, &[3]).await;
+    assert_eq!(ledger.refund(session, late.order).await.unwrap(), Settled::Changed(1));
+    assert_eq!(ledger.sell(session, late.order).await.unwrap(), Settled::NothingHeld);
+
+    assert_eq!(ledger.refund(session, sold.order).await.unwrap(), Settled::Changed(2));
+    assert_eq!(ledger.refund(session, sold.order).await.unwrap(), Settled::NothingHeld);
+    assert_eq!(letters(&*ledger, session).await, "AALA");
+    let counts = ledger.counts(session).await.unwrap().unwrap();
+    assert_eq!((counts.locked, counts.sold, counts.available()), (1, 0, 3));
+
+    // The user may have four seats again, and the first order cannot take them away.
+    let again = HoldRequest { order: OrderId::new(), seats: vec![0, 1, 3], ..sold.clone() };
+    assert_eq!(ledger.hold(&again).await.unwrap(), Hold::Held { epoch: 1 });
+    assert_eq!(ledger.refund(session, sold.order).await.unwrap(), Settled::NothingHeld);
+    assert_eq!(ledger.refund(session, OrderId::new()).await.unwrap(), Settled::NothingHeld);
+    assert_eq!(ledger.release(session, other.order).await.unwrap(), Settled::Changed(1));
+    assert_eq!(letters(&*ledger, session).await, "LLAL");
 }
 
 async fn release_frees_only_holds<F: Fixture>() {

@@ -96,8 +96,8 @@ impl Shop {
 
     pub async fn pay(&self, rival: &Rival, order: &str) {
         let begun = self.post(&format!("/api/v1/orders/{order}/pay"), &json!({}), Some(&rival.token)).await;
-        let payment = begun["payment"]["id"].as_str().unwrap();
-        self.post(&format!("/pay/mock/{payment}/approve"), &json!({}), None).await;
+        let page = begun["payment"]["pay_url"].as_str().unwrap();
+        self.post(&format!("{page}/approve"), &json!({}), None).await;
     }
 }
 

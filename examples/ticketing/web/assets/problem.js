@@ -37,10 +37,11 @@ export function friendly(problem) {
   if (!(problem instanceof Problem)) return t('problem.defect');
   const key = `problem.${problem.code}`;
   if (!has(key)) return problem.title || t('problem.defect');
-  const { opens_at, total } = problem.members;
+  const { opens_at, total, amount } = problem.members;
   return t(key, {
     seconds: problem.retryAfter ?? '',
     time: opens_at ? moment(opens_at) : '',
     total: total?.amount ? price(total) : '',
+    amount: amount?.amount ? price(amount) : '',
   }).trim();
 }

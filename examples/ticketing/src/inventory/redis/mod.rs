@@ -141,6 +141,9 @@ impl RedisLedger {
     }
 }
 
+/// The age at which the script frees sold seats as well.
+const SOLD_TOO: &str = "-1";
+
 #[async_trait]
 impl SeatLedger for RedisLedger {
     async fn hold(&self, request: &HoldRequest) -> Result<Hold, LedgerError> {
@@ -167,6 +170,10 @@ impl SeatLedger for RedisLedger {
 
     async fn sell(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
         self.settle("sell seats", &SELL, session, &[order.to_string()]).await
+    }
+
+    async fn refund(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
+        self.settle("free sold seats", &RELEASE, session, &[order.to_string(), SOLD_TOO.to_owned()]).await
     }
 
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError> {

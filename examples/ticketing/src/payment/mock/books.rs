@@ -6,8 +6,8 @@ use crate::{
     ids::PaymentId,
     money::Money,
     order::storage::money,
-    payment::provider::{Charge, ChargeState},
-    problem::{Code, Problem, Result},
+    payment::provider::{Charge, ChargeState, RefundOrder, Returned, StatementEntry, StatementLine, Taken},
+    problem::{Problem, Result},
     storage::{
         Connection, Database,
         sql::{Row, Target, query},
@@ -34,7 +34,9 @@ impl Entry {
 
     pub(super) fn charge_state(&self) -> ChargeState {
         match (self.state.as_str(), &self.txn) {
-            ("PAID" | "REFUNDED", Some(txn)) => ChargeState::Paid { txn: txn.clone() },
+            ("PAID" | "REFUNDED", Some(txn)) => {
+                ChargeState::Paid(Taken { txn: txn.clone(), amount: self.amount })
+            }
             ("DECLINED", _) => ChargeState::Declined,
             ("CLOSED", _) => ChargeState::Closed,
             _ => ChargeState::Open,
@@ -44,7 +46,7 @@ impl Entry {
     /// What the platform is told; nothing while the charge is open or after it was closed.
     pub(super) fn notification(&self, payment: PaymentId) -> Option<NotificationBody> {
         let (status, txn) = match self.charge_state() {
-            ChargeState::Paid { txn } => (NotificationStatus::Paid, txn),
+            ChargeState::Paid(taken) => (NotificationStatus::Paid, taken.txn),
             ChargeState::Declined => (NotificationStatus::Declined, format!("declined-{payment}")),
             _ => return None,
         };
@@ -69,18 +71,31 @@ async fn settle(
     txn: Option<String>,
 ) -> Result<()> {
     query(
-        "UPDATE mock_charges SET state = $1, txn = coalesce(txn, $2), updated_at = $3
+        "UPDATE mock_charges SET state = $1, txn = coalesce(txn, $2), updated_at = $3, paid_at = coalesce(paid_at, $6)
          WHERE payment_id = $4 AND state = $5",
     )
     .bind(to)
-    .bind(txn)
+    .bind(txn.clone())
     .bind(Millis::now().0)
     .bind(payment)
     .bind(from)
+    .bind(txn.map(|_| Millis::now().0))
     .execute(connection)
     .await?;
     Ok(())
 }
+
+/// What the books say of a refund.
+async fn find_refund(executor: impl Into<Target<'_>>, refund: &RefundOrder) -> Result<Option<Returned>> {
+    let state: Option<String> = query("SELECT state FROM mock_refunds WHERE refund_id = $1")
+        .bind(refund.id)
+        .scalar_optional(executor)
+        .await?;
+    Ok(state.map(|state| if state == "DONE" { Returned::Done } else { Returned::Refused(TOO_MUCH.to_owned()) }))
+}
+
+/// Why the books refuse a refund.
+const TOO_MUCH: &str = "the charge has no such money left";
 
 impl Books {
     pub(super) fn new(database: Database) -> Self {
@@ -92,7 +107,7 @@ impl Books {
     }
 
     pub(super) async fn open(&self, charge: &Charge) -> Result<()> {
-        let Charge { payment, amount } = *charge;
+        let Charge { payment, amount, .. } = *charge;
         self.database
             .write
             .run(move |connection| {
@@ -148,19 +163,82 @@ impl Books {
             .await
     }
 
-    pub(super) async fn refund(&self, payment: PaymentId, txn: &str) -> Result<()> {
-        let txn = txn.to_owned();
+    /// Returns money of a charge once, if that much of it is left; answers what became of it.
+    pub(super) async fn refund(&self, refund: &RefundOrder) -> Result<Returned> {
+        let refund = refund.clone();
         self.database
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    settle(connection, payment, "PAID", "REFUNDED", None).await?;
-                    match find(connection, payment).await? {
-                        Some(entry) if entry.state == "REFUNDED" && entry.txn.as_deref() == Some(&txn) => Ok(()),
-                        _ => Err(Problem::new(Code::NotFound, "The provider knows no such paid charge.")),
+                    // Whoever refunds has the charge alone.
+                    query("UPDATE mock_charges SET updated_at = updated_at WHERE payment_id = $1")
+                        .bind(refund.payment)
+                        .execute(&mut *connection)
+                        .await?;
+                    if let Some(known) = find_refund(&mut *connection, &refund).await? {
+                        return Ok(known);
                     }
+                    let charge = find(&mut *connection, refund.payment).await?;
+                    let charge = charge.filter(|entry| {
+                        matches!(entry.state.as_str(), "PAID" | "REFUNDED")
+                            && entry.txn.as_ref() == Some(&refund.txn)
+                            && entry.amount.currency == refund.amount.currency
+                    });
+                    let before: i64 = query(
+                        "SELECT CAST(coalesce(sum(minor), 0) AS BIGINT) FROM mock_refunds
+                         WHERE payment_id = $1 AND txn = $2 AND state = 'DONE'",
+                    )
+                    .bind(refund.payment)
+                    .bind(&refund.txn)
+                    .scalar(&mut *connection)
+                    .await?;
+                    let left = charge.map_or(0, |entry| entry.amount.minor.saturating_sub(before));
+                    let enough = refund.amount.minor > 0 && refund.amount.minor <= left;
+                    query(
+                        "INSERT INTO mock_refunds (refund_id, payment_id, txn, minor, currency, state, at)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    )
+                    .bind(refund.id)
+                    .bind(refund.payment)
+                    .bind(&refund.txn)
+                    .bind(refund.amount.minor)
+                    .bind(refund.amount.currency.code())
+                    .bind(if enough { "DONE" } else { "REFUSED" })
+                    .bind(Millis::now().0)
+                    .execute(&mut *connection)
+                    .await?;
+                    if !enough {
+                        return Ok(Returned::Refused(TOO_MUCH.to_owned()));
+                    }
+                    if refund.amount.minor == left {
+                        settle(connection, refund.payment, "PAID", "REFUNDED", None).await?;
+                    }
+                    Ok(Returned::Done)
                 })
             })
             .await
+    }
+
+    pub(super) async fn find_refund(&self, refund: &RefundOrder) -> Result<Option<Returned>> {
+        find_refund(&self.database.read, refund).await
+    }
+
+    /// Everything that succeeded within this time.
+    pub(super) async fn statement(&self, (from, to): (Millis, Millis)) -> Result<Vec<StatementLine>> {
+        query(include_str!("../sql/mock_statement.sql"))
+            .bind(from.0)
+            .bind(to.0)
+            .fetch_all(&self.database.read)
+            .await?
+            .iter()
+            .map(|row| {
+                let refund: Option<String> = row.get("refund_id")?;
+                let entry = match refund {
+                    Some(refund) => StatementEntry::Refund { refund },
+                    None => StatementEntry::Charge { txn: row.get("txn")?, payment: row.get("payment_id")? },
+                };
+                Ok(StatementLine { entry, amount: money(row)? })
+            })
+            .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{NotificationBody, signature::Signer};
+use super::{MockNews, signature::Signer};
 
 /// Waits between attempts. A notification that was never delivered is made good by the platform's own query.
 const RETRIES: [Duration; 4] =
@@ -29,7 +29,7 @@ impl Delivery {
     }
 
     /// Tries once now; when that fails, goes on in the background.
-    pub(super) async fn send(&self, body: NotificationBody) {
+    pub(super) async fn send(&self, body: MockNews) {
         if self.attempt(&body).await {
             return;
         }
@@ -41,12 +41,12 @@ impl Delivery {
                     return;
                 }
             }
-            tracing::warn!(payment = %body.payment_id, "the platform never accepted a notification");
+            tracing::warn!(?body, "the platform never accepted a notification");
         });
     }
 
     /// `true` when there is nothing left to do.
-    async fn attempt(&self, body: &NotificationBody) -> bool {
+    async fn attempt(&self, body: &MockNews) -> bool {
         // Each attempt is a message of its own: the platform refuses one that it has seen.
         let id = Uuid::new_v4().to_string();
         let Ok(body) = serde_json::to_vec(body) else { return true };

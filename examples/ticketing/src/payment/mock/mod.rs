@@ -6,6 +6,7 @@
 mod books;
 mod deliver;
 mod http;
+mod link;
 mod signature;
 
 use async_trait::async_trait;
@@ -16,19 +17,52 @@ pub use self::http::routes;
 use self::{
     books::{Books, Entry},
     deliver::Delivery,
+    link::Links,
     signature::Signer,
 };
-use super::provider::{BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError};
-use crate::{ids::PaymentId, money::Money, problem::Problem, storage::Database};
+use super::{
+    day,
+    provider::{
+        BadNotification, Charge, ChargeState, Close, News, Notification, PaymentProvider, ProviderError, RefundOrder,
+        Returned, StatementLine, Till,
+    },
+};
+use crate::{
+    ids::{PaymentId, RefundId},
+    money::Money,
+    problem::Problem,
+    storage::Database,
+};
 
 /// The mock provider.
 #[derive(Clone, Debug)]
 pub struct MockProvider {
     books: Books,
     delivery: Delivery,
+    links: Links,
 }
 
-/// Body of a notification.
+/// Body of a notification: of a charge, or of a refund.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum MockNews {
+    /// Of a charge.
+    Charge(NotificationBody),
+    /// Of a refund.
+    Refund(RefundBody),
+}
+
+/// A notification of a refund.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundBody {
+    /// The refund that it speaks of.
+    pub refund_id: RefundId,
+    /// Why the money does not go back; nothing when it does.
+    pub refused: Option<String>,
+}
+
+/// A notification of a charge.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotificationBody {
@@ -59,7 +93,8 @@ impl MockProvider {
     ///
     /// When the HTTP client cannot be set up.
     pub fn new(database: Database, callback: String, secret: &[u8]) -> Result<Self, reqwest::Error> {
-        Ok(Self { books: Books::new(database), delivery: Delivery::new(callback, Signer::new(secret))? })
+        let (links, signer) = (Links::new(secret), Signer::new(secret));
+        Ok(Self { books: Books::new(database), delivery: Delivery::new(callback, signer)?, links })
     }
 
     /// The buyer presses "pay" (`true`) or "decline": settles the books and notifies the platform.
@@ -68,14 +103,14 @@ impl MockProvider {
     async fn decide(&self, payment: PaymentId, paid: bool) -> Result<Entry, Problem> {
         let entry = self.books.decide(payment, paid).await?;
         if let Some(body) = entry.notification(payment) {
-            self.delivery.send(body).await;
+            self.delivery.send(MockNews::Charge(body)).await;
         }
         Ok(entry)
     }
 }
 
 fn failed(context: &'static str) -> impl FnOnce(Problem) -> ProviderError {
-    move |problem| ProviderError { context, source: Box::new(problem) }
+    move |problem| ProviderError::new(context, problem)
 }
 
 #[async_trait]
@@ -84,9 +119,9 @@ impl PaymentProvider for MockProvider {
         "mock"
     }
 
-    async fn open(&self, charge: &Charge) -> Result<String, ProviderError> {
+    async fn open(&self, charge: &Charge) -> Result<Till, ProviderError> {
         self.books.open(charge).await.map_err(failed("opening a charge"))?;
-        Ok(format!("/pay/mock/{}", charge.payment))
+        Ok(Till { url: Some(format!("/pay/mock/{}", self.links.of(charge.payment))), qr: None })
     }
 
     async fn query(&self, payment: PaymentId) -> Result<ChargeState, ProviderError> {
@@ -97,25 +132,47 @@ impl PaymentProvider for MockProvider {
     async fn close(&self, payment: PaymentId) -> Result<Close, ProviderError> {
         let entry = self.books.close(payment).await.map_err(failed("closing a charge"))?;
         Ok(match entry.map(|entry| entry.charge_state()) {
-            Some(ChargeState::Paid { txn }) => Close::AlreadyPaid { txn },
+            Some(ChargeState::Paid(taken)) => Close::AlreadyPaid(taken),
             _ => Close::Closed,
         })
     }
 
-    async fn refund(&self, payment: PaymentId, txn: &str, _reason: &str) -> Result<(), ProviderError> {
-        self.books.refund(payment, txn).await.map_err(failed("refunding a charge"))
+    /// As real providers do, it takes the request, and notifies of what became of it.
+    async fn refund(&self, refund: &RefundOrder) -> Result<Returned, ProviderError> {
+        let outcome = self.books.refund(refund).await.map_err(failed("refunding a charge"))?;
+        let refused = match outcome {
+            Returned::Refused(why) => Some(why),
+            _ => None,
+        };
+        self.delivery.send(MockNews::Refund(RefundBody { refund_id: refund.id, refused })).await;
+        Ok(Returned::Processing)
+    }
+
+    async fn query_refund(&self, refund: &RefundOrder) -> Result<Returned, ProviderError> {
+        let known = self.books.find_refund(refund).await.map_err(failed("asking for a refund"))?;
+        Ok(known.unwrap_or(Returned::Unknown))
+    }
+
+    async fn statement(&self, day: jiff::civil::Date) -> Result<Vec<StatementLine>, ProviderError> {
+        let lines = async { self.books.statement(day::bounds(day)?).await };
+        lines.await.map_err(failed("writing the bill of a day"))
     }
 
     fn read_notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notification, BadNotification> {
         let id = self.delivery.signer().check(headers, body)?;
-        let body: NotificationBody =
-            serde_json::from_slice(body).map_err(|error| BadNotification::Malformed(error.to_string()))?;
-        Ok(Notification {
-            id: id.to_owned(),
-            payment: body.payment_id,
-            txn: body.txn,
-            amount: body.amount,
-            paid: body.status == NotificationStatus::Paid,
-        })
+        let news = match serde_json::from_slice(body) {
+            Ok(MockNews::Charge(body)) => News::Charge {
+                payment: body.payment_id,
+                txn: body.txn,
+                amount: body.amount,
+                paid: body.status == NotificationStatus::Paid,
+            },
+            Ok(MockNews::Refund(body)) => News::Refund {
+                refund: body.refund_id,
+                outcome: body.refused.map_or(Returned::Done, Returned::Refused),
+            },
+            Err(error) => return Err(BadNotification::Malformed(error.to_string())),
+        };
+        Ok(Notification { id: id.to_owned(), news })
     }
 }

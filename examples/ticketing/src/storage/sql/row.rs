@@ -2,7 +2,7 @@
 
 use sqlx::{ColumnIndex, Row as _, postgres::PgRow, sqlite::SqliteRow};
 
-use crate::ids::{OrderId, PaymentId, PlanId, SessionId, ShowId, UserId, VenueId};
+use crate::ids::{OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
 
 /// A row of an answer.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ macro_rules! as_they_are {
     )+};
 }
 
-as_they_are!(i64, bool, String, Option<String>);
+as_they_are!(i64, Option<i64>, bool, String, Option<String>);
 
 fn unreadable(index: impl Index, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: format!("{index:?}"), source: Box::new(error) }
@@ -74,4 +74,4 @@ macro_rules! ids {
     )+};
 }
 
-ids!(OrderId, PaymentId, PlanId, SessionId, ShowId, UserId, VenueId);
+ids!(OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);

@@ -1,6 +1,6 @@
 //! What can be bound to a parameter.
 
-use crate::ids::{OrderId, PaymentId, PlanId, SessionId, ShowId, UserId, VenueId};
+use crate::ids::{OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
 
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,13 @@ macro_rules! ids {
                 Self::Text(Some(id.to_string()))
             }
         }
+
+        impl From<Option<$id>> for Value {
+            fn from(id: Option<$id>) -> Self {
+                Self::Text(id.map(|id| id.to_string()))
+            }
+        }
     )+};
 }
 
-ids!(OrderId, PaymentId, PlanId, SessionId, ShowId, UserId, VenueId);
+ids!(OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);

@@ -1,4 +1,7 @@
-//! Payments and refunds in the database.
+//! Payments, what was charged, and refunds in the database.
+
+pub mod charges;
+pub mod refunds;
 
 use serde::Serialize;
 
@@ -52,6 +55,8 @@ pub struct PaymentRow {
     pub order: OrderId,
     /// How it stands.
     pub state: PaymentState,
+    /// At which provider.
+    pub provider: String,
     /// How much.
     pub amount: Money,
     /// The provider's name for the movement of money, once there was one.
@@ -68,6 +73,7 @@ fn payment(row: &Row) -> Result<PaymentRow> {
         id: row.get("id")?,
         order: row.get("order_id")?,
         state,
+        provider: row.get("provider")?,
         amount: money(row)?,
         txn: row.get("provider_txn")?,
     })
@@ -98,7 +104,7 @@ pub async fn insert(
     provider: &str,
     amount: Money,
 ) -> Result<()> {
-    query(include_str!("sql/insert_payment.sql"))
+    query(include_str!("../sql/insert_payment.sql"))
         .bind(id)
         .bind(order)
         .bind(provider)
@@ -117,7 +123,7 @@ pub async fn settle(
     state: PaymentState,
     txn: Option<&str>,
 ) -> Result<()> {
-    query(include_str!("sql/settle_payment.sql"))
+    query(include_str!("../sql/settle_payment.sql"))
         .bind(state.as_str())
         .bind(txn)
         .bind(Millis::now().0)
@@ -152,95 +158,21 @@ pub async fn forget_notifications(connection: &mut Connection<'_>, before: Milli
     Ok(())
 }
 
-/// A refund as the database has it.
-#[derive(Clone, Debug)]
-pub struct RefundRow {
-    /// The payment whose money goes back.
-    pub payment: PaymentId,
-    /// The order that it was meant for.
-    pub order: OrderId,
-    /// The charge that is returned: at most one refund each.
-    pub txn: String,
-    /// How much.
-    pub amount: Money,
-    /// Why.
-    pub reason: String,
-    /// Whether the provider confirmed it.
-    pub done: bool,
-}
-
-fn refund(row: &Row) -> Result<RefundRow> {
-    Ok(RefundRow {
-        payment: row.get("payment_id")?,
-        order: row.get("order_id")?,
-        txn: row.get("provider_txn")?,
-        amount: money(row)?,
-        reason: row.get("reason")?,
-        done: row.get::<String>("state")? == "DONE",
-    })
-}
-
-/// Decides that a charge goes back; `false` when that was decided before.
-pub async fn insert_refund(connection: &mut Connection<'_>, refund: &RefundRow) -> Result<bool> {
-    let inserted = query(include_str!("sql/insert_refund.sql"))
-        .bind(uuid::Uuid::now_v7().to_string())
-        .bind(refund.payment)
-        .bind(refund.order)
-        .bind(&refund.txn)
-        .bind(refund.amount.minor)
-        .bind(refund.amount.currency.code())
-        .bind(&refund.reason)
-        .bind(Millis::now().0)
-        .execute(connection)
-        .await?;
-    Ok(inserted == 1)
-}
-
-/// The refund of a charge.
-pub async fn find_refund(executor: impl Into<Target<'_>>, txn: &str) -> Result<Option<RefundRow>> {
-    let row = query("SELECT * FROM refunds WHERE provider_txn = $1").bind(txn).fetch_optional(executor).await?;
-    row.as_ref().map(refund).transpose()
-}
-
-/// The refunds of an order.
-pub async fn refunds_of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<RefundRow>> {
-    query("SELECT * FROM refunds WHERE order_id = $1 ORDER BY created_at")
-        .bind(order)
-        .fetch_all(executor)
-        .await?
-        .iter()
-        .map(refund)
-        .collect()
-}
-
-/// The provider confirmed a refund.
-pub async fn complete_refund(connection: &mut Connection<'_>, txn: &str) -> Result<()> {
-    query("UPDATE refunds SET state = 'DONE', updated_at = $1 WHERE provider_txn = $2")
-        .bind(Millis::now().0)
-        .bind(txn)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Charges whose refund was decided before `before` and is still not confirmed.
-pub async fn unfinished_refunds(executor: impl Into<Target<'_>>, before: Millis, limit: u32) -> Result<Vec<String>> {
-    Ok(query("SELECT provider_txn FROM refunds WHERE state = 'PENDING' AND updated_at < $1 LIMIT $2")
-        .bind(before.0)
-        .bind(limit)
-        .scalars(executor)
-        .await?)
-}
-
 /// Writes the unique rows that make seats sold; `false`, and nothing written, when one of them is sold already.
 pub async fn insert_sold(connection: &mut Connection<'_>, order: OrderId) -> Result<bool> {
     let seats: u32 =
         query("SELECT count(*) FROM order_seats WHERE order_id = $1").bind(order).scalar(&mut *connection).await?;
     let written =
-        query(include_str!("sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(&mut *connection).await?;
+        query(include_str!("../sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(&mut *connection).await?;
     if written == u64::from(seats) {
         return Ok(true);
     }
-    query("DELETE FROM sold_seats WHERE order_id = $1").bind(order).execute(connection).await?;
+    delete_sold(connection, order).await?;
     Ok(false)
+}
+
+/// Removes those rows: the seats of a refunded order may be sold again.
+pub async fn delete_sold(connection: &mut Connection<'_>, order: OrderId) -> Result<()> {
+    query("DELETE FROM sold_seats WHERE order_id = $1").bind(order).execute(connection).await?;
+    Ok(())
 }

@@ -1,0 +1,219 @@
+//! Refunds for the staff.
+
+use axum::extract::State;
+use nebula_auth::access::{Granted, Requirement};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+use super::{
+    http::{Offer, reason},
+    service::{Asker, Request},
+};
+use crate::{
+    app::App,
+    clock::Millis,
+    http::{Json, Path, Query},
+    ids::{OrderId, RefundId},
+    money::Money,
+    office::{Desk, refund},
+    order::{OrderState, storage as orders},
+    payment::storage::refunds::{self, RefundKind, RefundRow, RefundState},
+    problem::{Code, Problem, Result},
+    user::Buyer,
+};
+
+/// What this module has for the back office.
+pub fn desk() -> Desk {
+    Desk::new()
+        .routes(Requirement::permission::<refund::Read>(), routes!(list))
+        .routes(Requirement::permission::<refund::Read>(), routes!(offer))
+        .routes(Requirement::permission::<refund::Decide>(), routes!(ask))
+        .routes(Requirement::permission::<refund::Decide>(), routes!(approve))
+        .routes(Requirement::permission::<refund::Decide>(), routes!(refuse))
+}
+
+/// A refund as the staff sees it: no names.
+#[derive(Debug, Serialize, ToSchema)]
+struct RefundEntry {
+    id: RefundId,
+    order_id: OrderId,
+    kind: RefundKind,
+    state: RefundState,
+    amount: Money,
+    fee: Money,
+    reason: String,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    created_at: Millis,
+}
+
+impl From<RefundRow> for RefundEntry {
+    fn from(row: RefundRow) -> Self {
+        Self {
+            id: row.id,
+            order_id: row.order,
+            kind: row.kind,
+            state: row.state,
+            amount: row.amount,
+            fee: row.fee,
+            reason: row.reason,
+            note: row.note,
+            created_at: row.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct RefundList {
+    refunds: Vec<RefundEntry>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListParams {
+    /// Only those in this state.
+    state: Option<RefundState>,
+    /// 1 to 200, 50 if absent.
+    limit: Option<u32>,
+}
+
+/// An order and what would go back of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct StaffOffer {
+    order_id: OrderId,
+    state: OrderState,
+    total: Money,
+    /// By the rules.
+    by_rule: Offer,
+    /// As goodwill.
+    goodwill: Offer,
+}
+
+/// What the staff grants.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StaffRefund {
+    /// Why, 1 to 200 characters.
+    reason: String,
+    /// All of it goes back, at whatever time before somebody went in; otherwise as for buyers.
+    #[serde(default)]
+    goodwill: bool,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Refuse {
+    /// Why, 1 to 200 characters: the buyer reads it.
+    reason: String,
+}
+
+/// The newest refunds.
+#[utoipa::path(
+    get, path = "/admin/refunds", tag = "admin", params(ListParams),
+    responses((status = 200, body = RefundList), (status = 403, description = "`forbidden`")),
+    security(("bearer" = []))
+)]
+async fn list(
+    State(app): State<App>,
+    _: Granted<refund::Read>,
+    Query(params): Query<ListParams>,
+) -> Result<Json<RefundList>> {
+    let limit = params.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(Problem::new(Code::InvalidValue, "`limit` is 1 to 200.").with("field", "limit"));
+    }
+    let rows = refunds::newest(&app.database.read, params.state, limit).await?;
+    Ok(Json(RefundList { refunds: rows.into_iter().map(RefundEntry::from).collect() }))
+}
+
+/// What would go back of an order.
+#[utoipa::path(
+    get, path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)),
+    responses((status = 200, body = StaffOffer), (status = 404, description = "`not-found`")),
+    security(("bearer" = []))
+)]
+async fn offer(State(app): State<App>, _: Granted<refund::Read>, Path(id): Path<OrderId>) -> Result<Json<StaffOffer>> {
+    let order = orders::find(&app.database.read, id).await?.ok_or_else(|| Problem::not_found("order"))?;
+    Ok(Json(StaffOffer {
+        order_id: id,
+        state: order.state,
+        total: order.total,
+        by_rule: app.refunds.quote(&order, Asker::Staff { goodwill: false }).await?.into(),
+        goodwill: app.refunds.quote(&order, Asker::Staff { goodwill: true }).await?.into(),
+    }))
+}
+
+/// Return the money of an order.
+#[utoipa::path(
+    post, path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)), request_body = StaffRefund,
+    responses(
+        (status = 200, description = "On its way, from now on or before", body = RefundEntry),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`refund-refused`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn ask(
+    State(app): State<App>,
+    _: Granted<refund::Decide>,
+    staff: Buyer,
+    Path(id): Path<OrderId>,
+    Json(body): Json<StaffRefund>,
+) -> Result<Json<RefundEntry>> {
+    let request = Request {
+        order: id,
+        by: staff.id,
+        asker: Asker::Staff { goodwill: body.goodwill },
+        expected: None,
+        reason: some_reason(&body.reason)?,
+    };
+    Ok(Json(app.refunds.ask(request).await?.into()))
+}
+
+/// Agree to what a buyer asked for, or try again what the provider refused to take back.
+#[utoipa::path(
+    post, path = "/admin/refunds/{id}/approve", tag = "admin", params(("id" = RefundId, Path)),
+    responses(
+        (status = 200, body = RefundEntry),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`refund-state`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn approve(
+    State(app): State<App>,
+    _: Granted<refund::Decide>,
+    Path(id): Path<RefundId>,
+) -> Result<Json<RefundEntry>> {
+    Ok(Json(app.refunds.approve(id).await?.into()))
+}
+
+/// Refuse what a buyer asked for.
+#[utoipa::path(
+    post, path = "/admin/refunds/{id}/refuse", tag = "admin", params(("id" = RefundId, Path)), request_body = Refuse,
+    responses(
+        (status = 200, body = RefundEntry),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`refund-state`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn refuse(
+    State(app): State<App>,
+    _: Granted<refund::Decide>,
+    Path(id): Path<RefundId>,
+    Json(body): Json<Refuse>,
+) -> Result<Json<RefundEntry>> {
+    let why = some_reason(&body.reason)?;
+    Ok(Json(app.refunds.refuse(id, why).await?.into()))
+}
+
+fn some_reason(text: &str) -> Result<String> {
+    let text = reason(text)?;
+    if text.is_empty() {
+        return Err(Problem::new(Code::InvalidValue, "`reason` is missing.").with("field", "reason"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,185 @@
+//! The door over HTTP.
+
+use axum::extract::State;
+use nebula_auth::access::{Granted, Requirement};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::{
+    door::DoorSession,
+    offline::{DoorList, Upload, Uploaded},
+    scan::{Scan, Verdict, unnamed},
+    storage::{self, DoorCounts},
+};
+use crate::{
+    app::App,
+    clock::Millis,
+    http::{Json, Path},
+    ids::SessionId,
+    office::{Desk, ticket},
+    problem::{Code, Problem, Result},
+    show::SessionInfo,
+    user::Buyer,
+};
+
+/// What this module has for the back office.
+pub fn desk() -> Desk {
+    let door = Requirement::permission::<ticket::CheckIn>;
+    Desk::new()
+        .routes(door(), routes!(sessions))
+        .routes(door(), routes!(check_in, counts))
+        .routes(door(), routes!(list))
+        .routes(door(), routes!(upload))
+}
+
+/// The sessions that a door may be opened for.
+#[derive(Debug, Serialize, ToSchema)]
+struct DoorSessions {
+    sessions: Vec<DoorSession>,
+}
+
+/// A code before a scanner.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CheckIn {
+    /// What the scanner read, or somebody typed.
+    code: String,
+    /// Where, 1 to 40 characters.
+    gate: String,
+}
+
+/// What the staff is told.
+#[derive(Debug, Serialize, ToSchema)]
+struct CheckedIn {
+    #[serde(flatten)]
+    verdict: Verdict,
+    /// The seat, if the ticket is for this session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seat: Option<DoorSeat>,
+}
+
+/// Where somebody sits.
+#[derive(Debug, Serialize, ToSchema)]
+struct DoorSeat {
+    zone: String,
+    row: String,
+    number: String,
+    category: String,
+}
+
+/// The sessions around now.
+#[utoipa::path(
+    get, path = "/admin/check-in/sessions", tag = "admin",
+    responses((status = 200, body = DoorSessions), (status = 403, description = "`forbidden`")),
+    security(("bearer" = []))
+)]
+async fn sessions(State(app): State<App>, _: Granted<ticket::CheckIn>) -> Result<Json<DoorSessions>> {
+    Ok(Json(DoorSessions { sessions: app.tickets.door_sessions().await? }))
+}
+
+/// Let somebody in, once.
+///
+/// A refusal is an answer: `verdict` is `admitted`, `used` (with when and where), `refunded`, `other-session`, `forged` or
+/// `unreadable`. Of two doors that scan one ticket at the same moment, one admits.
+#[utoipa::path(
+    post, path = "/admin/sessions/{id}/check-in", tag = "admin", params(("id" = SessionId, Path)),
+    request_body = CheckIn,
+    responses(
+        (status = 200, body = CheckedIn),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-value`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn check_in(
+    State(app): State<App>,
+    _: Granted<ticket::CheckIn>,
+    staff: Buyer,
+    Path(id): Path<SessionId>,
+    Json(body): Json<CheckIn>,
+) -> Result<Json<CheckedIn>> {
+    let session = app.catalog.session(id).await?;
+    let gate = gate(&body.gate)?;
+    let scan = Scan { id: unnamed(), code: body.code, session: id, gate, staff: staff.id, at: Millis::now() };
+    let verdict = app.tickets.scan(scan).await?;
+    Ok(Json(CheckedIn { seat: seat(&session, &verdict), verdict }))
+}
+
+/// How many are inside.
+#[utoipa::path(
+    get, path = "/admin/sessions/{id}/check-in", tag = "admin", params(("id" = SessionId, Path)),
+    responses((status = 200, body = DoorCounts), (status = 404, description = "`not-found`")),
+    security(("bearer" = []))
+)]
+async fn counts(
+    State(app): State<App>,
+    _: Granted<ticket::CheckIn>,
+    Path(id): Path<SessionId>,
+) -> Result<Json<DoorCounts>> {
+    app.catalog.session(id).await?;
+    Ok(Json(storage::counts(&app.database.read, id).await?))
+}
+
+/// The list for a door without a network: hashes of codes and seats, no names.
+#[utoipa::path(
+    get, path = "/admin/sessions/{id}/check-in/list", tag = "admin", params(("id" = SessionId, Path)),
+    responses((status = 200, body = DoorList), (status = 404, description = "`not-found`")),
+    security(("bearer" = []))
+)]
+async fn list(
+    State(app): State<App>,
+    _: Granted<ticket::CheckIn>,
+    Path(id): Path<SessionId>,
+) -> Result<Json<DoorList>> {
+    app.catalog.session(id).await?;
+    Ok(Json(app.tickets.door_list(id).await?))
+}
+
+/// Take in the scans of a door that had no network.
+///
+/// What was told before is passed over. `conflicts` are people who are inside and should not be.
+#[utoipa::path(
+    post, path = "/admin/sessions/{id}/check-in/scans", tag = "admin", params(("id" = SessionId, Path)),
+    request_body = Upload,
+    responses(
+        (status = 200, body = Uploaded),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-value`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn upload(
+    State(app): State<App>,
+    _: Granted<ticket::CheckIn>,
+    staff: Buyer,
+    Path(id): Path<SessionId>,
+    Json(mut body): Json<Upload>,
+) -> Result<Json<Uploaded>> {
+    app.catalog.session(id).await?;
+    body.gate = gate(&body.gate)?;
+    Ok(Json(app.tickets.upload(id, staff.id, body).await?))
+}
+
+fn gate(name: &str) -> Result<String> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
+        return Err(Problem::new(Code::InvalidValue, "The name of a gate has 1 to 40 characters.").with("field", "gate"));
+    }
+    Ok(name.to_owned())
+}
+
+fn seat(session: &SessionInfo, verdict: &Verdict) -> Option<DoorSeat> {
+    let (Verdict::Admitted { position } | Verdict::Used { position, .. } | Verdict::Refunded { position }) = verdict
+    else {
+        return None;
+    };
+    let place = session.plan.seat(*position)?;
+    Some(DoorSeat {
+        zone: place.zone.to_string(),
+        row: place.row.to_string(),
+        number: place.number.clone(),
+        category: place.category.to_string(),
+    })
+}

@@ -1,0 +1,17 @@
+//! Tickets: issued for paid orders, shown as QR codes, admitted at the door once.
+
+mod code;
+mod door;
+mod http;
+mod issue;
+mod offline;
+mod scan;
+pub mod storage;
+
+pub use self::{
+    code::{BadCode, Codes},
+    http::desk,
+    issue::Tickets,
+    offline::{DoorList, Upload, Uploaded},
+    scan::{Scan, Verdict},
+};
