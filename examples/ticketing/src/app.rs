@@ -17,6 +17,7 @@ use crate::{
     payment::{Payments, mock::MockProvider},
     refund::Refunds,
     show::Catalog,
+    statement::Statements,
     storage::{Database, sql::query},
     ticket::Tickets,
     user::{Attempts, Users},
@@ -55,6 +56,8 @@ pub struct Inner {
     pub refunds: Refunds,
     /// Tickets.
     pub tickets: Tickets,
+    /// Bills against the books.
+    pub statements: Statements,
     /// The mock payment provider, unless it is switched off.
     pub mock_provider: Option<MockProvider>,
     /// Checks of the invariants.

@@ -21,6 +21,7 @@ use crate::{
     problem::chain,
     refund::Refunds,
     show::Catalog,
+    statement::Statements,
     storage::Database,
     sweep::Sweep,
     ticket::{Codes, Tickets},
@@ -61,7 +62,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
-    let payments = Payments::new(database.clone(), providers(mock_provider.as_ref())?, payment_outbox.clone());
+    let providers = providers(mock_provider.as_ref())?;
+    let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone());
+    let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database)?;
     let refunds = Refunds::new(database.clone(), catalog.clone(), payment_outbox, config.refund.clone());
     let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
@@ -72,7 +75,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets)?;
     let length = config.sales.show_length;
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
-    let sweep = Arc::new(sweep);
+    let sweep = Arc::new(sweep.with_statements(statements.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
     Ok(App::new(Inner {
@@ -89,6 +92,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         payments,
         refunds,
         tickets,
+        statements,
         mock_provider,
         auditor,
         outbox,

@@ -27,6 +27,7 @@ pub mod refund;
 pub mod rush;
 pub mod serve;
 pub mod show;
+pub mod statement;
 pub mod storage;
 pub mod sweep;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use crate::{
         storage::{self as payments, refunds},
     },
     problem::{Problem, Result},
+    statement::Statements,
     storage::{Database, sql::query},
     ticket::Tickets,
 };
@@ -56,6 +57,7 @@ pub struct Sweep {
     payments: Payments,
     tickets: Tickets,
     show_length: Duration,
+    statements: Option<Statements>,
 }
 
 impl Sweep {
@@ -68,7 +70,14 @@ impl Sweep {
         tickets: Tickets,
         show_length: Duration,
     ) -> Self {
-        Self { database, inventory, payments, tickets, show_length }
+        Self { database, inventory, payments, tickets, show_length, statements: None }
+    }
+
+    /// Compares yesterday's bills as well, when it is time.
+    #[must_use]
+    pub fn with_statements(mut self, statements: Statements) -> Self {
+        self.statements = Some(statements);
+        self
     }
 
     /// One run. A step that fails is logged and left to the next run; the others go on.
@@ -80,6 +89,9 @@ impl Sweep {
         report("tickets", self.tickets(&mut swept).await);
         report("ledgers", self.ledgers(&mut swept).await);
         report("old notifications", self.forget().await);
+        if let Some(statements) = &self.statements {
+            report("statements", statements.daily().await.map(drop));
+        }
         for (what, found) in [
             ("overdue", swept.overdue),
             ("orphan", swept.orphans),

@@ -399,3 +399,77 @@ async fn too_late_is_too_late_but_the_staff_may_be_kind() {
     assert_eq!((audit.money[0].refunds.minor, audit.money[0].fees.minor), (76_000, 0));
     assert_eq!(quote(&app, &sale).await["refusal"], "state");
 }
+
+#[tokio::test]
+async fn a_bill_is_compared_with_the_books_line_by_line() {
+    let app = start(|_| {}).await;
+    let sale = sale(&app).await;
+    ask(&app, &sale, "608.00").await;
+    reaches(&app, &sale, "REFUNDED").await;
+    let next = sold(&app, app.register("next@example.com").await, sale.session, ["1-3", "1-4"]).await;
+    let finance = app.register_staff("finance@example.com", "finance").await;
+    // All of it happened yesterday, at one moment of the middle of the day in China.
+    let (day, noon) = yesterday();
+    app.write(move |connection| {
+        Box::pin(async move {
+            for table in ["UPDATE charges SET at = $1", "UPDATE mock_charges SET paid_at = $1", "UPDATE mock_refunds SET at = $1",
+                "UPDATE refunds SET updated_at = $1"]
+            {
+                query(table).bind(noon).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    let path = format!("/admin/statements/mock/{day}");
+    expect_problem(app.post_as(&sale.buyer, &path, &json!({})).await, Code::Forbidden).await;
+    let report = expect(app.post_as(&finance, &path, &json!({})).await, StatusCode::OK).await;
+    assert_eq!((&report["matched"], &report["differences"]), (&json!(3), &json!([])), "{report}");
+    assert_eq!(expect(app.get_as(&finance, &path).await, StatusCode::OK).await, report);
+
+    // The provider forgot one charge, took another amount for one, and knows a refund that nobody asked for.
+    let (first, second) = (sale.order.clone(), next.order.clone());
+    app.write(move |connection| {
+        Box::pin(async move {
+            query("UPDATE mock_charges SET minor = 76001 WHERE payment_id = (SELECT id FROM payments WHERE order_id = $1)")
+                .bind(first)
+                .execute(&mut *connection)
+                .await?;
+            query("DELETE FROM mock_charges WHERE payment_id = (SELECT id FROM payments WHERE order_id = $1)")
+                .bind(second)
+                .execute(&mut *connection)
+                .await?;
+            query("INSERT INTO mock_refunds (refund_id, payment_id, txn, minor, currency, state, at) \
+                   VALUES ('stray', 'p', 't', 5, 'CNY', 'DONE', $1)")
+                .bind(noon)
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
+    })
+    .await;
+    let report = expect(app.post_as(&finance, &path, &json!({})).await, StatusCode::OK).await;
+    let mut kinds: Vec<_> =
+        report["differences"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["charge-amount", "charge-not-theirs", "refund-not-ours"], "{report}");
+    assert_eq!(report["matched"], 1);
+
+    for bad in ["2999-01-01", "1999-12-31", "yesterday", "2026-02-30", "-9999-01-01"] {
+        let path = format!("/admin/statements/mock/{bad}");
+        expect_problem(app.post_as(&finance, &path, &json!({})).await, Code::InvalidValue).await;
+    }
+    let nobody = format!("/admin/statements/nobody/{day}");
+    expect_problem(app.post_as(&finance, &nobody, &json!({})).await, Code::NotFound).await;
+    expect_problem(app.get_as(&finance, &nobody).await, Code::NotFound).await;
+}
+
+/// Yesterday in China, and its noon.
+fn yesterday() -> (String, i64) {
+    const DAY: i64 = 86_400_000;
+    let zone = 8 * 3_600_000;
+    let midnight = (Millis::now().0 + zone) / DAY * DAY - zone;
+    let noon = midnight - DAY / 2;
+    let text = jiff::Timestamp::from_millisecond(noon + zone).unwrap().to_string();
+    (text[..10].to_owned(), noon)
+}

@@ -7,7 +7,7 @@ use nebula_test_support::{eventually, unique};
 use serde_json::json;
 use ticketing::problem::Code;
 
-use self::web::{Browser, PATIENCE, Shop};
+use self::web::{Browser, PASSWORD, PATIENCE, Shop};
 
 const ENTER: char = '\u{e007}';
 const RIGHT: char = '\u{e014}';
@@ -123,6 +123,71 @@ async fn a_seat_that_another_buyer_takes_leaves_the_choice_and_turns_sold_on_the
     assert_eq!(browser.value("document.activeElement.getAttribute('aria-disabled')").await, "true");
     browser.press(&[' ']).await;
     chosen(&browser, 0).await;
+    browser.close().await;
+}
+
+async fn sign_in(browser: &Browser, email: &str, password: &str) {
+    browser.until("location.pathname === '/login' && document.querySelector('#submit')").await;
+    browser.fill("#email", email).await;
+    browser.fill("#password", password).await;
+    browser.click("#submit").await;
+}
+
+/// The first seats of a session that nobody has.
+async fn free_seats(shop: &Shop, session: &str, count: usize) -> Vec<String> {
+    let states = shop.get(&format!("/sessions/{session}/seats")).await["states"].as_str().unwrap().to_owned();
+    let plan = shop.get(&format!("/sessions/{session}/seatmap")).await;
+    let free = states.chars().enumerate().filter(|(_, state)| *state == 'A').take(count);
+    free.map(|(position, _)| plan["seats"][position]["guid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_ticket_opens_the_door_once_and_another_is_given_back() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let rival = shop.rival().await;
+    let mut orders = Vec::new();
+    for seat in free_seats(&shop, &sale.session, 2).await {
+        let order = shop.take(&rival, &sale.session, &seat).await;
+        shop.pay(&rival, &order).await;
+        orders.push((shop.codes(&rival, &order).await.remove(0), order));
+    }
+    let [(used, _), (_, returned)] = &orders[..] else { panic!("{orders:?}") };
+
+    // The door, in Chinese: by keyboard, as a scanner types.
+    let browser = Browser::open("zh-CN").await;
+    browser.go(&shop.page("/admin/check-in")).await;
+    sign_in(&browser, ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+    browser.until("document.querySelector('h1')?.textContent === '检票' && document.querySelector('#session')").await;
+    browser
+        .value(&format!(
+            "(() => {{ const s = document.querySelector('#session'); s.value = '{}'; s.dispatchEvent(new Event('change')); return s.value }})()",
+            sale.session
+        ))
+        .await;
+    for verdict in ["admitted", "used"] {
+        browser.fill("#code", used).await;
+        browser.click("#code").await;
+        browser.press(&[ENTER]).await;
+        browser.until(&format!("document.querySelector('#verdict').dataset.verdict === '{verdict}'")).await;
+    }
+    browser.until("document.querySelector('#counts').textContent.includes('1 / 2')").await;
+    // Without a network: the list says the same of what was used, and scans wait until they can be told.
+    browser.click("#take-list").await;
+    browser.until("document.querySelector('#listed').textContent.includes('2')").await;
+    browser.close().await;
+
+    // The buyer sees the code, gives the ticket back, and knows beforehand what it costs.
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page(&format!("/orders/{returned}"))).await;
+    sign_in(&browser, &rival.email, PASSWORD).await;
+    browser.until("document.querySelector('.stub-code img')?.naturalWidth > 0").await;
+    browser.click("#refund").await;
+    browser.until("document.querySelector('dialog[open] #refund-yes')").await;
+    assert!(browser.text("dialog").await.contains("goes back to you"));
+    browser.click("#refund-yes").await;
+    browser.until("document.querySelector(\"[data-state='REFUNDED']\")").await;
+    assert_eq!(browser.value("document.querySelector('.stub-code img')").await, serde_json::Value::Null);
     browser.close().await;
 }
 

@@ -22,7 +22,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    refund, show, ticket, user,
+    refund, show, statement, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -47,7 +47,7 @@ fn documented() -> OpenApiRouter<App> {
 /// The back office's part of every module, below `/api/v1`. A module says with each route who may use it, and exports
 /// them as `desk()`.
 fn desks() -> Desk {
-    Desk::new().merge(show::desk()).merge(audit::desk()).merge(refund::desk()).merge(ticket::desk())
+    Desk::new().merge(show::desk()).merge(audit::desk()).merge(refund::desk()).merge(ticket::desk()).merge(statement::desk())
 }
 
 /// The OpenAPI document.

@@ -3,10 +3,11 @@
 use crate::{app::App, ids::UserId, problem::Result};
 
 /// E-mail address, name, and role of each.
-pub const STAFF: [(&str, &str, &str); 5] = [
+pub const STAFF: [(&str, &str, &str); 6] = [
     (crate::demo::ADMIN_EMAIL, "Demo Admin", "platform-operations"),
     ("merchant@example.com", "Demo Merchant", "merchant-admin"),
     ("boxoffice@example.com", "Demo Box Office", "box-office"),
+    ("door@example.com", "Demo Door", "door"),
     ("finance@example.com", "Demo Finance", "finance"),
     ("support@example.com", "Demo Support", "support"),
 ];

@@ -4,7 +4,7 @@
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -30,8 +30,15 @@ const PAGES: &[(&str, &str)] = &[
     ("/orders/{id}", "order.html"),
     ("/login", "login.html"),
     ("/register", "register.html"),
-    ("/pay/mock/{payment}", "mock-pay.html"),
+    ("/pay/mock/{link}", "mock-pay.html"),
+    ("/admin/check-in", "check-in.html"),
+    ("/admin/refunds", "refunds.html"),
+    ("/admin/statements", "statements.html"),
 ];
+
+/// The one page that may ask for the camera.
+const DOOR: &str = "check-in.html";
+const DOOR_PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment=()";
 
 /// The routes of the pages and their assets.
 pub fn routes() -> Router<App> {
@@ -47,7 +54,12 @@ pub fn routes() -> Router<App> {
 ///
 /// There is none of that name.
 pub fn page(file: &str, headers: &HeaderMap) -> Result<Response> {
-    Web::get(file).map(|found| answer(&found, headers)).ok_or_else(|| Problem::not_found("page"))
+    let mut response = Web::get(file).map(|found| answer(&found, headers)).ok_or_else(|| Problem::not_found("page"))?;
+    if file == DOOR {
+        let permissions = HeaderValue::from_static(DOOR_PERMISSIONS);
+        response.headers_mut().insert(HeaderName::from_static("permissions-policy"), permissions);
+    }
+    Ok(response)
 }
 
 /// What a browser gets for a path that leads nowhere.

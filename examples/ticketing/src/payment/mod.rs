@@ -1,6 +1,6 @@
 //! Money: payments, what the provider says of them, refunds, and the end of orders that nobody paid.
 
-mod day;
+pub(crate) mod day;
 mod end;
 mod http;
 pub mod mock;

@@ -1,7 +1,5 @@
 //! What a payment provider has to offer.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use jiff::civil::Date;
@@ -234,8 +232,6 @@ pub enum BadNotification {
 pub struct ProviderError {
     /// What was tried.
     pub context: &'static str,
-    /// Nothing was tried: the provider was too slow before, and is left alone for so long.
-    pub busy: Option<Duration>,
     /// Why it failed.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -244,6 +240,6 @@ pub struct ProviderError {
 impl ProviderError {
     /// What was tried, and why it failed.
     pub fn new(context: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { context, busy: None, source: source.into() }
+        Self { context, source: source.into() }
     }
 }

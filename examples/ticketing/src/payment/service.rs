@@ -63,12 +63,7 @@ enum Outcome {
 
 impl From<ProviderError> for Problem {
     fn from(error: ProviderError) -> Self {
-        match error.busy {
-            Some(wait) => Self::new(Code::Busy, "The payment provider is too slow at this moment.")
-                .retry_after(u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX))
-                .caused_by(error),
-            None => Self::unavailable(error),
-        }
+        Self::unavailable(error)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, unique};
+use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, eventually, unique};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,8 +25,12 @@ pub struct OnSale {
 
 /// A buyer who uses no browser.
 pub struct Rival {
+    pub email: String,
     token: String,
 }
+
+/// Every rival's.
+pub const PASSWORD: &str = "a rival's long pass phrase";
 
 impl Shop {
     pub async fn open() -> Self {
@@ -81,11 +85,22 @@ impl Shop {
     pub async fn rival(&self) -> Rival {
         let account = json!({
             "email": format!("{}@example.com", unique("rival")),
-            "password": "a rival's long pass phrase",
+            "password": PASSWORD,
             "display_name": "Rival",
         });
         let signed_in = self.post("/api/v1/auth/register", &account, None).await;
-        Rival { token: signed_in["tokens"]["access_token"].as_str().unwrap().into() }
+        Rival { email: account["email"].as_str().unwrap().into(), token: signed_in["tokens"]["access_token"].as_str().unwrap().into() }
+    }
+
+    /// The codes of an order's tickets, once it has them.
+    pub async fn codes(&self, rival: &Rival, order: &str) -> Vec<String> {
+        eventually(PATIENCE, || async {
+            let request = self.client.get(self.page(&format!("/api/v1/orders/{order}"))).bearer_auth(&rival.token);
+            let order = read(request).await;
+            let tickets = order["tickets"].as_array().ok_or_else(|| order.to_string())?;
+            Ok::<_, String>(tickets.iter().map(|ticket| ticket["code"].as_str().unwrap().to_owned()).collect())
+        })
+        .await
     }
 
     /// Orders one seat and gives the order's id.

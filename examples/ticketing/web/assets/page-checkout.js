@@ -6,10 +6,11 @@ import { countdown } from './countdown.js';
 import { el } from './dom.js';
 import { clockFace } from './format.js';
 import { icon } from './icons.js';
-import { localized, t } from './i18n.js';
+import { has, localized, t } from './i18n.js';
 import { announce, notify } from './notice.js';
 import { idOfPath, linkButton, messageBox, runPage, setTitle } from './page.js';
 import { friendly } from './problem.js';
+import { qrImage } from './qr.js';
 import { bill, isPayable, orderAddress, showHead } from './ticket.js';
 
 const path = `/orders/${encodeURIComponent(idOfPath())}`;
@@ -64,6 +65,24 @@ function confirmCancel() {
   });
 }
 
+/** The providers to choose from, when there is a choice; `chosen()` is the one to pay at. */
+function methods(providers) {
+  const known = (name) => (has(`checkout.provider.${name}`) ? t(`checkout.provider.${name}`) : name);
+  const radios = providers.map((name, index) => el('input', { type: 'radio', name: 'provider', value: name, checked: index === 0 }));
+  const box = providers.length > 1 && el('fieldset', { class: 'methods' }, el('legend', {}, t('checkout.methods')),
+    radios.map((radio) => el('label', {}, radio, known(radio.value))));
+  return { box, chosen: () => radios.find((radio) => radio.checked)?.value };
+}
+
+/** Looks whether the order was paid while the buyer's phone is at it. */
+async function paidElsewhere() {
+  for (;;) {
+    await new Promise((done) => { setTimeout(done, 2000); });
+    const latest = document.hidden ? null : await get(path, { signed: true }).catch(() => null);
+    if (latest && !isPayable(latest)) return latest;
+  }
+}
+
 async function draw(main) {
   const order = await get(path, { signed: true });
   setTitle(t('checkout.title'));
@@ -72,6 +91,9 @@ async function draw(main) {
     else location.replace(orderAddress(order));
     return;
   }
+  const { providers } = await get('/payments/providers');
+  const choice = methods(providers);
+  const code = el('div', { class: 'pay-code', role: 'status' });
   const pay = el('button', { class: 'button large', type: 'button', id: 'pay' }, t('checkout.pay'));
   const cancel = el('button', { class: 'button quiet large', type: 'button', id: 'cancel' }, t('checkout.cancel'));
   const busy = (button, on, key) => {
@@ -93,7 +115,13 @@ async function draw(main) {
   };
 
   pay.addEventListener('click', () => act(pay, { busy: 'checkout.opening', rest: 'checkout.pay' }, async () => {
-    const { payment } = await post(`${path}/pay`, {}, { signed: true, repeats: 3 });
+    const { payment } = await post(`${path}/pay?provider=${encodeURIComponent(choice.chosen())}`, {}, { signed: true, repeats: 3 });
+    if (!payment.pay_url) {
+      code.replaceChildren(qrImage(payment.pay_qr, t('checkout.qr')), el('p', {}, t('checkout.scan')));
+      busy(pay, false, 'checkout.pay');
+      location.replace(orderAddress(await paidElsewhere()));
+      return;
+    }
     const address = new URL(payment.pay_url, location.href);
     if (!/^https?:$/.test(address.protocol)) throw new Error('an address of payment that is not http');
     location.assign(address);
@@ -120,7 +148,7 @@ async function draw(main) {
       el('h1', {}, t('checkout.title')), el('p', {}, t('checkout.lead', { count: order.seats.length }))),
     el('div', { class: 'checkout' },
       el('section', { class: 'panel' }, showHead(order), bill(order)),
-      el('section', { class: 'panel pay-panel', 'aria-label': t('checkout.payment') }, timer(order, ended), el('p', { class: 'note' }, t('checkout.method')), pay, cancel)));
+      el('section', { class: 'panel pay-panel', 'aria-label': t('checkout.payment') }, timer(order, ended), el('p', { class: 'note' }, t('checkout.method')), choice.box, code, pay, cancel)));
 }
 
 runPage({ title: 'checkout.title', signed: true, load: draw });

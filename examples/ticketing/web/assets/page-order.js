@@ -1,6 +1,7 @@
 // One order: its tickets, its way so far, and, while something is still to come, its state as it changes.
 
 import { get } from './api.js';
+import { refundPanel } from './refund.js';
 import { el } from './dom.js';
 import { instant, price } from './format.js';
 import { icon } from './icons.js';
@@ -44,7 +45,7 @@ function refunds(order) {
   if (!order.refunds?.length) return null;
   return el('section', { class: 'panel' }, el('h2', {}, t('order.refunds')),
     el('ul', { class: 'refunds' }, order.refunds.map((refund) => el('li', {},
-      el('strong', { class: 'number' }, price(refund.amount)), el('span', {}, reason(refund.reason)), el('span', { class: 'badge tone-back' },
+      el('strong', { class: 'number' }, price(refund.amount)), el('span', {}, refund.note ?? reason(refund.reason)), el('span', { class: 'badge tone-back' },
         has(`refund.${refund.state}`) ? t(`refund.${refund.state}`) : refund.state)))));
 }
 
@@ -56,15 +57,21 @@ function draw(main, order) {
       el('p', { class: 'order-id' }, stateBadge(order), el('span', { class: 'note' }, t('order.number', { id: order.id })))),
     el('div', { class: 'order-page' },
       el('div', {}, banner(order), el('section', { class: 'panel' }, showHead(order), isPaid(order) ? tickets(order) : null, bill(order))),
-      el('div', {}, history(order), refunds(order))));
+      el('div', {}, refundPanel(order, (latest) => { draw(main, latest); watch(main, latest); }), history(order), refunds(order))));
 }
+
+let watching = null;
 
 /** Draws, and goes on looking until nothing more can come by itself. */
 async function watch(main, order) {
-  for (let turn = 0; !isOver(order) && !isPaid(order); turn += 1) {
+  // Whoever looks later looks alone.
+  const mine = Symbol('watch');
+  watching = mine;
+  for (let turn = 0; !isOver(order) && order.state !== 'ISSUED' && watching === mine; turn += 1) {
     await new Promise((done) => { setTimeout(done, PAUSES[Math.min(turn, PAUSES.length - 1)]); });
     if (document.hidden) continue;
     const latest = await get(path, { signed: true }).catch(() => null);
+    if (watching !== mine) return;
     if (!latest) continue;
     if (latest.state !== order.state || latest.payment?.state !== order.payment?.state) {
       draw(main, latest);

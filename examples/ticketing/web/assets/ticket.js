@@ -5,6 +5,7 @@ import { place, price, seatName, showTime, venueTimeNote, visitorTime } from './
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { poster } from './poster.js';
+import { qrImage } from './qr.js';
 
 const TONES = {
   INIT: 'wait', LOCKED: 'wait', PAYING: 'wait', PAID: 'good', ISSUED: 'good', COMPLETED: 'good', RESCHEDULED: 'good',
@@ -38,10 +39,21 @@ export function bill(order) {
     el('p', { class: 'bill-total' }, el('span', {}, t('total')), el('strong', { class: 'number', id: 'order-total' }, price(order.total))));
 }
 
+/** What the door reads, or why it reads nothing. */
+function ticketCode(order, seat) {
+  const ticket = order.tickets?.find((one) => one.seat === seat.guid);
+  if (!ticket) return null;
+  if (!ticket.code) {
+    return el('div', { class: 'stub-code', 'data-ticket': ticket.state }, el('strong', {}, t(`ticket.${ticket.state}`)));
+  }
+  return el('div', { class: 'stub-code', 'data-ticket': ticket.state },
+    ticket.qr && qrImage(ticket.qr, t('ticket.qr', { seat: seatName(seat) })), el('code', {}, ticket.code.match(/.{1,9}/g).join(' ')));
+}
+
 /** The tickets of a paid order, one a seat. */
 export function tickets(order) {
   return el('ul', { class: 'tickets' }, order.seats.map((seat) => el('li', { class: 'stub' },
     el('div', { class: 'stub-main' }, el('span', { class: 'note' }, localized(order, 'show_title')), el('strong', {}, seatName(seat)),
       el('span', { class: 'note' }, `${showTime(order)} · ${place(order.venue)}`)),
-    el('div', { class: 'stub-side' }, el('span', { class: 'note' }, seat.category), el('strong', {}, price(seat.price))))));
+    el('div', { class: 'stub-side' }, el('span', { class: 'note' }, seat.category), el('strong', {}, price(seat.price))), ticketCode(order, seat))));
 }

@@ -1,0 +1,66 @@
+//! Statements for the staff.
+
+use axum::extract::State;
+use jiff::civil::Date;
+use nebula_auth::access::{Granted, Requirement};
+use utoipa_axum::routes;
+
+use super::compare::Report;
+use crate::{
+    app::App,
+    http::{Json, Path},
+    office::{Desk, statement},
+    problem::{Code, Problem, Result},
+};
+
+/// What this module has for the back office.
+pub fn desk() -> Desk {
+    Desk::new().routes(Requirement::permission::<statement::Compare>(), routes!(report, compare))
+}
+
+fn day(text: &str) -> Result<Date> {
+    text.parse().map_err(|_| Problem::new(Code::InvalidValue, "A day is written 2026-11-22.").with("field", "day"))
+}
+
+/// The last comparison of a provider's bill of a day with the books.
+#[utoipa::path(
+    get, path = "/admin/statements/{provider}/{day}", tag = "admin",
+    params(("provider" = String, Path), ("day" = String, Path, description = "As 2026-11-22, in China")),
+    responses(
+        (status = 200, body = Report),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not-found`: not compared yet"),
+        (status = 422, description = "`invalid-value`"),
+    ),
+    security(("bearer" = []))
+)]
+async fn report(
+    State(app): State<App>,
+    _: Granted<statement::Compare>,
+    Path((provider, text)): Path<(String, String)>,
+) -> Result<Json<Report>> {
+    Ok(Json(app.statements.report(&provider, day(&text)?).await?))
+}
+
+/// Compare a provider's bill of a day that is over with the books, now.
+///
+/// Every morning the bills of the day before are compared without being asked. Nothing is repaired.
+#[utoipa::path(
+    post, path = "/admin/statements/{provider}/{day}", tag = "admin",
+    params(("provider" = String, Path), ("day" = String, Path, description = "As 2026-11-22, in China")),
+    responses(
+        (status = 200, body = Report),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not-found`: no such provider"),
+        (status = 422, description = "`invalid-value`"),
+        (status = 503, description = "`unavailable`: the provider does not give its bill"),
+    ),
+    security(("bearer" = []))
+)]
+async fn compare(
+    State(app): State<App>,
+    _: Granted<statement::Compare>,
+    Path((provider, text)): Path<(String, String)>,
+) -> Result<Json<Report>> {
+    Ok(Json(app.statements.compare(&provider, day(&text)?).await?))
+}

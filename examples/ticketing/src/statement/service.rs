@@ -1,0 +1,176 @@
+//! Fetches bills, compares them, and keeps what came out.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::civil::Date;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    books,
+    compare::{Report, compare},
+};
+use crate::{
+    clock::Millis,
+    payment::{Providers, day},
+    problem::{Code, Problem, Result},
+    storage::{Database, sql::query},
+};
+
+/// Providers have written their bills so long after midnight.
+const WRITTEN: Duration = Duration::from_secs(10 * 3_600);
+/// A bill that could not be had is not asked for again before this time.
+const AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// Statements. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Statements {
+    database: Database,
+    providers: Providers,
+    tried: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Statements {
+    /// The service on its parts.
+    #[must_use]
+    pub fn new(database: Database, providers: Providers) -> Self {
+        Self { database, providers, tried: Arc::default() }
+    }
+
+    /// Compares a provider's bill of a day with the books, and keeps the report.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidValue`] for a day that is not over, [`Code::NotFound`] for a provider that is not switched on;
+    /// otherwise the provider or the database could not be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Kept or not; comparing again replaces the report.
+    pub async fn compare(&self, provider: &str, day: Date) -> Result<Report> {
+        let now = Millis::now();
+        if day >= day::of(now)? || day < jiff::civil::date(2000, 1, 1) {
+            return Err(Problem::new(Code::InvalidValue, "Bills are of days that are over.").with("field", "day"));
+        }
+        let found = self.providers.find(provider).ok_or_else(|| Problem::not_found("payment provider"))?;
+        let bill = found.statement(day).await?;
+        let books = books::of(&self.database.read, provider, day, &bill).await?;
+        let (mut matched, mut differences) = compare(&bill, &[], &books);
+        if !differences.is_empty() {
+            let before = found.statement(day.yesterday().map_err(Problem::internal)?).await?;
+            (matched, differences) = compare(&bill, &before, &books);
+        }
+        let at = jiff::Timestamp::from_millisecond(now.0).map_err(Problem::internal)?;
+        let report = Report {
+            provider: provider.to_owned(),
+            day: day.to_string(),
+            at: at.to_string(),
+            matched,
+            differences,
+        };
+        self.keep(&report, now).await?;
+        Ok(report)
+    }
+
+    async fn keep(&self, report: &Report, at: Millis) -> Result<()> {
+        let text = serde_json::to_string(report).map_err(Problem::internal)?;
+        let differences = u32::try_from(report.differences.len()).unwrap_or(u32::MAX);
+        metrics::counter!("ticketing_statement_differences_total", "provider" => report.provider.clone())
+            .increment(differences.into());
+        if differences > 0 {
+            tracing::error!(provider = report.provider, day = report.day, differences, "a bill and the books differ");
+        }
+        let statement = query(include_str!("sql/put.sql"))
+            .bind(&report.provider)
+            .bind(&report.day)
+            .bind(differences)
+            .bind(text)
+            .bind(at.0);
+        self.database
+            .write
+            .run(move |connection| {
+                Box::pin(async move { Ok(statement.execute(connection).await.map(drop)?) })
+            })
+            .await
+    }
+
+    /// The last report about a day.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`] when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn report(&self, provider: &str, day: Date) -> Result<Report> {
+        let text: Option<String> = query("SELECT report FROM statement_reports WHERE provider = $1 AND day = $2")
+            .bind(provider)
+            .bind(day.to_string())
+            .scalar_optional(&self.database.read)
+            .await?;
+        let text = text.ok_or_else(|| Problem::not_found("report"))?;
+        serde_json::from_str(&text).map_err(Problem::internal)
+    }
+
+    /// Compares yesterday's bills, once each, when they have been written. Answers how many were compared.
+    ///
+    /// # Errors
+    ///
+    /// When a provider or the database could not be asked; it is tried again later.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`compare`](Self::compare).
+    pub async fn daily(&self) -> Result<u32> {
+        let Some(day) = due(Millis::now())? else { return Ok(0) };
+        let mut compared = 0;
+        for provider in self.providers.names() {
+            let known: bool =
+                query("SELECT EXISTS (SELECT 1 FROM statement_reports WHERE provider = $1 AND day = $2)")
+                    .bind(provider)
+                    .bind(day.to_string())
+                    .scalar(&self.database.read)
+                    .await?;
+            if !known && self.may_try() {
+                self.compare(provider, day).await?;
+                compared += 1;
+                *self.tried.lock() = None;
+            }
+        }
+        Ok(compared)
+    }
+
+    fn may_try(&self) -> bool {
+        let mut tried = self.tried.lock();
+        let may = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);
+        if may {
+            *tried = Some(Instant::now());
+        }
+        may
+    }
+}
+
+/// The day whose bills should have been written by now, if it is time.
+fn due(now: Millis) -> Result<Option<Date>> {
+    let today = day::of(now)?;
+    let (midnight, _) = day::bounds(today)?;
+    if now < midnight.plus(WRITTEN) {
+        return Ok(None);
+    }
+    today.yesterday().map(Some).map_err(Problem::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bills_are_due_in_the_morning_after() {
+        let at = |text: &str| Millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        assert_eq!(due(at("2026-11-22T01:59:59Z")).unwrap(), None, "before ten in China");
+        assert_eq!(due(at("2026-11-22T02:00:00Z")).unwrap(), Some(jiff::civil::date(2026, 11, 21)));
+        assert_eq!(due(at("2026-11-22T15:59:59Z")).unwrap(), Some(jiff::civil::date(2026, 11, 21)));
+        assert_eq!(due(at("2026-11-22T16:00:00Z")).unwrap(), None, "the next day has begun");
+    }
+}
