@@ -155,7 +155,8 @@ async fn the_page_of_a_payment_is_found_by_its_link_alone() {
     let sale = begin(&app).await;
     let link = sale.pay_url.strip_prefix("/pay/mock/").unwrap();
     let changed = format!("{}{}", &link[..42], if link.ends_with('A') { "E" } else { "A" });
-    for guess in [sale.payment.as_str(), &sale.payment.replace('-', ""), &sale.order, &link[..30], &changed, "%00", "x"] {
+    for guess in [sale.payment.as_str(), &sale.payment.replace('-', ""), &sale.order, &link[..30], &changed, "%00", "x"]
+    {
         for button in ["approve", "decline"] {
             let path = format!("//pay/mock/{guess}/{button}");
             expect_problem(app.request(Method::POST, &path).send().await.unwrap(), Code::NotFound).await;

@@ -145,15 +145,20 @@ async fn a_paid_order_gets_one_ticket_a_seat_however_often_it_is_told() {
     assert!(list["orders"][0]["tickets"].is_null(), "{list}");
 
     // A platform that lost the message finds the order, and one that is over is completed.
-    behind(&app, &sale, &[
-        "DELETE FROM tickets WHERE order_id = $1",
-        "UPDATE orders SET state = 'PAID', updated_at = 1 WHERE id = $1",
-    ])
+    behind(
+        &app,
+        &sale,
+        &["DELETE FROM tickets WHERE order_id = $1", "UPDATE orders SET state = 'PAID', updated_at = 1 WHERE id = $1"],
+    )
     .await;
     reaches(&app, &sale, "ISSUED").await;
     assert_eq!(codes(&app, &sale).await.len(), 2);
-    behind(&app, &sale, &["UPDATE sessions SET starts_at = 1 WHERE id = (SELECT session_id FROM orders WHERE id = $1)"])
-        .await;
+    behind(
+        &app,
+        &sale,
+        &["UPDATE sessions SET starts_at = 1 WHERE id = (SELECT session_id FROM orders WHERE id = $1)"],
+    )
+    .await;
     reaches(&app, &sale, "COMPLETED").await;
     sound(&app, sale.session, |_| true).await;
 }
@@ -243,7 +248,10 @@ async fn a_door_without_a_network_takes_a_list_along_and_brings_its_scans_back()
     let done = expect(upload(body.clone()).await, StatusCode::OK).await;
     assert_eq!((&done["admitted"], &done["repeated"]), (&json!(1), &json!(0)), "{done}");
     let told: Vec<_> = done["conflicts"].as_array().unwrap().iter().map(|one| [&one["id"], &one["verdict"]]).collect();
-    assert_eq!(told, [[&json!("1"), &json!("used")], [&json!("3"), &json!("used")], [&json!("4"), &json!("unreadable")]]);
+    assert_eq!(
+        told,
+        [[&json!("1"), &json!("used")], [&json!("3"), &json!("used")], [&json!("4"), &json!("unreadable")]]
+    );
     assert_eq!(done["conflicts"][0]["first_gate"], "North");
     assert_eq!(done["conflicts"][1]["first_gate"], "South");
     // The answer was lost: told again, nothing changes.
@@ -272,7 +280,10 @@ async fn a_refund_keeps_the_fee_voids_the_tickets_and_frees_the_seats() {
     let codes = codes(&app, &sale).await;
     // A day before the show a fifth is kept, and what the provider keeps.
     let offer = quote(&app, &sale).await;
-    assert_eq!((&offer["quote"]["fee"]["amount"], &offer["quote"]["amount"]["amount"]), (&json!("155.80"), &json!("604.20")));
+    assert_eq!(
+        (&offer["quote"]["fee"]["amount"], &offer["quote"]["amount"]["amount"]),
+        (&json!("155.80"), &json!("604.20"))
+    );
     let path = format!("/orders/{}/refund", sale.order);
     let changed = expect_problem(app.post_as(&sale.buyer, &path, &wish("760.00")).await, Code::RefundChanged).await;
     assert_eq!(changed["amount"]["amount"], "604.20");
@@ -288,7 +299,8 @@ async fn a_refund_keeps_the_fee_voids_the_tickets_and_frees_the_seats() {
     let order = reaches(&app, &sale, "REFUNDED").await;
     let refund = &order["refunds"][0];
     assert_eq!((&refund["state"], &refund["amount"]["amount"]), (&json!("DONE"), &json!("604.20")));
-    let states: Vec<_> = order["history"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+    let states: Vec<_> =
+        order["history"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["LOCKED", "PAYING", "PAID", "ISSUED", "REFUNDING", "REFUNDED"]);
     let audit = sound(&app, sale.session, |audit| audit.ledger.available == 100).await;
     let money = audit.money[0];
@@ -310,10 +322,14 @@ async fn a_lost_word_about_a_refund_is_made_good_by_asking() {
     ask(&app, &sale, "608.00").await;
     reaches(&app, &sale, "REFUNDED").await;
     // As if the provider's word had never come: its books say that the money is back.
-    behind(&app, &sale, &[
-        "UPDATE orders SET state = 'REFUNDING' WHERE id = $1",
-        "UPDATE refunds SET state = 'PENDING', updated_at = 1 WHERE order_id = $1",
-    ])
+    behind(
+        &app,
+        &sale,
+        &[
+            "UPDATE orders SET state = 'REFUNDING' WHERE id = $1",
+            "UPDATE refunds SET state = 'PENDING', updated_at = 1 WHERE order_id = $1",
+        ],
+    )
     .await;
     reaches(&app, &sale, "REFUNDED").await;
     // As if the ledger had never heard of it.
@@ -328,8 +344,12 @@ async fn a_refund_that_the_provider_refuses_leads_back_with_the_reason() {
     let door = app.register_staff("door@example.com", "door").await;
     let codes = codes(&app, &sale).await;
     // The provider's books know no such money.
-    behind(&app, &sale, &["UPDATE mock_charges SET state = 'CLOSED' \
-                           WHERE payment_id = (SELECT id FROM payments WHERE order_id = $1)"])
+    behind(
+        &app,
+        &sale,
+        &["UPDATE mock_charges SET state = 'CLOSED' \
+                           WHERE payment_id = (SELECT id FROM payments WHERE order_id = $1)"],
+    )
     .await;
     ask(&app, &sale, "608.00").await;
     let order = reaches(&app, &sale, "ISSUED").await;
@@ -390,7 +410,10 @@ async fn too_late_is_too_late_but_the_staff_may_be_kind() {
     let finance = app.register_staff("finance@example.com", "finance").await;
     let path = format!("/admin/orders/{}/refund", sale.order);
     let offer = expect(app.get_as(&finance, &path).await, StatusCode::OK).await;
-    assert_eq!((&offer["by_rule"]["refusal"], &offer["goodwill"]["quote"]["amount"]["amount"]), (&json!("too-late"), &json!("760.00")));
+    assert_eq!(
+        (&offer["by_rule"]["refusal"], &offer["goodwill"]["quote"]["amount"]["amount"]),
+        (&json!("too-late"), &json!("760.00"))
+    );
     let by_rule = app.post_as(&finance, &path, &json!({"reason": "illness"})).await;
     expect_problem(by_rule, Code::RefundRefused).await;
     expect(app.post_as(&finance, &path, &json!({"reason": "illness", "goodwill": true})).await, StatusCode::OK).await;
@@ -412,9 +435,12 @@ async fn a_bill_is_compared_with_the_books_line_by_line() {
     let (day, noon) = yesterday();
     app.write(move |connection| {
         Box::pin(async move {
-            for table in ["UPDATE charges SET at = $1", "UPDATE mock_charges SET paid_at = $1", "UPDATE mock_refunds SET at = $1",
-                "UPDATE refunds SET updated_at = $1"]
-            {
+            for table in [
+                "UPDATE charges SET at = $1",
+                "UPDATE mock_charges SET paid_at = $1",
+                "UPDATE mock_refunds SET at = $1",
+                "UPDATE refunds SET updated_at = $1",
+            ] {
                 query(table).bind(noon).execute(&mut *connection).await?;
             }
             Ok(())

@@ -116,7 +116,8 @@ impl Platform {
     async fn paid(&self, wanted: u32, rush: &JoinHandle<Report>) {
         eventually(Duration::from_secs(300), || async {
             assert!(!rush.is_finished(), "the rush was over before {wanted} orders were paid");
-            let paid = query("SELECT count(*) FROM orders WHERE state IN ('PAID', 'ISSUED')").scalar(&self.database).await;
+            let paid =
+                query("SELECT count(*) FROM orders WHERE state IN ('PAID', 'ISSUED')").scalar(&self.database).await;
             let paid: i64 = paid.map_err(|error| error.to_string())?;
             if paid >= i64::from(wanted) { Ok(()) } else { Err(format!("{paid} orders are paid")) }
         })

@@ -69,7 +69,9 @@ fn shared(config: &Config) {
     assert_eq!(config.delay_queue.provider().unwrap(), nebula_delay_queue::Provider::RabbitMq);
     assert_eq!(config.auth.session.store, nebula_auth::SessionStoreKind::Postgres);
     assert!(
-        config.auth.session.url.is_some() && config.auth.jwt.secret.is_some() && config.payment.mock.secret.is_some()
+        config.auth.session.url.is_some()
+            && config.auth.jwt.secret.is_some()
+            && config.payment.mock.secret.is_some()
             && config.ticket.secret.is_some()
     );
     assert!(config.http.request_timeout < PATIENCE && !config.http.trusted_proxies.is_empty());

@@ -47,7 +47,12 @@ fn documented() -> OpenApiRouter<App> {
 /// The back office's part of every module, below `/api/v1`. A module says with each route who may use it, and exports
 /// them as `desk()`.
 fn desks() -> Desk {
-    Desk::new().merge(show::desk()).merge(audit::desk()).merge(refund::desk()).merge(ticket::desk()).merge(statement::desk())
+    Desk::new()
+        .merge(show::desk())
+        .merge(audit::desk())
+        .merge(refund::desk())
+        .merge(ticket::desk())
+        .merge(statement::desk())
 }
 
 /// The OpenAPI document.

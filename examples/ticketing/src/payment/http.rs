@@ -96,9 +96,7 @@ async fn callback(
 
 fn answer(provider: &dyn PaymentProvider, settlement: Result<Settlement>) -> Result<Response> {
     match (provider.acknowledgement(), settlement) {
-        (Acknowledgement::Json, settlement) => {
-            Ok(Json(CallbackReply { result: settlement?.as_str() }).into_response())
-        }
+        (Acknowledgement::Json, settlement) => Ok(Json(CallbackReply { result: settlement?.as_str() }).into_response()),
         // It was acted on when it came first: the provider shall not send it again.
         (Acknowledgement::Word { accepted, .. }, Err(problem)) if problem.code == Code::CallbackReplayed => {
             Ok(accepted.into_response())

@@ -87,7 +87,12 @@ impl Payments {
         Ok(Some((row, At { provider: payment.provider, refund })))
     }
 
-    async fn settle_refund(&self, row: RefundRow, outcome: Returned, notification: Option<String>) -> Result<Settlement> {
+    async fn settle_refund(
+        &self,
+        row: RefundRow,
+        outcome: Returned,
+        notification: Option<String>,
+    ) -> Result<Settlement> {
         let outbox = self.outbox.clone();
         let settlement = self
             .database
@@ -168,12 +173,7 @@ async fn returned(connection: &mut Connection<'_>, outbox: &Outbox, row: &Refund
 }
 
 /// The money of an order does not go back: its tickets are good again, and if it had none yet, it gets them now.
-pub(crate) async fn keep(
-    connection: &mut Connection<'_>,
-    outbox: &Outbox,
-    row: &RefundRow,
-    why: &str,
-) -> Result<()> {
+pub(crate) async fn keep(connection: &mut Connection<'_>, outbox: &Outbox, row: &RefundRow, why: &str) -> Result<()> {
     let to = row.from.ok_or_else(|| Problem::internal("a refund that does not know where its order came from"))?;
     let reason = format!("refund refused: {why}");
     if !orders::transition(connection, row.order, OrderState::Refunding, to, &reason).await? {

@@ -61,13 +61,8 @@ impl Statements {
             (matched, differences) = compare(&bill, &before, &books);
         }
         let at = jiff::Timestamp::from_millisecond(now.0).map_err(Problem::internal)?;
-        let report = Report {
-            provider: provider.to_owned(),
-            day: day.to_string(),
-            at: at.to_string(),
-            matched,
-            differences,
-        };
+        let report =
+            Report { provider: provider.to_owned(), day: day.to_string(), at: at.to_string(), matched, differences };
         self.keep(&report, now).await?;
         Ok(report)
     }
@@ -88,9 +83,7 @@ impl Statements {
             .bind(at.0);
         self.database
             .write
-            .run(move |connection| {
-                Box::pin(async move { Ok(statement.execute(connection).await.map(drop)?) })
-            })
+            .run(move |connection| Box::pin(async move { Ok(statement.execute(connection).await.map(drop)?) }))
             .await
     }
 
@@ -126,12 +119,11 @@ impl Statements {
         let Some(day) = due(Millis::now())? else { return Ok(0) };
         let mut compared = 0;
         for provider in self.providers.names() {
-            let known: bool =
-                query("SELECT EXISTS (SELECT 1 FROM statement_reports WHERE provider = $1 AND day = $2)")
-                    .bind(provider)
-                    .bind(day.to_string())
-                    .scalar(&self.database.read)
-                    .await?;
+            let known: bool = query("SELECT EXISTS (SELECT 1 FROM statement_reports WHERE provider = $1 AND day = $2)")
+                .bind(provider)
+                .bind(day.to_string())
+                .scalar(&self.database.read)
+                .await?;
             if !known && self.may_try() {
                 self.compare(provider, day).await?;
                 compared += 1;

@@ -165,7 +165,9 @@ async fn upload(
 fn gate(name: &str) -> Result<String> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
-        return Err(Problem::new(Code::InvalidValue, "The name of a gate has 1 to 40 characters.").with("field", "gate"));
+        return Err(
+            Problem::new(Code::InvalidValue, "The name of a gate has 1 to 40 characters.").with("field", "gate")
+        );
     }
     Ok(name.to_owned())
 }

@@ -102,9 +102,11 @@ impl Tickets {
         // Before it is read: a device that asks for what changed since may be told something twice, but misses nothing.
         let made_at = Millis::now();
         let rows = storage::of_session(&self.database.read, session).await?;
-        let tickets = rows
-            .into_iter()
-            .map(|row| DoorTicket { mark: self.codes.mark(row.id), position: row.position, state: row.state });
+        let tickets = rows.into_iter().map(|row| DoorTicket {
+            mark: self.codes.mark(row.id),
+            position: row.position,
+            state: row.state,
+        });
         Ok(DoorList { session_id: session, made_at, tickets: tickets.collect() })
     }
 

@@ -142,9 +142,7 @@ fn explain(row: &TicketRow, session: SessionId, admitted: bool) -> Result<Verdic
         _ if admitted => Verdict::Admitted { position },
         _ if row.session != session => Verdict::OtherSession { session_id: row.session },
         TicketState::Void => Verdict::Refunded { position },
-        TicketState::Used => {
-            Verdict::Used { position, first_at: row.used_at, first_gate: row.used_gate.clone() }
-        }
+        TicketState::Used => Verdict::Used { position, first_at: row.used_at, first_gate: row.used_gate.clone() },
         TicketState::Valid => return Err(Problem::unavailable("a ticket changed while it was judged")),
     })
 }

@@ -132,13 +132,8 @@ pub async fn admit(
     gate: &str,
     at: Millis,
 ) -> Result<bool> {
-    let changed = query(include_str!("sql/admit.sql"))
-        .bind(at.0)
-        .bind(gate)
-        .bind(id)
-        .bind(session)
-        .execute(connection)
-        .await?;
+    let changed =
+        query(include_str!("sql/admit.sql")).bind(at.0).bind(gate).bind(id).bind(session).execute(connection).await?;
     Ok(changed == 1)
 }
 

@@ -6,7 +6,10 @@ mod shop;
 
 use std::time::Duration;
 
-pub use self::{browser::Browser, shop::{PASSWORD, Shop};
+pub use self::{
+    browser::Browser,
+    shop::{PASSWORD, Shop},
+};
 
 /// How long anything may take. Generous: the machine may be busy with other tests, and nothing waits without need.
 pub const PATIENCE: Duration = Duration::from_secs(90);

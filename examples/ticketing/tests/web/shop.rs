@@ -89,7 +89,10 @@ impl Shop {
             "display_name": "Rival",
         });
         let signed_in = self.post("/api/v1/auth/register", &account, None).await;
-        Rival { email: account["email"].as_str().unwrap().into(), token: signed_in["tokens"]["access_token"].as_str().unwrap().into() }
+        Rival {
+            email: account["email"].as_str().unwrap().into(),
+            token: signed_in["tokens"]["access_token"].as_str().unwrap().into(),
+        }
     }
 
     /// The codes of an order's tickets, once it has them.

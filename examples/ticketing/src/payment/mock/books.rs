@@ -34,9 +34,7 @@ impl Entry {
 
     pub(super) fn charge_state(&self) -> ChargeState {
         match (self.state.as_str(), &self.txn) {
-            ("PAID" | "REFUNDED", Some(txn)) => {
-                ChargeState::Paid(Taken { txn: txn.clone(), amount: self.amount })
-            }
+            ("PAID" | "REFUNDED", Some(txn)) => ChargeState::Paid(Taken { txn: txn.clone(), amount: self.amount }),
             ("DECLINED", _) => ChargeState::Declined,
             ("CLOSED", _) => ChargeState::Closed,
             _ => ChargeState::Open,
@@ -87,10 +85,8 @@ async fn settle(
 
 /// What the books say of a refund.
 async fn find_refund(executor: impl Into<Target<'_>>, refund: &RefundOrder) -> Result<Option<Returned>> {
-    let state: Option<String> = query("SELECT state FROM mock_refunds WHERE refund_id = $1")
-        .bind(refund.id)
-        .scalar_optional(executor)
-        .await?;
+    let state: Option<String> =
+        query("SELECT state FROM mock_refunds WHERE refund_id = $1").bind(refund.id).scalar_optional(executor).await?;
     Ok(state.map(|state| if state == "DONE" { Returned::Done } else { Returned::Refused(TOO_MUCH.to_owned()) }))
 }
 

@@ -167,10 +167,9 @@ impl PaymentProvider for MockProvider {
                 amount: body.amount,
                 paid: body.status == NotificationStatus::Paid,
             },
-            Ok(MockNews::Refund(body)) => News::Refund {
-                refund: body.refund_id,
-                outcome: body.refused.map_or(Returned::Done, Returned::Refused),
-            },
+            Ok(MockNews::Refund(body)) => {
+                News::Refund { refund: body.refund_id, outcome: body.refused.map_or(Returned::Done, Returned::Refused) }
+            }
             Err(error) => return Err(BadNotification::Malformed(error.to_string())),
         };
         Ok(Notification { id: id.to_owned(), news })

@@ -162,8 +162,11 @@ pub async fn forget_notifications(connection: &mut Connection<'_>, before: Milli
 pub async fn insert_sold(connection: &mut Connection<'_>, order: OrderId) -> Result<bool> {
     let seats: u32 =
         query("SELECT count(*) FROM order_seats WHERE order_id = $1").bind(order).scalar(&mut *connection).await?;
-    let written =
-        query(include_str!("../sql/insert_sold.sql")).bind(order).bind(Millis::now().0).execute(&mut *connection).await?;
+    let written = query(include_str!("../sql/insert_sold.sql"))
+        .bind(order)
+        .bind(Millis::now().0)
+        .execute(&mut *connection)
+        .await?;
     if written == u64::from(seats) {
         return Ok(true);
     }

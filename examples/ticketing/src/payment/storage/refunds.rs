@@ -104,11 +104,7 @@ fn refund(row: &Row) -> Result<RefundRow> {
         amount,
         reason: row.get("reason")?,
         state: RefundState::from_name(&row.get::<String>("state")?)?,
-        asked_by: row
-            .get::<Option<String>>("asked_by")?
-            .map(|id| id.parse())
-            .transpose()
-            .map_err(Problem::internal)?,
+        asked_by: row.get::<Option<String>>("asked_by")?.map(|id| id.parse()).transpose().map_err(Problem::internal)?,
         from: from.as_deref().and_then(OrderState::from_name),
         note: row.get("note")?,
         created_at: Millis(row.get("created_at")?),
@@ -155,11 +151,7 @@ pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result
 }
 
 /// The newest refunds in this state, or in any.
-pub async fn newest(
-    executor: impl Into<Target<'_>>,
-    state: Option<RefundState>,
-    limit: u32,
-) -> Result<Vec<RefundRow>> {
+pub async fn newest(executor: impl Into<Target<'_>>, state: Option<RefundState>, limit: u32) -> Result<Vec<RefundRow>> {
     query("SELECT * FROM refunds WHERE $1 = '' OR state = $1 ORDER BY created_at DESC, id DESC LIMIT $2")
         .bind(state.map_or("", RefundState::as_str))
         .bind(limit)
