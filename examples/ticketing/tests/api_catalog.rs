@@ -184,7 +184,7 @@ async fn the_document_describes_every_route() {
         "/api/v1/sessions/{id}/seats",
         "/api/v1/sessions/{id}/events",
         "/api/v1/orders",
-        "/api/v1/payments/mock/callback",
+        "/api/v1/payments/{provider}/callback",
         "/api/v1/admin/rehearsals",
         "/healthz",
         "/readyz",

@@ -111,7 +111,7 @@ struct Refuse {
 
 /// The newest refunds.
 #[utoipa::path(
-    get, path = "/admin/refunds", tag = "admin", params(ListParams),
+    get, operation_id = "list_refunds", path = "/admin/refunds", tag = "admin", params(ListParams),
     responses((status = 200, body = RefundList), (status = 403, description = "`forbidden`")),
     security(("bearer" = []))
 )]
@@ -130,7 +130,7 @@ async fn list(
 
 /// What would go back of an order.
 #[utoipa::path(
-    get, path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)),
+    get, operation_id = "offer_refund", path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)),
     responses((status = 200, body = StaffOffer), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
@@ -147,7 +147,7 @@ async fn offer(State(app): State<App>, _: Granted<refund::Read>, Path(id): Path<
 
 /// Return the money of an order.
 #[utoipa::path(
-    post, path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)), request_body = StaffRefund,
+    post, operation_id = "grant_refund", path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)), request_body = StaffRefund,
     responses(
         (status = 200, description = "On its way, from now on or before", body = RefundEntry),
         (status = 404, description = "`not-found`"),
@@ -174,7 +174,7 @@ async fn ask(
 
 /// Agree to what a buyer asked for, or try again what the provider refused to take back.
 #[utoipa::path(
-    post, path = "/admin/refunds/{id}/approve", tag = "admin", params(("id" = RefundId, Path)),
+    post, operation_id = "approve_refund", path = "/admin/refunds/{id}/approve", tag = "admin", params(("id" = RefundId, Path)),
     responses(
         (status = 200, body = RefundEntry),
         (status = 404, description = "`not-found`"),
@@ -192,7 +192,7 @@ async fn approve(
 
 /// Refuse what a buyer asked for.
 #[utoipa::path(
-    post, path = "/admin/refunds/{id}/refuse", tag = "admin", params(("id" = RefundId, Path)), request_body = Refuse,
+    post, operation_id = "refuse_refund", path = "/admin/refunds/{id}/refuse", tag = "admin", params(("id" = RefundId, Path)), request_body = Refuse,
     responses(
         (status = 200, body = RefundEntry),
         (status = 404, description = "`not-found`"),

@@ -63,7 +63,7 @@ pub(super) fn reason(text: &str) -> Result<String> {
 
 /// What would go back of one of your orders.
 #[utoipa::path(
-    get, path = "/orders/{id}/refund", tag = "orders", params(("id" = OrderId, Path)),
+    get, operation_id = "quote_refund", path = "/orders/{id}/refund", tag = "orders", params(("id" = OrderId, Path)),
     responses((status = 200, body = Offer), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
@@ -76,7 +76,7 @@ async fn quote(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) ->
 ///
 /// Its tickets open no door from now on. Asked again, it is the same refund.
 #[utoipa::path(
-    post, path = "/orders/{id}/refund", tag = "orders", params(("id" = OrderId, Path)),
+    post, operation_id = "ask_refund", path = "/orders/{id}/refund", tag = "orders", params(("id" = OrderId, Path)),
     request_body = AskRefund,
     responses(
         (status = 200, description = "Asked for, now or before", body = OrderView),

@@ -24,7 +24,7 @@ fn day(text: &str) -> Result<Date> {
 
 /// The last comparison of a provider's bill of a day with the books.
 #[utoipa::path(
-    get, path = "/admin/statements/{provider}/{day}", tag = "admin",
+    get, operation_id = "statement_report", path = "/admin/statements/{provider}/{day}", tag = "admin",
     params(("provider" = String, Path), ("day" = String, Path, description = "As 2026-11-22, in China")),
     responses(
         (status = 200, body = Report),
@@ -46,7 +46,7 @@ async fn report(
 ///
 /// Every morning the bills of the day before are compared without being asked. Nothing is repaired.
 #[utoipa::path(
-    post, path = "/admin/statements/{provider}/{day}", tag = "admin",
+    post, operation_id = "compare_statement", path = "/admin/statements/{provider}/{day}", tag = "admin",
     params(("provider" = String, Path), ("day" = String, Path, description = "As 2026-11-22, in China")),
     responses(
         (status = 200, body = Report),

@@ -70,7 +70,7 @@ struct DoorSeat {
 
 /// The sessions around now.
 #[utoipa::path(
-    get, path = "/admin/check-in/sessions", tag = "admin",
+    get, operation_id = "door_sessions", path = "/admin/check-in/sessions", tag = "admin",
     responses((status = 200, body = DoorSessions), (status = 403, description = "`forbidden`")),
     security(("bearer" = []))
 )]
@@ -109,7 +109,7 @@ async fn check_in(
 
 /// How many are inside.
 #[utoipa::path(
-    get, path = "/admin/sessions/{id}/check-in", tag = "admin", params(("id" = SessionId, Path)),
+    get, operation_id = "door_counts", path = "/admin/sessions/{id}/check-in", tag = "admin", params(("id" = SessionId, Path)),
     responses((status = 200, body = DoorCounts), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
@@ -124,7 +124,7 @@ async fn counts(
 
 /// The list for a door without a network: hashes of codes and seats, no names.
 #[utoipa::path(
-    get, path = "/admin/sessions/{id}/check-in/list", tag = "admin", params(("id" = SessionId, Path)),
+    get, operation_id = "door_list", path = "/admin/sessions/{id}/check-in/list", tag = "admin", params(("id" = SessionId, Path)),
     responses((status = 200, body = DoorList), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
@@ -141,7 +141,7 @@ async fn list(
 ///
 /// What was told before is passed over. `conflicts` are people who are inside and should not be.
 #[utoipa::path(
-    post, path = "/admin/sessions/{id}/check-in/scans", tag = "admin", params(("id" = SessionId, Path)),
+    post, operation_id = "door_scans", path = "/admin/sessions/{id}/check-in/scans", tag = "admin", params(("id" = SessionId, Path)),
     request_body = Upload,
     responses(
         (status = 200, body = Uploaded),

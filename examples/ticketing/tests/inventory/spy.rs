@@ -78,6 +78,10 @@ impl SeatLedger for Spy {
         self.inner.sell(session, order).await
     }
 
+    async fn refund(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
+        self.inner.refund(session, order).await
+    }
+
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let _permit = self.gate.acquire().await.unwrap();
