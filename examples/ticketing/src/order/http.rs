@@ -344,7 +344,7 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
     let payment = if fresh { None } else { payments::of_order(pool, row.id).await?.into_iter().next() };
     let refunds = if fresh { Vec::new() } else { refunds::of_order(pool, row.id).await? };
     let tickets = if history && row.state.was_paid() { app.tickets.of_order(row.id).await? } else { Vec::new() };
-    let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, ticket, code)).collect();
+    let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, &ticket, code)).collect();
     let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
     Ok(OrderView {
         id: row.id,
@@ -381,7 +381,7 @@ impl From<RefundRow> for RefundView {
     }
 }
 
-fn ticket_view(session: &SessionInfo, row: TicketRow, code: String) -> TicketView {
+fn ticket_view(session: &SessionInfo, row: &TicketRow, code: String) -> TicketView {
     let code = Some(code).filter(|_| row.state == TicketState::Valid);
     TicketView {
         id: row.id,
