@@ -17,7 +17,7 @@ use crate::{
     office::Office,
     order::Orders,
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
-    payment::{Payments, Providers, mock::MockProvider, provider::PaymentProvider},
+    payment::{Guarded, Payments, Providers, mock::MockProvider, provider::PaymentProvider, wechat::WeChat},
     problem::chain,
     refund::Refunds,
     show::Catalog,
@@ -62,7 +62,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
-    let providers = providers(mock_provider.as_ref())?;
+    let providers = providers(&config, mock_provider.as_ref())?;
     let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone());
     let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database)?;
@@ -180,8 +180,13 @@ fn in_database(config: &Config, messages: &Messages) -> Result<(DelayQueue, Time
 }
 
 /// Where orders are paid; whichever comes first is taken when a buyer names none.
-fn providers(mock: Option<&MockProvider>) -> Result<Providers, Failure> {
+fn providers(config: &Config, mock: Option<&MockProvider>) -> Result<Providers, Failure> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
+    if let Some(account) = &config.payment.wechat {
+        let here = config.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+        let wechat = WeChat::new(account, format!("{here}/api/v1/payments/wechat/callback"))?;
+        providers.push(Arc::new(Guarded::new(Arc::new(wechat))));
+    }
     if let Some(mock) = mock {
         providers.push(Arc::new(mock.clone()));
     }

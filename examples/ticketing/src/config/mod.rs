@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
-use crate::refund;
+use crate::{payment::wechat::WeChatConfig, refund};
 
 /// Everything that can be configured. `config/redis.yaml` shows every key.
 #[derive(Clone, Debug, Deserialize)]
@@ -152,6 +152,8 @@ pub struct SalesConfig {
 pub struct PaymentConfig {
     /// The provider that moves no money.
     pub mock: MockConfig,
+    /// WeChat Pay. Notifications are sent to `public-url`.
+    pub wechat: Option<WeChatConfig>,
 }
 
 /// The provider that moves no money.

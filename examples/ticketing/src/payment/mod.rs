@@ -2,17 +2,21 @@
 
 pub(crate) mod day;
 mod end;
+mod guarded;
 mod http;
 pub mod mock;
 pub mod provider;
 mod providers;
 mod refunds;
+mod rsa;
 mod service;
 pub mod storage;
+pub mod wechat;
 
 pub(crate) use self::refunds::keep;
 pub use self::{
     end::Ended,
+    guarded::Guarded,
     http::routes,
     providers::Providers,
     service::{Payments, Settlement},

@@ -1,6 +1,7 @@
 //! Payments: begun by the buyer, settled by what the provider says, by whichever way it says it first.
 
 use super::{
+    guarded::LeftAlone,
     provider::{Charge, ChargeState, Close, News, Notification, ProviderError, Taken, Till},
     providers::Providers,
     storage::{
@@ -63,7 +64,15 @@ enum Outcome {
 
 impl From<ProviderError> for Problem {
     fn from(error: ProviderError) -> Self {
-        Self::unavailable(error)
+        let left_alone = error.source.downcast_ref::<LeftAlone>().copied();
+        match left_alone {
+            Some(LeftAlone { retry_after }) => {
+                Self::new(Code::Busy, "The payment provider is too slow at this moment.")
+                    .retry_after(u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1))
+                    .caused_by(error)
+            }
+            None => Self::unavailable(error),
+        }
     }
 }
 
