@@ -240,7 +240,7 @@ async fn every_page_is_there_and_loads_from_here_only() {
     let app = TestApp::start().await;
     let id = SessionId::new();
     let mut assets = BTreeSet::new();
-    for path in ["/", "/orders", "/login", "/register"]
+    for path in ["/", "/orders", "/login", "/register", "/admin/check-in", "/admin/refunds", "/admin/statements"]
         .map(str::to_owned)
         .into_iter()
         .chain(["shows", "sessions", "checkout", "orders", "pay/mock"].map(|folder| format!("/{folder}/{id}")))
@@ -248,6 +248,10 @@ async fn every_page_is_there_and_loads_from_here_only() {
         let page = app.get(&format!("/{path}")).await;
         assert_eq!(page.status(), StatusCode::OK, "{path}");
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        // One page may ask for the camera, and only for itself.
+        let permissions = page.headers()["permissions-policy"].to_str().unwrap();
+        let camera = if path == "/admin/check-in" { "camera=(self)" } else { "camera=()" };
+        assert!(permissions.contains(camera), "{path}: {permissions}");
         let html = page.text().await.unwrap();
         for (index, _) in html.match_indices("=\"/assets/") {
             let asset = html[index + 2..].split('"').next().unwrap();
