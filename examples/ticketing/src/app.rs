@@ -12,6 +12,7 @@ use crate::{
     folder::FolderLock,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
+    merchant::Merchants,
     office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},
@@ -42,6 +43,8 @@ pub struct Inner {
     pub attempts: Attempts,
     /// Who works in the back office, and what they may do.
     pub office: Office,
+    /// The merchants.
+    pub merchants: Merchants,
     /// Shows, plans and prices.
     pub catalog: Catalog,
     /// Who decides which seat is free; the inventory works on it.

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Provider, secret},
     folder, http,
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
+    merchant::Merchants,
     office::Office,
     order::Orders,
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
@@ -46,6 +47,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let catalog = Catalog::new(database.orm());
     let users = Users::open(&config, database.clone()).await?;
     let office = office(&config, &database).await?;
+    // nebula-tenant: merchants, and the wall between them.
+    let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
     let tasks = TaskTracker::new();
     let stopping = CancellationToken::new();
 
@@ -59,7 +62,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     };
 
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
-    let orders = Orders::new(database.clone(), catalog.clone(), inventory.clone(), armed, tasks.clone());
+    let orders =
+        Orders::new(database.clone(), catalog.clone(), merchants.clone(), inventory.clone(), armed, tasks.clone());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
     let providers = providers(&config, mock_provider.as_ref())?;
@@ -85,6 +89,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         users,
         attempts,
         office,
+        merchants,
         catalog,
         ledger,
         inventory,

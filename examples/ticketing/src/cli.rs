@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Config, ConfigError, DatabaseProvider},
     import,
-    office::Office,
+    merchant::{Merchants, PLATFORM},
+    office::{MERCHANT_ROLES, Office},
     rush,
     storage::Database,
     user::{Users, email},
@@ -82,6 +83,9 @@ pub struct AppointArgs {
     email: String,
     /// The role, for example `platform-operations`.
     role: String,
+    /// The merchant whose staff they are, for roles that merchants give.
+    #[arg(long, default_value = PLATFORM)]
+    merchant: String,
 }
 
 /// What to reset.
@@ -171,7 +175,19 @@ async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
     let users = Users::open(&config, database.clone()).await?;
     let user = email::canonical(&args.email).ok_or("this is not an e-mail address")?;
     let user = users.id_of(&user).await?.ok_or("nobody has registered with this e-mail address")?;
-    Office::open(&config, &database).await?.assign(user, &args.role, "command line").await?;
+    let office = Office::open(&config, &database).await?;
+    match args.role.as_str() {
+        "general-agent" => office.assign_agent(user).await?,
+        role if MERCHANT_ROLES.contains(&role) => {
+            let merchant: nebula_tenant::TenantId = args
+                .merchant
+                .parse()
+                .map_err(|error: nebula_tenant::InvalidTenantId| format!("--merchant: {error}"))?;
+            Merchants::open(&database, None).await?.get(&merchant).await?;
+            office.employ(user, &merchant, role).await?;
+        }
+        role => office.assign(user, role, "command line").await?,
+    }
     println!("{} now has the role {}.", args.email, args.role);
     Ok(())
 }

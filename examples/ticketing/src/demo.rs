@@ -62,12 +62,13 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
         // processes may be serving: the sale would close under their buyers.
         app.database.write.run(|connection| Box::pin(restart_countdown(connection))).await?;
     }
+    office::second_merchant(app).await?;
     let mut accounts = Vec::new();
     let staff = office::STAFF.map(|(email, name, role)| (email, name, Some(role)));
     for (email, name, role) in [(BUYER_EMAIL, "Demo Buyer", None)].into_iter().chain(staff) {
         let password = app.users.ensure_demo_account(email, name, PASSWORD, reachable).await?;
         if let (Some(role), Some(user)) = (role, app.users.id_of(email).await?) {
-            office::appoint(app, user, role).await?;
+            office::appoint(app, user, email, role).await?;
         }
         accounts.push(Account { email, role, password });
     }
@@ -91,7 +92,7 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         title_zh: "牡丹亭".to_owned(),
         description: "Kunqu opera in one evening: a dream of love that death does not end.".to_owned(),
         description_zh: "一晚看尽的昆曲经典：情不知所起，一往而深。".to_owned(),
-        hidden: false,
+        ..NewShow::default()
     };
     let show = store::insert_show(connection, &opera).await?;
     let now = Millis::now();
@@ -105,7 +106,7 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         description: "One concert, every seat at half price. The sale opens two minutes after the server's start."
             .to_owned(),
         description_zh: "仅演一场，全场半价。服务器启动两分钟后开售。".to_owned(),
-        hidden: false,
+        ..NewShow::default()
     };
     let show = store::insert_show(connection, &concert).await?;
     let session = session(show, plan, evening(now, 60), now.plus(COUNTDOWN), 4, [440, 390, 290, 190, 90]);

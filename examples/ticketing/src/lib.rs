@@ -15,6 +15,7 @@ pub mod http;
 pub mod ids;
 pub mod import;
 pub mod inventory;
+pub mod merchant;
 pub mod money;
 pub mod office;
 pub mod order;

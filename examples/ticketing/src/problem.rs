@@ -80,6 +80,16 @@ codes! {
     EmailTaken = "email-taken", CONFLICT, "The e-mail address is already registered";
     /// The password breaks a rule; `detail` says which.
     PasswordRefused = "password-refused", UNPROCESSABLE_ENTITY, "The password is not acceptable";
+    /// Something of this name is there already. `field` says which name.
+    NameTaken = "name-taken", CONFLICT, "The name is taken";
+    /// Somebody else has changed it since you read it: read it again, and change that. `version` is the one that is there.
+    VersionConflict = "version-conflict", CONFLICT, "Somebody else was quicker";
+    /// Something else still needs it.
+    InUse = "in-use", CONFLICT, "It is still in use";
+    /// The invitation is unknown, over, used, or for another address; or the account works for another merchant.
+    InvitationRefused = "invitation-refused", CONFLICT, "The invitation cannot be accepted";
+    /// The seating plan cannot be used. `problems` says what is wrong and where; nothing was stored.
+    PlanRefused = "plan-refused", UNPROCESSABLE_ENTITY, "The seating plan cannot be used";
     /// The plan of this session has no seat of that name. `seats` lists the unknown ones.
     UnknownSeat = "unknown-seat", UNPROCESSABLE_ENTITY, "There is no such seat in this session";
     /// An order takes 1 to 10 different seats.
@@ -185,6 +195,18 @@ impl Problem {
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(Code::Internal, "The error is logged.").caused_by(source)
+    }
+
+    /// Somebody else has changed it since it was read.
+    #[must_use]
+    pub fn stale() -> Self {
+        Self::new(Code::VersionConflict, "It was changed since you read it: read it again.")
+    }
+
+    /// A field has a value that is not allowed; `detail` says what is.
+    #[must_use]
+    pub fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        Self::new(Code::InvalidValue, detail).with("field", field)
     }
 
     /// There is no such resource.

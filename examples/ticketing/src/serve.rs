@@ -95,7 +95,7 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
     };
     let ledger = if config.embedded() { "in-process ledger" } else { "ledger on Redis" };
     let mut text = format!(
-        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Staff  后台    {url}/admin/access/page\n  Door   检票    {url}/admin/check-in\n  Data   数据    {} ({database}, {ledger})\n",
+        "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Desk   商户    {url}/desk\n  Door   检票    {url}/admin/check-in\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({database}, {ledger})\n",
         config.data.display()
     );
     if !accounts.is_empty() {
@@ -110,6 +110,7 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
             Some("door") => "door 检票",
             Some("finance") => "finance 财务",
             Some("support") => "support 客服",
+            Some("general-agent") => "general agent 总代理",
             Some(other) => other,
         };
         let password = account.password.as_deref().unwrap_or("(as printed at its first start 首次启动时已显示)");

@@ -277,3 +277,64 @@ async fn the_back_office_is_administered_in_english_and_chinese() {
         browser.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
+    let shop = Shop::open().await;
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/login?next=/desk")).await;
+    browser.fill("#email", "star@example.com").await;
+    browser.fill("#password", ticketing::demo::PASSWORD).await;
+    browser.click("#submit").await;
+    browser.until("document.querySelector('[data-part=sessions]')").await;
+
+    browser.click("a[href='#venues']").await;
+    browser.fill("#new-venue #f-name", "Star House").await;
+    browser.click("#new-venue button").await;
+    // What is wrong with a file is said before anything is stored, and so is what is right.
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, usable) in [
+        ("broken.json", "{\"zones\": [{}]}", "false"),
+        ("good.json", include_str!("../demo/nebula-grand-theatre.json"), "true"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        browser.fill("#new-plan #f-file", file.to_str().unwrap()).await;
+        browser.element(&format!("#plan-verdict[data-usable='{usable}']")).await;
+    }
+    browser.until("document.querySelectorAll('.desk-preview circle').length > 100").await;
+    shots(&browser, "desk-plan").await;
+    browser.click("#new-plan button[type='submit']").await;
+    browser.element("[data-plan]").await;
+
+    browser.click("a[href='#shows']").await;
+    browser.fill("#new-show #f-title", "Starlight").await;
+    browser.fill("#new-show #f-title_zh", "星光").await;
+    browser.click("#new-show button").await;
+    browser.click("[data-part='shows'] [data-publish]").await;
+    browser.element("[data-part='shows'] .badge-open").await;
+
+    browser.click("a[href='#sessions']").await;
+    browser.fill("#new-session #price-0", "88.00").await;
+    browser.click("#new-session button").await;
+    browser.click("[data-part='sessions'] [data-publish]").await;
+    browser.element("[data-part='sessions'] .badge-open").await;
+    shots(&browser, "desk-sessions").await;
+
+    // A buyer finds it in the merchant's shop.
+    browser.go(&shop.page("/m/star")).await;
+    browser.until("document.querySelectorAll('.card').length === 1").await;
+    browser.click(".card-link").await;
+    browser.click("a[href^='/sessions/']").await;
+    browser.until(LIVE).await;
+    browser.close().await;
+}
+
+/// Pictures for people, where `NEBULA_SHOTS` names a folder.
+async fn shots(browser: &Browser, name: &str) {
+    if let Ok(folder) = std::env::var("NEBULA_SHOTS") {
+        for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
+            std::fs::write(format!("{folder}/{name}-{size}.png"), browser.picture(width, height).await).unwrap();
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Audits over HTTP.
 
 use axum::extract::State;
-use nebula_auth::access::{Granted, Requirement};
+use nebula_auth::access::Requirement;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
@@ -11,6 +11,7 @@ use crate::{
     app::App,
     http::{Json, Path, Query},
     ids::SessionId,
+    merchant::Staff,
     office::{Desk, sale},
     problem::Result,
 };
@@ -38,11 +39,11 @@ struct AuditParams {
 )]
 async fn audit(
     State(app): State<App>,
-    _: Granted<sale::Audit>,
+    staff: Staff,
     Path(id): Path<SessionId>,
     Query(params): Query<AuditParams>,
 ) -> Result<Json<Audit>> {
-    app.catalog.session(id).await?;
+    staff.check(&app.catalog.session(id).await?.merchant, "session")?;
     let grace = std::time::Duration::from_secs(params.grace_seconds.unwrap_or(10).into());
     Ok(Json(app.auditor.audit(id, grace).await?))
 }

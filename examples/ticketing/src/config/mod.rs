@@ -124,6 +124,9 @@ pub struct HttpConfig {
     pub body_limit: usize,
     /// Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// The platform's own domain, if each merchant has a subdomain of it; other hosts are refused then, except merchants' own
+    /// domains. Without it, every host that is no merchant's is the platform's.
+    pub base_domain: Option<String>,
     /// How long requests in progress may take to finish after the signal to stop.
     #[serde(with = "duration")]
     pub drain: Duration,
@@ -284,6 +287,7 @@ impl Default for HttpConfig {
             stall_timeout: Duration::from_secs(30),
             body_limit: 64 * 1024,
             trusted_proxies: Vec::new(),
+            base_domain: None,
             drain: Duration::from_secs(10),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    inventory,
+    inventory, merchant,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
@@ -29,6 +29,7 @@ use crate::{
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(user::routes())
+        .merge(merchant::routes())
         .merge(show::routes())
         .merge(inventory::routes())
         .merge(order::routes())
@@ -48,6 +49,7 @@ fn documented() -> OpenApiRouter<App> {
 /// them as `desk()`.
 fn desks() -> Desk {
     Desk::new()
+        .merge(merchant::desk())
         .merge(show::desk())
         .merge(audit::desk())
         .merge(refund::desk())

@@ -7,6 +7,7 @@ mod desk;
 mod http;
 mod names;
 mod roles;
+mod staff;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,9 +23,10 @@ use nebula_redis::RedisConfig;
 
 pub(crate) use self::http::secured;
 pub use self::{
-    demo::{STAFF, appoint},
+    demo::{STAFF, appoint, second_merchant},
     desk::Desk,
-    names::{PERMISSIONS, refund, rehearsal, sale, statement, ticket},
+    names::{PERMISSIONS, account, catalog, merchant, order, refund, rehearsal, sale, staff as people, statement, ticket},
+    staff::{Employee, MERCHANT_ROLES, Reach},
 };
 use crate::{
     config::Config,

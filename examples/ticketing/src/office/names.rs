@@ -6,4 +6,9 @@ nebula_auth::permissions! {
     sale: [Audit = "sale:audit"],
     statement: [Compare = "statement:compare"],
     ticket: [CheckIn = "ticket:check-in"],
+    merchant: [Read = "merchant:read", Manage = "merchant:manage"],
+    account: [Manage = "account:manage"],
+    staff: [Read = "staff:read", Manage = "staff:manage"],
+    catalog: [Read = "catalog:read", Write = "catalog:write", Publish = "catalog:publish"],
+    order: [Read = "order:read"],
 }

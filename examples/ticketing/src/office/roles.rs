@@ -1,9 +1,11 @@
 //! The roles that a platform begins with. Administrators change them, and what they change stays.
 
 use nebula_auth::rbac::{
-    Actor, Permission, PermissionPattern, RbacOutcome, RbacRefusal, RbacService, Resource, ResourceId, ResourceKind,
-    Role, RoleName, Separation, SeparationKind,
+    Actor, DataRule, Department, DepartmentId, Permission, PermissionPattern, RbacOutcome, RbacRefusal, RbacService,
+    Resource, ResourceId, ResourceKind, Role, RoleName, RowScope, Separation, SeparationKind,
 };
+
+use super::staff::{ALL_MERCHANTS, MERCHANT};
 
 use crate::{
     ids::UserId,
@@ -15,28 +17,43 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The role that can do everything.
 const ADMINISTRATION: &str = "platform-operations";
 
-/// Name, title, what it inherits, what it may do.
-const ROLES: [(&str, &str, &[&str], &[&str]); 6] = [
-    ("support", "Support · 客服", &[], &["auth:session:*", "rbac:user:read", "refund:read"]),
-    ("door", "Door · 检票", &[], &["ticket:check-in"]),
-    ("box-office", "Box office · 售票处", &["door"], &["sale:audit", "refund:read"]),
-    ("finance", "Finance · 财务", &[], &["auth:audit:read", "sale:audit", "refund:*", "statement:compare"]),
-    // Appoints those whose roles it has itself.
+/// Name, title, what it inherits, what it may do, and where: at the desk of its own merchant, at all below its department.
+const ROLES: [(&str, &str, &[&str], &[&str], RowScope); 7] = [
+    ("support", "Support · 客服", &[], SUPPORT, RowScope::Department),
+    ("door", "Door · 检票", &[], DOOR, RowScope::Department),
+    ("box-office", "Box office · 售票处", &["door"], BOX_OFFICE, RowScope::Department),
+    ("finance", "Finance · 财务", &[], FINANCE, RowScope::Department),
     (
         "merchant-admin",
         "Merchant administration · 商户管理",
         &["box-office", "support"],
-        &["rbac:role:read", "rbac:user:*"],
+        MERCHANT_ADMIN,
+        RowScope::Department,
     ),
+    ("general-agent", "General agent · 总代理", &[], BOX_OFFICE, RowScope::DepartmentTree),
     // Last: while nobody can do everything, the others may not all be there. From then on, some role always can.
-    (ADMINISTRATION, "Platform operations · 平台运营", &[], &["*"]),
+    (ADMINISTRATION, "Platform operations · 平台运营", &[], &["*"], RowScope::All),
+];
+
+const SUPPORT: &[&str] = &["catalog:read", "order:read", "refund:read"];
+const DOOR: &[&str] = &["ticket:check-in"];
+const BOX_OFFICE: &[&str] = &["catalog:read", "order:read", "sale:audit", "refund:read"];
+const FINANCE: &[&str] = &["catalog:read", "order:read", "sale:audit", "refund:*"];
+const MERCHANT_ADMIN: &[&str] = &["catalog:*", "staff:*"];
+
+/// What roles of merchants could do before there were several: it reaches beyond a merchant.
+const BEYOND: [(&str, &[&str]); 3] = [
+    ("support", &["auth:session:*", "rbac:user:read"]),
+    ("finance", &["auth:audit:read"]),
+    ("merchant-admin", &["rbac:role:read", "rbac:user:*"]),
 ];
 
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
-const MENU: [(&str, &str, &str, Option<&str>); 7] = [
+const MENU: [(&str, &str, &str, Option<&str>); 8] = [
     ("office", "Back office · 后台", "", None),
+    ("desk", "Merchant desk · 商户后台", "/desk", Some("catalog:read")),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
     ("sales", "Sales · 销售", "/api/v1/admin/sessions", Some("sale:audit")),
     ("door", "Door · 检票", "/admin/check-in", Some("ticket:check-in")),
@@ -51,11 +68,98 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     let known = rbac.policy().await?;
     // Once only: what administrators have removed since is not made again.
     if known.roles.values().any(|role| role.permissions.contains(&PermissionPattern::everything())) {
+        return upgrade(rbac).await;
+    }
+    departments(rbac, &start).await?;
+    permissions(rbac, &start).await?;
+    menu(rbac, &start).await?;
+    for (name, title, parents, patterns, rows) in ROLES {
+        if name == ADMINISTRATION {
+            keep_apart(rbac, &start).await?;
+        }
+        let mut role = Role::new(RoleName::new(name)?).with_data(at_desks(rows)?);
+        role.title = title.to_owned();
+        for parent in parents {
+            role = role.with_parent(RoleName::new(parent)?);
+        }
+        made(rbac.create_role(&start, role.with_permissions(patterns_of(patterns)?)).await?)?;
+    }
+    Ok(())
+}
+
+/// Puts the roles of a platform of one merchant behind the wall of its own: once, since it begins by declaring what only the
+/// newer one declares.
+async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
+    let upgrade = Actor::system("upgrade");
+    let known = rbac.policy().await?;
+    if known.roles.values().any(|role| role.data.iter().any(|rule| rule.entity.as_str() == MERCHANT)) {
         return Ok(());
     }
-    for name in super::PERMISSIONS.iter().chain(nebula_auth::admin::permissions::PERMISSIONS) {
-        made(rbac.put_permission(&start, &Permission::new(name)?, name).await?)?;
+    departments(rbac, &upgrade).await?;
+    permissions(rbac, &upgrade).await?;
+    menu(rbac, &upgrade).await?;
+    for (name, title, _, patterns, rows) in ROLES {
+        let (name, rule, patterns) = (RoleName::new(name)?, at_desks(rows)?, patterns_of(patterns)?);
+        if !known.roles.contains_key(&name) {
+            // New ones only; what an administrator removed stays removed.
+            if matches!(name.as_str(), "general-agent" | "door") {
+                let mut role = Role::new(name).with_data(rule).with_permissions(patterns);
+                role.title = title.to_owned();
+                made(rbac.create_role(&upgrade, role).await?)?;
+            }
+            continue;
+        }
+        let beyond = BEYOND.into_iter().find(|(role, _)| *role == name.as_str());
+        let beyond = patterns_of(beyond.map_or(&[], |(_, patterns)| patterns))?;
+        let edit = |role: &mut Role| {
+            role.permissions.retain(|pattern| !beyond.contains(pattern));
+            role.permissions.extend(patterns.iter().cloned());
+            role.data.push(rule.clone());
+        };
+        made(rbac.update_role(&upgrade, &name, edit).await?)?;
     }
+    // Who works here now works for the platform's own merchant.
+    let own = super::staff::department(&crate::merchant::platform())?;
+    let mut after = None;
+    loop {
+        let page = rbac.users(after.as_ref(), 200).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id.clone());
+        for user in page.iter().filter(|user| user.department.is_none() && !user.roles.is_empty()) {
+            if !user.roles.keys().any(|role| role.as_str() == ADMINISTRATION) {
+                made(rbac.set_department(&upgrade, &user.id, Some(&own)).await?)?;
+            }
+        }
+    }
+}
+
+async fn departments(rbac: &RbacService, actor: &Actor) -> Result<(), Failure> {
+    let all = DepartmentId::new(ALL_MERCHANTS)?;
+    let top = Department { id: all.clone(), title: "All merchants · 全部商户".to_owned(), parent: None };
+    let own = super::staff::department(&crate::merchant::platform())?;
+    let own = Department { id: own, title: "Nebula Tickets · 星云票务".to_owned(), parent: Some(all) };
+    for department in [top, own] {
+        made(rbac.put_department(actor, department).await?)?;
+    }
+    Ok(())
+}
+
+async fn permissions(rbac: &RbacService, actor: &Actor) -> Result<(), Failure> {
+    for name in super::PERMISSIONS.iter().chain(nebula_auth::admin::permissions::PERMISSIONS) {
+        made(rbac.put_permission(actor, &Permission::new(name)?, name).await?)?;
+    }
+    Ok(())
+}
+
+fn at_desks(rows: RowScope) -> Result<DataRule, Failure> {
+    Ok(DataRule { entity: MERCHANT.parse()?, rows, fields: std::collections::BTreeMap::new() })
+}
+
+fn patterns_of(patterns: &[&str]) -> Result<Vec<PermissionPattern>, Failure> {
+    Ok(patterns.iter().map(PermissionPattern::new).collect::<Result<_, _>>()?)
+}
+
+async fn menu(rbac: &RbacService, start: &Actor) -> Result<(), Failure> {
     for (order, (id, title, target, permission)) in MENU.into_iter().enumerate() {
         let resource = Resource {
             id: ResourceId::new(id)?,
@@ -66,19 +170,7 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
             permission: permission.map(Permission::new).transpose()?,
             order: i32::try_from(order)?,
         };
-        made(rbac.put_resource(&start, resource).await?)?;
-    }
-    for (name, title, parents, patterns) in ROLES {
-        if name == ADMINISTRATION {
-            keep_apart(rbac, &start).await?;
-        }
-        let mut role = Role::new(RoleName::new(name)?);
-        role.title = title.to_owned();
-        for parent in parents {
-            role = role.with_parent(RoleName::new(parent)?);
-        }
-        let patterns = patterns.iter().map(PermissionPattern::new).collect::<Result<Vec<_>, _>>()?;
-        made(rbac.create_role(&start, role.with_permissions(patterns)).await?)?;
+        made(rbac.put_resource(start, resource).await?)?;
     }
     Ok(())
 }

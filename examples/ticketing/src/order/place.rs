@@ -15,6 +15,7 @@ use crate::{
     clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     inventory::{Hold, HoldRequest, Inventory},
+    merchant::Merchants,
     money::Money,
     outbox::Timeouts,
     problem::{Code, Problem, Result},
@@ -61,6 +62,7 @@ pub struct Placed {
 pub struct Orders {
     database: Database,
     catalog: Catalog,
+    merchants: Merchants,
     inventory: Inventory,
     timeouts: Timeouts,
     tasks: TaskTracker,
@@ -72,11 +74,12 @@ impl Orders {
     pub fn new(
         database: Database,
         catalog: Catalog,
+        merchants: Merchants,
         inventory: Inventory,
         timeouts: Timeouts,
         tasks: TaskTracker,
     ) -> Self {
-        Self { database, catalog, inventory, timeouts, tasks }
+        Self { database, catalog, merchants, inventory, timeouts, tasks }
     }
 
     /// Holds the seats and writes the order: when this answers, the order survives any crash.
@@ -107,6 +110,9 @@ impl Orders {
             return replay(&known, &fingerprint);
         }
         check_sale(&session)?;
+        if !session.published || !self.merchants.is_active(&session.merchant).await? {
+            return Err(Problem::not_found("session"));
+        }
         let total = check_price(&seats, wish.expected_total)?;
         if self.inventory.sold_out(wish.session) {
             return Err(sold_out());

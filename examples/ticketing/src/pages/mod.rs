@@ -23,6 +23,8 @@ struct Web;
 /// Which file answers which path. What a path's identifiers mean is the business of the page's script.
 const PAGES: &[(&str, &str)] = &[
     ("/", "index.html"),
+    ("/m/{merchant}", "index.html"),
+    ("/desk", "desk.html"),
     ("/shows/{id}", "show.html"),
     ("/sessions/{id}", "session.html"),
     ("/checkout/{order}", "checkout.html"),

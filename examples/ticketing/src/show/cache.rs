@@ -25,7 +25,7 @@ impl<K, V> fmt::Debug for Cache<K, V> {
     }
 }
 
-impl<K: Copy + Eq + Hash + Send, V: Clone + Send + Sync> Cache<K, V> {
+impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
     /// Keeps at most `capacity` values, each for `keep` (`None`: until it has to make room).
     #[must_use]
     pub fn new(capacity: usize, keep: Option<Duration>) -> Self {
@@ -47,10 +47,10 @@ impl<K: Copy + Eq + Hash + Send, V: Clone + Send + Sync> Cache<K, V> {
         F: FnOnce() -> Fut + Send,
         Fut: Future<Output = Result<V>> + Send,
     {
-        let cell = self.cell(key);
+        let cell = self.cell(&key);
         let loaded = cell.get_or_try_init(load).await.cloned();
         if loaded.is_err() {
-            self.forget_cell(key, &cell);
+            self.forget_cell(&key, &cell);
         }
         loaded
     }
@@ -60,30 +60,35 @@ impl<K: Copy + Eq + Hash + Send, V: Clone + Send + Sync> Cache<K, V> {
         self.entries.lock().remove(&key);
     }
 
-    fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+    /// Drops everything.
+    pub fn forget_all(&self) {
+        self.entries.lock().clear();
+    }
+
+    fn cell(&self, key: &K) -> Arc<OnceCell<V>> {
         let now = Instant::now();
         let mut entries = self.entries.lock();
         let fresh = |entry: &Entry<V>| self.keep.is_none_or(|keep| now.duration_since(entry.since) < keep);
-        if let Some(entry) = entries.get(&key).filter(|entry| fresh(entry)) {
+        if let Some(entry) = entries.get(key).filter(|entry| fresh(entry)) {
             return Arc::clone(&entry.cell);
         }
         if entries.len() >= self.capacity {
             entries.retain(|_, entry| fresh(entry));
         }
         if entries.len() >= self.capacity
-            && let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| *key)
+            && let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| key.clone())
         {
             entries.remove(&oldest);
         }
         let cell = Arc::new(OnceCell::new());
-        entries.insert(key, Entry { since: now, cell: Arc::clone(&cell) });
+        entries.insert(key.clone(), Entry { since: now, cell: Arc::clone(&cell) });
         cell
     }
 
-    fn forget_cell(&self, key: K, cell: &Arc<OnceCell<V>>) {
+    fn forget_cell(&self, key: &K, cell: &Arc<OnceCell<V>>) {
         let mut entries = self.entries.lock();
-        if entries.get(&key).is_some_and(|entry| Arc::ptr_eq(&entry.cell, cell) && !cell.initialized()) {
-            entries.remove(&key);
+        if entries.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.cell, cell) && !cell.initialized()) {
+            entries.remove(key);
         }
     }
 }

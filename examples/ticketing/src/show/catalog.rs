@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
+use nebula_tenant::TenantId;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{
@@ -38,6 +39,10 @@ struct Inner {
 pub struct SessionInfo {
     /// Its identifier.
     pub id: SessionId,
+    /// Whose it is.
+    pub merchant: TenantId,
+    /// Whether buyers can find it.
+    pub published: bool,
     /// The show it performs.
     pub show_id: ShowId,
     /// The show's title.
@@ -150,6 +155,11 @@ impl Catalog {
         self.0.sessions.forget(id);
     }
 
+    /// Call when shows were changed by this process; other processes notice within half a second.
+    pub fn forget_shows(&self) {
+        self.0.listing.forget();
+    }
+
     /// A seating plan.
     ///
     /// # Errors
@@ -195,6 +205,8 @@ impl Catalog {
             .collect::<Result<_>>()?;
         Ok(Arc::new(SessionInfo {
             id: key,
+            merchant: tenant(&row.tenant_id)?,
+            published: row.published != 0 && show.published != 0,
             show_id: id(&row.show_id)?,
             title: show.title,
             title_zh: show.title_zh,
@@ -289,6 +301,10 @@ fn assemble(
     })
     .map_err(Problem::internal)?;
     Ok(Plan::new(key, row.name.clone(), row.digest.clone(), categories, seats, Bytes::from(layout)))
+}
+
+pub(super) fn tenant(text: &str) -> Result<TenantId> {
+    text.parse().map_err(|_| Problem::internal(format!("`{text}` names no merchant")))
 }
 
 pub(super) fn id<T: std::str::FromStr<Err = uuid::Error>>(text: &str) -> Result<T> {

@@ -18,6 +18,7 @@ use crate::{
     app::App,
     http::{Json, Path, none_match},
     ids::{SessionId, ShowId},
+    merchant::Storefront,
     office::{self, Desk},
     problem::{Problem, Result},
 };
@@ -32,6 +33,7 @@ struct Shows {
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_shows))
+        .routes(routes!(list_shows_of))
         .routes(routes!(get_show))
         .routes(routes!(get_session))
         .routes(routes!(get_seat_map))
@@ -39,13 +41,33 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// What this module has for the back office.
 pub fn desk() -> Desk {
-    Desk::new().routes(Requirement::permission::<office::rehearsal::Create>(), routes!(rehearsal::create_rehearsal))
+    Desk::new()
+        .routes(Requirement::permission::<office::rehearsal::Create>(), routes!(rehearsal::create_rehearsal))
+        .merge(super::desk::desk())
 }
 
-/// The shows with sessions to come.
+/// The shows with sessions to come. On a merchant's own domain, that merchant's.
 #[utoipa::path(get, path = "/shows", tag = "catalog", responses((status = OK, body = Shows)))]
-async fn list_shows(State(app): State<App>) -> Result<Json<Shows>> {
-    Ok(Json(Shows { shows: app.catalog.shows().await? }))
+async fn list_shows(State(app): State<App>, storefront: Storefront) -> Result<Json<Shows>> {
+    let mut shows = app.catalog.shows_of(storefront.0.as_ref()).await?;
+    // Of merchants that are suspended nothing is sold.
+    let mut served = std::collections::BTreeMap::new();
+    for show in &shows {
+        if !served.contains_key(&show.merchant) {
+            served.insert(show.merchant.clone(), app.merchants.is_active(&show.merchant).await?);
+        }
+    }
+    shows.retain(|show| served.get(&show.merchant).copied().unwrap_or(false));
+    Ok(Json(Shows { shows }))
+}
+
+/// The shows of one merchant, on the platform's address.
+#[utoipa::path(get, path = "/m/{merchant}/shows", tag = "catalog", params(("merchant" = String, Path)), responses(
+    (status = OK, body = Shows),
+    (status = NOT_FOUND, description = "`not-found`"),
+))]
+async fn list_shows_of(app: State<App>, storefront: Storefront) -> Result<Json<Shows>> {
+    list_shows(app, storefront).await
 }
 
 /// One show.
@@ -53,8 +75,17 @@ async fn list_shows(State(app): State<App>) -> Result<Json<Shows>> {
     (status = OK, body = Show),
     (status = NOT_FOUND, description = "`not-found`"),
 ))]
-async fn get_show(State(app): State<App>, Path(id): Path<ShowId>) -> Result<Json<Show>> {
-    Ok(Json(app.catalog.show(id).await?))
+async fn get_show(State(app): State<App>, storefront: Storefront, Path(id): Path<ShowId>) -> Result<Json<Show>> {
+    let show = app.catalog.show(id).await?;
+    storefront.check(&show.merchant, "show")?;
+    Ok(Json(show))
+}
+
+/// The session, if it can be found in this shop.
+async fn found(app: &App, storefront: &Storefront, id: SessionId) -> Result<std::sync::Arc<super::SessionInfo>> {
+    let info = app.catalog.session(id).await?;
+    storefront.check(&info.merchant, "session")?;
+    if info.published { Ok(info) } else { Err(Problem::not_found("session")) }
 }
 
 /// One session: times, limits, prices.
@@ -62,8 +93,12 @@ async fn get_show(State(app): State<App>, Path(id): Path<ShowId>) -> Result<Json
     (status = OK, body = Session),
     (status = NOT_FOUND, description = "`not-found`"),
 ))]
-async fn get_session(State(app): State<App>, Path(id): Path<SessionId>) -> Result<Json<Session>> {
-    Ok(Json(Session::from(&*app.catalog.session(id).await?)))
+async fn get_session(
+    State(app): State<App>,
+    storefront: Storefront,
+    Path(id): Path<SessionId>,
+) -> Result<Json<Session>> {
+    Ok(Json(Session::from(&*found(&app, &storefront, id).await?)))
 }
 
 /// The layout of a session's seats. It does not change: keep it, and ask with `If-None-Match`.
@@ -74,8 +109,13 @@ async fn get_session(State(app): State<App>, Path(id): Path<SessionId>) -> Resul
     (status = NOT_MODIFIED, description = "You have it"),
     (status = NOT_FOUND, description = "`not-found`"),
 ))]
-async fn get_seat_map(State(app): State<App>, Path(id): Path<SessionId>, headers: HeaderMap) -> Result<Response> {
-    let info = app.catalog.session(id).await?;
+async fn get_seat_map(
+    State(app): State<App>,
+    storefront: Storefront,
+    Path(id): Path<SessionId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let info = found(&app, &storefront, id).await?;
     let plan = &info.plan;
     let tag = HeaderValue::from_str(&plan.etag).map_err(Problem::internal)?;
     let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"))];

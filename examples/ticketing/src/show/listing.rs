@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
+use nebula_tenant::TenantId;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use super::{
     Cache, Catalog,
-    catalog::{SessionInfo, id, money},
+    catalog::{SessionInfo, id, money, tenant},
     entity::{plan, plan_category, session, session_price, show, venue},
 };
 use crate::{
@@ -80,6 +81,9 @@ pub struct Session {
 pub struct Show {
     /// Identifier.
     pub id: ShowId,
+    /// Who sells it: the merchant's short name.
+    #[schema(value_type = String)]
+    pub merchant: TenantId,
     /// Title.
     pub title: String,
     /// Title in Chinese.
@@ -146,17 +150,22 @@ fn prices<'a>(prices: &BTreeMap<String, Money>, colors: impl Iterator<Item = (&'
 /// The list as everybody gets it, kept for half a second: a sale's opening asks for it thousands of times.
 #[derive(Debug)]
 pub(super) struct Listing {
-    shows: Cache<(), Arc<Vec<Show>>>,
+    /// By merchant, or of all.
+    shows: Cache<Option<TenantId>, Arc<Vec<Show>>>,
 }
 
 impl Listing {
     pub(super) fn new() -> Self {
-        Self { shows: Cache::new(1, Some(Duration::from_millis(500))) }
+        Self { shows: Cache::new(256, Some(Duration::from_millis(500))) }
+    }
+
+    pub(super) fn forget(&self) {
+        self.shows.forget_all();
     }
 }
 
 impl Catalog {
-    /// The shows that are not hidden and have sessions to come, the next one first.
+    /// The published shows that have sessions to come, the next one first.
     ///
     /// # Errors
     ///
@@ -166,11 +175,25 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn shows(&self) -> Result<Vec<Show>> {
-        let shows = self.listing().shows.get((), || async { load(self.orm(), None).await.map(Arc::new) }).await?;
+        self.shows_of(None).await
+    }
+
+    /// The same of one merchant only, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn shows_of(&self, merchant: Option<&TenantId>) -> Result<Vec<Show>> {
+        let load = || async { load(self.orm(), &Only::Listed(merchant)).await.map(Arc::new) };
+        let shows = self.listing().shows.get(merchant.cloned(), load).await?;
         Ok(shows.iter().cloned().map(Show::now).collect())
     }
 
-    /// One show, hidden or not, with its sessions to come.
+    /// One published show, hidden or not, with its sessions to come.
     ///
     /// # Errors
     ///
@@ -180,20 +203,34 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn show(&self, id: ShowId) -> Result<Show> {
-        load(self.orm(), Some(id)).await?.pop().map(Show::now).ok_or_else(|| Problem::not_found("show"))
+        load(self.orm(), &Only::This(id)).await?.pop().map(Show::now).ok_or_else(|| Problem::not_found("show"))
     }
 }
 
-async fn load(orm: &DatabaseConnection, only: Option<ShowId>) -> Result<Vec<Show>> {
+/// Which shows are wanted.
+enum Only<'a> {
+    /// This one.
+    This(ShowId),
+    /// Those that are listed: a merchant's, or everybody's.
+    Listed(Option<&'a TenantId>),
+}
+
+async fn load(orm: &DatabaseConnection, only: &Only<'_>) -> Result<Vec<Show>> {
+    let shows = show::Entity::find().filter(show::Column::Published.eq(1));
     let shows = match only {
-        Some(id) => show::Entity::find_by_id(id.to_string()).all(orm).await?,
-        None => {
-            let listed = show::Entity::find().filter(show::Column::Hidden.eq(0));
+        Only::This(id) => shows.filter(show::Column::Id.eq(id.to_string())).all(orm).await?,
+        Only::Listed(merchant) => {
+            let listed = shows.filter(show::Column::Hidden.eq(0));
+            let listed = match merchant {
+                Some(merchant) => listed.filter(show::Column::TenantId.eq(merchant.as_str())),
+                None => listed,
+            };
             listed.order_by_desc(show::Column::CreatedAt).limit(SHOWS).all(orm).await?
         }
     };
     let sessions = session::Entity::find()
         .filter(session::Column::ShowId.is_in(shows.iter().map(|show| show.id.as_str())))
+        .filter(session::Column::Published.eq(1))
         .filter(session::Column::StartsAt.gt(Millis::now().0))
         .order_by_asc(session::Column::StartsAt)
         .limit(SESSIONS)
@@ -208,11 +245,12 @@ async fn load(orm: &DatabaseConnection, only: Option<ShowId>) -> Result<Vec<Show
     for show in &shows {
         let rows = by_show.remove(show.id.as_str()).unwrap_or_default();
         let sessions = rows.into_iter().map(|row| details.session(show, row)).collect::<Result<Vec<_>>>()?;
-        if sessions.is_empty() && only.is_none() {
+        if sessions.is_empty() && matches!(only, Only::Listed(_)) {
             continue;
         }
         list.push(Show {
             id: id(&show.id)?,
+            merchant: tenant(&show.tenant_id)?,
             title: show.title.clone(),
             title_zh: show.title_zh.clone(),
             description: show.description.clone(),

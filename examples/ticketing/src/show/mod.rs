@@ -2,6 +2,7 @@
 
 mod cache;
 mod catalog;
+mod desk;
 pub mod entity;
 mod hall;
 mod http;

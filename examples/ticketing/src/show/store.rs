@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use nebula_tenant::TenantId;
 
 use super::plan::{Category, Seat};
 use crate::{
     clock::Millis,
     ids::{PlanId, SessionId, ShowId, VenueId},
+    merchant::platform,
     money::Money,
     storage::{
         Connection,
@@ -45,6 +47,8 @@ pub struct NewPlan {
 /// A show to be stored.
 #[derive(Clone, Debug, Default)]
 pub struct NewShow {
+    /// The merchant; the platform itself if absent.
+    pub merchant: Option<TenantId>,
     /// Title.
     pub title: String,
     /// Title in Chinese.
@@ -84,7 +88,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The venue of this name, made when there is none.
+/// The platform's own venue of this name, made when there is none.
 ///
 /// # Errors
 ///
@@ -94,17 +98,38 @@ pub fn sha256(bytes: &[u8]) -> String {
 ///
 /// What was written is undone with the caller's transaction. So for every function here.
 pub async fn venue(connection: &mut Connection<'_>, name: &str, city: &str, address: &str) -> sqlx::Result<VenueId> {
+    venue_of(connection, &platform(), name, city, address).await
+}
+
+/// A merchant's venue of this name, made when there is none.
+///
+/// # Errors
+///
+/// The database failed.
+pub async fn venue_of(
+    connection: &mut Connection<'_>,
+    merchant: &TenantId,
+    name: &str,
+    city: &str,
+    address: &str,
+) -> sqlx::Result<VenueId> {
     query(
-        "INSERT INTO venues (id, name, city, address, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO venues (id, tenant_id, name, city, address, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (tenant_id, name) DO NOTHING",
     )
     .bind(VenueId::new())
+    .bind(merchant.as_str())
     .bind(name)
     .bind(city)
     .bind(address)
     .bind(Millis::now().0)
     .execute(&mut *connection)
     .await?;
-    query("SELECT id FROM venues WHERE name = $1").bind(name).scalar(connection).await
+    query("SELECT id FROM venues WHERE tenant_id = $1 AND name = $2")
+        .bind(merchant.as_str())
+        .bind(name)
+        .scalar(connection)
+        .await
 }
 
 /// Stores a plan; `progress` is told how many seats were written since it was last called.
@@ -120,7 +145,9 @@ pub async fn insert_plan(
 ) -> sqlx::Result<PlanId> {
     let id = PlanId::new();
     query(
-        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        // Whose the venue is, the plan is.
+        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at, tenant_id) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, tenant_id FROM venues WHERE id = $2",
     )
     .bind(id)
     .bind(venue)
@@ -161,8 +188,8 @@ pub async fn insert_plan(
 pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sqlx::Result<ShowId> {
     let id = ShowId::new();
     query(
-        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at, tenant_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
     .bind(&show.title)
@@ -171,6 +198,7 @@ pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sql
     .bind(&show.description_zh)
     .bind(show.hidden)
     .bind(Millis::now().0)
+    .bind(show.merchant.as_ref().unwrap_or(&platform()).as_str())
     .execute(connection)
     .await?;
     Ok(id)
@@ -184,8 +212,9 @@ pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sql
 pub async fn insert_session(connection: &mut Connection<'_>, session: &NewSession) -> sqlx::Result<SessionId> {
     let id = SessionId::new();
     query(
+        // Whose the show is, the session is.
         "INSERT INTO sessions (id, show_id, plan_id, starts_at, sale_opens_at, sale_closes_at, hold_ms, seats_per_user, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         created_at, tenant_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, tenant_id FROM shows WHERE id = $2",
     )
     .bind(id)
     .bind(session.show)
@@ -198,14 +227,31 @@ pub async fn insert_session(connection: &mut Connection<'_>, session: &NewSessio
     .bind(Millis::now().0)
     .execute(&mut *connection)
     .await?;
-    for (category, price) in &session.prices {
-        query("INSERT INTO session_prices (session_id, category, minor, currency) VALUES ($1, $2, $3, $4)")
-            .bind(id)
-            .bind(category)
-            .bind(price.minor)
-            .bind(price.currency.code())
-            .execute(&mut *connection)
-            .await?;
-    }
+    insert_prices(connection, id, &session.prices).await?;
     Ok(id)
+}
+
+/// Stores the prices of a session, which has none.
+///
+/// # Errors
+///
+/// The database failed.
+pub async fn insert_prices(
+    connection: &mut Connection<'_>,
+    session: SessionId,
+    prices: &BTreeMap<String, Money>,
+) -> sqlx::Result<()> {
+    for (category, price) in prices {
+        query(
+            "INSERT INTO session_prices (session_id, category, minor, currency, tenant_id) \
+             SELECT $1, $2, $3, $4, tenant_id FROM sessions WHERE id = $1",
+        )
+        .bind(session)
+        .bind(category)
+        .bind(price.minor)
+        .bind(price.currency.code())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_init.sql"),
     include_str!("../../migrations/sqlite/0002_roles.sql"),
     include_str!("../../migrations/sqlite/0003_tickets.sql"),
+    include_str!("../../migrations/sqlite/0005_merchants.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -14,6 +15,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_roles.sql"),
     include_str!("../../migrations/postgres/0003_tickets.sql"),
+    include_str!("../../migrations/postgres/0005_merchants.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

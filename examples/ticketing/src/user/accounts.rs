@@ -27,11 +27,33 @@ pub struct User {
     pub display_name: String,
 }
 
+/// What rules of prices know of a buyer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Kind {
+    /// Anybody.
+    Normal,
+    /// Somebody to be looked after.
+    Vip,
+}
+
+impl Kind {
+    /// Its name, as the database has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Vip => "VIP",
+        }
+    }
+}
+
 /// Reads and writes accounts.
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     database: Database,
-    known: Arc<Cache<UserId, bool>>,
+    /// Those who may come in, with their kind.
+    known: Arc<Cache<UserId, Option<Kind>>>,
 }
 
 impl Accounts {
@@ -40,12 +62,33 @@ impl Accounts {
     }
 
     pub(super) async fn exists(&self, user: UserId) -> Result<bool> {
+        Ok(self.kind(user).await?.is_some())
+    }
+
+    /// Of what kind an account is; `None` if there is none, or it is kept out.
+    pub(super) async fn kind(&self, user: UserId) -> Result<Option<Kind>> {
         self.known
             .get(user, || async {
-                let found = query("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user);
-                Ok(found.scalar(&self.database.read).await?)
+                let found = query("SELECT kind FROM users WHERE id = $1 AND disabled = 0").bind(user);
+                let kind: Option<String> = found.scalar_optional(&self.database.read).await?;
+                Ok(kind.map(|kind| if kind == Kind::Vip.as_str() { Kind::Vip } else { Kind::Normal }))
             })
             .await
+    }
+
+    pub(super) async fn judge(&self, user: UserId, kind: Kind, disabled: bool) -> Result<()> {
+        let changed = self
+            .database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    let change = query("UPDATE users SET kind = $1, disabled = $2 WHERE id = $3");
+                    Ok::<_, Problem>(change.bind(kind.as_str()).bind(disabled).bind(user).execute(connection).await?)
+                })
+            })
+            .await?;
+        self.known.forget(user);
+        if changed == 0 { Err(Problem::not_found("account")) } else { Ok(()) }
     }
 
     pub(super) async fn id_of(&self, email: &str) -> Result<Option<UserId>> {
@@ -126,7 +169,7 @@ pub async fn insert(connection: &mut Connection<'_>, user: &User, hash: Option<&
 impl PasswordAccounts for Accounts {
     async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error> {
         let unread = |error| Error::unavailable("the accounts could not be read", error);
-        let row = query("SELECT id, password_hash FROM users WHERE email = $1 AND password_hash IS NOT NULL")
+        let row = query("SELECT id, password_hash, disabled FROM users WHERE email = $1 AND password_hash IS NOT NULL")
             .bind(identifier)
             .fetch_optional(&self.database.read)
             .await
@@ -134,7 +177,8 @@ impl PasswordAccounts for Accounts {
         row.map(|row| {
             let hash = PasswordHash::from_phc(row.get::<String>("password_hash").map_err(unread)?)?;
             let subject = row.get("id").map_err(unread)?;
-            Ok(PasswordAccount { subject, hash, active: true, permission_version: None })
+            let active = row.get::<i64>("disabled").map_err(unread)? == 0;
+            Ok(PasswordAccount { subject, hash, active, permission_version: None })
         })
         .transpose()
     }

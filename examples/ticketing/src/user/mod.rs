@@ -11,7 +11,7 @@ mod users;
 pub(crate) const SESSIONS_FILE: &str = "auth.db";
 
 pub use self::{
-    accounts::{User, insert},
+    accounts::{Kind, User, insert},
     attempts::{Attempts, default_rules},
     extract::Buyer,
     http::routes,

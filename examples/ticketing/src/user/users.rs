@@ -9,7 +9,7 @@ use nebula_auth::{
     secrecy::{ExposeSecret, SecretString},
 };
 
-use super::{User, accounts::Accounts};
+use super::{Kind, User, accounts::Accounts};
 use crate::{
     config::{Config, secret},
     ids::UserId,
@@ -83,6 +83,37 @@ impl Users {
     /// Safe.
     pub async fn exists(&self, user: UserId) -> Result<bool> {
         self.0.accounts.exists(user).await
+    }
+
+    /// Of what kind an account is; `None` if there is none, or it is kept out.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn kind(&self, user: UserId) -> Result<Option<Kind>> {
+        self.0.accounts.kind(user).await
+    }
+
+    /// Says of what kind an account is, and whether it is kept out; then its sessions end.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], or a store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Call it again.
+    pub async fn judge(&self, user: UserId, kind: Kind, disabled: bool) -> Result<()> {
+        self.0.accounts.judge(user, kind, disabled).await?;
+        if disabled {
+            let ended = self.0.auth.sessions.revoke_all(&user.to_string(), RevokeReason::Administrator).await;
+            ended.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// The account of an e-mail address.

@@ -10,6 +10,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use nebula_tenant::TenantId;
 use nebula_test_support::postgres_database;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use ticketing::{
     http::Server,
     ids::{SessionId, UserId},
     money::{Currency, Money},
+    office::MERCHANT_ROLES,
     problem::Problem,
     show::{HALL_CATEGORY, hall, store},
     storage::Connection,
@@ -128,9 +130,18 @@ impl TestApp {
         self.register_staff(email, "platform-operations").await
     }
 
-    /// Registers an account and gives it a role.
+    /// Registers an account and gives it a role; that of a merchant's staff, at the platform's own merchant.
     pub async fn register_staff(&self, email: &str, role: &str) -> Account {
+        self.register_at(&ticketing::merchant::platform(), email, role).await
+    }
+
+    /// The same at another merchant.
+    pub async fn register_at(&self, merchant: &TenantId, email: &str, role: &str) -> Account {
         let account = self.register(email).await;
+        if MERCHANT_ROLES.contains(&role) {
+            self.app.office.employ(account.id, merchant, role).await.unwrap();
+            return account;
+        }
         self.app.office.assign(account.id, role, "test").await.unwrap();
         account
     }

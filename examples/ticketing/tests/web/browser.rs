@@ -132,6 +132,12 @@ impl Browser {
         self.client.perform_actions(actions).await.unwrap();
     }
 
+    /// The page in a window of this size.
+    pub async fn picture(&self, width: u32, height: u32) -> Vec<u8> {
+        self.client.set_window_size(width, height).await.unwrap();
+        self.client.screenshot().await.unwrap()
+    }
+
     /// Closes the browser. Fails if a page met an error of its own: a script that failed, something that its security
     /// policy forbids, a file that is missing.
     pub async fn close(self) {

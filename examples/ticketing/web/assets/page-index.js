@@ -35,7 +35,9 @@ function card(show) {
 
 runPage({
   async load(main) {
-    const { shows } = await get('/shows');
+    // `/m/{merchant}` is one merchant's shop on the platform's address.
+    const [, shop] = location.pathname.match(/^\/m\/([^/]+)/) ?? [];
+    const { shows } = await get(shop ? `/m/${shop}/shows` : '/shows');
     if (shows.length === 0) {
       main.replaceChildren(messageBox({ title: t('shows.none'), text: t('shows.noneText'), actions: [button('reload', () => location.reload())] }));
       return;

@@ -33,6 +33,7 @@ function account() {
     el('div', { class: 'menu-body' },
       el('p', {}, el('strong', {}, who.display_name), el('span', {}, who.email)),
       el('a', { href: '/orders' }, t('nav.orders')),
+      who.roles?.length > 0 && el('a', { href: '/desk' }, t('nav.desk')),
       el('button', { type: 'button', id: 'sign-out', on: { click: signOut } }, t('nav.signOut'))));
 }
 

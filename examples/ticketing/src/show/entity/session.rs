@@ -8,6 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
+    pub tenant_id: String,
     pub show_id: String,
     pub plan_id: String,
     pub starts_at: i64,
@@ -16,6 +17,7 @@ pub struct Model {
     pub hold_ms: i64,
     pub seats_per_user: i64,
     pub ledger_epoch: i64,
+    pub published: i64,
     pub created_at: i64,
 }
 

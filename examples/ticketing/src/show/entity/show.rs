@@ -8,11 +8,13 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
+    pub tenant_id: String,
     pub title: String,
     pub title_zh: String,
     pub description: String,
     pub description_zh: String,
     pub hidden: i64,
+    pub published: i64,
     pub created_at: i64,
 }
 

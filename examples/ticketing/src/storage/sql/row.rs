@@ -52,7 +52,7 @@ macro_rules! as_they_are {
     )+};
 }
 
-as_they_are!(i64, Option<i64>, bool, String, Option<String>);
+as_they_are!(i64, f64, bool, String, Option<String>, Option<i64>, Option<f64>);
 
 fn unreadable(index: impl Index, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: format!("{index:?}"), source: Box::new(error) }

@@ -1,0 +1,102 @@
+//! What a merchant is.
+
+use nebula_tenant::{TenantId, TenantStatus, registry::Tenant};
+use serde::Serialize;
+
+use crate::problem::{Code, Problem, Result};
+
+/// The merchant that the platform is itself: what nobody else has is its.
+pub const PLATFORM: &str = "nebula";
+
+/// The longest name of a merchant, in characters.
+const MAX_NAME: usize = 100;
+
+const NAME: &str = "name";
+const NAME_ZH: &str = "name_zh";
+
+/// The platform as a merchant.
+#[must_use]
+#[allow(clippy::expect_used, reason = "a constant, and a test reads it")]
+pub fn platform() -> TenantId {
+    PLATFORM.parse().expect("the name of a tenant")
+}
+
+/// A merchant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Merchant {
+    /// Its short name: part of addresses.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// The same in Chinese.
+    pub name_zh: String,
+    /// Domains of its own.
+    pub domains: Vec<String>,
+    /// `active`, `suspended`, `archived`.
+    pub status: &'static str,
+    /// Counts its changes.
+    pub version: u64,
+}
+
+impl From<&Tenant> for Merchant {
+    fn from(tenant: &Tenant) -> Self {
+        let text = |key: &str| tenant.settings.get(key).and_then(|value| value.as_str());
+        let name = text(NAME).unwrap_or(tenant.id.as_str()).to_owned();
+        Self {
+            id: tenant.id.to_string(),
+            name_zh: text(NAME_ZH).map_or_else(|| name.clone(), str::to_owned),
+            name,
+            domains: tenant.domains.iter().cloned().collect(),
+            status: tenant.status.as_str(),
+            version: tenant.version,
+        }
+    }
+}
+
+/// The tenant with these names and domains, served.
+pub(super) fn tenant(id: TenantId, name: &str, name_zh: &str, domains: &[String]) -> Result<Tenant> {
+    changed(Tenant::new(id).with_status(TenantStatus::Active), name, name_zh, domains)
+}
+
+/// The tenant with other names and domains.
+pub(super) fn changed(mut tenant: Tenant, name: &str, name_zh: &str, domains: &[String]) -> Result<Tenant> {
+    for (field, text) in [(NAME, name), (NAME_ZH, name_zh)] {
+        let text = checked_name(field, text)?;
+        tenant = tenant.with_setting(field, text);
+    }
+    tenant.domains.clear();
+    for domain in domains {
+        tenant = tenant.with_domain(domain).map_err(|_| {
+            Problem::new(Code::InvalidValue, "A domain is of a-z, 0-9, - and dots.").with("field", "domains")
+        })?;
+    }
+    Ok(tenant)
+}
+
+/// A name that people read, without white space at its ends.
+pub(crate) fn checked_name(field: &str, text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_NAME || text.chars().any(char::is_control) {
+        let detail = format!("A name has 1 to {MAX_NAME} characters.");
+        return Err(Problem::new(Code::InvalidValue, detail).with("field", field));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_domains_are_kept_and_checked() {
+        let star = tenant("star".parse().unwrap(), " Star ", "星", &["Tickets.Star.example".to_owned()]).unwrap();
+        let merchant = Merchant::from(&star);
+        assert_eq!((merchant.name.as_str(), merchant.name_zh.as_str()), ("Star", "星"));
+        assert_eq!(merchant.domains, ["tickets.star.example"]);
+        let other = changed(star, "Moon", "月", &[]).unwrap();
+        assert!(Merchant::from(&other).domains.is_empty());
+        for (name, domain) in [("", "a.example"), ("x\u{7}", "a.example"), ("x", "no domain")] {
+            assert!(tenant(platform(), name, "x", &[domain.to_owned()]).is_err(), "{name} {domain}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Shows.
+
+use axum::{extract::State, http::StatusCode};
+use nebula_auth::access::Requirement;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
+
+use super::{One, Publication, changed, text};
+use crate::{
+    app::App,
+    clock::Millis,
+    http::{Json, Path},
+    ids::ShowId,
+    merchant::AtDesk,
+    office::{Desk, catalog},
+    problem::{Problem, Result},
+    storage::sql::Row,
+};
+
+const FIND: &str = "SELECT id, title, title_zh, description, description_zh, published, version FROM shows WHERE id = $1 AND hidden = 0";
+
+/// A show as its merchant sees it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DeskShow {
+    id: ShowId,
+    #[serde(flatten)]
+    about: ShowAbout,
+    /// Whether buyers can find it.
+    published: bool,
+    version: i64,
+}
+
+/// What is said of a show.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+struct ShowAbout {
+    title: String,
+    title_zh: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    description_zh: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DeskShows {
+    shows: Vec<DeskShow>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+struct ShowChange {
+    /// The version that you read.
+    version: i64,
+    #[serde(flatten)]
+    about: ShowAbout,
+}
+
+impl ShowAbout {
+    fn checked(self) -> Result<Self> {
+        Ok(Self {
+            title: text("title", &self.title, 1, 200)?,
+            title_zh: text("title_zh", &self.title_zh, 1, 200)?,
+            description: text("description", &self.description, 0, 4_000)?,
+            description_zh: text("description_zh", &self.description_zh, 0, 4_000)?,
+        })
+    }
+}
+
+fn show(row: &Row) -> Result<DeskShow> {
+    let about = ShowAbout {
+        title: row.get("title")?,
+        title_zh: row.get("title_zh")?,
+        description: row.get("description")?,
+        description_zh: row.get("description_zh")?,
+    };
+    let published: i64 = row.get("published")?;
+    Ok(DeskShow { id: row.get("id")?, about, published: published != 0, version: row.get("version")? })
+}
+
+pub(super) fn desk() -> Desk {
+    let write = || Requirement::permission::<catalog::Write>();
+    Desk::new()
+        .routes(Requirement::permission::<catalog::Read>(), routes!(list))
+        .routes(write(), routes!(create))
+        .routes(write(), routes!(change))
+        .routes(Requirement::permission::<catalog::Publish>(), routes!(publish))
+}
+
+async fn read(app: &App, desk: &AtDesk, id: ShowId) -> Result<Json<DeskShow>> {
+    let row = desk.scope.query(FIND).bind(id).fetch_optional(&app.database.read).await?;
+    show(&row.ok_or_else(|| Problem::not_found("show"))?).map(Json)
+}
+
+/// The merchant's shows, published or not, the latest first.
+#[utoipa::path(
+    operation_id = "desk_shows_list",
+    get, path = "/desk/{merchant}/shows", tag = "desk", params(("merchant" = String, Path)),
+    responses((status = OK, body = DeskShows), (status = NOT_FOUND, description = "`not-found`")), security(("bearer" = [])))]
+async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskShows>> {
+    let sql = "SELECT id, title, title_zh, description, description_zh, published, version FROM shows \
+               WHERE hidden = 0 ORDER BY created_at DESC LIMIT 1000";
+    let rows = desk.scope.query(sql).fetch_all(&app.database.read).await?;
+    Ok(Json(DeskShows { shows: rows.iter().map(show).collect::<Result<_>>()? }))
+}
+
+/// Add a show. Buyers do not find it before it is published.
+#[utoipa::path(
+    operation_id = "desk_shows_create",
+    post, path = "/desk/{merchant}/shows", tag = "desk", params(("merchant" = String, Path)),
+    request_body = ShowAbout, responses(
+        (status = CREATED, body = DeskShow),
+        (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
+    ), security(("bearer" = [])))]
+async fn create(
+    State(app): State<App>,
+    desk: AtDesk,
+    Json(about): Json<ShowAbout>,
+) -> Result<(StatusCode, Json<DeskShow>)> {
+    let (id, about, scope) = (ShowId::new(), about.checked()?, desk.scope.clone());
+    app.database
+        .write
+        .run(move |connection| {
+            Box::pin(async move {
+                scope
+                    .query(
+                        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, published, created_at) \
+                         VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
+                    )
+                    .bind(id)
+                    .bind(about.title)
+                    .bind(about.title_zh)
+                    .bind(about.description)
+                    .bind(about.description_zh)
+                    .bind(Millis::now().0)
+                    .execute(connection)
+                    .await
+            })
+        })
+        .await?;
+    desk.note(&app, "show:create", id).await?;
+    Ok((StatusCode::CREATED, read(&app, &desk, id).await?))
+}
+
+/// Change a show.
+#[utoipa::path(
+    operation_id = "desk_shows_change",
+    put, path = "/desk/{merchant}/shows/{id}", tag = "desk",
+    params(("merchant" = String, Path), ("id" = ShowId, Path)), request_body = ShowChange, responses(
+        (status = OK, body = DeskShow),
+        (status = NOT_FOUND, description = "`not-found`"),
+        (status = CONFLICT, description = "`version-conflict`"),
+        (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
+    ), security(("bearer" = [])))]
+async fn change(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(one): Path<One<ShowId>>,
+    Json(body): Json<ShowChange>,
+) -> Result<Json<DeskShow>> {
+    let (id, about, scope) = (one.id, body.about.checked()?, desk.scope.clone());
+    app.database
+        .write
+        .run(move |connection| {
+            Box::pin(async move {
+                let rows = scope
+                    .query(
+                        "UPDATE shows SET title = $1, title_zh = $2, description = $3, description_zh = $4, \
+                         version = version + 1 WHERE id = $5 AND version = $6 AND hidden = 0",
+                    )
+                    .bind(about.title)
+                    .bind(about.title_zh)
+                    .bind(about.description)
+                    .bind(about.description_zh)
+                    .bind(id)
+                    .bind(body.version)
+                    .execute(&mut *connection)
+                    .await?;
+                changed(connection, &scope, rows, FIND, id, "show").await
+            })
+        })
+        .await?;
+    app.catalog.forget_shows();
+    desk.note(&app, "show:change", id).await?;
+    read(&app, &desk, id).await
+}
+
+/// Let buyers find a show, or hide it from them. Its orders stay.
+#[utoipa::path(
+    operation_id = "desk_shows_publish",
+    put, path = "/desk/{merchant}/shows/{id}/publication", tag = "desk",
+    params(("merchant" = String, Path), ("id" = ShowId, Path)), request_body = Publication, responses(
+        (status = OK, body = DeskShow),
+        (status = NOT_FOUND, description = "`not-found`"),
+        (status = CONFLICT, description = "`version-conflict`"),
+    ), security(("bearer" = [])))]
+async fn publish(
+    State(app): State<App>,
+    desk: AtDesk,
+    Path(one): Path<One<ShowId>>,
+    Json(body): Json<Publication>,
+) -> Result<Json<DeskShow>> {
+    let (id, scope) = (one.id, desk.scope.clone());
+    app.database
+        .write
+        .run(move |connection| {
+            Box::pin(async move {
+                let sql = "UPDATE shows SET published = $1, version = version + 1 WHERE id = $2 AND version = $3 AND hidden = 0";
+                let update = scope.query(sql).bind(body.published).bind(id).bind(body.version);
+                let rows = update.execute(&mut *connection).await?;
+                changed(connection, &scope, rows, FIND, id, "show").await
+            })
+        })
+        .await?;
+    app.catalog.forget_shows();
+    desk.note(&app, if body.published { "show:publish" } else { "show:unpublish" }, id).await?;
+    read(&app, &desk, id).await
+}

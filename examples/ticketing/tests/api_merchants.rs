@@ -1,0 +1,281 @@
+//! Merchants: what is one's is nobody else's, who works where, and where buyers find them.
+
+mod common;
+
+use common::{Account, TestApp, expect, expect_problem};
+use nebula_auth::audit::AuditQuery;
+use nebula_tenant::TenantId;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use ticketing::{merchant::platform, problem::Code, storage::sql::query};
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+async fn send(app: &TestApp, who: &Account, method: Method, path: &str, body: Value) -> Response {
+    app.request(method, path).bearer_auth(&who.access).json(&body).send().await.unwrap()
+}
+
+/// A merchant of this name, with somebody who administers it.
+async fn merchant(app: &TestApp, boss: &Account, name: &str) -> (TenantId, Account) {
+    let body = json!({"id": name, "name": name, "name_zh": name, "domains": [format!("{name}.example")]});
+    expect(app.post_as(boss, "/admin/merchants", &body).await, StatusCode::CREATED).await;
+    let admin = app.register_at(&tenant(name), &format!("{name}@example.com"), "merchant-admin").await;
+    (tenant(name), admin)
+}
+
+#[tokio::test]
+async fn who_works_for_one_merchant_finds_nothing_of_another() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let (_, star) = merchant(&app, &boss, "star").await;
+    let (_, moon) = merchant(&app, &boss, "moon").await;
+    let session = app.hall(3).await;
+    let invite = json!({"email": "new@example.com", "role": "support"});
+    let invited = expect(app.post_as(&moon, "/desk/moon/invitations", &invite).await, StatusCode::CREATED).await;
+    let invitation = invited["id"].as_str().unwrap();
+    let role = |merchant: &str, who: &Account| format!("/desk/{merchant}/staff/{}/roles/support", who.id);
+
+    for (method, path, body) in [
+        (Method::GET, "/desk/moon/staff".to_owned(), json!({})),
+        (Method::POST, "/desk/moon/invitations".to_owned(), invite.clone()),
+        (Method::DELETE, format!("/desk/moon/invitations/{invitation}"), json!({})),
+        // Under the own name the wall says the same.
+        (Method::DELETE, format!("/desk/star/invitations/{invitation}"), json!({})),
+        (Method::PUT, role("star", &moon), json!({})),
+        (Method::DELETE, role("star", &moon), json!({})),
+        (Method::PUT, role("moon", &moon), json!({})),
+        // The hall is the platform's own.
+        (Method::GET, format!("/admin/sessions/{session}/audit"), json!({})),
+        (Method::GET, "/desk/nowhere/staff".to_owned(), json!({})),
+        (Method::GET, "/desk/No%20Name/staff".to_owned(), json!({})),
+    ] {
+        let refused = send(&app, &star, method.clone(), &path, body).await;
+        assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{method} {path}");
+        expect_problem(refused, Code::NotFound).await;
+    }
+    let staff = expect(app.get_as(&moon, "/desk/moon/staff").await, StatusCode::OK).await;
+    assert_eq!(staff["staff"].as_array().unwrap().len(), 1, "{staff}");
+    assert_eq!(staff["staff"][0]["roles"], json!(["merchant-admin"]), "{staff}");
+    assert_eq!(staff["invitations"][0]["id"], invitation, "{staff}");
+    // What reaches beyond a merchant is the platform's.
+    for path in ["//admin/access/users", "//admin/access/audit", "/admin/merchants"] {
+        expect_problem(app.get_as(&star, path).await, Code::Forbidden).await;
+    }
+    let buyer = app.register("buyer@example.com").await;
+    expect_problem(app.get_as(&buyer, "/desk/star/staff").await, Code::Forbidden).await;
+    expect_problem(app.get("/desk/star/staff").await, Code::Unauthenticated).await;
+    let mine = expect(app.get_as(&buyer, "/desk").await, StatusCode::OK).await;
+    assert_eq!(mine, json!({"merchants": [], "permissions": []}));
+
+    // A statement of one merchant's that asks for everything gets that merchant's.
+    let scope = app.app.merchants.scope(&tenant("star")).unwrap();
+    let all = scope.query("SELECT id FROM sessions WHERE 1 = 1 OR id = $1").bind(session);
+    assert!(all.fetch_all(&app.app.database.read).await.unwrap().is_empty());
+    let own = app.app.merchants.scope(&platform()).unwrap();
+    assert_eq!(own.query("SELECT id FROM sessions").fetch_all(&app.app.database.read).await.unwrap().len(), 1);
+    let stolen = scope.query("UPDATE sessions SET hold_ms = 1 WHERE id = $1").bind(session);
+    assert_eq!(stolen.execute(&app.app.database.queue).await.unwrap(), 0);
+    assert!(scope.query("SELECT * FROM users").fetch_all(&app.app.database.read).await.is_err());
+}
+
+#[tokio::test]
+async fn the_platform_enters_a_desk_and_leaves_a_trace() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let (_, star) = merchant(&app, &boss, "star").await;
+    expect(app.get_as(&boss, "/desk/star/staff").await, StatusCode::OK).await;
+    expect(app.get_as(&star, "/desk/star/staff").await, StatusCode::OK).await;
+    let entered = AuditQuery { what: Some("merchant:enter".to_owned()), ..AuditQuery::default() };
+    let entered = app.app.office.log().query(&entered).await.unwrap().entries;
+    assert_eq!(entered.len(), 1, "whoever works there does not enter: {entered:?}");
+    assert_eq!((entered[0].record.who.clone(), entered[0].record.on.as_str()), (boss.id.to_string(), "star"));
+    expect_problem(app.get_as(&boss, "/desk/nowhere/staff").await, Code::NotFound).await;
+    let desks = expect(app.get_as(&boss, "/desk").await, StatusCode::OK).await;
+    let names: Vec<_> = desks["merchants"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(names, ["nebula", "star"]);
+
+    // An agent works for all of them, and sees no more than an agent may.
+    let agent = app.register("agent@example.com").await;
+    app.app.office.assign_agent(agent.id).await.unwrap();
+    let desks = expect(app.get_as(&agent, "/desk").await, StatusCode::OK).await;
+    assert_eq!(desks["merchants"].as_array().unwrap().len(), 2, "{desks}");
+    assert_eq!(desks["permissions"], json!(["sale:audit", "catalog:read", "order:read"]));
+    expect_problem(app.get_as(&agent, "/desk/star/staff").await, Code::Forbidden).await;
+}
+
+#[tokio::test]
+async fn an_administrator_invites_and_manages_the_staff() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let (_, star) = merchant(&app, &boss, "star").await;
+    let (_, moon) = merchant(&app, &boss, "moon").await;
+    for (body, field) in [
+        (json!({"email": "no address", "role": "support"}), "email"),
+        (json!({"email": "a@example.com", "role": "platform-operations"}), "role"),
+    ] {
+        let refused = app.post_as(&star, "/desk/star/invitations", &body).await;
+        assert_eq!(expect_problem(refused, Code::InvalidValue).await["field"], field);
+    }
+    let body = json!({"email": "Clerk@example.com", "role": "box-office"});
+    let invited = expect(app.post_as(&star, "/desk/star/invitations", &body).await, StatusCode::CREATED).await;
+    let code = json!({"code": invited["code"]});
+
+    // Only the account with that address, and only once.
+    let thief = app.register("thief@example.com").await;
+    expect_problem(app.post_as(&thief, "/invitations/accept", &code).await, Code::InvitationRefused).await;
+    let clerk = app.register("clerk@example.com").await;
+    let accepted = expect(app.post_as(&clerk, "/invitations/accept", &code).await, StatusCode::OK).await;
+    assert_eq!(accepted, json!({"merchant": "star", "role": "box-office"}));
+    expect_problem(app.post_as(&clerk, "/invitations/accept", &code).await, Code::InvitationRefused).await;
+    let desks = expect(app.get_as(&clerk, "/desk").await, StatusCode::OK).await;
+    assert_eq!(desks["merchants"][0]["id"], "star", "{desks}");
+
+    // Nobody works for two.
+    let body = json!({"email": "clerk@example.com", "role": "support"});
+    let invited = expect(app.post_as(&moon, "/desk/moon/invitations", &body).await, StatusCode::CREATED).await;
+    let code = json!({"code": invited["code"]});
+    expect_problem(app.post_as(&clerk, "/invitations/accept", &code).await, Code::InvitationRefused).await;
+
+    let role = |who: &Account, role: &str| format!("/desk/star/staff/{}/roles/{role}", who.id);
+    let put = |path: String| send(&app, &star, Method::PUT, Box::leak(path.into_boxed_str()), json!({}));
+    // Whoever takes the money does not settle it.
+    expect_problem(put(role(&clerk, "finance")).await, Code::InvalidValue).await;
+    expect_problem(put(role(&clerk, "general-agent")).await, Code::InvalidValue).await;
+    expect(put(role(&clerk, "support")).await, StatusCode::NO_CONTENT).await;
+    let own = send(&app, &star, Method::DELETE, &role(&star, "merchant-admin"), json!({})).await;
+    expect_problem(own, Code::InvalidValue).await;
+    for (gone, left) in [("support", 1), ("box-office", 0)] {
+        let taken = send(&app, &star, Method::DELETE, &role(&clerk, gone), json!({})).await;
+        expect(taken, StatusCode::NO_CONTENT).await;
+        let desks = expect(app.get_as(&clerk, "/desk").await, StatusCode::OK).await;
+        assert_eq!(desks["merchants"].as_array().unwrap().len(), left, "{desks}");
+    }
+    let taken = AuditQuery { what: Some("staff:take".to_owned()), ..AuditQuery::default() };
+    assert_eq!(app.app.office.log().query(&taken).await.unwrap().entries.len(), 2);
+}
+
+#[tokio::test]
+async fn merchants_are_made_and_changed_by_the_platform() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    merchant(&app, &boss, "star").await;
+    let again = json!({"id": "star", "name": "x", "name_zh": "x"});
+    expect_problem(app.post_as(&boss, "/admin/merchants", &again).await, Code::NameTaken).await;
+    let domain = json!({"id": "moon", "name": "x", "name_zh": "x", "domains": ["star.example"]});
+    expect_problem(app.post_as(&boss, "/admin/merchants", &domain).await, Code::NameTaken).await;
+    let odd = json!({"id": "No Name", "name": "x", "name_zh": "x"});
+    expect_problem(app.post_as(&boss, "/admin/merchants", &odd).await, Code::InvalidValue).await;
+
+    let change = |version: u64, suspended: bool| json!({"version": version, "name": "Star", "name_zh": "星", "domains": [], "suspended": suspended});
+    let put = |path: &'static str, body| send(&app, &boss, Method::PUT, path, body);
+    let changed = expect(put("/admin/merchants/star", change(1, false)).await, StatusCode::OK).await;
+    assert_eq!((&changed["name"], &changed["version"]), (&json!("Star"), &json!(2)));
+    expect_problem(put("/admin/merchants/star", change(1, false)).await, Code::VersionConflict).await;
+    expect_problem(put("/admin/merchants/moon", change(1, false)).await, Code::NotFound).await;
+    expect_problem(put("/admin/merchants/nebula", change(1, true)).await, Code::InvalidValue).await;
+}
+
+#[tokio::test]
+async fn buyers_find_a_merchant_by_its_domain_and_by_its_path() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    merchant(&app, &boss, "star").await;
+    let (ours, theirs) = (app.hall(1).await, app.hall(1).await);
+    app.write(move |connection| {
+        Box::pin(async move {
+            for sql in [
+                "UPDATE sessions SET tenant_id = 'star' WHERE id = $1",
+                "UPDATE shows SET tenant_id = 'star' WHERE id = (SELECT show_id FROM sessions WHERE id = $1)",
+            ] {
+                query(sql).bind(theirs).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    app.app.catalog.forget_session(theirs);
+    let list = |host: Option<&'static str>, path: &'static str| {
+        let request = app.request(Method::GET, path);
+        let request = match host {
+            Some(host) => request.header("host", host),
+            None => request,
+        };
+        async move {
+            let body = expect(request.send().await.unwrap(), StatusCode::OK).await;
+            let ids = body["shows"].as_array().unwrap().iter().map(|show| show["sessions"][0]["id"].clone());
+            let mut ids: Vec<String> = ids.map(|id| id.as_str().unwrap().to_owned()).collect();
+            ids.sort_unstable();
+            ids
+        }
+    };
+    let (ours, theirs) = (ours.to_string(), theirs.to_string());
+    let mut both = vec![ours.clone(), theirs.clone()];
+    both.sort_unstable();
+    assert_eq!(list(None, "/shows").await, both);
+    assert_eq!(list(Some("star.example"), "/shows").await, [theirs.clone()]);
+    assert_eq!(list(Some("STAR.example:8080"), "/shows").await, [theirs.clone()]);
+    assert_eq!(list(Some("who.example"), "/shows").await, both);
+    assert_eq!(list(None, "/m/star/shows").await, [theirs.clone()]);
+    assert_eq!(list(None, "/m/nebula/shows").await, [ours.clone()]);
+    for path in ["/m/nowhere/shows", "/m/No%20Name/shows"] {
+        expect_problem(app.get(path).await, Code::NotFound).await;
+    }
+    // In one merchant's shop another's session is not there; on the platform's address it speaks for itself.
+    let at_star = |path: String| app.request(Method::GET, &path).header("host", "star.example").send();
+    let session = |id: &str| format!("/sessions/{id}");
+    expect_problem(at_star(session(&ours)).await.unwrap(), Code::NotFound).await;
+    expect_problem(at_star(format!("/sessions/{ours}/seatmap")).await.unwrap(), Code::NotFound).await;
+    expect(at_star(session(&theirs)).await.unwrap(), StatusCode::OK).await;
+    expect(app.get(&session(&theirs)).await, StatusCode::OK).await;
+
+    // While it is suspended nothing of its is sold.
+    let buyer = app.register("buyer@example.com").await;
+    let change = json!({"version": 1, "name": "Star", "name_zh": "星", "domains": [], "suspended": true});
+    expect(send(&app, &boss, Method::PUT, "/admin/merchants/star", change).await, StatusCode::OK).await;
+    assert_eq!(list(None, "/shows").await, [ours.clone()]);
+    let wish = |session: &str| json!({"session_id": session, "seats": ["1-1"]});
+    expect_problem(app.post_as(&buyer, "/orders", &wish(&theirs)).await, Code::NotFound).await;
+    expect(app.post_as(&buyer, "/orders", &wish(&ours)).await, StatusCode::CREATED).await;
+}
+
+#[tokio::test]
+async fn with_a_domain_of_its_own_the_platform_gives_subdomains_and_refuses_strangers() {
+    let app = TestApp::start_with(|config| config.http.base_domain = Some("tickets.example".to_owned())).await;
+    let boss = app.register_admin("boss@example.com").await;
+    merchant(&app, &boss, "star").await;
+    app.hall(1).await;
+    for (host, status, shows) in [
+        ("tickets.example", StatusCode::OK, 1),
+        ("star.tickets.example", StatusCode::OK, 0),
+        ("star.example", StatusCode::OK, 0),
+        ("nebula.tickets.example", StatusCode::OK, 1),
+        ("moon.tickets.example", StatusCode::NOT_FOUND, 0),
+        ("who.example", StatusCode::NOT_FOUND, 0),
+    ] {
+        let answer = app.request(Method::GET, "/shows").header("host", host).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["shows"].as_array().map_or(0, Vec::len), shows, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_kept_out_is_out_at_once() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let buyer = app.register("buyer@example.com").await;
+    let path = format!("/admin/accounts/{}", buyer.id);
+    let standing = |disabled: bool| json!({"kind": "VIP", "disabled": disabled});
+    expect_problem(send(&app, &buyer, Method::PUT, &path, standing(false)).await, Code::Forbidden).await;
+    expect(send(&app, &boss, Method::PUT, &path, standing(true)).await, StatusCode::NO_CONTENT).await;
+    expect_problem(app.get_as(&buyer, "/me").await, Code::TokenInvalid).await;
+    let login = json!({"email": buyer.email, "password": common::PASSWORD});
+    expect_problem(app.post("/auth/login", &login).await, Code::WrongCredentials).await;
+    expect(send(&app, &boss, Method::PUT, &path, standing(false)).await, StatusCode::NO_CONTENT).await;
+    app.login(&buyer.email, common::PASSWORD).await;
+    assert_eq!(app.app.users.kind(buyer.id).await.unwrap(), Some(ticketing::user::Kind::Vip));
+    let nobody = format!("/admin/accounts/{}", ticketing::ids::UserId::new());
+    expect_problem(send(&app, &boss, Method::PUT, &nobody, standing(false)).await, Code::NotFound).await;
+}
