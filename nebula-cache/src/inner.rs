@@ -269,7 +269,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Inner<K, V> {
 
     /// Counts what a caller gets.
     #[inline]
-    #[inline]
     pub(crate) fn serve(&self, cached: Option<Cached<V>>, from: Event) -> Option<Cached<V>> {
         self.stats.count(from);
         match &cached {

@@ -7,6 +7,7 @@ use nebula_lock::LockManager;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::Admission,
     audit::Auditor,
     config::Config,
     folder::FolderLock,
@@ -41,6 +42,8 @@ pub struct Inner {
     pub users: Users,
     /// How often somebody may try to sign in.
     pub attempts: Attempts,
+    /// What stands between buyers and seats.
+    pub admission: Admission,
     /// Who works in the back office, and what they may do.
     pub office: Office,
     /// The merchants.
@@ -49,6 +52,8 @@ pub struct Inner {
     pub catalog: Catalog,
     /// Who decides which seat is free; the inventory works on it.
     pub ledger: Arc<dyn SeatLedger>,
+    /// The ledger of flash sales, where they have one of their own.
+    pub flash_ledger: Option<Arc<dyn SeatLedger>>,
     /// Seats: free, held, sold.
     pub inventory: Inventory,
     /// Orders.
@@ -101,7 +106,21 @@ impl App {
             failure("outbox", self.outbox.health()),
             failure("time-outs", self.timeouts.health()),
         );
-        <[_; 7]>::from(looks).into_iter().flatten().collect()
+        let mut failures: Vec<_> = <[_; 7]>::from(looks).into_iter().flatten().collect();
+        let Some(flash) = &self.flash_ledger else { return failures };
+        let flash = failure("flash-sale ledger", flash.counts(nobody)).await;
+        let of_shows = |part: &str| matches!(part, "seat ledger" | "locks");
+        // Whoever can sell in one of the domains is of use.
+        if flash.is_none() {
+            for (part, cause) in failures.extract_if(.., |(part, _)| of_shows(part)) {
+                tracing::warn!(part, cause, "shows cannot be sold; flash sales can");
+            }
+        } else if failures.iter().any(|(part, _)| of_shows(part)) {
+            failures.extend(flash);
+        } else if let Some((part, cause)) = flash {
+            tracing::warn!(part, cause, "flash sales cannot be sold; shows can");
+        }
+        failures
     }
 }
 

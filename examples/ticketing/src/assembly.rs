@@ -2,13 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use nebula_cache::rate_limit::{RateLimiter, RedisRates, http::TrustedProxies};
+use nebula_cache::rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies};
 use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue};
 use nebula_lock::{LockManager, RedisLock};
+use nebula_redis::RedisConfig;
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::{
+        self, Admission, Domain, Domains, Kinds, Limits, Parts, Policies, Reservations, RoutedLedger, Tokens,
+        room::{MemoryRoom, RedisRoom, Rooms, WaitingRoom},
+    },
     app::{App, Inner},
     audit::Auditor,
     config::{Config, Provider, secret},
@@ -21,6 +26,7 @@ use crate::{
     payment::{Guarded, Payments, Providers, mock::MockProvider, provider::PaymentProvider, wechat::WeChat},
     problem::chain,
     refund::Refunds,
+    risk::{Answers, Behaviour, Blacklist, Puzzles},
     show::Catalog,
     statement::Statements,
     storage::Database,
@@ -56,9 +62,20 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let messages = Messages::open(&database.queue).await?;
     let outbox = DelayQueue::new(messages.backend());
     // Where processes may have to share: seats, locks, and the time-outs of orders.
-    let Shared { ledger, locks, timeouts, armed, limiter } = match config.ledger.provider {
-        Provider::Memory => embedded(&config, &messages).await?,
-        Provider::Redis => on_redis(&config, &messages).await?,
+    let Shared { ledger, locks, timeouts, armed, limiter, show, reservations } = match config.ledger.provider {
+        Provider::Memory => embedded(&config, &messages, &database).await?,
+        Provider::Redis => on_redis(&config, &messages, &database).await?,
+    };
+    // Flash sales apart, when they have a server of their own.
+    let kinds = Kinds::new(database.clone());
+    let (ledger, flash_ledger, flash) = match &config.flash.redis {
+        None => (ledger, None, None),
+        Some(redis) => {
+            let (flash_ledger, domain) = flash(&config, redis).await?;
+            let flash_ledger: Arc<dyn SeatLedger> = Arc::new(flash_ledger);
+            let routed = RoutedLedger::new(kinds.clone(), ledger, Arc::clone(&flash_ledger));
+            (Arc::new(routed) as Arc<dyn SeatLedger>, Some(flash_ledger), Some(domain))
+        }
     };
 
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
@@ -74,9 +91,19 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
         .map_err(|error| format!("http.trusted-proxies: {error}"))?;
     let attempts = Attempts::new(limiter, proxies);
+    let admission = Admission::new(Parts {
+        policies: Policies::new(database.clone()),
+        reservations,
+        blacklist: Blacklist::new(database.clone()),
+        domains: Domains { kinds, show, flash },
+        tokens: Tokens::new(admission_secret(&config)?.expose_secret().as_bytes()),
+        catalog: catalog.clone(),
+        inventory: inventory.clone(),
+        database: database.clone(),
+    });
     let auditor = Auditor::new(database.clone(), inventory.clone());
 
-    workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets)?;
+    workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
     let length = config.sales.show_length;
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
     let sweep = Arc::new(sweep.with_statements(statements.clone()));
@@ -88,10 +115,12 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database,
         users,
         attempts,
+        admission,
         office,
         merchants,
         catalog,
         ledger,
+        flash_ledger,
         inventory,
         orders,
         payments,
@@ -131,22 +160,27 @@ struct Shared {
     armed: Timeouts,
     /// How often somebody may do something.
     limiter: RateLimiter,
+    /// What ordinary shows have for themselves.
+    show: Domain,
+    /// Who reserved.
+    reservations: Reservations,
 }
 
 /// Everything in this process and in the database.
-async fn embedded(config: &Config, messages: &Messages) -> Result<Shared, Failure> {
+async fn embedded(config: &Config, messages: &Messages, database: &Database) -> Result<Shared, Failure> {
     let (timeouts, armed) = match config.delay_queue.provider()? {
         QueueProvider::Redis | QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
         _ => in_database(config, messages)?,
     };
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
-    let rules = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
-    let limiter = rules.connect().await?;
-    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, limiter })
+    let limiter = rules(config)?.connect().await?;
+    let show = domain(&limiter, Arc::new(MemoryRoom::default()), Answers::memory());
+    let reservations = Reservations::new(database.clone(), None)?;
+    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, limiter, show, reservations })
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
-async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failure> {
+async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> Result<Shared, Failure> {
     let platform = secret::platform_id(&config.data)?;
     let redis = &config.redis;
     let connection = redis.connect().await.map_err(|error| {
@@ -159,8 +193,14 @@ async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failur
         .with_namespace(format!("{platform}:lock"));
     let locks = config.lock.connect_with(locks)?;
     let rates = RedisRates::new(connection.clone(), redis.subscriber()?).with_namespace(format!("{platform}:rates"));
-    let rules = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
-    let limiter = rules.builder(rates)?.start().await?;
+    let limiter = rules(config)?.builder(rates)?.start().await?;
+    let show = domain(
+        &limiter,
+        Arc::new(RedisRoom::new(connection.clone(), format!("{platform}:room:"))),
+        Answers::Redis(connection.clone(), format!("{platform}:challenge:")),
+    );
+    let filter = (connection.clone(), redis.subscriber()?, format!("{platform}:cache"));
+    let reservations = Reservations::new(database.clone(), Some(filter))?;
     let (timeouts, armed) = match config.delay_queue.provider()? {
         QueueProvider::Redis => {
             let backend = RedisDelayQueue::new(connection)
@@ -171,7 +211,43 @@ async fn on_redis(config: &Config, messages: &Messages) -> Result<Shared, Failur
         QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
         _ => in_database(config, messages)?,
     };
-    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, limiter })
+    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, limiter, show, reservations })
+}
+
+/// The domain of flash sales: everything of theirs on a server of their own.
+async fn flash(config: &Config, redis: &RedisConfig) -> Result<(RedisLedger, Domain), Failure> {
+    let platform = secret::platform_id(&config.data)?;
+    // Not waited for: the shows sell whether it is there or not.
+    let connection = redis.connect_lazy()?;
+    let prefix = format!("{platform}:flash");
+    let ledger = RedisLedger::new(redis.pinned_manager()?, redis.subscriber()?).with_prefix(format!("{prefix}:v1:"));
+    let rates = RedisRates::new(connection.clone(), redis.subscriber()?).with_namespace(format!("{prefix}:rates"));
+    let limiter = rules(config)?.builder(rates)?.start().await?;
+    let room = Arc::new(RedisRoom::new(connection.clone(), format!("{prefix}:room:")));
+    Ok((ledger, domain(&limiter, room, Answers::Redis(connection, format!("{prefix}:challenge:")))))
+}
+
+fn domain(limiter: &RateLimiter, room: Arc<dyn WaitingRoom>, answers: Answers) -> Domain {
+    Domain {
+        limits: Limits::new(limiter.clone()),
+        behaviour: Behaviour::new(limiter.clone()),
+        rooms: Rooms::new(room),
+        puzzles: Puzzles::new(answers),
+    }
+}
+
+/// The limits of the configuration, and ours where it has none of the same name.
+fn rules(config: &Config) -> Result<RateLimitConfig, Failure> {
+    let sign_in = config.rate_limit.clone().with_default_rules(&user::default_rules()?);
+    Ok(sign_in.with_default_rules(&admission::limits::default_rules()?))
+}
+
+/// Known to every process of the platform: derived from the secret of access tokens, or kept in the data folder.
+fn admission_secret(config: &Config) -> Result<secrecy::SecretString, Failure> {
+    match &config.auth.jwt.secret {
+        Some(secret) => Ok(secret.clone()),
+        None => Ok(secret::load_or_create(&config.data, secret::ADMISSION)?),
+    }
 }
 
 fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {

@@ -3,6 +3,7 @@
 //!
 //! Start reading at `assembly.rs`: it is the one place where the parts are put together.
 
+pub mod admission;
 pub mod app;
 pub mod assembly;
 pub mod audit;
@@ -25,6 +26,7 @@ pub mod payment;
 pub mod problem;
 pub mod qr;
 pub mod refund;
+pub mod risk;
 pub mod rush;
 pub mod serve;
 pub mod show;

@@ -106,11 +106,31 @@ codes! {
     SaleNotOpen = "sale-not-open", CONFLICT, "The sale is not open yet";
     /// The sale is over.
     SaleClosed = "sale-closed", CONFLICT, "The sale is closed";
+    /// The domain of a session is settled a minute before its sale opens, and when somebody has ordered.
+    SaleUnderWay = "sale-under-way", CONFLICT, "It is too late to change this";
+    /// Too many requests of this kind, from this address, by you or by everybody: wait for the seconds in `Retry-After`.
+    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// Your account, network or device may not buy. `until` says when that ends, if it does; support can say why.
+    Blocked = "blocked", FORBIDDEN, "You may not buy at present";
+    /// Solve a challenge of `/sessions/{id}/challenges` and send the token that it gives as `Challenge-Token`.
+    ChallengeRequired = "challenge-required", FORBIDDEN, "Show that you are a person";
+    /// That was not the answer, or it came too late. Ask for another challenge.
+    ChallengeFailed = "challenge-failed", UNPROCESSABLE_ENTITY, "The challenge was not solved";
+    /// Only those who reserved before the sale may buy.
+    ReservationRequired = "reservation-required", FORBIDDEN, "This sale is for those who reserved";
+    /// Send the token that your reservation gives as `Qualification-Token`. `GET /sessions/{id}/admission` gives it again.
+    QualificationRequired = "qualification-required", FORBIDDEN, "The token of your reservation is missing";
+    /// This sale takes no reservations, or no more.
+    ReservationClosed = "reservation-closed", CONFLICT, "Reservations are closed";
+    /// Join the waiting room of `/sessions/{id}/waiting-room`; when it lets you in, send its token as `Admission-Token`.
+    WaitingRoom = "waiting-room", FORBIDDEN, "The waiting room comes first";
+    /// Your time inside is over, or you gave it up: join the waiting room again.
+    AdmissionEnded = "admission-ended", FORBIDDEN, "Your admission has ended";
     /// The price is no longer `expected_total`. `total` is the price now; nothing was held.
     PriceChanged = "price-changed", CONFLICT, "The price has changed";
     /// The key was used for a different request. Use a fresh key.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
-    /// The session's stock is being rebuilt. Ask again in a moment.
+    /// The session's stock is being rebuilt, or its waiting room cannot be reached. Ask again in a moment.
     OneMoment = "one-moment", SERVICE_UNAVAILABLE, "One moment, please";
     /// The order's state does not allow this. `state` is its state now.
     OrderState = "order-state", CONFLICT, "The order's state does not allow this";

@@ -7,6 +7,7 @@ use nebula_lock::LockManager;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Admission,
     clock::Millis,
     inventory::Inventory,
     order::Ending,
@@ -32,15 +33,16 @@ pub fn listen(
     inventory: &Inventory,
     payments: &Payments,
     tickets: &Tickets,
+    admission: &Admission,
 ) -> Result<(), nebula_delay_queue::Error> {
-    let seats = inventory.clone();
+    let (seats, admission) = (inventory.clone(), admission.clone());
     outbox
         .worker(FOLLOW)?
         .concurrency(16)
         .prefetch(64)
         .handle(move |message: Received<Follow>| {
-            let seats = seats.clone();
-            async move { follow(&seats, message.into_body()).await }
+            let (seats, admission) = (seats.clone(), admission.clone());
+            async move { follow(&seats, &admission, message.into_body()).await }
         })
         .start()?;
     let provider = payments.clone();
@@ -78,12 +80,17 @@ pub fn listen(
     Ok(())
 }
 
-async fn follow(inventory: &Inventory, follow: Follow) -> Result<(), Problem> {
+async fn follow(inventory: &Inventory, admission: &Admission, follow: Follow) -> Result<(), Problem> {
     match follow.step {
-        Step::Sell => inventory.sell(follow.session, follow.order).await,
-        Step::Release => inventory.release(follow.session, follow.order).await,
-        Step::Refund => inventory.refund(follow.session, follow.order).await,
+        Step::Sell => inventory.sell(follow.session, follow.order).await?,
+        Step::Release => inventory.release(follow.session, follow.order).await?,
+        Step::Refund => inventory.refund(follow.session, follow.order).await?,
     }
+    // Either way the buyer makes room for the next.
+    if let Err(problem) = admission.order_ended(follow.session, follow.order).await {
+        tracing::warn!(error = crate::problem::chain(&problem), "an admission ends by its time, not with its order");
+    }
+    Ok(())
 }
 
 async fn expire(payments: &Payments, timeout: Timeout) -> Result<Outcome, HandlerError> {

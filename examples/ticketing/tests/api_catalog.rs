@@ -240,11 +240,10 @@ async fn every_page_is_there_and_loads_from_here_only() {
     let app = TestApp::start().await;
     let id = SessionId::new();
     let mut assets = BTreeSet::new();
-    for path in ["/", "/orders", "/login", "/register", "/admin/check-in", "/admin/refunds", "/admin/statements"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(["shows", "sessions", "checkout", "orders", "pay/mock"].map(|folder| format!("/{folder}/{id}")))
-    {
+    let desks = ["/admin/check-in", "/admin/refunds", "/admin/statements", "/desk/admission", "/desk/blacklist"];
+    for path in ["/", "/orders", "/login", "/register"].into_iter().chain(desks).map(str::to_owned).chain(
+        ["shows", "sessions", "waiting", "checkout", "orders", "pay/mock"].map(|folder| format!("/{folder}/{id}")),
+    ) {
         let page = app.get(&format!("/{path}")).await;
         assert_eq!(page.status(), StatusCode::OK, "{path}");
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");

@@ -2,6 +2,10 @@
 #![allow(clippy::duplicate_mod, reason = "each file brings what it needs")]
 #![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "admission/chain.rs"]
+mod admission_chain;
+#[path = "admission/desk.rs"]
+mod admission_desk;
 #[path = "api_account.rs"]
 mod api_account;
 #[path = "api_catalog.rs"]
@@ -16,6 +20,9 @@ mod api_payments;
 mod api_seats;
 #[path = "api_tickets.rs"]
 mod api_tickets;
+mod common;
+#[path = "admission/help.rs"]
+mod help;
 mod program;
 
 use nebula_test_support::postgres_database;

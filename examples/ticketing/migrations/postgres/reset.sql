@@ -1,6 +1,6 @@
 -- Removes what the platform keeps in the database, its messages, roles and audit log included, and nothing else.
 DROP TABLE IF EXISTS
-    ticketing_schema, statement_reports, ticket_scans, tickets, mock_refunds, charges, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
+    ticketing_schema, blacklist, flash_sessions, reservations, admission_policies, statement_reports, ticket_scans, tickets, mock_refunds, charges, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
     merchant_invitations,
     nebula_tenant_steps, nebula_tenant_domains, nebula_tenants,
     session_prices, sessions, shows, plan_seats, plan_categories, plans, venues, former_administrators, users,

@@ -43,13 +43,15 @@ pub struct Config {
     pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
-    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in. What was used
-    /// is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
+    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `order.…`,
+    /// `challenge.user` and `conduct.…` sales whose policy asks for it. What was used is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
     pub rate_limit: RateLimitConfig,
     /// Limits of the HTTP server.
     pub http: HttpConfig,
     /// Rules of selling; new sessions take them over.
     pub sales: SalesConfig,
+    /// The domain of flash sales.
+    pub flash: FlashConfig,
     /// The payment providers.
     pub payment: PaymentConfig,
     /// When money goes back, and how much of it.
@@ -149,6 +151,14 @@ pub struct SalesConfig {
     pub show_length: Duration,
 }
 
+/// Flash sales apart from ordinary shows.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FlashConfig {
+    /// The Redis server of their ledger, counters, waiting rooms and challenges. Left out, they share those of the shows.
+    pub redis: Option<RedisConfig>,
+}
+
 /// The payment providers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -235,6 +245,7 @@ impl Default for Config {
             rate_limit: RateLimitConfig::default(),
             http: HttpConfig::default(),
             sales: SalesConfig::default(),
+            flash: FlashConfig::default(),
             payment: PaymentConfig::default(),
             refund: refund::Policy::default(),
             ticket: TicketConfig::default(),

@@ -22,6 +22,7 @@ use utoipa::{
         (name = "account", description = "Register, sign in, stay signed in"),
         (name = "catalog", description = "Shows, sessions, seat maps"),
         (name = "seats", description = "Live state of the seats"),
+        (name = "admission", description = "Reserve, wait, show that you are a person"),
         (name = "orders", description = "Hold, pay, cancel"),
         (name = "payments", description = "The payment provider's side"),
         (name = "admin", description = "For administrators"),

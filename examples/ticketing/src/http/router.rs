@@ -15,6 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{guard, health, observe, openapi::Head, problems, request_id};
 use crate::{
+    admission,
     app::App,
     audit,
     config::HttpConfig,
@@ -22,7 +23,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    refund, show, statement, ticket, user,
+    refund, risk, show, statement, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -32,6 +33,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(merchant::routes())
         .merge(show::routes())
         .merge(inventory::routes())
+        .merge(admission::routes())
         .merge(order::routes())
         .merge(payment::routes())
         .merge(refund::routes())
@@ -55,6 +57,8 @@ fn desks() -> Desk {
         .merge(refund::desk())
         .merge(ticket::desk())
         .merge(statement::desk())
+        .merge(admission::desk())
+        .merge(risk::desk())
 }
 
 /// The OpenAPI document.

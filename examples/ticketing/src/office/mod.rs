@@ -12,7 +12,7 @@ mod staff;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use nebula_auth::{
-    audit::{AuditLog, AuditSink, SqlAuditSink},
+    audit::{AuditLog, AuditRecord, AuditSink, Decision, SqlAuditSink},
     rbac::{
         Actor, EvaluatorOptions, PermissionEvaluator, RbacService, RbacStore, RoleName, SqlRbacStore,
         UserId as SubjectId,
@@ -25,7 +25,10 @@ pub(crate) use self::http::secured;
 pub use self::{
     demo::{STAFF, appoint, second_merchant},
     desk::Desk,
-    names::{PERMISSIONS, account, catalog, merchant, order, refund, rehearsal, sale, staff as people, statement, ticket},
+    names::{
+        PERMISSIONS, account, admission, blacklist, catalog, limits, merchant, order, refund, rehearsal, sale,
+        staff as people, statement, ticket,
+    },
     staff::{Employee, MERCHANT_ROLES, Reach},
 };
 use crate::{
@@ -107,6 +110,27 @@ impl Office {
     #[must_use]
     pub fn log(&self) -> &AuditLog {
         &self.log
+    }
+
+    /// Writes into the log that somebody changed something, for a reason.
+    ///
+    /// # Errors
+    ///
+    /// The log failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be written.
+    pub async fn changed(&self, who: &str, what: &str, on: &str, reason: &str) -> Result<()> {
+        let record = AuditRecord {
+            who: who.to_owned(),
+            what: what.to_owned(),
+            on: on.to_owned(),
+            decision: Decision::Changed,
+            reason: reason.to_owned(),
+            request_id: crate::http::request_id::current(),
+        };
+        self.log.write(record).await.map(drop).map_err(Problem::unavailable)
     }
 
     /// The roles of an account, inherited ones included; none for buyers.

@@ -1,6 +1,9 @@
 //! The permissions that this platform declares. Those of the admin interface are nebula-auth's own.
 
 nebula_auth::permissions! {
+    admission: [Read = "admission:read", Edit = "admission:edit"],
+    blacklist: [Read = "blacklist:read", Edit = "blacklist:edit"],
+    limits: [Edit = "limits:edit"],
     rehearsal: [Create = "rehearsal:create"],
     refund: [Read = "refund:read", Decide = "refund:decide"],
     sale: [Audit = "sale:audit"],

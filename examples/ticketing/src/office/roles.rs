@@ -37,9 +37,9 @@ const ROLES: [(&str, &str, &[&str], &[&str], RowScope); 7] = [
 
 const SUPPORT: &[&str] = &["catalog:read", "order:read", "refund:read"];
 const DOOR: &[&str] = &["ticket:check-in"];
-const BOX_OFFICE: &[&str] = &["catalog:read", "order:read", "sale:audit", "refund:read"];
+const BOX_OFFICE: &[&str] = &["admission:read", "catalog:read", "order:read", "sale:audit", "refund:read"];
 const FINANCE: &[&str] = &["catalog:read", "order:read", "sale:audit", "refund:*"];
-const MERCHANT_ADMIN: &[&str] = &["catalog:*", "staff:*"];
+const MERCHANT_ADMIN: &[&str] = &["admission:*", "catalog:*", "staff:*"];
 
 /// What roles of merchants could do before there were several: it reaches beyond a merchant.
 const BEYOND: [(&str, &[&str]); 3] = [
@@ -51,7 +51,7 @@ const BEYOND: [(&str, &[&str]); 3] = [
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
-const MENU: [(&str, &str, &str, Option<&str>); 8] = [
+const MENU: [(&str, &str, &str, Option<&str>); 10] = [
     ("office", "Back office · 后台", "", None),
     ("desk", "Merchant desk · 商户后台", "/desk", Some("catalog:read")),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
@@ -59,6 +59,8 @@ const MENU: [(&str, &str, &str, Option<&str>); 8] = [
     ("door", "Door · 检票", "/admin/check-in", Some("ticket:check-in")),
     ("refunds", "Refunds · 退款", "/admin/refunds", Some("refund:read")),
     ("statements", "Statements · 对账", "/admin/statements", Some("statement:compare")),
+    ("admission", "Admission · 入场策略", "/desk/admission", Some("admission:read")),
+    ("blacklist", "Blacklist · 黑名单", "/desk/blacklist", Some("blacklist:read")),
     ("access", "Access · 访问权限", "/admin/access/page", Some("rbac:user:read")),
 ];
 

@@ -1,7 +1,9 @@
 //! Orders over HTTP.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -11,10 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     domain::{Ending, OrderState},
-    place::Wish,
+    place::{Placed, Wish},
     storage::{self, OrderRow},
 };
 use crate::{
+    admission::Knock,
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
@@ -177,23 +180,33 @@ struct PayReply {
 /// All seats or none. Repeat the request with the same `Idempotency-Key` when the answer was lost: it is the same order.
 #[utoipa::path(
     post, path = "/orders", tag = "orders",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, new for each order")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, new for each order"),
+        ("Admission-Token" = Option<String>, Header, description = "Of the waiting room, where the sale has one"),
+        ("Qualification-Token" = Option<String>, Header, description = "Of your reservation, where the sale asks for it"),
+        ("Challenge-Token" = Option<String>, Header, description = "Of a solved challenge, where the sale asks for one"),
+        ("Device-Id" = Option<String>, Header, description = "1 to 200 visible ASCII characters: what the device calls itself"),
+    ),
     request_body = PlaceOrder,
     responses(
         (status = 201, description = "Placed; pay before `expires_at`", body = OrderView),
         (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
+        (status = 403, description = "`waiting-room`, `admission-ended`, `reservation-required`, `qualification-required`, `challenge-required`, `blocked`: see `GET /sessions/{id}/admission`"),
         (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`"),
         (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
+        (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`one-moment`, `busy`, `unavailable`: repeat with the same key"),
     ),
     security(("bearer" = []))
 )]
 async fn place(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     buyer: Buyer,
     headers: HeaderMap,
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response> {
+    let knock = Knock::new(&app, peer, &headers, buyer, body.session_id);
     let wish = Wish {
         user: buyer.id,
         session: body.session_id,
@@ -201,8 +214,26 @@ async fn place(
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
     };
-    let placed = app.orders.place(wish).await?;
-    let view = Json(view(&app, &own(&app, buyer, placed.order).await?, false).await?);
+    let admitted = app.admission.admit(&knock).await;
+    let answer = match admitted.outcome {
+        Ok(()) => app.orders.place(wish).await,
+        // What was placed before is answered, whatever holds now.
+        Err(refusal) => match app.orders.placed(&wish).await {
+            Ok(None) => Err(refusal),
+            Ok(Some(placed)) => Ok(placed),
+            Err(problem) => Err(problem),
+        },
+    };
+    let mut response = match answer {
+        Ok(placed) => answered(&app, buyer, placed).await?,
+        Err(problem) => problem.into_response(),
+    };
+    response.headers_mut().extend(admitted.headers);
+    Ok(response)
+}
+
+async fn answered(app: &App, buyer: Buyer, placed: Placed) -> Result<Response> {
+    let view = Json(view(app, &own(app, buyer, placed.order).await?, false).await?);
     let location = HeaderValue::from_str(&format!("/api/v1/orders/{}", placed.order)).map_err(Problem::internal)?;
     Ok(if placed.replayed {
         (StatusCode::OK, [(header::LOCATION, location), (REPLAYED, HeaderValue::from_static("true"))], view)

@@ -99,6 +99,22 @@ impl Orders {
         self.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
     }
 
+    /// The order that an earlier request with the same key placed. Without a key nobody is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::IdempotencyKeyReused`] when the key was used for other seats; otherwise the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn placed(&self, wish: &Wish) -> Result<Option<Placed>> {
+        let Some(key) = wish.idempotency_key.as_deref() else { return Ok(None) };
+        let Some(known) = storage::find(&self.database.read, derive(wish.user, key)).await? else { return Ok(None) };
+        let session = self.catalog.session(wish.session).await?;
+        replay(&known, &fingerprint(wish.session, &choose(&session, &wish.seats)?)).map(Some)
+    }
+
     async fn place_now(&self, wish: Wish) -> Result<Placed> {
         let session = self.catalog.session(wish.session).await?;
         let seats = choose(&session, &wish.seats)?;
@@ -114,9 +130,6 @@ impl Orders {
             return Err(Problem::not_found("session"));
         }
         let total = check_price(&seats, wish.expected_total)?;
-        if self.inventory.sold_out(wish.session) {
-            return Err(sold_out());
-        }
         let request = HoldRequest {
             session: wish.session,
             order: id,
@@ -289,10 +302,6 @@ fn replay(known: &OrderRow, fingerprint: &str) -> Result<Placed> {
 
 fn key_reused() -> Problem {
     Problem::new(Code::IdempotencyKeyReused, "This key was used for an order of other seats.")
-}
-
-fn sold_out() -> Problem {
-    Problem::new(Code::SoldOut, "Every seat is taken. Unpaid seats come back when their time is over.")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_init.sql"),
     include_str!("../../migrations/sqlite/0002_roles.sql"),
     include_str!("../../migrations/sqlite/0003_tickets.sql"),
+    include_str!("../../migrations/sqlite/0004_admission.sql"),
     include_str!("../../migrations/sqlite/0005_merchants.sql"),
 ];
 
@@ -15,6 +16,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_roles.sql"),
     include_str!("../../migrations/postgres/0003_tickets.sql"),
+    include_str!("../../migrations/postgres/0004_admission.sql"),
     include_str!("../../migrations/postgres/0005_merchants.sql"),
 ];
 

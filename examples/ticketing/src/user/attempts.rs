@@ -45,6 +45,12 @@ impl Attempts {
         Self { limiter, proxies }
     }
 
+    /// Whose word about the client's address is believed.
+    #[must_use]
+    pub fn proxies(&self) -> &TrustedProxies {
+        &self.proxies
+    }
+
     /// Whether another attempt may be made; it is counted.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! The signed-in user as a handler's argument.
 
 use axum::{
-    extract::{FromRef, FromRequestParts},
-    http::request::Parts,
+    extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
+    http::{header, request::Parts},
 };
 use nebula_auth::{
     TokenRefusal, TokenService,
@@ -32,10 +32,23 @@ impl FromRequestParts<App> for Buyer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let Authenticated(principal) = Authenticated::from_request_parts(parts, app).await?;
+        let found = <Authenticated as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let Authenticated(principal) = found;
         let gone = || Problem::new(Code::TokenInvalid, "The account does not exist any more.");
         let id = principal.subject().parse().map_err(|_| gone())?;
         if app.users.exists(id).await? { Ok(Self { id }) } else { Err(gone()) }
+    }
+}
+
+/// Nobody when no credentials are sent; wrong ones are refused.
+impl OptionalFromRequestParts<App> for Buyer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Some)
     }
 }
 

@@ -106,6 +106,33 @@ impl Shop {
         .await
     }
 
+    /// Signs in and gives the token.
+    pub async fn sign_in(&self, email: &str, password: &str) -> String {
+        let body = json!({ "email": email, "password": password });
+        let signed_in = self.post("/api/v1/auth/login", &body, None).await;
+        signed_in["tokens"]["access_token"].as_str().unwrap().into()
+    }
+
+    /// Lets so many into a sale at a time.
+    pub async fn open_room(&self, session: &str, admitted: u32) {
+        let token = self.sign_in(ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+        let path = self.page(&format!("/api/v1/admin/sessions/{session}/admission"));
+        let policy = json!({ "policy": { "slider": true, "room": { "admitted": admitted } } });
+        read(self.client.put(path).bearer_auth(token).json(&policy)).await;
+    }
+
+    /// Joins the waiting room of a sale.
+    pub async fn wait(&self, rival: &Rival, session: &str) -> Value {
+        self.post(&format!("/api/v1/sessions/{session}/waiting-room"), &json!({}), Some(&rival.token)).await
+    }
+
+    /// Gives up the place in the waiting room.
+    pub async fn leave(&self, rival: &Rival, session: &str) {
+        let path = self.page(&format!("/api/v1/sessions/{session}/waiting-room"));
+        let left = self.client.delete(path).bearer_auth(&rival.token).send().await.unwrap();
+        assert!(left.status().is_success(), "{}", left.status());
+    }
+
     /// Orders one seat and gives the order's id.
     pub async fn take(&self, rival: &Rival, session: &str, seat: &str) -> String {
         let wish = json!({ "session_id": session, "seats": [seat] });

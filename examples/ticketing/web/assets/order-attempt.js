@@ -2,6 +2,7 @@
 // the same request goes out with the same key, and the server gives the order that it already made.
 
 import { post } from './api.js';
+import { passHeaders } from './pass.js';
 import { Problem } from './problem.js';
 import { freshKey } from './random.js';
 import { keepObject, keptObject } from './store.js';
@@ -17,7 +18,7 @@ export async function placeOrder(sessionId, seats, expectedTotal) {
   const key = before?.asked === asked ? before.key : freshKey();
   keepObject(stored, { asked, key }, 'sessionStorage');
   try {
-    const order = await post('/orders', body, { signed: true, repeats: REPEATS, headers: { 'Idempotency-Key': key } });
+    const order = await post('/orders', body, { signed: true, repeats: REPEATS, headers: { 'Idempotency-Key': key, ...passHeaders(sessionId) } });
     keepObject(stored, null, 'sessionStorage');
     return order;
   } catch (problem) {

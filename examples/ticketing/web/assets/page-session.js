@@ -8,9 +8,11 @@ import { count, listed, place, seatName, showTime, venueTimeNote, visitorTime } 
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { legend, seatKey } from './legend.js';
+import { passGate } from './gate.js';
 import { follow } from './live.js';
 import { announce, notify } from './notice.js';
 import { placeOrder } from './order-attempt.js';
+import { waitingAddress } from './pass.js';
 import { idOfPath, runPage, setTitle } from './page.js';
 import { Plan } from './plan.js';
 import { friendly } from './problem.js';
@@ -72,6 +74,7 @@ class SessionPage {
           el('p', { class: 'status' }, this.free, this.badge)),
         this.legend, this.mapPane, this.listPane),
       this.tray.element);
+    this.showSteps(main);
     this.map.start();
     darkScheme.addEventListener('change', () => {
       this.map.recolor();
@@ -79,6 +82,15 @@ class SessionPage {
     });
     this.show(kept(VIEW) === 'list' ? 'list' : 'map');
     if (this.selection.lost.length) this.tellLost(this.selection.lost);
+  }
+
+  /** Where the sale has a waiting room or takes reservations, the way there. */
+  async showSteps(main) {
+    const admission = await get(`${path}/admission`).catch(() => null);
+    const way = admission?.steps.includes('waiting-room') ? 'waiting.way' : admission?.reservation?.open ? 'reserve.way' : null;
+    if (!way) return;
+    main.querySelector('.session-head').after(el('p', { class: 'banner wait', id: 'way' }, icon('clock'), el('span', {}, t(`${way}Text`)),
+      el('a', { class: 'button small', href: waitingAddress(id) }, t(way))));
   }
 
   newLegend() {
@@ -182,6 +194,12 @@ class SessionPage {
       this.stream.resync();
       return;
     }
+    const again = await passGate(id, problem).catch(() => null);
+    if (again) {
+      await this.buy();
+      return;
+    }
+    if (again === false) return;
     notify(friendly(problem), 'bad');
     if (['price-changed', 'sale-not-open', 'sale-closed'].includes(problem.code)) await this.renew();
     this.dropTaken(this.selection.positions);

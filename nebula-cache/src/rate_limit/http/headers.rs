@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use super::super::decision::Standing;
+use super::super::decision::{Decision, Standing};
+use super::super::limiter::RateLimiter;
 use super::super::quota::Quota;
 
 /// Which header fields answers carry.
@@ -35,6 +36,21 @@ pub(super) fn seconds(time: Duration) -> u64 {
 }
 
 impl Headers {
+    /// Adds what a decision says to the header fields of an answer, for those who decide in a handler. `rules` names the limits of
+    /// the request in their order.
+    pub fn describe(self, limiter: &RateLimiter, rules: &[&str], decision: &Decision, headers: &mut HeaderMap) {
+        let quotas: Vec<_> = rules.iter().map(|rule| limiter.rule(rule).map(|rule| rule.quota().clone())).collect();
+        let limits: Vec<_> = rules
+            .iter()
+            .zip(&quotas)
+            .zip(decision.standings())
+            .filter_map(|((rule, quota), standing)| {
+                Some(Stated { rule, quota: quota.as_ref()?, standing: (*standing)? })
+            })
+            .collect();
+        self.write(&limits, headers);
+    }
+
     pub(super) fn write(self, limits: &[Stated<'_>], headers: &mut HeaderMap) {
         if limits.is_empty() {
             return;

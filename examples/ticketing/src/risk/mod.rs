@@ -1,0 +1,14 @@
+//! Risk: who asks as no person does, who may not buy, and how people show that they are people.
+
+mod behaviour;
+mod blacklist;
+mod http;
+mod slider;
+mod storage;
+
+pub use self::{
+    behaviour::Behaviour,
+    blacklist::{Ban, Blacklist, Entry, Kind, plain},
+    http::desk,
+    slider::{Challenge, Puzzles, Store as Answers, Wanted},
+};

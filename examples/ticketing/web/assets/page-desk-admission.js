@@ -1,0 +1,68 @@
+// Back office: what each sale asks of buyers.
+
+import { ask, get } from './api.js';
+import { el } from './dom.js';
+import { showTime } from './format.js';
+import { localized, t } from './i18n.js';
+import { notify } from './notice.js';
+import { runPage } from './page.js';
+import { friendly } from './problem.js';
+
+const STEPS = ['sold_out', 'blacklist', 'limits', 'behaviour', 'qualification', 'reservation', 'slider', 'room'];
+const ROOM = { admitted: 1000, stay_seconds: 900, grace_seconds: 30 };
+
+const labelled = (key, input) => el('div', { class: 'field' }, el('label', { for: input.id }, t(key)), input);
+const number = (id, value) => el('input', { id, type: 'number', min: 1, step: 1, required: true, value });
+
+function form(session, settings) {
+  const { policy } = settings;
+  const boxes = Object.fromEntries(STEPS.map((step) => [step, el('input', { type: 'checkbox', id: `step-${step}`, checked: Boolean(policy[step]) })]));
+  const flash = el('input', { type: 'checkbox', id: 'flash', checked: settings.flash });
+  const room = { ...ROOM, ...policy.room };
+  const fields = { admitted: number('admitted', room.admitted), stay_seconds: number('stay', room.stay_seconds), grace_seconds: number('grace', room.grace_seconds) };
+  const numbers = el('div', { class: 'desk-fields' },
+    labelled('desk.admitted', fields.admitted), labelled('desk.stay', fields.stay_seconds), labelled('desk.grace', fields.grace_seconds));
+  const show = () => { numbers.hidden = !boxes.room.checked; };
+  boxes.room.addEventListener('change', show);
+  show();
+  const step = (box, key) => el('div', { class: 'desk-step' }, box, el('label', { for: box.id }, t(key)));
+  const made = el('form', { class: 'panel', id: 'policy' },
+    el('fieldset', { class: 'desk-steps' }, el('legend', { class: 'visually-hidden' }, t('desk.admission')),
+      STEPS.map((name) => step(boxes[name], `step.${name}`)), step(flash, 'desk.flash')),
+    numbers, el('div', { class: 'actions' }, el('button', { class: 'button', id: 'save' }, t('desk.save'))));
+  made.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const wanted = Object.fromEntries(STEPS.filter((name) => name !== 'room').map((name) => [name, boxes[name].checked]));
+    wanted.room = boxes.room.checked ? Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, Number(field.value)])) : null;
+    try {
+      await ask('PUT', `/admin/sessions/${encodeURIComponent(session)}/admission`, { signed: true, body: { flash: flash.checked, policy: wanted } });
+      notify(t('desk.saved'), 'good');
+    } catch (problem) {
+      notify(friendly(problem), 'bad');
+    }
+  });
+  return made;
+}
+
+runPage({
+  title: 'desk.admission',
+  signed: true,
+  async load(main) {
+    const { shows } = await get('/shows');
+    const sessions = shows.flatMap((show) => show.sessions);
+    const choice = el('select', { id: 'session' }, sessions.map((session) =>
+      el('option', { value: session.id }, `${localized(session, 'title')} · ${showTime(session)}`)));
+    const asked = new URLSearchParams(location.search).get('session');
+    if (sessions.some((session) => session.id === asked)) choice.value = asked;
+    const place = el('div', {});
+    const draw = async () => {
+      const settings = await get(`/admin/sessions/${encodeURIComponent(choice.value)}/admission`, { signed: true });
+      place.replaceChildren(form(choice.value, settings));
+    };
+    choice.addEventListener('change', () => draw().catch((problem) => notify(friendly(problem), 'bad')));
+    if (sessions.length) await draw();
+    main.replaceChildren(el('div', { class: 'desk' },
+      el('header', { class: 'lead' }, el('h1', {}, t('desk.admission')), el('p', {}, t('desk.admissionLead'))),
+      labelled('desk.session', choice), place));
+  },
+});
