@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::Deref, sync::Arc, time::Duration};
 
-use nebula_delay_queue::DelayQueue;
+use nebula_delay_queue::{DelayQueue, RunningRelay};
 use nebula_lock::LockManager;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -20,7 +20,7 @@ use crate::{
     refund::Refunds,
     show::Catalog,
     statement::Statements,
-    storage::{Database, sql::query},
+    storage::{Database, Sole, sql::query},
     ticket::Tickets,
     user::{Attempts, Users},
 };
@@ -74,6 +74,10 @@ pub struct Inner {
     pub outbox: DelayQueue,
     /// Time-outs of orders; its workers drain when it is shut down.
     pub timeouts: DelayQueue,
+    /// Moves time-outs from the orders' database to where they are delivered, if that is elsewhere.
+    pub relay: Option<RunningRelay>,
+    /// No other process sells from this database with a ledger of its own as long as this lives.
+    pub sole: Option<Sole>,
     /// Distributed locks.
     pub locks: LockManager,
     /// Background work; waited for before the program ends.
@@ -82,6 +86,10 @@ pub struct Inner {
     pub stopping: CancellationToken,
 }
 
+/// The ledger of ordinary shows, and of everything where flash sales have none of their own.
+const SHOWS: &str = "seat ledger";
+const FLASH: &str = "flash-sale ledger";
+
 impl App {
     /// Wraps the parts.
     #[must_use]
@@ -89,39 +97,48 @@ impl App {
         Self(Arc::new(inner))
     }
 
-    /// The parts that cannot be reached at this moment, each with the cause.
+    /// The parts that cannot be reached at this moment.
     ///
     /// # Cancel safety
     ///
     /// Safe.
-    pub async fn unreachable(&self) -> Vec<(&'static str, String)> {
+    pub async fn unreachable(&self) -> Vec<Unreachable> {
         // A session that does not exist: the ledger has to look, and there is nothing to load.
         let nobody = SessionId(uuid::Uuid::nil());
         let looks = tokio::join!(
-            failure("database", query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
-            failure("sign-in sessions", self.users.health()),
-            failure("roles", self.office.evaluator().health()),
-            failure("seat ledger", self.ledger.counts(nobody)),
-            failure("locks", self.locks.health()),
-            failure("outbox", self.outbox.health()),
-            failure("time-outs", self.timeouts.health()),
+            failure("database", true, query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
+            failure("sign-in sessions", true, self.users.health()),
+            failure(SHOWS, true, self.ledger.counts(nobody)),
+            failure("outbox", true, self.outbox.health()),
+            // The back office waits; buyers have no roles.
+            failure("roles", false, self.office.evaluator().health()),
+            // For rebuilds and the sweep, which others do or which are done later.
+            failure("locks", false, self.locks.health()),
+            // They wait in the database, and the sweep ends what is due.
+            failure("time-outs", false, self.timeouts.health()),
         );
         let mut failures: Vec<_> = <[_; 7]>::from(looks).into_iter().flatten().collect();
         let Some(flash) = &self.flash_ledger else { return failures };
-        let flash = failure("flash-sale ledger", flash.counts(nobody)).await;
-        let of_shows = |part: &str| matches!(part, "seat ledger" | "locks");
+        let flash = failure(FLASH, true, flash.counts(nobody)).await;
         // Whoever can sell in one of the domains is of use.
-        if flash.is_none() {
-            for (part, cause) in failures.extract_if(.., |(part, _)| of_shows(part)) {
-                tracing::warn!(part, cause, "shows cannot be sold; flash sales can");
-            }
-        } else if failures.iter().any(|(part, _)| of_shows(part)) {
-            failures.extend(flash);
-        } else if let Some((part, cause)) = flash {
-            tracing::warn!(part, cause, "flash sales cannot be sold; shows can");
+        let both = flash.is_some() && failures.iter().any(|failure| failure.part == SHOWS);
+        failures.extend(flash);
+        for failure in &mut failures {
+            failure.needed &= both || !matches!(failure.part, SHOWS | FLASH);
         }
         failures
     }
+}
+
+/// A part that cannot be reached.
+#[derive(Clone, Debug)]
+pub struct Unreachable {
+    /// What it is called.
+    pub part: &'static str,
+    /// Whether nothing can be sold without it.
+    pub needed: bool,
+    /// Why it cannot be reached.
+    pub cause: String,
 }
 
 impl Deref for App {
@@ -132,14 +149,16 @@ impl Deref for App {
     }
 }
 
-/// The part and why a look at it failed; no answer within two seconds is a failure.
+/// The part, if a look at it failed; no answer within two seconds is a failure.
 async fn failure<T: Send, E: Display + Send>(
     part: &'static str,
+    needed: bool,
     look: impl Future<Output = Result<T, E>> + Send,
-) -> Option<(&'static str, String)> {
-    match tokio::time::timeout(Duration::from_secs(2), look).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some((part, error.to_string())),
-        Err(_) => Some((part, "no answer within two seconds".to_owned())),
-    }
+) -> Option<Unreachable> {
+    let cause = match tokio::time::timeout(Duration::from_secs(2), look).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer within two seconds".to_owned(),
+    };
+    Some(Unreachable { part, needed, cause })
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use nebula_cache::rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies};
-use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue};
+use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, Relay, RunningRelay};
 use nebula_lock::{LockManager, RedisLock};
 use nebula_redis::RedisConfig;
 use secrecy::ExposeSecret;
@@ -29,7 +29,7 @@ use crate::{
     risk::{Answers, Behaviour, Blacklist, Puzzles},
     show::Catalog,
     statement::Statements,
-    storage::Database,
+    storage::{Database, Sole},
     sweep::Sweep,
     ticket::{Codes, Tickets},
     user::{self, Attempts, Users},
@@ -50,19 +50,20 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     http::exporter()?;
     let folder = folder::hold(&config.data, config.embedded())?;
     let database = Database::of(&config).await?;
+    let stopping = CancellationToken::new();
+    let sole = Sole::claim(&config, &stopping).await?;
     let catalog = Catalog::new(database.orm());
     let users = Users::open(&config, database.clone()).await?;
     let office = office(&config, &database).await?;
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
     let tasks = TaskTracker::new();
-    let stopping = CancellationToken::new();
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
     let messages = Messages::open(&database.queue).await?;
     let outbox = DelayQueue::new(messages.backend());
     // Where processes may have to share: seats, locks, and the time-outs of orders.
-    let Shared { ledger, locks, timeouts, armed, limiter, show, reservations } = match config.ledger.provider {
+    let Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations } = match config.ledger.provider {
         Provider::Memory => embedded(&config, &messages, &database).await?,
         Provider::Redis => on_redis(&config, &messages, &database).await?,
     };
@@ -131,6 +132,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         auditor,
         outbox,
         timeouts,
+        relay,
+        sole,
         locks,
         tasks,
         stopping,
@@ -158,6 +161,8 @@ struct Shared {
     timeouts: DelayQueue,
     /// Arms them.
     armed: Timeouts,
+    /// Moves them to where they are delivered, if that is not the database.
+    relay: Option<RunningRelay>,
     /// How often somebody may do something.
     limiter: RateLimiter,
     /// What ordinary shows have for themselves.
@@ -168,15 +173,16 @@ struct Shared {
 
 /// Everything in this process and in the database.
 async fn embedded(config: &Config, messages: &Messages, database: &Database) -> Result<Shared, Failure> {
-    let (timeouts, armed) = match config.delay_queue.provider()? {
-        QueueProvider::Redis | QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
+    let armed = match config.delay_queue.provider()? {
+        QueueProvider::Redis | QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages)?,
         _ => in_database(config, messages)?,
     };
+    let Armed { timeouts, armed, relay } = armed;
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
     let limiter = rules(config)?.connect().await?;
     let show = domain(&limiter, Arc::new(MemoryRoom::default()), Answers::memory());
     let reservations = Reservations::new(database.clone(), None)?;
-    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, limiter, show, reservations })
+    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
@@ -201,17 +207,18 @@ async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> 
     );
     let filter = (connection.clone(), redis.subscriber()?, format!("{platform}:cache"));
     let reservations = Reservations::new(database.clone(), Some(filter))?;
-    let (timeouts, armed) = match config.delay_queue.provider()? {
+    let armed = match config.delay_queue.provider()? {
         QueueProvider::Redis => {
             let backend = RedisDelayQueue::new(connection)
                 .with_subscriber(redis.subscriber()?)
                 .with_key_prefix(&format!("{platform}:queue"));
-            detached(config.delay_queue.connect_with(backend))
+            elsewhere(config.delay_queue.connect_with(backend), messages)?
         }
-        QueueProvider::RabbitMq => detached(config.delay_queue.connect().await?),
+        QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages)?,
         _ => in_database(config, messages)?,
     };
-    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, limiter, show, reservations })
+    let Armed { timeouts, armed, relay } = armed;
+    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// The domain of flash sales: everything of theirs on a server of their own.
@@ -250,14 +257,35 @@ fn admission_secret(config: &Config) -> Result<secrecy::SecretString, Failure> {
     }
 }
 
-fn detached(queue: DelayQueue) -> (DelayQueue, Timeouts) {
-    (queue.clone(), Timeouts::Detached(queue))
+/// The time-outs of orders: who arms them, who delivers them, and who carries them from the one to the other.
+struct Armed {
+    timeouts: DelayQueue,
+    armed: Timeouts,
+    relay: Option<RunningRelay>,
 }
 
-fn in_database(config: &Config, messages: &Messages) -> Result<(DelayQueue, Timeouts), Failure> {
-    let queue = config.delay_queue.connect_with(messages.backend());
-    let name = queue.name(TIMEOUT)?;
-    Ok((queue, Timeouts::Database(messages.clone(), name)))
+async fn connect_queue(config: &Config) -> Result<DelayQueue, Failure> {
+    config.delay_queue.connect().await.map_err(|error| {
+        let key = match config.delay_queue.provider() {
+            Ok(QueueProvider::RabbitMq) => "delay-queue.rabbitmq.url",
+            _ => "delay-queue.redis.url",
+        };
+        let cause = chain(&error);
+        format!("the server of the orders' time-outs that the configuration names in {key} cannot be used: {cause}")
+            .into()
+    })
+}
+
+fn elsewhere(timeouts: DelayQueue, messages: &Messages) -> Result<Armed, Failure> {
+    let name = timeouts.name(TIMEOUT)?;
+    let relay = Relay::new(messages.backend(), Arc::clone(timeouts.backend())).queue(name.clone())?.start()?;
+    Ok(Armed { timeouts, armed: Timeouts::Relayed(messages.clone(), name), relay: Some(relay) })
+}
+
+fn in_database(config: &Config, messages: &Messages) -> Result<Armed, Failure> {
+    let timeouts = config.delay_queue.connect_with(messages.backend());
+    let name = timeouts.name(TIMEOUT)?;
+    Ok(Armed { timeouts, armed: Timeouts::Database(messages.clone(), name), relay: None })
 }
 
 /// Where orders are paid; whichever comes first is taken when a buyer names none.

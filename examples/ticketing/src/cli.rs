@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    cluster,
     config::{self, Config, ConfigError, DatabaseProvider},
     import,
     merchant::{Merchants, PLATFORM},
@@ -37,6 +38,8 @@ pub enum Command {
     },
     /// Rehearse a flash sale and check that nothing was sold twice.
     Rush(rush::RushArgs),
+    /// Start several servers, what they share, and a balancer, all on this machine: for a trial.
+    Cluster(cluster::ClusterArgs),
     /// Give an account a role in the back office. A server may be running.
     Appoint(AppointArgs),
     /// Remove the platform's data and start over with the next `serve`.
@@ -161,6 +164,10 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
                 println!("{report}");
             }
             return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Cluster(args) => {
+            crate::telemetry::init(&config::LogConfig::default())?;
+            cluster::run(args).await?;
         }
         Command::Appoint(args) => appoint(&args).await?,
         Command::Reset(args) => reset(&args).await?,

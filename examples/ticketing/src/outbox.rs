@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueue, DelayQueueBackend, Error as QueueError, QueueName, RetryPolicy, SqlDelayQueue,
+    DelayMessage, DelayQueueBackend, Error as QueueError, Outbox as RelayOutbox, QueueName, RetryPolicy, SqlDelayQueue,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +199,32 @@ impl Messages {
         sent.map(drop).map_err(Problem::unavailable)
     }
 
+    /// For the relay, which moves it on to a queue that lives elsewhere.
+    async fn enqueue_for_relay<M: Serialize + Sync>(
+        &self,
+        connection: &mut Connection<'_>,
+        queue: &QueueName,
+        message: &DelayMessage<M>,
+    ) -> Result<()> {
+        let sent = match (self, connection) {
+            (Self::Sqlite(messages), Connection::Sqlite(connection)) => {
+                RelayOutbox::new(messages.clone()).enqueue_in(connection, queue, message).await
+            }
+            (Self::Postgres(messages), Connection::Postgres(connection)) => {
+                RelayOutbox::new(messages.clone()).enqueue_in(connection, queue, message).await
+            }
+            _ => return Err(Problem::internal("the messages live in another database than the transaction")),
+        };
+        sent.map(drop).map_err(Problem::unavailable)
+    }
+
+    fn notify_relay(&self, queue: &QueueName) {
+        match self {
+            Self::Sqlite(messages) => RelayOutbox::new(messages.clone()).notify(queue),
+            Self::Postgres(messages) => RelayOutbox::new(messages.clone()).notify(queue),
+        }
+    }
+
     fn notify(&self, queue: &QueueName) {
         match self {
             Self::Sqlite(messages) => messages.notify(queue),
@@ -244,38 +270,35 @@ impl Outbox {
     }
 }
 
-/// Arms the time-outs of orders, in the database's transaction or beside it.
+/// Arms the time-outs of orders in the transaction that writes the order, for a queue of this full name. So an order has
+/// its time-out wherever the queue lives, and can be placed while that cannot be reached.
 #[derive(Clone, Debug)]
 pub enum Timeouts {
-    /// In the transaction that writes the order, for the queue of this full name.
+    /// The queue is in the same database.
     Database(Messages, QueueName),
-    /// On a queue of its own, before the order is written.
-    Detached(DelayQueue),
+    /// The queue is elsewhere: a relay moves the time-out on.
+    Relayed(Messages, QueueName),
 }
 
 impl Timeouts {
-    /// Arms a time-out beside the database; nothing to do where it is armed within.
-    ///
-    /// # Errors
-    ///
-    /// When the queue cannot be reached.
-    pub async fn arm(&self, order: OrderId, after: Duration) -> Result<()> {
-        if let Self::Detached(queue) = self {
-            queue.send(TIMEOUT, &message(order, after)?).await.map_err(Problem::unavailable)?;
-        }
-        Ok(())
-    }
-
-    /// Arms a time-out within the transaction that writes the order; nothing to do where it is armed beside.
+    /// Arms a time-out: it exists if, and only if, the transaction commits.
     ///
     /// # Errors
     ///
     /// When the database refuses.
     pub async fn arm_in(&self, connection: &mut Connection<'_>, order: OrderId, after: Duration) -> Result<()> {
-        if let Self::Database(messages, queue) = self {
-            messages.enqueue(connection, queue, &message(order, after)?).await?;
+        let message = message(order, after)?;
+        match self {
+            Self::Database(messages, queue) => messages.enqueue(connection, queue, &message).await,
+            Self::Relayed(messages, queue) => messages.enqueue_for_relay(connection, queue, &message).await,
         }
-        Ok(())
+    }
+
+    /// Call after the commit: a relay looks at once instead of at its next poll.
+    pub fn wake(&self) {
+        if let Self::Relayed(messages, queue) = self {
+            messages.notify_relay(queue);
+        }
     }
 }
 

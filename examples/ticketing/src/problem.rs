@@ -72,7 +72,7 @@ codes! {
     RefreshRefused = "refresh-refused", UNAUTHORIZED, "The refresh token is not accepted";
     /// E-mail address and password do not match an account.
     WrongCredentials = "wrong-credentials", UNAUTHORIZED, "E-mail address or password is wrong";
-    /// Too many attempts to sign in, from this address or to this account: wait for the seconds in `Retry-After`.
+    /// Too many attempts to sign in or to register, from this address or to this account: wait for the seconds in `Retry-After`.
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many attempts to sign in";
     /// The account's role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Your account may not do this";

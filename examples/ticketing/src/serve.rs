@@ -128,7 +128,7 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
 }
 
 /// To standard output; that nobody reads it is no reason to stop.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     use io::Write;
     let mut output = io::stdout().lock();
     let _unread = output.write_all(text.as_bytes()).and_then(|()| output.flush());

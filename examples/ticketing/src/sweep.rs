@@ -4,16 +4,19 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     clock::Millis,
-    ids::{OrderId, SessionId},
+    ids::{OrderId, PaymentId, SessionId},
     inventory::{Inventory, SeatState},
     order::{Ending, storage as orders},
     payment::{
         Payments,
-        storage::{self as payments, refunds},
+        storage::{self as payments, PaymentState, refunds},
     },
     problem::{Problem, Result},
     statement::Statements,
-    storage::{Database, sql::query},
+    storage::{
+        Database,
+        sql::{Column, query},
+    },
     ticket::Tickets,
 };
 
@@ -27,8 +30,10 @@ const SILENCE: Duration = Duration::from_secs(15);
 const REFUND_RETRY: Duration = Duration::from_secs(60);
 /// A notification is refused as stale long before it is forgotten here.
 const NOTIFICATIONS: Duration = Duration::from_secs(24 * 3_600);
-/// Most items of a kind in one run.
+/// Most items of a kind that are read at once.
 const LIMIT: u32 = 500;
+/// Most times that a run reads more of a kind: others wait for their turn.
+const PAGES: u32 = 40;
 
 /// What one run found and mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub struct Swept {
     pub overdue: u32,
     /// Orders whose seats the ledger still held wrongly.
     pub orphans: u32,
-    /// Payments asked for at the provider.
+    /// Payments of which only a question to the provider brought news.
     pub pulled: u32,
     /// Refunds asked for at the provider.
     pub refunds: u32,
@@ -110,20 +115,30 @@ impl Sweep {
     }
 
     async fn overdue(&self, swept: &mut Swept) -> Result<()> {
-        for order in orders::overdue(&self.database.read, Millis::now().minus(OVERDUE), LIMIT).await? {
-            match self.payments.end(order, Ending::Timeout).await {
-                Ok(_) => swept.overdue += 1,
-                Err(problem) => report("an overdue order", Err(problem)),
+        let before = Millis::now().minus(OVERDUE);
+        let mut page = Page::first();
+        while let Some(overdue) = page.next(&self.database, include_str!("sweep/overdue.sql"), before).await? {
+            for order in overdue {
+                match self.payments.end(order, Ending::Timeout).await {
+                    Ok(_) => swept.overdue += 1,
+                    Err(problem) => report("an overdue order", Err(problem)),
+                }
             }
         }
         Ok(())
     }
 
     async fn silent(&self, swept: &mut Swept) -> Result<()> {
-        for payment in payments::stuck(&self.database.read, Millis::now().minus(SILENCE), LIMIT).await? {
-            match self.payments.pull(payment).await {
-                Ok(()) => swept.pulled += 1,
-                Err(problem) => report("a silent payment", Err(problem)),
+        let before = Millis::now().minus(SILENCE);
+        let mut page = Page::first();
+        while let Some(silent) = page.next(&self.database, include_str!("sweep/silent.sql"), before).await? {
+            for payment in silent {
+                match self.payments.pull(payment).await {
+                    // A buyer who takes their time is no lost notification.
+                    Ok(()) if self.is_settled(payment).await? => swept.pulled += 1,
+                    Ok(()) => {}
+                    Err(problem) => report("a silent payment", Err(problem)),
+                }
             }
         }
         Ok(())
@@ -144,6 +159,11 @@ impl Sweep {
         swept.issued = self.tickets.catch_up(ORPHAN, LIMIT).await?;
         swept.completed = self.tickets.complete(self.show_length, LIMIT).await?;
         Ok(())
+    }
+
+    async fn is_settled(&self, payment: PaymentId) -> Result<bool> {
+        let payment = payments::find(&self.database.read, payment).await?;
+        Ok(payment.is_some_and(|payment| payment.state != PaymentState::Pending))
     }
 
     /// Holds that the ledger keeps although the database knows better, and orders that the ledger does not know.
@@ -221,6 +241,37 @@ impl Sweep {
     async fn forget(&self) -> Result<()> {
         let before = Millis::now().minus(NOTIFICATIONS);
         self.database.write.run(move |connection| Box::pin(payments::forget_notifications(connection, before))).await
+    }
+}
+
+/// Reads through items that wait since a time, the oldest first. What cannot be mended now does not keep what comes after
+/// it from being mended.
+struct Page {
+    /// Time and identifier of the last item.
+    after: Option<(i64, String)>,
+    left: u32,
+}
+
+impl Page {
+    fn first() -> Self {
+        Self { after: Some((i64::MIN, String::new())), left: PAGES }
+    }
+
+    /// The next items of a statement that answers `id` and `since`; `None` when there are no more.
+    async fn next<T: Column>(
+        &mut self,
+        database: &Database,
+        sql: &'static str,
+        before: Millis,
+    ) -> Result<Option<Vec<T>>> {
+        let Some((since, id)) = self.after.take().filter(|_| self.left > 0) else { return Ok(None) };
+        self.left -= 1;
+        let rows = query(sql).bind(before.0).bind(since).bind(id).bind(LIMIT).fetch_all(&database.read).await?;
+        if let (Some(last), true) = (rows.last(), rows.len() == LIMIT as usize) {
+            self.after = Some((last.get("since")?, last.get("id")?));
+        }
+        let items: Vec<T> = rows.iter().map(|row| row.get("id")).collect::<std::result::Result<_, _>>()?;
+        Ok(Some(items))
     }
 }
 

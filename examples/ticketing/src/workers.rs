@@ -1,6 +1,9 @@
 //! What runs beside the requests: the listeners of the queues and the sweep.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use nebula_delay_queue::{DelayQueue, HandlerError, Outcome, Received};
 use nebula_lock::LockManager;
@@ -42,7 +45,7 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Follow>| {
             let (seats, admission) = (seats.clone(), admission.clone());
-            async move { follow(&seats, &admission, message.into_body()).await }
+            async move { follow(&seats, &admission, &message).await }
         })
         .start()?;
     let provider = payments.clone();
@@ -80,9 +83,16 @@ pub fn listen(
     Ok(())
 }
 
-async fn follow(inventory: &Inventory, admission: &Admission, follow: Follow) -> Result<(), Problem> {
+async fn follow(inventory: &Inventory, admission: &Admission, message: &Received<Follow>) -> Result<(), Problem> {
+    let (follow, begun) = (message.body(), Instant::now());
     match follow.step {
-        Step::Sell => inventory.sell(follow.session, follow.order).await?,
+        Step::Sell => {
+            inventory.sell(follow.session, follow.order).await?;
+            // The message is due since the payment: both were committed together. The clock is the database's.
+            let since = SystemTime::now().duration_since(message.due()).unwrap_or_default();
+            let window = since.max(message.lateness() + begun.elapsed());
+            metrics::histogram!("ticketing_payment_to_ledger_seconds").record(window);
+        }
         Step::Release => inventory.release(follow.session, follow.order).await?,
         Step::Refund => inventory.refund(follow.session, follow.order).await?,
     }

@@ -64,6 +64,21 @@ async fn an_address_has_so_many_attempts_and_a_header_is_no_way_around() {
 }
 
 #[tokio::test]
+async fn a_network_makes_so_many_accounts() {
+    let app = TestApp::start_with(|config| {
+        let rules = json!({"rules": {"register.ip": {"rate": 1, "per": "1d", "burst": 2}}});
+        config.rate_limit = serde_json::from_value(rules).unwrap();
+    })
+    .await;
+    app.register("mei@example.com").await;
+    app.register("lan@example.com").await;
+    let body = json!({"email": "third@example.com", "password": PASSWORD, "display_name": "Third"});
+    refused(app.post("/auth/register", &body).await).await;
+    // Who has an account is not kept from signing in.
+    expect(login(&app, "mei@example.com", PASSWORD).await, StatusCode::OK).await;
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_the_client_s_address_counts() {
     let app = TestApp::start_with(|config| {
         limits(config, 100, 1);

@@ -18,6 +18,9 @@ async fn alive_ready_and_measured() {
     assert!(metrics.contains(r#"http_requests_total{method="GET",path="/healthz",status="200"}"#), "{metrics}");
     assert!(metrics.contains(r#"http_request_duration_seconds_bucket{method="GET",path="/healthz",le="#), "{metrics}");
     assert!(metrics.contains(r#"path="other",status="404""#) && !metrics.contains("nowhere"), "{metrics}");
+    for name in ["process_resident_memory_bytes ", "process_cpu_seconds_total ", "process_open_fds "] {
+        assert!(metrics.contains(&format!("\n{name}")), "{name}: {metrics}");
+    }
 }
 
 #[tokio::test]

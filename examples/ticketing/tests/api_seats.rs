@@ -171,4 +171,15 @@ async fn metrics_tell_what_is_left() {
         let line = format!("ticket_inventory_{gauge}_seats{{session=\"{session}\"}} {seats}");
         assert!(text.lines().any(|found| found == line), "{line} is missing in {text}");
     }
+    // With the sale its figures go, instead of staying at their last value.
+    app.write(move |connection| {
+        Box::pin(async move {
+            let end = "UPDATE sessions SET sale_opens_at = 0, sale_closes_at = 1 WHERE id = $1";
+            ticketing::storage::sql::query(end).bind(session).execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    let text = app.get("//metrics").await.text().await.unwrap();
+    assert!(!text.contains(&session.to_string()), "{text}");
 }

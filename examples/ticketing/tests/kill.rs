@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePool},
 };
 use ticketing::{
-    rush::{self, Report, RushArgs},
+    rush::{self, Profile, Report, RushArgs},
     storage::{Pool, sql::query},
 };
 use tokio::task::JoinHandle;
@@ -95,6 +95,13 @@ impl Platform {
 
     fn rush(&self) -> JoinHandle<Report> {
         let args = RushArgs {
+            profile: Profile::Flash,
+            over: None,
+            opens_in: 0,
+            chaos: false,
+            chaos_seconds: 0,
+            chaos_seed: None,
+            without: Vec::new(),
             users: 3 * SEATS,
             seats: SEATS,
             url: self.ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect(),
@@ -116,8 +123,9 @@ impl Platform {
     async fn paid(&self, wanted: u32, rush: &JoinHandle<Report>) {
         eventually(Duration::from_secs(300), || async {
             assert!(!rush.is_finished(), "the rush was over before {wanted} orders were paid");
-            let paid =
-                query("SELECT count(*) FROM orders WHERE state IN ('PAID', 'ISSUED')").scalar(&self.database).await;
+            let paid = query("SELECT count(*) FROM orders WHERE state IN ('PAID', 'ISSUED', 'COMPLETED')")
+                .scalar(&self.database)
+                .await;
             let paid: i64 = paid.map_err(|error| error.to_string())?;
             if paid >= i64::from(wanted) { Ok(()) } else { Err(format!("{paid} orders are paid")) }
         })

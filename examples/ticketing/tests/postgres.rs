@@ -58,3 +58,25 @@ async fn a_reset_takes_everything_of_the_platform_and_nothing_else() {
         assert_eq!(left, ["somebody_elses"]);
     }
 }
+
+#[tokio::test]
+async fn two_ledgers_for_one_database_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = postgres_database().await;
+    let command = |data: &str| {
+        let mut command = program::ticketing(&folder.path().join(data), &["--port", "0"]);
+        command.env("NEBULA_TICKETING__DATABASE__PROVIDER", "postgres").env("NEBULA_TICKETING__DATABASE__URL", &url);
+        command
+    };
+    let one = Program::spawn(command("one"));
+    // As on another machine: nothing of the data folder is shared.
+    let two = command("two").output().unwrap();
+    let text = String::from_utf8_lossy(&two.stderr).into_owned();
+    assert!(!two.status.success() && text.contains("ledger.provider") && text.contains("redis"), "{text}");
+    one.signal(Signal::KILL);
+    assert_eq!(one.end().0, None);
+    // A crash gives the right back.
+    let two = Program::spawn(command("two"));
+    two.signal(Signal::TERM);
+    assert_eq!(two.end().0, Some(0));
+}

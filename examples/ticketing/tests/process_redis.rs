@@ -82,3 +82,19 @@ fn a_missing_server_is_named() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && text.contains("redis.url") && text.contains("Connection refused"), "{text}");
 }
+
+#[tokio::test]
+async fn a_missing_broker_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program::ticketing(&folder.path().join("data"), &["--port", "0"])
+        .env("NEBULA_TICKETING__DELAY_QUEUE__PROVIDER", "rabbitmq")
+        .env("NEBULA_TICKETING__DELAY_QUEUE__RABBITMQ__URL", "amqp://guest:hidden@127.0.0.1:1/%2f")
+        .env("NEBULA_TICKETING__DELAY_QUEUE__RABBITMQ__TIMEOUT", "2s")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && text.contains("delay-queue.rabbitmq.url") && !text.contains("hidden"),
+        "{text}"
+    );
+}

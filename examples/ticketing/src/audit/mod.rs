@@ -82,6 +82,8 @@ pub struct Violations {
     pub tickets_differ: u32,
     /// Orders of which what was taken is not what their seats cost and what went back, fees included.
     pub money_differs: u32,
+    /// Orders that were paid or ended more than once: a message had its effect twice.
+    pub effect_twice: u32,
     /// Seats about which ledger and database do not agree.
     pub ledger_differs: u32,
 }
@@ -128,6 +130,7 @@ impl Auditor {
             paid_without_ticket: waiting(pool, session, at.minus(grace)).await?,
             tickets_differ: count(pool, include_str!("sql/tickets_differ.sql"), session).await?,
             money_differs: count(pool, include_str!("sql/money_differs.sql"), session).await?,
+            effect_twice: count(pool, include_str!("sql/effect_twice.sql"), session).await?,
             ledger_differs: 0,
         };
         let mut expected = vec![SeatState::Available; snapshot.states.len()];

@@ -22,21 +22,35 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Everything that a request needs can be reached.
+/// Whether the process can sell.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Readiness {
+    /// `degraded` when something is away that orders and payments can do without.
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+    /// What cannot be reached at this moment.
+    #[schema(value_type = Vec<String>)]
+    parts: Vec<&'static str>,
+}
+
+/// Everything that orders and payments need can be reached.
+///
+/// What they can do without for a while is named and takes no server out of a balancer: all servers share it.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses(
-    (status = OK, body = Health),
+    (status = OK, body = Readiness),
     (status = SERVICE_UNAVAILABLE, description = "`unavailable`: `parts` names what cannot be reached"),
 ))]
-pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
+pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Readiness>> {
     if app.stopping.is_cancelled() {
         return Err(Problem::new(Code::Unavailable, "The server is stopping."));
     }
-    let failures = app.unreachable().await;
-    if failures.is_empty() {
-        return Ok(Json(Health { status: "ok" }));
+    let away = app.unreachable().await;
+    let parts: Vec<_> = away.iter().map(|away| away.part).collect();
+    if !away.iter().any(|away| away.needed) {
+        let status = if parts.is_empty() { "ok" } else { "degraded" };
+        return Ok(Json(Readiness { status, parts }));
     }
-    let parts: Vec<_> = failures.iter().map(|(part, _)| *part).collect();
     let detail = format!("Not reachable: {}.", parts.join(", "));
-    let causes = failures.into_iter().map(|(part, cause)| format!("{part}: {cause}")).collect::<Vec<_>>().join("; ");
-    Err(Problem::new(Code::Unavailable, detail).with("parts", parts).caused_by(causes))
+    let causes: Vec<_> = away.into_iter().map(|away| format!("{}: {}", away.part, away.cause)).collect();
+    Err(Problem::new(Code::Unavailable, detail).with("parts", parts).caused_by(causes.join("; ")))
 }

@@ -6,9 +6,11 @@ mod health;
 mod observe;
 mod openapi;
 mod problems;
+mod process;
 pub mod request_id;
 mod router;
 mod server;
+mod trace;
 
 pub use self::{
     extract::{Json, Path, Query},

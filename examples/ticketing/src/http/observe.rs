@@ -11,9 +11,11 @@ use axum::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Instrument;
 
-use super::request_id::X_REQUEST_ID;
+use super::{process, request_id::X_REQUEST_ID, trace::Trace};
 use crate::{
     app::App,
+    ids::SessionId,
+    inventory::Counts,
     problem::{Problem, Result},
 };
 
@@ -43,13 +45,36 @@ fn describe() {
     metrics::describe_counter!("http_requests_total", "Requests answered, by method, path pattern and status.");
     metrics::describe_histogram!("http_request_duration_seconds", metrics::Unit::Seconds, "Time to the answer's head.");
     metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
+    metrics::describe_gauge!("http_event_streams_open", "Streams of live seats that are open.");
+    metrics::describe_histogram!(
+        "ticketing_payment_to_ledger_seconds",
+        metrics::Unit::Seconds,
+        "From the commit of a payment until the ledger has its seats as sold."
+    );
 }
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response> {
-    app.inventory.record().await;
-    let text = exporter()?.render();
+    let mut text = exporter()?.render();
+    // What is a state and no event is read when it is asked for: what is gone leaves no last value behind.
+    text.push_str(&seats(&app.inventory.on_sale().await));
+    text.push_str(&process::metrics());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// The seats of the sessions on sale.
+fn seats(sessions: &[(SessionId, Counts)]) -> String {
+    let mut text = String::new();
+    let mut tell = |name: &str, count: fn(&Counts) -> u32| {
+        text.push_str(&format!("# HELP {name} Seats of a session on sale.\n# TYPE {name} gauge\n"));
+        for (session, counts) in sessions {
+            text.push_str(&format!("{name}{{session=\"{session}\"}} {}\n", count(counts)));
+        }
+    };
+    tell("ticket_inventory_available_seats", Counts::available);
+    tell("ticket_inventory_locked_seats", |counts| counts.locked);
+    tell("ticket_inventory_sold_seats", |counts| counts.sold);
+    text
 }
 
 pub(super) async fn layer(request: Request, next: Next) -> Response {
@@ -69,11 +94,20 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     let pattern = path.as_ref().map_or("other", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
     let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let span = tracing::info_span!("request", method, path = pattern, id);
+    let trace = Trace::of(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        trace_id = %trace.trace(),
+        span_id = %trace.span(),
+        id,
+        action = format_args!("{method} {pattern}"),
+        user_id = tracing::field::Empty,
+    );
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     let elapsed = started.elapsed();
-    span.in_scope(|| tracing::debug!(status = status.as_u16(), ?elapsed, "answered"));
+    let duration = elapsed.as_secs_f64() * 1_000.0;
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), duration, "answered"));
     metrics::counter!(
         "http_requests_total", "method" => method, "path" => pattern.clone(), "status" => status.as_str().to_owned()
     )

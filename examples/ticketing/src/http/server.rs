@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use axum::{extract::ConnectInfo, http::Request};
+use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::router;
-use crate::app::App;
+use crate::{app::App, config::HttpConfig};
 
 /// Connections that may wait to be accepted: a sale's opening brings thousands within a second.
 const BACKLOG: u32 = 4_096;
@@ -71,12 +71,17 @@ impl Server {
     /// Dropping the future breaks off what is in progress; cancel `app.stopping` instead.
     pub async fn run(self, app: App) {
         let limits = app.config.http.clone();
-        let routes = router(app.clone());
+        self.accept(router(app.clone()), &limits, &app.stopping).await;
+        finish(&app, limits.drain).await;
+    }
+
+    /// Serves these routes until `stopping`; then finishes the requests in progress, for at most `limits.drain`.
+    pub(crate) async fn accept(self, routes: Router, limits: &HttpConfig, stopping: &CancellationToken) {
         // One version of the protocol: telling two apart would wait for a first line without any deadline.
         let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
         let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
-        while let Some(accepted) = app.stopping.run_until_cancelled(self.listener.accept()).await {
+        while let Some(accepted) = stopping.run_until_cancelled(self.listener.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -109,7 +114,6 @@ impl Server {
             tracing::warn!(after = ?limits.drain, "some requests did not finish in time and were broken off");
             cut.cancel();
         }
-        finish(&app, limits.drain).await;
     }
 }
 
@@ -131,5 +135,11 @@ async fn finish(app: &App, drain: Duration) {
     }
     // What is not finished in time is delivered again, to this or another process.
     tokio::join!(app.outbox.shutdown(drain), app.timeouts.shutdown(drain));
+    if let Some(relay) = &app.relay {
+        relay.shutdown(drain).await;
+    }
     app.locks.shutdown(drain).await;
+    if let Some(sole) = &app.sole {
+        sole.release().await;
+    }
 }

@@ -259,26 +259,29 @@ impl Inventory {
         Ok(changed)
     }
 
-    /// Brings the gauges of the sessions on sale up to date: call it before they are read. Sessions that are not loaded
-    /// are left out.
+    /// The seats of the sessions on sale at this moment. Sessions that are not loaded are left out, and so are all when
+    /// the ledger does not answer in time: no figure is better than an old one.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn record(&self) {
-        let record = async {
+    pub async fn on_sale(&self) -> Vec<(SessionId, Counts)> {
+        let read = async {
+            let mut sessions = Vec::new();
             for session in self.0.rebuilder.on_sale(GAUGES).await? {
                 if let Some(counts) = self.0.ledger.counts(session).await? {
                     self.0.sold_out.observe(session, &counts);
+                    sessions.push((session, counts));
                 }
             }
-            Ok::<_, Problem>(())
+            Ok::<_, Problem>(sessions)
         };
-        match timeout(GAUGES_WITHIN, record).await {
-            Ok(Ok(())) => {}
-            Ok(Err(problem)) => tracing::debug!(error = chain(&problem), "the gauges of seats are old"),
-            Err(_) => tracing::debug!("the gauges of seats are old: counting took too long"),
+        match timeout(GAUGES_WITHIN, read).await {
+            Ok(Ok(sessions)) => return sessions,
+            Ok(Err(problem)) => tracing::debug!(error = chain(&problem), "the seats on sale are not known"),
+            Err(_) => tracing::debug!("the seats on sale are not known: counting took too long"),
         }
+        Vec::new()
     }
 
     /// Asks until the ledger is ready, rebuilding it in between.

@@ -82,11 +82,31 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse> {
     let after = cursor(&headers, params.after.as_deref())?;
-    let updates = app.inventory.listen(id, after).await?.into_stream().map(event);
+    let open = OpenStream::new();
+    let updates = app.inventory.listen(id, after).await?.into_stream().map(move |update| {
+        let _until_the_end = &open;
+        event(update)
+    });
     let first = stream::once(async { Event::default().retry(RECONNECT) });
     let events = Sse::new(infallible(first.chain(updates))).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // A proxy that collects the stream before passing it on would make it anything but live.
     Ok(([("x-accel-buffering", "no")], events))
+}
+
+/// Counts a stream as long as it is open.
+struct OpenStream;
+
+impl OpenStream {
+    fn new() -> Self {
+        metrics::gauge!("http_event_streams_open").increment(1);
+        Self
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        metrics::gauge!("http_event_streams_open").decrement(1);
+    }
 }
 
 /// A browser that connects again repeats the address it began with, and knows better in the header.

@@ -61,7 +61,6 @@ impl SoldOut {
 
     /// Takes note of counts that were asked for just now.
     pub(super) fn observe(&self, session: SessionId, counts: &Counts) {
-        record(session, counts);
         if counts.available() > 0 {
             self.clear(session);
         }
@@ -83,19 +82,10 @@ impl SoldOut {
         tokio::spawn(async move {
             // A ledger that cannot say leaves the flag to expire.
             let Ok(Some(counts)) = ledger.counts(session).await else { return };
-            record(session, &counts);
             if let Some(flag) = flags.write().get_mut(&session).filter(|flag| flag.cleared == cleared) {
                 // The counts are at least as young as the question.
                 flag.raised = (counts.available() == 0).then_some(now);
             }
         });
     }
-}
-
-/// Tells the metrics.
-fn record(session: SessionId, counts: &Counts) {
-    let session = session.to_string();
-    metrics::gauge!("ticket_inventory_available_seats", "session" => session.clone()).set(counts.available());
-    metrics::gauge!("ticket_inventory_locked_seats", "session" => session.clone()).set(counts.locked);
-    metrics::gauge!("ticket_inventory_sold_seats", "session" => session).set(counts.sold);
 }

@@ -203,11 +203,9 @@ impl Orders {
         asked: Instant,
         hold: Duration,
     ) -> Result<Inserted, Problem> {
-        // Before the order where the queue is not in the database: a message without an order does no harm, an order
-        // without its message would wait for the sweep.
-        self.timeouts.arm(order.id, hold).await?;
         let timeouts = self.timeouts.clone();
-        self.database
+        let inserted = self
+            .database
             .write
             .run::<_, Problem, _>(move |connection| {
                 Box::pin(async move {
@@ -221,7 +219,9 @@ impl Orders {
                     Ok(inserted)
                 })
             })
-            .await
+            .await;
+        self.timeouts.wake();
+        inserted
     }
 }
 

@@ -247,8 +247,3 @@ async fn record(
         .await?;
     Ok(())
 }
-
-/// Live orders whose time to pay ended before `before`, oldest first.
-pub async fn overdue(pool: &Pool, before: Millis, limit: u32) -> Result<Vec<OrderId>> {
-    Ok(query(include_str!("sql/overdue.sql")).bind(before.0).bind(limit).scalars(pool).await?)
-}

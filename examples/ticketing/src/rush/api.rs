@@ -69,6 +69,7 @@ pub(super) struct Rehearsal {
     pub(super) session_id: String,
     pub(super) seats: Vec<String>,
     pub(super) buyers: Vec<Account>,
+    pub(super) opens_in_ms: u64,
 }
 
 /// A signed-in buyer.
@@ -115,8 +116,9 @@ impl Api {
         users: u32,
         seats: u32,
         hold_seconds: u64,
+        opens_in: u64,
     ) -> Result<Rehearsal, Failure> {
-        let body = json!({"users": users, "seats": seats, "hold_seconds": hold_seconds});
+        let body = json!({"users": users, "seats": seats, "hold_seconds": hold_seconds, "opens_in_seconds": opens_in});
         let path = "/api/v1/admin/rehearsals";
         // One attempt, and time for it: preparing twice would do no harm but take as long again.
         let request = self.client.post(format!("{}{path}", self.urls[0])).timeout(Duration::from_secs(120));
@@ -126,6 +128,17 @@ impl Api {
 
     pub(super) async fn seats(&self, session: &str) -> Result<Value, Failure> {
         self.ask(|url| self.client.get(format!("{url}/api/v1/sessions/{session}/seats"))).await.result
+    }
+
+    /// Looks around as a visitor does: the list of shows, the sale, its seats. Answers how long each took.
+    pub(super) async fn look_around(&self, session: &str) -> Result<Vec<Duration>, Failure> {
+        let mut took = Vec::new();
+        for path in ["/shows".to_owned(), format!("/sessions/{session}"), format!("/sessions/{session}/seats")] {
+            let answer: Answer<Value> = self.ask(|url| self.client.get(format!("{url}/api/v1{path}"))).await;
+            answer.result?;
+            took.push(answer.took);
+        }
+        Ok(took)
     }
 
     pub(super) async fn order(&self, token: &SecretString, session: &str, seat: &str, key: &str) -> Answer<Value> {

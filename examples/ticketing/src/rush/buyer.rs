@@ -8,6 +8,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     api::{Api, Failure},
+    profile::Entrance,
     stock::Stock,
 };
 
@@ -28,8 +29,9 @@ pub(super) struct Buyer {
     /// Payments in flight: who has a seat does not stand in line with those who want one.
     pub(super) till: Arc<Semaphore>,
     pub(super) abandon_percent: u32,
-    /// When the rush began.
+    /// When the sale began.
     pub(super) began: Instant,
+    pub(super) entrance: Entrance,
 }
 
 /// What one buyer, or all of them, did.
@@ -39,12 +41,12 @@ pub(super) struct Tally {
     pub(super) placed: u64,
     pub(super) abandoned: u64,
     pub(super) refused: BTreeMap<String, u64>,
-    /// Of all buyers together.
-    pub(super) repeated: u64,
     pub(super) errors: BTreeMap<String, u64>,
     /// Latencies of `POST /orders`, by whether it was granted.
     pub(super) granted: Vec<Duration>,
     pub(super) denied: Vec<Duration>,
+    /// Latencies of what is only looked at.
+    pub(super) queries: Vec<Duration>,
     /// How long after the beginning each order was placed.
     pub(super) placed_at: Vec<Duration>,
     paid: Vec<Paid>,
@@ -78,6 +80,7 @@ impl Tally {
         }
         self.granted.extend(other.granted);
         self.denied.extend(other.denied);
+        self.queries.extend(other.queries);
         self.placed_at.extend(other.placed_at);
         self.paid.extend(other.paid);
     }
@@ -99,6 +102,12 @@ impl Buyer {
         let mut tally = Tally::default();
         // Once for each buyer: on a machine that is too slow to pay in time, more and more tries must not drive all away.
         let abandons = rand::rng().random_range(0..100) < self.abandon_percent;
+        if self.entrance.pass().await {
+            match self.api.look_around(&self.session).await {
+                Ok(took) => tally.queries.extend(took),
+                Err(failure) => *tally.errors.entry(failure.to_string()).or_default() += 1,
+            }
+        }
         for attempt in 0_u32.. {
             let order = match self.try_a_seat(attempt, &mut tally).await {
                 Try::Placed(order) => order,
@@ -153,6 +162,11 @@ impl Buyer {
                     *tally.refused.entry(code.to_owned()).or_default() += 1;
                     return Try::Later;
                 }
+                // The buyer's clock is ahead of the server's.
+                Some("sale-not-open") => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    return Try::Later;
+                }
                 _ => failure.to_string(),
             },
         };
@@ -175,7 +189,7 @@ impl Buyer {
         self.api.approve(&pay_url).await?;
         loop {
             match self.api.state(&self.token, order).await?.as_str() {
-                "PAID" | "ISSUED" => return Ok(true),
+                state if is_paid(state) => return Ok(true),
                 "LOCKED" | "PAYING" => tokio::time::sleep(POLL).await,
                 _ => return Ok(false),
             }
@@ -190,5 +204,10 @@ pub(super) async fn lost(api: &Api, gate: &Semaphore, paid: &[Paid]) -> Result<u
         api.state(&paid.token, &paid.order).await
     });
     let states = futures_util::future::try_join_all(looks).await?;
-    Ok(states.iter().filter(|state| !matches!(state.as_str(), "PAID" | "ISSUED")).count() as u64)
+    Ok(states.iter().filter(|state| !is_paid(state)).count() as u64)
+}
+
+/// Paid for, with or without a ticket yet.
+fn is_paid(state: &str) -> bool {
+    matches!(state, "PAID" | "ISSUED" | "COMPLETED")
 }

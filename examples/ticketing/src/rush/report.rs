@@ -6,7 +6,19 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{RushArgs, buyer::Tally};
+use super::{buyer::Tally, chaos::Chaos, profile::Plan};
+
+/// What is known of a sale when everybody has gone.
+pub(super) struct Sold {
+    pub(super) plan: Plan,
+    pub(super) tally: Tally,
+    /// From its beginning to the last buyer's end.
+    pub(super) took: Duration,
+    /// What each server says of it.
+    pub(super) audits: Vec<Value>,
+    /// Orders that a buyer saw paid and that are not.
+    pub(super) lost: u64,
+}
 
 /// The figures and findings of a rush.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +61,35 @@ pub struct Report {
     pub granted: Latency,
     /// Latency of a refused one.
     pub denied: Latency,
+    /// Latency of what is only looked at.
+    pub queries: Latency,
+    /// Where the money is, in minor units: what was taken is the sum of the others.
+    pub money: BTreeMap<String, i64>,
+    /// The sales, when there were several.
+    pub sales: Vec<SaleReport>,
+    /// What was killed meanwhile.
+    pub chaos: Option<Chaos>,
+}
+
+/// The figures of one sale of a rush.
+#[derive(Clone, Debug, Serialize)]
+pub struct SaleReport {
+    /// `show` or `flash`.
+    pub name: &'static str,
+    /// Buyers.
+    pub users: u32,
+    /// Seats.
+    pub seats: u32,
+    /// Seats sold, by the database.
+    pub sold: u64,
+    /// Orders placed.
+    pub placed: u64,
+    /// As of the whole.
+    pub orders_per_second: f64,
+    /// Latency of a granted order.
+    pub granted: Latency,
+    /// Latency of a refused one.
+    pub denied: Latency,
 }
 
 /// Latency in milliseconds.
@@ -84,55 +125,107 @@ fn rate(mut placed_at: Vec<Duration>) -> f64 {
     }
 }
 
-impl Report {
-    #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-    pub(super) fn new(
-        args: &RushArgs,
-        servers: usize,
-        selling: Duration,
-        tally: Tally,
-        audits: &[Value],
-        paid_lost: u64,
-    ) -> Self {
+impl Sold {
+    fn figure(&self, pointer: &str) -> Option<u64> {
+        self.audits.first().and_then(|audit| audit.pointer(pointer)).and_then(Value::as_u64)
+    }
+
+    fn sold(&self) -> u64 {
+        self.figure("/database/sold").unwrap_or_default()
+    }
+
+    /// Broken invariants by name, the worst that any server says of each.
+    fn violations(&self) -> BTreeMap<String, u64> {
         let mut violations = BTreeMap::<String, u64>::new();
-        for (name, count) in audits.iter().filter_map(|audit| audit["violations"].as_object()).flatten() {
+        for (name, count) in self.audits.iter().filter_map(|audit| audit["violations"].as_object()).flatten() {
             let worst = violations.entry(name.clone()).or_default();
             *worst = (*worst).max(count.as_u64().unwrap_or(u64::MAX));
         }
-        let sold = audits.first().and_then(|audit| audit["database"]["sold"].as_u64()).unwrap_or_default();
-        let locked = audits.first().and_then(|audit| audit["database"]["locked"].as_u64()).unwrap_or(u64::MAX);
-        let paid = tally.paid().len() as u64;
-        if locked > 0 {
-            violations.insert("held_without_end".to_owned(), locked);
-        }
+        violations.insert("held_without_end".to_owned(), self.figure("/database/locked").unwrap_or(u64::MAX));
         // Whoever wanted a seat and did not get one means that none was left.
-        let wanted = u64::from(args.users) - tally.abandoned;
-        let unsold = u64::from(args.seats).min(wanted).saturating_sub(sold);
+        let wanted = u64::from(self.plan.users).saturating_sub(self.tally.abandoned);
+        let unsold = u64::from(self.plan.seats).min(wanted).saturating_sub(self.sold());
         violations.insert("unsold_although_wanted".to_owned(), unsold);
-        violations.insert("paid_and_lost".to_owned(), paid_lost);
-        let seconds = selling.as_secs_f64();
+        violations.insert("paid_and_lost".to_owned(), self.lost);
+        let money = self.money();
+        if let Some(taken) = money.get("taken") {
+            let out: i64 = money.iter().filter(|(name, _)| *name != "taken").map(|(_, sum)| *sum).sum();
+            violations.insert("money_unbalanced".to_owned(), taken.abs_diff(out));
+        }
+        violations
+    }
+
+    /// Minor units by what became of them, over all currencies. What was taken is the sum of the others.
+    fn money(&self) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::<String, i64>::new();
+        let currencies = self.audits.first().and_then(|audit| audit["money"].as_array()).into_iter().flatten();
+        for (name, amount) in currencies.filter_map(Value::as_object).flatten() {
+            let sum = sums.entry(name.clone()).or_default();
+            *sum = sum.saturating_add(amount["minor"].as_i64().unwrap_or(i64::MIN));
+        }
+        sums
+    }
+
+    fn report(&self) -> SaleReport {
+        SaleReport {
+            name: self.plan.name,
+            users: self.plan.users,
+            seats: self.plan.seats,
+            sold: self.sold(),
+            placed: self.tally.placed,
+            orders_per_second: rate(self.tally.placed_at.clone()),
+            granted: Latency::of(self.tally.granted.clone()),
+            denied: Latency::of(self.tally.denied.clone()),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(servers: usize, sold: Vec<Sold>, repeated: u64, chaos: Option<Chaos>) -> Self {
+        let (mut violations, mut money) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, i64>::new());
+        for sale in &sold {
+            for (name, count) in sale.violations() {
+                let sum = violations.entry(name).or_default();
+                *sum = sum.saturating_add(count);
+            }
+            for (name, amount) in sale.money() {
+                let sum = money.entry(name).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+        }
+        let audited = sold.iter().flat_map(|sale| &sale.audits).all(|audit| audit["sound"] == true);
+        let sales: Vec<_> = sold.iter().map(Sold::report).collect();
+        let (seats_sold, lost) = (sold.iter().map(Sold::sold).sum(), sold.iter().map(|sale| sale.lost).sum());
+        let (users, seats) = (sales.iter().map(|sale| sale.users).sum(), sales.iter().map(|sale| sale.seats).sum());
+        let took = sold.iter().map(|sale| sale.took).max().unwrap_or_default();
+        let mut tally = Tally::default();
+        for sale in sold {
+            tally.add(sale.tally);
+        }
         Self {
-            sound: violations.values().all(|count| *count == 0)
-                && tally.errors.is_empty()
-                && audits.iter().all(|audit| audit["sound"] == true),
-            users: args.users,
-            seats: args.seats,
+            sound: violations.values().all(|count| *count == 0) && tally.errors.is_empty() && audited,
+            users,
+            seats,
             servers,
             attempts: tally.attempts,
             placed: tally.placed,
             abandoned: tally.abandoned,
-            paid,
-            sold,
+            paid: tally.paid().len() as u64,
+            sold: seats_sold,
             oversold: violations.get("oversold").copied().unwrap_or_default(),
-            paid_lost,
+            paid_lost: lost,
             violations,
-            seconds,
+            seconds: took.as_secs_f64(),
             orders_per_second: rate(tally.placed_at),
             granted: Latency::of(tally.granted),
             denied: Latency::of(tally.denied),
+            queries: Latency::of(tally.queries),
             refused: tally.refused,
-            repeated: tally.repeated,
+            repeated,
             errors: tally.errors,
+            money,
+            sales: if sales.len() > 1 { sales } else { Vec::new() },
+            chaos,
         }
     }
 }
@@ -156,10 +249,26 @@ impl fmt::Display for Report {
             ("orders/s", format!("{:.0} (all over after {:.1} s)", self.orders_per_second, self.seconds)),
             ("granted p50/p95/p99 ms", latency(&self.granted)),
             ("refused p50/p95/p99 ms", latency(&self.denied)),
+            ("looked at p50/p95/p99 ms", latency(&self.queries)),
+            ("money", by_name(&self.money)),
         ] {
             table.add_row([name.to_owned(), value]);
         }
+        for sale in &self.sales {
+            let figures = format!(
+                "{} of {} seats sold, {:.0} orders/s, granted {} ms",
+                sale.sold,
+                sale.seats,
+                sale.orders_per_second,
+                latency(&sale.granted)
+            );
+            table.add_row([format!("of it {}", sale.name), figures]);
+        }
+        if let Some(chaos) = &self.chaos {
+            table.add_row([format!("killed (--chaos-seed {})", chaos.seed), by_name(&chaos.strikes)]);
+        }
         writeln!(f, "{table}")?;
+        writeln!(f, "Invariants: {}", by_name(&self.violations))?;
         for (what, count) in self.violations.iter().filter(|(_, count)| **count > 0) {
             writeln!(f, "BROKEN: {what} = {count}")?;
         }
@@ -168,6 +277,10 @@ impl fmt::Display for Report {
         }
         f.write_str(if self.sound { "Every invariant holds." } else { "The rush is NOT sound." })
     }
+}
+
+fn by_name<T: fmt::Display>(items: &BTreeMap<String, T>) -> String {
+    items.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

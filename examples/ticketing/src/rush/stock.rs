@@ -56,15 +56,19 @@ impl Stock {
     }
 }
 
-/// Refreshes the view until it is aborted.
-pub(super) async fn watch(api: Api, session: String, stock: Arc<Stock>, progress: ProgressBar) {
+/// Refreshes the view of each session until it is aborted.
+pub(super) async fn watch(api: Api, sessions: Vec<(String, Arc<Stock>)>, progress: ProgressBar) {
     loop {
         tokio::time::sleep(REFRESH).await;
-        // What cannot be read now is read next time.
-        if let Ok(seats) = api.seats(&session).await
-            && let Some(states) = seats.get("states").and_then(Value::as_str)
-        {
-            progress.set_position(stock.refresh(states) as u64);
+        let mut sold = 0;
+        for (session, stock) in &sessions {
+            // What cannot be read now is read next time.
+            if let Ok(seats) = api.seats(session).await
+                && let Some(states) = seats.get("states").and_then(Value::as_str)
+            {
+                sold += stock.refresh(states) as u64;
+            }
         }
+        progress.set_position(sold);
     }
 }

@@ -31,6 +31,7 @@ const INSERT_BUYERS: Sql = Sql::Each {
 const USERS: u32 = 50_000;
 const SEATS: u32 = 100_000;
 const HOLD_SECONDS: u64 = 24 * 60 * 60;
+const OPENS_IN_SECONDS: u64 = 60 * 60;
 
 /// What to prepare.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -45,6 +46,10 @@ pub(super) struct Wanted {
     /// How long an unpaid order keeps its seats.
     #[schema(minimum = 1, maximum = 86_400)]
     hold_seconds: u64,
+    /// The sale opens after so many seconds; at once if absent.
+    #[serde(default)]
+    #[schema(maximum = 3_600)]
+    opens_in_seconds: u64,
     /// Price of a seat; 380.00 CNY unless given.
     price: Option<Money>,
 }
@@ -57,6 +62,8 @@ pub(super) struct Rehearsal {
     #[schema(value_type = Vec<String>)]
     seats: Vec<Arc<str>>,
     buyers: Vec<RehearsalBuyer>,
+    /// In how many milliseconds the sale opens, at the moment of this answer.
+    opens_in_ms: u64,
 }
 
 /// A buyer who is signed in.
@@ -72,7 +79,7 @@ impl std::fmt::Debug for RehearsalBuyer {
     }
 }
 
-/// Prepare a rehearsal: a hidden session with its own hall, on sale at once, and buyers with access tokens.
+/// Prepare a rehearsal: a hidden session with its own hall, on sale at once or soon, and buyers with access tokens.
 #[utoipa::path(post, path = "/admin/rehearsals", tag = "admin", security(("bearer" = [])), request_body = Wanted,
     responses(
         (status = CREATED, body = Rehearsal),
@@ -87,19 +94,31 @@ pub(super) async fn create_rehearsal(
     within("users", wanted.users.into(), USERS.into())?;
     within("seats", wanted.seats.into(), SEATS.into())?;
     within("hold_seconds", wanted.hold_seconds, HOLD_SECONDS)?;
+    if wanted.opens_in_seconds > OPENS_IN_SECONDS {
+        let detail = format!("`opens_in_seconds` is 0 to {OPENS_IN_SECONDS}.");
+        return Err(Problem::new(Code::InvalidValue, detail).with("field", "opens_in_seconds"));
+    }
     let users: Vec<_> = (0..wanted.users).map(|_| UserId::new()).collect();
     let plan = Arc::new(hall(wanted.seats));
     let seats = plan.seats.iter().map(|seat| Arc::clone(&seat.guid)).collect();
     let ids = users.clone();
-    let session_id = app
+    let opens_in = Duration::from_secs(wanted.opens_in_seconds);
+    let (session_id, opens_at) = app
         .database
         .write
-        .run(move |connection| Box::pin(async move { store(connection, &wanted, &plan, &ids).await }))
+        .run(move |connection| {
+            Box::pin(async move {
+                // Counted from here, so that the time that the preparation takes is not missing.
+                let opens_at = Millis::now().plus(opens_in);
+                Ok::<_, Problem>((store(connection, &wanted, &plan, &ids, opens_at).await?, opens_at))
+            })
+        })
         .await?;
     app.inventory.warm(session_id).await?;
     let signer = app.clone();
     let buyers = tokio::task::spawn_blocking(move || sign_in(&signer, users)).await.map_err(Problem::internal)??;
-    Ok((StatusCode::CREATED, Json(Rehearsal { session_id, seats, buyers })))
+    let opens_in_ms = u64::try_from(opens_at.since(Millis::now()).as_millis()).unwrap_or(0);
+    Ok((StatusCode::CREATED, Json(Rehearsal { session_id, seats, buyers, opens_in_ms })))
 }
 
 fn sign_in(app: &App, users: Vec<UserId>) -> Result<Vec<RehearsalBuyer>> {
@@ -112,6 +131,7 @@ async fn store(
     wanted: &Wanted,
     plan: &store::NewPlan,
     users: &[UserId],
+    opens_at: Millis,
 ) -> Result<SessionId> {
     let ids = serde_json::to_string(users).map_err(Problem::internal)?;
     query(INSERT_BUYERS).bind(ids).bind(Millis::now().0).execute(&mut *connection).await?;
@@ -130,8 +150,8 @@ async fn store(
         show,
         plan,
         starts_at: now.plus(2 * day),
-        sale_opens_at: now,
-        sale_closes_at: now.plus(day),
+        sale_opens_at: opens_at,
+        sale_closes_at: opens_at.plus(day),
         hold: Duration::from_secs(wanted.hold_seconds),
         seats_per_user: 10,
         prices: BTreeMap::from([(

@@ -9,6 +9,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_tickets.sql"),
     include_str!("../../migrations/sqlite/0004_admission.sql"),
     include_str!("../../migrations/sqlite/0005_merchants.sql"),
+    include_str!("../../migrations/sqlite/0006_sweep.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -18,6 +19,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0003_tickets.sql"),
     include_str!("../../migrations/postgres/0004_admission.sql"),
     include_str!("../../migrations/postgres/0005_merchants.sql"),
+    include_str!("../../migrations/postgres/0006_sweep.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -2,6 +2,7 @@
 
 mod batches;
 mod migrate;
+mod sole;
 pub mod sql;
 mod transactions;
 mod writer;
@@ -24,6 +25,7 @@ use thiserror::Error;
 use crate::config::{Config, DatabaseProvider};
 
 pub use self::{
+    sole::{Sole, SoleError},
     sql::{Connection, Pool},
     writer::{Writer, WriterError},
 };

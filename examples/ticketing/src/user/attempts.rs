@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in.
+//! How often somebody may try to sign in, or make an account.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,7 +18,10 @@ const BY_ADDRESS: &str = "login.ip";
 /// The rule for an account, whoever tries.
 const BY_ACCOUNT: &str = "login.account";
 
-/// Limits of attempts to sign in. Cheap to clone.
+/// The rule for accounts that a network makes: a school or an office behind one address makes some at once.
+const REGISTER: &str = "register.ip";
+
+/// Limits of attempts to sign in and to register. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Attempts {
     limiter: RateLimiter,
@@ -30,11 +33,12 @@ pub struct Attempts {
 /// # Errors
 ///
 /// Never with the numbers that stand here.
-pub fn default_rules() -> Result<[Rule; 2], CacheError> {
+pub fn default_rules() -> Result<[Rule; 3], CacheError> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     Ok([
         Rule::new(BY_ADDRESS, Quota::rate(60, minutes(1))?.with_burst(120)?)?,
         Rule::new(BY_ACCOUNT, Quota::rate(20, minutes(10))?.with_burst(20)?)?,
+        Rule::new(REGISTER, Quota::rate(120, minutes(10))?.with_burst(120)?)?,
     ])
 }
 
@@ -67,6 +71,24 @@ impl Attempts {
         if let Some(account) = &account {
             attempt = attempt.limit(BY_ACCOUNT, account);
         }
+        self.decide(attempt).await
+    }
+
+    /// Whether this network may make another account; it is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooManyAttempts`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`allow`](Self::allow).
+    pub async fn allow_account(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<()> {
+        let network = self.proxies.network(peer, headers);
+        self.decide(Request::new().limit(REGISTER, &network)).await
+    }
+
+    async fn decide(&self, attempt: Request<'_>) -> Result<()> {
         let decision = self.limiter.decide(&attempt).await.map_err(Problem::internal)?;
         if decision.is_allowed() {
             return Ok(());

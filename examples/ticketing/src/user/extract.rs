@@ -35,7 +35,8 @@ impl FromRequestParts<App> for Buyer {
         let found = <Authenticated as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         let Authenticated(principal) = found;
         let gone = || Problem::new(Code::TokenInvalid, "The account does not exist any more.");
-        let id = principal.subject().parse().map_err(|_| gone())?;
+        let id: UserId = principal.subject().parse().map_err(|_| gone())?;
+        tracing::Span::current().record("user_id", tracing::field::display(id));
         if app.users.exists(id).await? { Ok(Self { id }) } else { Err(gone()) }
     }
 }

@@ -120,13 +120,20 @@ fn invalid(field: &str, detail: &str) -> Problem {
     (status = CREATED, body = SignedIn),
     (status = CONFLICT, description = "`email-taken`"),
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`, `password-refused`"),
+    (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
 ))]
-async fn register(State(app): State<App>, Json(body): Json<Registration>) -> Result<(StatusCode, Json<SignedIn>)> {
+async fn register(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(body): Json<Registration>,
+) -> Result<(StatusCode, Json<SignedIn>)> {
     let email = email::canonical(&body.email).ok_or_else(|| invalid("email", "This is not an e-mail address."))?;
     let name = body.display_name.trim();
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(invalid("display_name", "A name has 1 to 80 characters."));
     }
+    app.attempts.allow_account(peer, &headers).await?;
     let user = app.users.register(email, name.to_owned(), body.password).await?;
     let tokens = app.users.start_session(user.id).await?.into();
     Ok((StatusCode::CREATED, Json(SignedIn { user: Person::of(&app, user).await?, tokens })))

@@ -1,7 +1,17 @@
-//! Failures of whole parts, on real servers: each test is named after its line in section N of `docs/checklist.md`.
+//! What has to happen at each failure that the platform is built for, on real servers. A test is named after the case of
+//! `docs/checklist.md` that it shows.
+//!
+//! Processes that die (cases N13 and N14) have programs of their own: `kill`, `chaos` and `cluster`.
 #![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
-
+mod n01;
+mod n02;
+mod n03;
+mod n04;
+mod n06;
+mod n09;
+mod n11;
 mod n12;
+mod sale;

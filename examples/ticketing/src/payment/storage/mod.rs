@@ -133,15 +133,6 @@ pub async fn settle(
     Ok(())
 }
 
-/// Pending payments that nobody has heard of since `before`, oldest first.
-pub async fn stuck(executor: impl Into<Target<'_>>, before: Millis, limit: u32) -> Result<Vec<PaymentId>> {
-    Ok(query("SELECT id FROM payments WHERE state = 'PENDING' AND updated_at < $1 ORDER BY updated_at LIMIT $2")
-        .bind(before.0)
-        .bind(limit)
-        .scalars(executor)
-        .await?)
-}
-
 /// Remembers a notification; `false` when it was seen before.
 pub async fn remember_notification(connection: &mut Connection<'_>, id: &str) -> Result<bool> {
     let inserted = query("INSERT INTO payment_notifications (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING")

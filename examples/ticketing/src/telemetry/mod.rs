@@ -1,8 +1,12 @@
 //! Log lines on standard error.
 
+mod json;
+
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
+
+use self::json::JsonLines;
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -19,6 +23,6 @@ pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send +
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
     }
 }
