@@ -167,7 +167,9 @@ async fn lives_are_kept_on_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lives_of_messages_on_rabbitmq_are_kept_on_redis() {
     let prefix = unique("trace").as_str().try_into().unwrap();
-    let backend = RabbitDelayQueue::options(amqp_url().await).queue_prefix(prefix).connect().await.unwrap();
+    // A broker that starts beside a build may take its time.
+    let options = RabbitDelayQueue::options(amqp_url().await).queue_prefix(prefix).timeout(PATIENCE);
+    let backend = options.connect().await.unwrap();
     lives_are_kept(DelayQueue::new(backend).with_trace(redis().await)).await;
 }
 
