@@ -113,6 +113,9 @@ async fn raw(url: &str) -> Connection {
     RedisConfig::new(url).connect().await.unwrap()
 }
 
+/// Alters what is kept.
+type Forge = fn(&mut Vec<u8>);
+
 async fn kept(connection: &mut Connection, key: &str) -> Option<Vec<u8>> {
     redis::cmd("GET").arg(key).query_async(connection).await.unwrap()
 }
@@ -225,15 +228,15 @@ async fn what_others_write_there_grants_nothing() {
     // Ann's under Bob's name, and what was altered anywhere, cut or made up under its own.
     put(&mut connection, &name("bob"), &good).await;
     assert!(!victim.check(&user("bob"), read).await.unwrap());
-    let forgeries: [&dyn Fn(&mut Vec<u8>); 8] = [
-        &|value| value.clear(),
-        &|value| *value = b"{}".to_vec(),
-        &|value| value.truncate(40),
-        &|value| value.truncate(value.len() - 1),
-        &|value| value.push(b' '),
-        &|value| value[0] ^= 1,
-        &|value| value[20] ^= 1,
-        &|value| *value.last_mut().unwrap() ^= 1,
+    let forgeries: [Forge; 8] = [
+        |value| value.clear(),
+        |value| *value = b"{}".to_vec(),
+        |value| value.truncate(40),
+        |value| value.truncate(value.len() - 1),
+        |value| value.push(b' '),
+        |value| value[0] ^= 1,
+        |value| value[20] ^= 1,
+        |value| *value.last_mut().unwrap() ^= 1,
     ];
     for (number, forge) in forgeries.iter().enumerate() {
         let id = format!("eve{number}");
