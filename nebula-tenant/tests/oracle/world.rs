@@ -16,7 +16,7 @@ const TENANT_TABLES: [&str; 3] = ["customers", "orders", "order_lines"];
 pub(crate) trait Answers: TenantDatabase {
     async fn run(pool: &Pool<Self>, sql: &str) -> sqlx::Result<u64>;
     async fn ask(pool: &Pool<Self>, sql: &str) -> sqlx::Result<Vec<String>>;
-    fn texts(rows: &[Self::Row]) -> Vec<String>;
+    fn answers(rows: &[Self::Row]) -> Vec<String>;
     fn changed(result: &Self::QueryResult) -> u64;
 }
 
@@ -29,10 +29,10 @@ macro_rules! answers {
             }
 
             async fn ask(pool: &Pool<Self>, sql: &str) -> sqlx::Result<Vec<String>> {
-                Ok(Self::texts(&sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await?))
+                Ok(Self::answers(&sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await?))
             }
 
-            fn texts(rows: &[Self::Row]) -> Vec<String> {
+            fn answers(rows: &[Self::Row]) -> Vec<String> {
                 let mut texts: Vec<_> = rows
                     .iter()
                     .map(|row| {
@@ -120,7 +120,7 @@ impl<DB: Answers> World<DB> {
         let context = TenantContext::of(OWN.parse().unwrap());
         let behind = async {
             if reads {
-                return query::<DB>(sql).fetch_all(&self.behind).await.map(|rows| DB::texts(&rows));
+                return query::<DB>(sql).fetch_all(&self.behind).await.map(|rows| DB::answers(&rows));
             }
             let result = query::<DB>(sql).execute(&self.behind).await?;
             Ok(vec![DB::changed(&result).to_string()])
