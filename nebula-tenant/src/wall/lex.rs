@@ -73,6 +73,22 @@ pub(super) fn lex(sql: &str, of: SqlDialect) -> Result<Lexed, Refusal> {
     Ok(Lexed { tokens, arguments: placeholders.most })
 }
 
+/// The same for what was rewritten: its placeholders are called as in `printed`.
+pub(super) fn lex_again(sql: &str, printed: &str, of: SqlDialect) -> Result<Vec<TokenWithSpan>, Refusal> {
+    let mut tokens = lex(sql, of)?.tokens;
+    let mut marks = printed.split(MARK).skip(1).step_by(2);
+    for token in &mut tokens {
+        if let Token::Placeholder(name) = &mut token.token {
+            // One too many is told from the others by its empty name.
+            *name = format!("{MARK}{}{MARK}", marks.next().unwrap_or_default());
+        }
+    }
+    match marks.next() {
+        None => Ok(tokens),
+        Some(_) => Err(Refusal::new(RefusalKind::Syntax, "written anew, it has fewer placeholders")),
+    }
+}
+
 /// Letters that have another case can equal ASCII ones for a server (`İ` and `i`).
 fn identifier(name: &str, quote: Option<char>) -> Result<(), Refusal> {
     let cased =

@@ -44,9 +44,11 @@ use std::{collections::hash_map::Entry, fmt, sync::Arc};
 
 use metrics::counter;
 use quick_cache::sync::Cache;
+use sqlparser::ast::Statement;
 use sqlparser::parser::{Parser, ParserOptions};
+use sqlparser::tokenizer::TokenWithSpan;
 
-use self::lex::{MARK, lex};
+use self::lex::{MARK, lex, lex_again};
 use self::policy::{Policy, Table};
 use self::walk::{TENANT, Walk};
 pub use self::{
@@ -187,27 +189,25 @@ impl Inner {
             return Err(Refusal::new(RefusalKind::Size, what));
         }
         let dialect = self.policy.dialect;
-        let (printed, arguments) = print(sql, dialect, |statement| Walk::new(&self.policy).statement(statement))?;
-        let rewritten = Rewritten::new(&printed, dialect, arguments);
-        // What the parser prints is not proven to be what it read. Read again it has to be the same.
-        let (again, _) = print(&rewritten.sql, dialect, |_| Ok(()))?;
-        if Rewritten::new(&again, dialect, 0).sql != rewritten.sql {
+        let lexed = lex(sql, dialect)?;
+        let mut statement = parse(lexed.tokens, dialect)?;
+        Walk::new(&self.policy).statement(&mut statement)?;
+        let printed = statement.to_string();
+        let rewritten = Rewritten::new(&printed, dialect, lexed.arguments);
+        // What the parser prints is not proven to be what it read. Read again it has to be the same, or at least to print the same.
+        let again = parse(lex_again(&rewritten.sql, &printed, dialect)?, dialect)?;
+        if again != statement && again.to_string() != printed {
             return Err(Refusal::new(RefusalKind::Syntax, "written anew, it reads differently"));
         }
         Ok(rewritten)
     }
 }
 
-/// Reads one statement and prints what `change` makes of it.
-fn print(
-    sql: &str,
-    dialect: SqlDialect,
-    change: impl FnOnce(&mut sqlparser::ast::Statement) -> Result<(), Refusal>,
-) -> Result<(String, usize), Refusal> {
-    let lexed = lex(sql, dialect)?;
+/// Reads one statement.
+fn parse(tokens: Vec<TokenWithSpan>, dialect: SqlDialect) -> Result<Statement, Refusal> {
     let parsed = Parser::new(lex::dialect(dialect))
         .with_options(ParserOptions { unescape: false, ..ParserOptions::default() })
-        .with_tokens_with_locations(lexed.tokens)
+        .with_tokens_with_locations(tokens)
         .parse_statements();
     // The parser's words repeat the statement's.
     let mut statements = parsed.map_err(|error| {
@@ -215,11 +215,13 @@ fn print(
         let place = words.rsplit_once(" at Line: ").map_or("somewhere", |(_, place)| place);
         Refusal::new(RefusalKind::Syntax, format!("line {place}"))
     })?;
-    let [statement] = statements.as_mut_slice() else {
-        return Err(Refusal::new(RefusalKind::Statements, format!("{} were given", statements.len())));
-    };
-    change(statement)?;
-    Ok((statement.to_string(), lexed.arguments))
+    match (statements.pop(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (one, more) => {
+            let given = more + usize::from(one.is_some());
+            Err(Refusal::new(RefusalKind::Statements, format!("{given} were given")))
+        }
+    }
 }
 
 impl Rewritten {
