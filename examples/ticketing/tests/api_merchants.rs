@@ -5,9 +5,13 @@ mod common;
 use common::{Account, TestApp, expect, expect_problem};
 use nebula_auth::audit::AuditQuery;
 use nebula_tenant::TenantId;
+use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use ticketing::{merchant::platform, problem::Code, storage::sql::query};
+
+/// Generous: the machine may be busy with other tests.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
@@ -101,7 +105,10 @@ async fn the_platform_enters_a_desk_and_leaves_a_trace() {
     app.app.office.assign_agent(agent.id).await.unwrap();
     let desks = expect(app.get_as(&agent, "/desk").await, StatusCode::OK).await;
     assert_eq!(desks["merchants"].as_array().unwrap().len(), 2, "{desks}");
-    assert_eq!(desks["permissions"], json!(["sale:audit", "catalog:read", "order:read"]));
+    assert_eq!(
+        desks["permissions"],
+        json!(["admission:read", "refund:read", "sale:audit", "catalog:read", "order:read"])
+    );
     expect_problem(app.get_as(&agent, "/desk/star/staff").await, Code::Forbidden).await;
 }
 
@@ -278,4 +285,271 @@ async fn an_account_that_is_kept_out_is_out_at_once() {
     assert_eq!(app.app.users.kind(buyer.id).await.unwrap(), Some(ticketing::user::Kind::Vip));
     let nobody = format!("/admin/accounts/{}", ticketing::ids::UserId::new());
     expect_problem(send(&app, &boss, Method::PUT, &nobody, standing(false)).await, Code::NotFound).await;
+}
+
+/// What the merchant has that others must not find: a hall, an order of it that was paid, and a refund that waits.
+struct Belongings {
+    names: Vec<(&'static str, String)>,
+    session: ticketing::ids::SessionId,
+}
+
+impl Belongings {
+    async fn of(app: &TestApp, merchant: &str, admin: &Account) -> Self {
+        let (session, name) = (app.hall(4).await, merchant.to_owned());
+        app.write(move |connection| {
+            Box::pin(async move {
+                for table in ["sessions", "shows", "plans", "venues", "session_prices"] {
+                    let sql = ticketing::storage::sql::Sql::Built(format!("UPDATE {table} SET tenant_id = $1"));
+                    query(sql).bind(&name).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+        app.app.catalog.forget_session(session);
+        let buyer = app.register("fan@example.com").await;
+        let wish = json!({"session_id": session, "seats": ["1-1"]});
+        let placed = expect(app.post_as(&buyer, "/orders", &wish).await, StatusCode::CREATED).await;
+        let order = placed["id"].as_str().unwrap().to_owned();
+        let own = format!("/orders/{order}");
+        let begun = expect(app.post_as(&buyer, &format!("{own}/pay"), &json!({})).await, StatusCode::OK).await;
+        let page = begun["payment"]["pay_url"].as_str().unwrap().to_owned();
+        expect(app.request(Method::POST, &format!("/{page}/approve")).send().await.unwrap(), StatusCode::OK).await;
+        let ticket = eventually(PATIENCE, || async {
+            let order = expect(app.get_as(&buyer, &own).await, StatusCode::OK).await;
+            order["tickets"][0]["id"].as_str().map(str::to_owned).ok_or_else(|| order.to_string())
+        })
+        .await;
+        let offer = expect(app.get_as(&buyer, &format!("{own}/refund")).await, StatusCode::OK).await;
+        let body = json!({"expected_amount": offer["quote"]["amount"], "reason": "ill"});
+        let asked = expect(app.post_as(&buyer, &format!("{own}/refund"), &body).await, StatusCode::OK).await;
+        let refund = asked["refunds"][0]["id"].as_str().unwrap().to_owned();
+        let invite = json!({"email": "guest@example.com", "role": "door"});
+        let invited = app.post_as(admin, &format!("/desk/{merchant}/invitations"), &invite).await;
+        let invited = expect(invited, StatusCode::CREATED).await;
+        let mut names = vec![
+            ("sessions", session.to_string()),
+            ("orders", order),
+            ("refunds", refund),
+            ("tickets", ticket),
+            ("invitations", invited["id"].as_str().unwrap().to_owned()),
+            ("staff", admin.id.to_string()),
+        ];
+        for table in ["shows", "plans", "venues"] {
+            let sql = ticketing::storage::sql::Sql::Built(format!("SELECT id FROM {table} WHERE tenant_id = $1"));
+            let id = query(sql).bind(merchant).scalar(&app.app.database.read).await.unwrap();
+            names.push((table, id));
+        }
+        Self { names, session }
+    }
+
+    fn id(&self, kind: &str) -> &str {
+        let known = self.names.iter().find(|(known, _)| *known == kind);
+        &known.unwrap_or_else(|| panic!("what is one of `{kind}`? Say it in `Belongings`.")).1
+    }
+
+    /// The path of a documented route, at this merchant's desk, about these things.
+    fn path(&self, route: &str, merchant: &str) -> String {
+        let mut path: Vec<&str> = Vec::new();
+        for segment in route.split('/') {
+            path.push(match segment {
+                "{merchant}" => merchant,
+                "{role}" => "support",
+                "{challenge}" => "01900000-0000-7000-8000-000000000000",
+                segment if segment.starts_with('{') => self.id(path.last().unwrap()),
+                segment => segment,
+            });
+        }
+        path.join("/")
+    }
+
+    /// What a route is sent, such that nothing is wrong with it but whose the things are.
+    fn body(&self, route: &str) -> Value {
+        let at = |hours: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).to_string();
+        let times = || json!({"version": 1, "starts_at": at(48), "sale_opens_at": at(-1), "sale_closes_at": at(47), "hold_seconds": 900, "seats_per_user": 6});
+        match route {
+            "/desk/{merchant}/sessions" => {
+                let mut body = times();
+                body.as_object_mut().unwrap().remove("version");
+                body["show_id"] = self.id("shows").into();
+                body["plan_id"] = self.id("plans").into();
+                body["prices"] = json!({"A": {"amount": "1.00", "currency": "CNY"}});
+                body
+            }
+            "/desk/{merchant}/sessions/{id}" => times(),
+            "/desk/{merchant}/sessions/{id}/prices" => {
+                json!({"version": 1, "prices": {"A": {"amount": "1.00", "currency": "CNY"}}})
+            }
+            "/desk/{merchant}/shows/{id}" => json!({"version": 1, "title": "x", "title_zh": "x"}),
+            "/desk/{merchant}/venues/{id}" => json!({"version": 1, "name": "x"}),
+            "/desk/{merchant}/venues/{id}/plans" => {
+                serde_json::from_str(include_str!("../demo/nebula-grand-theatre.json")).unwrap()
+            }
+            "/admin/orders/{id}/refund" | "/admin/refunds/{id}/refuse" => json!({"reason": "x"}),
+            "/admin/sessions/{id}/admission" => json!({"policy": {}}),
+            "/admin/sessions/{id}/check-in" => json!({"code": "x", "gate": "x"}),
+            "/admin/sessions/{id}/check-in/scans" => {
+                json!({"gate": "x", "scans": [{"id": "x", "code": "x", "at": 1}]})
+            }
+            "/sessions/{id}/challenges" => json!({"kind": "question"}),
+            "/sessions/{id}/challenges/{challenge}" => json!({"value": 1}),
+            route if route.ends_with("/publication") => json!({"version": 1, "published": true}),
+            _ => json!({}),
+        }
+    }
+}
+
+/// Every documented route whose path begins so, without `/api/v1`.
+fn routes(prefixes: &[&str]) -> Vec<(Method, String)> {
+    let document = serde_json::to_value(ticketing::http::openapi()).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(path) = path.strip_prefix("/api/v1") else { continue };
+        if prefixes.iter().any(|prefix| path.starts_with(prefix)) {
+            let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+            let methods = known.into_iter().filter(|method| methods[method.as_str().to_ascii_lowercase()].is_object());
+            routes.extend(methods.map(|method| (method, path.to_owned())));
+        }
+    }
+    assert!(routes.len() > 10, "{routes:?}");
+    routes
+}
+
+/// What the platform's people alone may ask for.
+const PLATFORM: [&str; 6] = [
+    "/admin/accounts/",
+    "/admin/blacklist",
+    "/admin/limits/",
+    "/admin/merchants",
+    "/admin/rehearsals",
+    "/admin/statements/",
+];
+
+#[tokio::test]
+async fn every_route_of_every_desk_is_behind_the_wall() {
+    let app = TestApp::start_with(|config| config.refund.review = true).await;
+    let boss = app.register_admin("boss@example.com").await;
+    let (_, moon) = merchant(&app, &boss, "moon").await;
+    let (id, star) = merchant(&app, &boss, "star").await;
+    let finance = app.register_at(&id, "finance@example.com", "finance").await;
+    let theirs = Belongings::of(&app, "moon", &moon).await;
+    for (method, route) in routes(&["/admin/", "/desk/"]) {
+        let body = theirs.body(&route);
+        if PLATFORM.iter().any(|platform| route.starts_with(platform)) {
+            let path = route.replace(['{', '}'], "");
+            for who in [&star, &finance, &moon] {
+                expect_problem(send(&app, who, method.clone(), &path, body.clone()).await, Code::Forbidden).await;
+            }
+            continue;
+        }
+        // Under their name; and, where it is not a list, about their things under the own name.
+        let lists = method == Method::GET && !route.trim_start_matches("/desk/{merchant}").contains('{');
+        let makes = method == Method::POST && !route.contains("{id}") && route != "/desk/{merchant}/sessions";
+        for merchant in ["moon", "star"] {
+            let path = theirs.path(&route, merchant);
+            let path = if method == Method::DELETE { format!("{path}?version=1") } else { path };
+            let own = merchant == "star" || !route.contains("{merchant}");
+            if own && makes {
+                continue;
+            }
+            let mut found = Vec::new();
+            for who in [&star, &finance] {
+                let answer = send(&app, who, method.clone(), &path, body.clone()).await;
+                let status = answer.status();
+                if own && lists && status == StatusCode::OK {
+                    let list = answer.text().await.unwrap();
+                    assert!(theirs.names.iter().all(|(_, id)| !list.contains(id)), "{method} {path}: {list}");
+                } else if status != StatusCode::FORBIDDEN {
+                    assert_eq!(status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text().await.unwrap());
+                }
+                found.push(status);
+            }
+            assert!(found.iter().any(|status| *status != StatusCode::FORBIDDEN), "nobody may: {method} {path}");
+        }
+    }
+
+    // Those whose things they are find them, and so does the platform, which leaves a trace.
+    let clerk = app.register_at(&tenant("moon"), "books@example.com", "finance").await;
+    let session = theirs.id("sessions");
+    for path in ["check-in", "check-in/list", "admission", "audit"] {
+        for who in [&moon, &boss] {
+            expect(app.get_as(who, &format!("/admin/sessions/{session}/{path}")).await, StatusCode::OK).await;
+        }
+    }
+    for (path, list, kind) in
+        [("/admin/refunds", "refunds", "refunds"), ("/admin/check-in/sessions", "sessions", "sessions")]
+    {
+        for who in [&moon, &boss] {
+            let found = expect(app.get_as(who, path).await, StatusCode::OK).await;
+            assert_eq!((found[list].as_array().unwrap().len(), &found[list][0]["id"]), (1, &theirs.id(kind).into()));
+        }
+    }
+    let refuse = format!("/admin/refunds/{}/refuse", theirs.id("refunds"));
+    let refused = expect(app.post_as(&clerk, &refuse, &json!({"reason": "x"})).await, StatusCode::OK).await;
+    assert_eq!(refused["state"], "REFUSED", "nobody else has decided: {refused}");
+    let entered = AuditQuery { what: Some("merchant:enter".to_owned()), ..AuditQuery::default() };
+    let entered = app.app.office.log().query(&entered).await.unwrap().entries;
+    let mut at: Vec<_> = entered.iter().map(|entry| (&*entry.record.who, &*entry.record.on)).collect();
+    at.sort_unstable();
+    let boss = boss.id.to_string();
+    let expected = ["*", "*", "moon", "moon", "moon", "moon"].map(|on| (&*boss, on));
+    assert_eq!(at, expected);
+}
+
+#[tokio::test]
+async fn what_is_not_on_sale_is_not_there_for_buyers_on_any_route() {
+    let app = TestApp::start_with(|config| config.refund.review = true).await;
+    let boss = app.register_admin("boss@example.com").await;
+    let (id, moon) = merchant(&app, &boss, "moon").await;
+    merchant(&app, &boss, "star").await;
+    let things = Belongings::of(&app, "moon", &moon).await;
+    let buyer = app.register("buyer@example.com").await;
+    let publish = |published: bool| {
+        let (app, session) = (&app, things.session);
+        async move {
+            app.write(move |connection| {
+                Box::pin(async move {
+                    let sql = "UPDATE sessions SET published = $1 WHERE id = $2";
+                    query(sql).bind(published).bind(session).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .await;
+            app.app.catalog.forget_session(session);
+        }
+    };
+    let mut routes = routes(&["/sessions/", "/shows/"]);
+    routes.retain(|(_, route)| route.starts_with("/sessions/"));
+    for (case, host, there) in [
+        ("on sale", "moon.example", true),
+        ("another merchant's shop", "star.example", false),
+        ("not published", "moon.example", false),
+        ("suspended", "moon.example", false),
+        ("suspended, on the platform's address", "localhost", false),
+    ] {
+        match case {
+            "not published" => publish(false).await,
+            "suspended" => {
+                publish(true).await;
+                app.app.merchants.suspend(&id, true).await.unwrap();
+            }
+            _ => {}
+        }
+        for (method, route) in &routes {
+            let (path, body) = (things.path(route, "moon"), things.body(route));
+            let request = app.request(method.clone(), &path).bearer_auth(&buyer.access).header("host", host);
+            let status = request.json(&body).send().await.unwrap().status();
+            assert_eq!(status != StatusCode::NOT_FOUND, there, "{case}: {method} {path} {status}");
+        }
+        let wish = json!({"session_id": things.session, "seats": ["1-2"]});
+        let request = app.request(Method::POST, "/orders").bearer_auth(&buyer.access).header("host", host);
+        let request = request.header("idempotency-key", "once").json(&wish);
+        // What was ordered while it was on sale stays.
+        let status = request.send().await.unwrap().status();
+        assert!(status == if there { StatusCode::CREATED } else { StatusCode::OK }, "{case}: {status}");
+        let request = app.request(Method::POST, "/orders").bearer_auth(&buyer.access).header("host", host);
+        if !there {
+            expect_problem(request.json(&wish).send().await.unwrap(), Code::NotFound).await;
+        }
+    }
 }

@@ -3,13 +3,17 @@
 mod common;
 
 use common::{PASSWORD, TestApp, expect, expect_problem};
-use nebula_auth::audit::AuditQuery;
+use nebula_auth::{
+    audit::AuditQuery,
+    rbac::{Actor, Permission, PermissionPattern, RbacService, ResourceId, Role, RoleName, SqlRbacStore},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use ticketing::{
     config::{Config, DatabaseProvider},
     ids::UserId,
+    office::Reach,
     problem::Code,
 };
 
@@ -122,25 +126,23 @@ async fn roles_survive_a_restart_and_are_made_once() {
     assert_eq!(role["parents"], json!(["box-office"]), "what an administrator changed stays");
 }
 
-#[tokio::test]
-async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgrade() {
+/// A platform as an earlier version left it: so many migrations, and these rows.
+async fn former(migrations: usize, rows: &str) -> (tempfile::TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), data: folder.path().to_owned(), ..Config::default() };
-    let (boss, buyer) = (UserId::new(), UserId::new());
-    let accounts = format!(
-        "INSERT INTO users (id, email, display_name, role, created_at)
-         VALUES ('{boss}', 'boss@example.com', '', 'admin', 0), ('{buyer}', 'buyer@example.com', '', 'buyer', 0);
-         INSERT INTO venues (id, name, created_at) VALUES ('v', 'House', 0);
-         INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at)
-         VALUES ('p', 'v', 'House', 1, 1, '[]', '', 0);"
-    );
-    // The tables as the first version made them.
     if env!("CARGO_CRATE_NAME") == "postgres" {
         let url = nebula_test_support::postgres_database().await;
         let mut database = sqlx::PgConnection::connect(&url).await.unwrap();
-        let version =
-            "CREATE TABLE ticketing_schema (version BIGINT PRIMARY KEY); INSERT INTO ticketing_schema VALUES (1);";
-        for sql in [include_str!("../migrations/postgres/0001_init.sql"), version, &accounts] {
+        let known = [
+            include_str!("../migrations/postgres/0001_init.sql"),
+            include_str!("../migrations/postgres/0002_roles.sql"),
+        ];
+        let versions: Vec<_> = (1..=migrations).map(|version| format!("({version})")).collect();
+        let versions = format!(
+            "CREATE TABLE ticketing_schema (version BIGINT PRIMARY KEY); INSERT INTO ticketing_schema VALUES {};",
+            versions.join(", ")
+        );
+        for sql in known.into_iter().take(migrations).chain([versions.as_str(), rows]) {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut database).await.unwrap();
         }
         config.database.provider = DatabaseProvider::Postgres;
@@ -148,11 +150,28 @@ async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgra
     } else {
         let file = sqlx::sqlite::SqliteConnectOptions::new().filename(config.database_path()).create_if_missing(true);
         let mut database = sqlx::SqliteConnection::connect_with(&file).await.unwrap();
-        for sql in [include_str!("../migrations/sqlite/0001_init.sql"), "PRAGMA user_version = 1;", &accounts] {
+        let known =
+            [include_str!("../migrations/sqlite/0001_init.sql"), include_str!("../migrations/sqlite/0002_roles.sql")];
+        let version = format!("PRAGMA user_version = {migrations};");
+        for sql in known.into_iter().take(migrations).chain([version.as_str(), rows]) {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut database).await.unwrap();
         }
         database.close().await.unwrap();
     }
+    (folder, config)
+}
+
+#[tokio::test]
+async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgrade() {
+    let (boss, buyer) = (UserId::new(), UserId::new());
+    let rows = format!(
+        "INSERT INTO users (id, email, display_name, role, created_at)
+         VALUES ('{boss}', 'boss@example.com', '', 'admin', 0), ('{buyer}', 'buyer@example.com', '', 'buyer', 0);
+         INSERT INTO venues (id, name, created_at) VALUES ('v', 'House', 0);
+         INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at)
+         VALUES ('p', 'v', 'House', 1, 1, '[]', '', 0);"
+    );
+    let (_folder, config) = former(1, &rows).await;
     for _ in 0..2 {
         let app = TestApp::start_on(config.clone()).await;
         assert_eq!(app.app.office.roles_of(boss).await.unwrap(), ["platform-operations"]);
@@ -162,10 +181,117 @@ async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgra
         let plans = own.query("SELECT p.id FROM plans p JOIN venues v ON v.id = p.venue_id WHERE v.name = 'House'");
         assert_eq!(plans.fetch_all(&app.app.database.read).await.unwrap().len(), 1);
         // Once: what is taken away afterwards stays away.
-        let upgrades = AuditQuery { who: Some("system: upgrade".to_owned()), ..AuditQuery::default() };
-        assert_eq!(app.app.office.log().query(&upgrades).await.unwrap().entries.len(), 1);
+        assert_eq!(upgraded(&app).await, 1);
         app.stop().await;
     }
+}
+
+/// How many changes the log has of upgrades.
+async fn upgraded(app: &TestApp) -> usize {
+    let upgrades = AuditQuery { who: Some("system: upgrade".to_owned()), ..AuditQuery::default() };
+    app.app.office.log().query(&upgrades).await.unwrap().entries.len()
+}
+
+/// The roles as the version before there were merchants made them, and who had them.
+async fn former_roles(config: &Config, people: &[(UserId, &str)]) {
+    let rbac = if let Some(url) = &config.database.url {
+        let pool = sqlx::PgPool::connect(secrecy::ExposeSecret::expose_secret(url)).await.unwrap();
+        SqlRbacStore::migrate(&pool).await.unwrap();
+        RbacService::new(SqlRbacStore::new(pool))
+    } else {
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(config.data.join("access.db"));
+        let pool = sqlx::SqlitePool::connect_with(file.create_if_missing(true)).await.unwrap();
+        SqlRbacStore::migrate(&pool).await.unwrap();
+        RbacService::new(SqlRbacStore::new(pool))
+    };
+    let start = Actor::system("start");
+    let declared = ["rehearsal:create", "sale:audit"];
+    for name in declared.iter().chain(nebula_auth::admin::permissions::PERMISSIONS) {
+        let made = rbac.put_permission(&start, &Permission::new(*name).unwrap(), name).await.unwrap();
+        made.into_result().unwrap();
+    }
+    for (name, parents, patterns) in [
+        ("box-office", &[][..], &["sale:audit"][..]),
+        ("finance", &[], &["auth:audit:read", "sale:audit"]),
+        // Nobody needed support: it was removed.
+        ("merchant-admin", &["box-office"], &["rbac:role:read", "rbac:user:*"]),
+        ("platform-operations", &[], &["*"]),
+        // An administrator's own.
+        ("auditors", &[], &["sale:audit"]),
+    ] {
+        let patterns = patterns.iter().map(|pattern| PermissionPattern::new(pattern).unwrap());
+        let mut role = Role::new(RoleName::new(name).unwrap()).with_permissions(patterns);
+        for parent in parents {
+            role = role.with_parent(RoleName::new(*parent).unwrap());
+        }
+        rbac.create_role(&start, role).await.unwrap().into_result().unwrap();
+    }
+    for (user, role) in people {
+        let (user, role) = (user.to_string().parse().unwrap(), RoleName::new(*role).unwrap());
+        rbac.assign_role(&start, &user, &role, None).await.unwrap().into_result().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_platform_of_one_merchant_gets_what_is_new_once_and_keeps_what_was_changed() {
+    let (boss, admin, books) = (UserId::new(), UserId::new(), UserId::new());
+    let people = [(boss, "platform-operations"), (admin, "merchant-admin"), (books, "finance")];
+    let rows: Vec<_> = people.iter().map(|(user, role)| format!("('{user}', '{role}@example.com', '', 0)")).collect();
+    let rows = format!("INSERT INTO users (id, email, display_name, created_at) VALUES {};", rows.join(", "));
+    let (_folder, config) = former(2, &rows).await;
+    former_roles(&config, &people).await;
+
+    let app = TestApp::start_on(config.clone()).await;
+    let own = Reach::Own(ticketing::merchant::platform());
+    for (user, reach) in [(boss, Reach::All), (admin, own.clone()), (books, own.clone())] {
+        assert_eq!(app.app.office.reach(user).await.unwrap(), reach);
+    }
+    let policy = app.app.office.service().policy().await.unwrap();
+    let roles: Vec<_> = policy.roles.keys().map(RoleName::as_str).collect();
+    let expected =
+        ["auditors", "box-office", "door", "finance", "general-agent", "merchant-admin", "platform-operations"];
+    assert_eq!(roles, expected);
+    for permission in ticketing::office::PERMISSIONS {
+        assert!(policy.permissions.contains_key(&Permission::new(permission).unwrap()), "{permission}");
+    }
+    for entry in ["desk", "door", "refunds", "statements", "admission", "blacklist"] {
+        assert!(policy.resources.contains_key(&ResourceId::new(entry).unwrap()), "{entry}");
+    }
+    let may = |user: UserId| {
+        let office = app.app.office.clone();
+        async move {
+            let authority = office.service().authority(&user.to_string().parse().unwrap()).await.unwrap();
+            move |permission: &str| {
+                let permission = Permission::new(permission).unwrap();
+                authority.permissions.iter().any(|pattern| pattern.covers(&permission))
+            }
+        }
+    };
+    let (admin_may, books_may) = (may(admin).await, may(books).await);
+    assert!(["ticket:check-in", "catalog:publish", "admission:edit", "sale:audit"].into_iter().all(&admin_may));
+    assert!(["refund:decide", "refund:read", "order:read"].into_iter().all(&books_may));
+    // What reaches beyond a merchant is gone, and what is the platform's is not given.
+    for permission in ["rbac:user:read", "rbac:role:read", "auth:audit:read", "blacklist:read", "limits:edit"]
+        .into_iter()
+        .chain(["statement:compare", "rehearsal:create", "merchant:manage", "account:manage"])
+    {
+        assert!(!admin_may(permission) && !books_may(permission), "{permission}");
+    }
+    let changes = upgraded(&app).await;
+    assert!(changes > 0);
+    // Somebody takes the new role away again.
+    let door = RoleName::new("door").unwrap();
+    let service = app.app.office.service();
+    let by = Actor::system("test");
+    let taken = service.remove_parent(&by, &RoleName::new("box-office").unwrap(), &door).await.unwrap();
+    taken.into_result().unwrap();
+    service.delete_role(&by, &door).await.unwrap().into_result().unwrap();
+    app.stop().await;
+    let app = TestApp::start_on(config).await;
+    assert_eq!(upgraded(&app).await, changes, "once");
+    let policy = app.app.office.service().policy().await.unwrap();
+    assert!(!policy.roles.contains_key(&door), "what an administrator removed stays removed");
+    assert_eq!(app.app.office.reach(admin).await.unwrap(), own);
 }
 
 #[tokio::test]

@@ -10,6 +10,10 @@ mod admission_desk;
 mod api_account;
 #[path = "api_catalog.rs"]
 mod api_catalog;
+#[path = "api_desk.rs"]
+mod api_desk;
+#[path = "api_merchants.rs"]
+mod api_merchants;
 #[path = "api_office.rs"]
 mod api_office;
 #[path = "api_orders.rs"]

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     http::{Json, Path},
     ids::SessionId,
+    merchant::Staff,
     office::{self, Desk},
     problem::{Code, Problem, Result},
     user::Buyer,
@@ -45,9 +46,10 @@ struct Settings {
 async fn admission_policy(
     State(app): State<App>,
     _: Granted<office::admission::Read>,
+    staff: Staff,
     Path(id): Path<SessionId>,
 ) -> Result<Json<Settings>> {
-    app.catalog.session(id).await?;
+    staff.session(&app, id).await?;
     let policy = (*app.admission.policies().of(id).await?).clone();
     Ok(Json(Settings { flash: app.admission.kinds().of(id).await? == Kind::Flash, policy }))
 }
@@ -68,17 +70,17 @@ async fn admission_policy(
 async fn admission_policy_change(
     State(app): State<App>,
     _: Granted<office::admission::Edit>,
-    who: Buyer,
+    staff: Staff,
     Path(id): Path<SessionId>,
     Json(wanted): Json<Settings>,
 ) -> Result<Json<Settings>> {
-    let session = app.catalog.session(id).await?;
+    let session = staff.session(&app, id).await?;
     wanted.policy.check()?;
     let kind = if wanted.flash { Kind::Flash } else { Kind::Show };
     app.admission.kinds().set(&session, kind).await?;
     let text = serde_json::to_string(&wanted).map_err(Problem::internal)?;
-    app.admission.policies().put(id, wanted.policy.clone(), who.id.to_string()).await?;
-    app.office.changed(&who.id.to_string(), "admission.change", &format!("session:{id}"), &text).await?;
+    app.admission.policies().put(id, wanted.policy.clone(), staff.user.to_string()).await?;
+    app.office.changed(&staff.user.to_string(), "admission.change", &format!("session:{id}"), &text).await?;
     Ok(Json(wanted))
 }
 

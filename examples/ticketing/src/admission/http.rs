@@ -20,6 +20,7 @@ use crate::{
     clock::Millis,
     http::{Json, Path},
     ids::SessionId,
+    merchant::Storefront,
     problem::{Code, Problem, Result},
     risk::{self, Challenge, Wanted},
     show::SessionInfo,
@@ -63,10 +64,11 @@ impl Knock {
 )]
 async fn admission(
     State(app): State<App>,
+    shop: Storefront,
     buyer: Option<Buyer>,
     Path(id): Path<SessionId>,
 ) -> Result<Json<AdmissionView>> {
-    let session = app.catalog.session(id).await?;
+    let session = shop.session(&app, id).await?;
     let policy = app.admission.policies().of(id).await?;
     let reservation = match policy.takes_reservations() {
         true => Some(reservation(&app, &session, buyer).await?),
@@ -105,10 +107,11 @@ async fn admission(
 )]
 async fn waiting_room_join(
     State(app): State<App>,
+    shop: Storefront,
     buyer: Buyer,
     Path(id): Path<SessionId>,
 ) -> Result<Json<WaitingView>> {
-    let session = app.catalog.session(id).await?;
+    let session = shop.session(&app, id).await?;
     let policy = app.admission.policies().of(id).await?;
     let Some(room) = &policy.room else { return Ok(Json(WaitingView::not_needed(session.sale_opens_at))) };
     let view = match app.admission.join(&session, buyer.id).await? {
@@ -133,8 +136,13 @@ fn signed(app: &App, session: &SessionInfo, buyer: Buyer, view: WaitingView) -> 
     responses((status = 204, description = "You have none"), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
-async fn waiting_room_leave(State(app): State<App>, buyer: Buyer, Path(id): Path<SessionId>) -> Result<StatusCode> {
-    app.catalog.session(id).await?;
+async fn waiting_room_leave(
+    State(app): State<App>,
+    shop: Storefront,
+    buyer: Buyer,
+    Path(id): Path<SessionId>,
+) -> Result<StatusCode> {
+    shop.session(&app, id).await?;
     app.admission.leave(id, buyer.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -149,8 +157,13 @@ async fn waiting_room_leave(State(app): State<App>, buyer: Buyer, Path(id): Path
     ),
     security(("bearer" = []))
 )]
-async fn reserve(State(app): State<App>, buyer: Buyer, Path(id): Path<SessionId>) -> Result<Json<ReservationView>> {
-    let session = open(&app, id).await?;
+async fn reserve(
+    State(app): State<App>,
+    shop: Storefront,
+    buyer: Buyer,
+    Path(id): Path<SessionId>,
+) -> Result<Json<ReservationView>> {
+    let session = open(&app, &shop, id).await?;
     app.admission.reservations().reserve(id, buyer.id).await?;
     Ok(Json(reservation(&app, &session, Some(buyer)).await?))
 }
@@ -165,8 +178,13 @@ async fn reserve(State(app): State<App>, buyer: Buyer, Path(id): Path<SessionId>
     ),
     security(("bearer" = []))
 )]
-async fn unreserve(State(app): State<App>, buyer: Buyer, Path(id): Path<SessionId>) -> Result<StatusCode> {
-    open(&app, id).await?;
+async fn unreserve(
+    State(app): State<App>,
+    shop: Storefront,
+    buyer: Buyer,
+    Path(id): Path<SessionId>,
+) -> Result<StatusCode> {
+    open(&app, &shop, id).await?;
     // Nobody looks up what was signed.
     if app.admission.policies().of(id).await?.qualification {
         let detail = "A reservation of this sale gives a token; it cannot be taken back.";
@@ -177,8 +195,8 @@ async fn unreserve(State(app): State<App>, buyer: Buyer, Path(id): Path<SessionI
 }
 
 /// The session, when it takes reservations now.
-async fn open(app: &App, id: SessionId) -> Result<std::sync::Arc<SessionInfo>> {
-    let session = app.catalog.session(id).await?;
+async fn open(app: &App, shop: &Storefront, id: SessionId) -> Result<std::sync::Arc<SessionInfo>> {
+    let session = shop.session(app, id).await?;
     if !app.admission.policies().of(id).await?.takes_reservations() {
         return Err(Problem::new(Code::ReservationClosed, "This sale takes no reservations."));
     }
@@ -223,11 +241,12 @@ struct WantedChallenge {
 )]
 async fn challenge_ask(
     State(app): State<App>,
+    shop: Storefront,
     buyer: Buyer,
     Path(id): Path<SessionId>,
     Json(wanted): Json<WantedChallenge>,
 ) -> Result<(StatusCode, Json<Challenge>)> {
-    app.catalog.session(id).await?;
+    shop.session(&app, id).await?;
     let domain = app.admission.domain(id).await?;
     domain.limits.challenge(buyer.id).await?;
     Ok((StatusCode::CREATED, Json(domain.puzzles.make(wanted.kind, id, buyer.id).await?)))
@@ -263,11 +282,12 @@ struct Solved {
 )]
 async fn challenge_answer(
     State(app): State<App>,
+    shop: Storefront,
     buyer: Buyer,
     Path((id, challenge)): Path<(SessionId, Uuid)>,
     Json(answer): Json<Answer>,
 ) -> Result<Json<Solved>> {
-    app.catalog.session(id).await?;
+    shop.session(&app, id).await?;
     let puzzles = &app.admission.domain(id).await?.puzzles;
     if !puzzles.answer(challenge, id, buyer.id, answer.value).await? {
         return Err(Problem::new(Code::ChallengeFailed, "That was not it, or too late. Ask for another challenge."));

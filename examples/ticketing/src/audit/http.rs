@@ -43,7 +43,7 @@ async fn audit(
     Path(id): Path<SessionId>,
     Query(params): Query<AuditParams>,
 ) -> Result<Json<Audit>> {
-    staff.check(&app.catalog.session(id).await?.merchant, "session")?;
+    staff.session(&app, id).await?;
     let grace = std::time::Duration::from_secs(params.grace_seconds.unwrap_or(10).into());
     Ok(Json(app.auditor.audit(id, grace).await?))
 }

@@ -20,6 +20,7 @@ use crate::{
     app::App,
     http::{Path, Query},
     ids::SessionId,
+    merchant::Storefront,
     problem::{Code, Problem, Result},
 };
 
@@ -44,7 +45,8 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 503, description = "`one-moment`: the seats are being counted"),
     )
 )]
-async fn seats(State(app): State<App>, Path(id): Path<SessionId>) -> Result<impl IntoResponse> {
+async fn seats(State(app): State<App>, shop: Storefront, Path(id): Path<SessionId>) -> Result<impl IntoResponse> {
+    shop.session(&app, id).await?;
     let view = app.inventory.view(id).await?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], view))
 }
@@ -77,10 +79,12 @@ struct EventsParams {
 )]
 async fn events(
     State(app): State<App>,
+    shop: Storefront,
     Path(id): Path<SessionId>,
     Query(params): Query<EventsParams>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse> {
+    shop.session(&app, id).await?;
     let after = cursor(&headers, params.after.as_deref())?;
     let open = OpenStream::new();
     let updates = app.inventory.listen(id, after).await?.into_stream().map(move |update| {

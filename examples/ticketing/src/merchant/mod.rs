@@ -8,6 +8,7 @@ mod domain;
 mod http;
 mod invitations;
 mod registry;
+mod rows;
 mod scope;
 mod staff;
 mod storefront;
@@ -18,6 +19,7 @@ pub use self::{
     http::desk,
     http::routes,
     registry::{Merchants, NewMerchant},
+    rows::Rows,
     scope::{Scope, ScopedQuery},
     storefront::Storefront,
 };

@@ -34,7 +34,7 @@ struct Staff {
     invitations: Vec<Invitation>,
     /// The roles that can be given.
     #[schema(value_type = Vec<String>)]
-    roles: [&'static str; 4],
+    roles: [&'static str; MERCHANT_ROLES.len()],
 }
 
 /// Whom to invite.
@@ -42,7 +42,7 @@ struct Staff {
 #[serde(deny_unknown_fields)]
 struct Invite {
     email: String,
-    /// One of `merchant-admin`, `box-office`, `finance`, `support`.
+    /// One of `merchant-admin`, `box-office`, `door`, `finance`, `support`.
     role: String,
 }
 

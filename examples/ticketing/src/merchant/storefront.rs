@@ -1,11 +1,15 @@
 //! Whose shop a buyer has come to.
 
+use std::sync::Arc;
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 use nebula_tenant::TenantId;
 
 use crate::{
     app::App,
+    ids::SessionId,
     problem::{Problem, Result},
+    show::SessionInfo,
 };
 
 /// The merchant whose domain or path a request names; nobody on the platform's own address, where all are found.
@@ -26,6 +30,25 @@ impl Storefront {
     /// [`Code::NotFound`](crate::problem::Code::NotFound).
     pub fn check(&self, merchant: &TenantId, what: &str) -> Result<()> {
         if self.shows(merchant) { Ok(()) } else { Err(Problem::not_found(what)) }
+    }
+
+    /// A session that buyers may find here: published, of a merchant that is served, and not another merchant's than the
+    /// shop's. Every route of buyers about a session begins with this.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`](crate::problem::Code::NotFound), or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn session(&self, app: &App, id: SessionId) -> Result<Arc<SessionInfo>> {
+        let session = app.catalog.session(id).await?;
+        self.check(&session.merchant, "session")?;
+        if session.published && app.merchants.is_active(&session.merchant).await? {
+            return Ok(session);
+        }
+        Err(Problem::not_found("session"))
     }
 }
 

@@ -48,6 +48,9 @@ const BEYOND: [(&str, &[&str]); 3] = [
     ("merchant-admin", &["rbac:role:read", "rbac:user:*"]),
 ];
 
+/// Roles that platforms of one merchant did not have.
+const NEW: [&str; 2] = ["general-agent", "door"];
+
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
@@ -69,7 +72,7 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     let start = Actor::system("start");
     let known = rbac.policy().await?;
     // Once only: what administrators have removed since is not made again.
-    if known.roles.values().any(|role| role.permissions.contains(&PermissionPattern::everything())) {
+    if known.roles.values().any(everything) {
         return upgrade(rbac).await;
     }
     departments(rbac, &start).await?;
@@ -89,34 +92,41 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts the roles of a platform of one merchant behind the wall of its own: once, since it begins by declaring what only the
-/// newer one declares.
+/// Puts the roles of a platform of one merchant behind the wall of its own, and makes what is new. Once: the last thing it
+/// does is to say what whoever can do everything reaches, and where that is said it does nothing. Broken off, it is repeated.
 async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
     let upgrade = Actor::system("upgrade");
     let known = rbac.policy().await?;
-    if known.roles.values().any(|role| role.data.iter().any(|rule| rule.entity.as_str() == MERCHANT)) {
+    let all: Vec<_> = known.roles.values().filter(|role| everything(role)).collect();
+    if all.iter().any(|role| role.data.iter().any(|rule| rule.entity.as_str() == MERCHANT)) {
         return Ok(());
     }
     departments(rbac, &upgrade).await?;
     permissions(rbac, &upgrade).await?;
     menu(rbac, &upgrade).await?;
-    for (name, title, _, patterns, rows) in ROLES {
+    for (name, title, parents, patterns, rows) in ROLES {
         let (name, rule, patterns) = (RoleName::new(name)?, at_desks(rows)?, patterns_of(patterns)?);
-        if !known.roles.contains_key(&name) {
+        let Some(role) = known.roles.get(&name) else {
             // New ones only; what an administrator removed stays removed.
-            if matches!(name.as_str(), "general-agent" | "door") {
+            if NEW.contains(&name.as_str()) {
                 let mut role = Role::new(name).with_data(rule).with_permissions(patterns);
                 role.title = title.to_owned();
                 made(rbac.create_role(&upgrade, role).await?)?;
             }
             continue;
+        };
+        if everything(role) {
+            continue;
         }
         let beyond = BEYOND.into_iter().find(|(role, _)| *role == name.as_str());
         let beyond = patterns_of(beyond.map_or(&[], |(_, patterns)| patterns))?;
+        let new = parents.iter().filter(|parent| NEW.contains(parent)).map(RoleName::new);
+        let new = new.collect::<Result<Vec<_>, _>>()?;
         let edit = |role: &mut Role| {
             role.permissions.retain(|pattern| !beyond.contains(pattern));
             role.permissions.extend(patterns.iter().cloned());
-            role.data.push(rule.clone());
+            role.parents.extend(new.iter().cloned());
+            reaches(role, &rule);
         };
         made(rbac.update_role(&upgrade, &name, edit).await?)?;
     }
@@ -125,13 +135,28 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
     let mut after = None;
     loop {
         let page = rbac.users(after.as_ref(), 200).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { break };
         after = Some(last.id.clone());
         for user in page.iter().filter(|user| user.department.is_none() && !user.roles.is_empty()) {
-            if !user.roles.keys().any(|role| role.as_str() == ADMINISTRATION) {
+            if !user.roles.keys().any(|role| all.iter().any(|all| all.name == *role)) {
                 made(rbac.set_department(&upgrade, &user.id, Some(&own)).await?)?;
             }
         }
+    }
+    let rule = at_desks(RowScope::All)?;
+    for role in all {
+        made(rbac.update_role(&upgrade, &role.name, |role| reaches(role, &rule)).await?)?;
+    }
+    Ok(())
+}
+
+fn everything(role: &Role) -> bool {
+    role.permissions.contains(&PermissionPattern::everything())
+}
+
+fn reaches(role: &mut Role, rule: &DataRule) {
+    if !role.data.contains(rule) {
+        role.data.push(rule.clone());
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) const MERCHANT: &str = "merchant";
 pub(super) const ALL_MERCHANTS: &str = "platform";
 
 /// The roles that a merchant gives.
-pub const MERCHANT_ROLES: [&str; 4] = ["merchant-admin", "box-office", "finance", "support"];
+pub const MERCHANT_ROLES: [&str; 5] = ["merchant-admin", "box-office", "door", "finance", "support"];
 
 /// Most people of a merchant's staff in a list, and how many are read at a time.
 const PAGE: u32 = 200;

@@ -17,11 +17,12 @@ use super::{
     storage::{self, OrderRow},
 };
 use crate::{
-    admission::Knock,
+    admission::{Admitted, Knock},
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
     ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
+    merchant::Storefront,
     money::Money,
     payment::{
         Ended,
@@ -192,6 +193,7 @@ struct PayReply {
         (status = 201, description = "Placed; pay before `expires_at`", body = OrderView),
         (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
         (status = 403, description = "`waiting-room`, `admission-ended`, `reservation-required`, `qualification-required`, `challenge-required`, `blocked`: see `GET /sessions/{id}/admission`"),
+        (status = 404, description = "`not-found`: no such session, or it is not on sale here"),
         (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`"),
         (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
         (status = 429, description = "`rate-limited`"),
@@ -201,6 +203,7 @@ struct PayReply {
 )]
 async fn place(
     State(app): State<App>,
+    shop: Storefront,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     buyer: Buyer,
     headers: HeaderMap,
@@ -214,7 +217,10 @@ async fn place(
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
     };
-    let admitted = app.admission.admit(&knock).await;
+    let admitted = match shop.session(&app, wish.session).await {
+        Ok(_) => app.admission.admit(&knock).await,
+        Err(absent) => Admitted { outcome: Err(absent), headers: HeaderMap::new() },
+    };
     let answer = match admitted.outcome {
         Ok(()) => app.orders.place(wish).await,
         // What was placed before is answered, whatever holds now.

@@ -15,12 +15,15 @@ use crate::{
     clock::Millis,
     http::{Json, Path, Query},
     ids::{OrderId, RefundId},
+    merchant::Staff,
     money::Money,
     office::{Desk, refund},
-    order::{OrderState, storage as orders},
+    order::{
+        OrderState,
+        storage::{self as orders, OrderRow},
+    },
     payment::storage::refunds::{self, RefundKind, RefundRow, RefundState},
     problem::{Code, Problem, Result},
-    user::Buyer,
 };
 
 /// What this module has for the back office.
@@ -118,13 +121,14 @@ struct Refuse {
 async fn list(
     State(app): State<App>,
     _: Granted<refund::Read>,
+    staff: Staff,
     Query(params): Query<ListParams>,
 ) -> Result<Json<RefundList>> {
     let limit = params.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
         return Err(Problem::new(Code::InvalidValue, "`limit` is 1 to 200.").with("field", "limit"));
     }
-    let rows = refunds::newest(&app.database.read, params.state, limit).await?;
+    let rows = refunds::newest(&app.database.read, &staff.rows(&app).await?, params.state, limit).await?;
     Ok(Json(RefundList { refunds: rows.into_iter().map(RefundEntry::from).collect() }))
 }
 
@@ -134,8 +138,13 @@ async fn list(
     responses((status = 200, body = StaffOffer), (status = 404, description = "`not-found`")),
     security(("bearer" = []))
 )]
-async fn offer(State(app): State<App>, _: Granted<refund::Read>, Path(id): Path<OrderId>) -> Result<Json<StaffOffer>> {
-    let order = orders::find(&app.database.read, id).await?.ok_or_else(|| Problem::not_found("order"))?;
+async fn offer(
+    State(app): State<App>,
+    _: Granted<refund::Read>,
+    staff: Staff,
+    Path(id): Path<OrderId>,
+) -> Result<Json<StaffOffer>> {
+    let order = order_of(&app, &staff, id, "order").await?;
     Ok(Json(StaffOffer {
         order_id: id,
         state: order.state,
@@ -158,13 +167,14 @@ async fn offer(State(app): State<App>, _: Granted<refund::Read>, Path(id): Path<
 async fn ask(
     State(app): State<App>,
     _: Granted<refund::Decide>,
-    staff: Buyer,
+    staff: Staff,
     Path(id): Path<OrderId>,
     Json(body): Json<StaffRefund>,
 ) -> Result<Json<RefundEntry>> {
+    order_of(&app, &staff, id, "order").await?;
     let request = Request {
         order: id,
-        by: staff.id,
+        by: staff.user,
         asker: Asker::Staff { goodwill: body.goodwill },
         expected: None,
         reason: some_reason(&body.reason)?,
@@ -185,8 +195,10 @@ async fn ask(
 async fn approve(
     State(app): State<App>,
     _: Granted<refund::Decide>,
+    staff: Staff,
     Path(id): Path<RefundId>,
 ) -> Result<Json<RefundEntry>> {
+    at_their_desk(&app, &staff, id).await?;
     Ok(Json(app.refunds.approve(id).await?.into()))
 }
 
@@ -203,11 +215,27 @@ async fn approve(
 async fn refuse(
     State(app): State<App>,
     _: Granted<refund::Decide>,
+    staff: Staff,
     Path(id): Path<RefundId>,
     Json(body): Json<Refuse>,
 ) -> Result<Json<RefundEntry>> {
+    at_their_desk(&app, &staff, id).await?;
     let why = some_reason(&body.reason)?;
     Ok(Json(app.refunds.refuse(id, why).await?.into()))
+}
+
+/// An order of a merchant that they work for.
+async fn order_of(app: &App, staff: &Staff, id: OrderId, what: &str) -> Result<OrderRow> {
+    let order = orders::find(&app.database.read, id).await?.ok_or_else(|| Problem::not_found(what))?;
+    let merchant = &app.catalog.session(order.session).await?.merchant;
+    staff.enter(app, merchant, what).await.map(|_| order)
+}
+
+/// Refuses refunds of other merchants' orders, as if they were not there.
+async fn at_their_desk(app: &App, staff: &Staff, id: RefundId) -> Result<()> {
+    let refund = refunds::find(&app.database.read, &id.to_string()).await?;
+    let refund = refund.ok_or_else(|| Problem::not_found("refund"))?;
+    order_of(app, staff, refund.order, "refund").await.map(drop)
 }
 
 fn some_reason(text: &str) -> Result<String> {

@@ -78,14 +78,10 @@ async fn list_shows_of(app: State<App>, storefront: Storefront) -> Result<Json<S
 async fn get_show(State(app): State<App>, storefront: Storefront, Path(id): Path<ShowId>) -> Result<Json<Show>> {
     let show = app.catalog.show(id).await?;
     storefront.check(&show.merchant, "show")?;
+    if !app.merchants.is_active(&show.merchant).await? {
+        return Err(Problem::not_found("show"));
+    }
     Ok(Json(show))
-}
-
-/// The session, if it can be found in this shop.
-async fn found(app: &App, storefront: &Storefront, id: SessionId) -> Result<std::sync::Arc<super::SessionInfo>> {
-    let info = app.catalog.session(id).await?;
-    storefront.check(&info.merchant, "session")?;
-    if info.published { Ok(info) } else { Err(Problem::not_found("session")) }
 }
 
 /// One session: times, limits, prices.
@@ -98,7 +94,7 @@ async fn get_session(
     storefront: Storefront,
     Path(id): Path<SessionId>,
 ) -> Result<Json<Session>> {
-    Ok(Json(Session::from(&*found(&app, &storefront, id).await?)))
+    Ok(Json(Session::from(&*storefront.session(&app, id).await?)))
 }
 
 /// The layout of a session's seats. It does not change: keep it, and ask with `If-None-Match`.
@@ -115,7 +111,7 @@ async fn get_seat_map(
     Path(id): Path<SessionId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let info = found(&app, &storefront, id).await?;
+    let info = storefront.session(&app, id).await?;
     let plan = &info.plan;
     let tag = HeaderValue::from_str(&plan.etag).map_err(Problem::internal)?;
     let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"))];

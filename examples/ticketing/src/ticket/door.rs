@@ -6,7 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::issue::Tickets;
-use crate::{clock::Millis, ids::SessionId, problem::Result, storage::sql::query};
+use crate::{
+    clock::Millis,
+    ids::SessionId,
+    merchant::Rows,
+    problem::Result,
+    storage::sql::{Sql, query},
+};
 
 /// A session that began so long ago is over.
 const PAST: Duration = Duration::from_secs(24 * 3_600);
@@ -24,7 +30,7 @@ pub struct DoorSession {
 }
 
 impl Tickets {
-    /// The sessions around now, by their beginning.
+    /// The sessions of these merchants around now, by their beginning.
     ///
     /// # Errors
     ///
@@ -33,11 +39,11 @@ impl Tickets {
     /// # Cancel safety
     ///
     /// Safe.
-    pub async fn door_sessions(&self) -> Result<Vec<DoorSession>> {
+    pub async fn door_sessions(&self, rows: &Rows) -> Result<Vec<DoorSession>> {
         let now = Millis::now();
-        query(include_str!("sql/door_sessions.sql"))
-            .bind(now.minus(PAST).0)
-            .bind(now.plus(AHEAD).0)
+        let merchants = rows.condition("sessions.tenant_id", 3);
+        let sql = format!(include_str!("sql/door_sessions.sql"), merchants = merchants);
+        rows.bind(query(Sql::Built(sql)).bind(now.minus(PAST).0).bind(now.plus(AHEAD).0))
             .fetch_all(&self.database.read)
             .await?
             .iter()

@@ -17,10 +17,10 @@ use crate::{
     clock::Millis,
     http::{Json, Path},
     ids::SessionId,
+    merchant::Staff,
     office::{Desk, ticket},
     problem::{Code, Problem, Result},
     show::SessionInfo,
-    user::Buyer,
 };
 
 /// What this module has for the back office.
@@ -74,8 +74,8 @@ struct DoorSeat {
     responses((status = 200, body = DoorSessions), (status = 403, description = "`forbidden`")),
     security(("bearer" = []))
 )]
-async fn sessions(State(app): State<App>, _: Granted<ticket::CheckIn>) -> Result<Json<DoorSessions>> {
-    Ok(Json(DoorSessions { sessions: app.tickets.door_sessions().await? }))
+async fn sessions(State(app): State<App>, _: Granted<ticket::CheckIn>, staff: Staff) -> Result<Json<DoorSessions>> {
+    Ok(Json(DoorSessions { sessions: app.tickets.door_sessions(&staff.rows(&app).await?).await? }))
 }
 
 /// Let somebody in, once.
@@ -96,13 +96,13 @@ async fn sessions(State(app): State<App>, _: Granted<ticket::CheckIn>) -> Result
 async fn check_in(
     State(app): State<App>,
     _: Granted<ticket::CheckIn>,
-    staff: Buyer,
+    staff: Staff,
     Path(id): Path<SessionId>,
     Json(body): Json<CheckIn>,
 ) -> Result<Json<CheckedIn>> {
-    let session = app.catalog.session(id).await?;
+    let session = staff.session(&app, id).await?;
     let gate = gate(&body.gate)?;
-    let scan = Scan { id: unnamed(), code: body.code, session: id, gate, staff: staff.id, at: Millis::now() };
+    let scan = Scan { id: unnamed(), code: body.code, session: id, gate, staff: staff.user, at: Millis::now() };
     let verdict = app.tickets.scan(scan).await?;
     Ok(Json(CheckedIn { seat: seat(&session, &verdict), verdict }))
 }
@@ -116,9 +116,10 @@ async fn check_in(
 async fn counts(
     State(app): State<App>,
     _: Granted<ticket::CheckIn>,
+    staff: Staff,
     Path(id): Path<SessionId>,
 ) -> Result<Json<DoorCounts>> {
-    app.catalog.session(id).await?;
+    staff.session(&app, id).await?;
     Ok(Json(storage::counts(&app.database.read, id).await?))
 }
 
@@ -131,9 +132,10 @@ async fn counts(
 async fn list(
     State(app): State<App>,
     _: Granted<ticket::CheckIn>,
+    staff: Staff,
     Path(id): Path<SessionId>,
 ) -> Result<Json<DoorList>> {
-    app.catalog.session(id).await?;
+    staff.session(&app, id).await?;
     Ok(Json(app.tickets.door_list(id).await?))
 }
 
@@ -153,13 +155,13 @@ async fn list(
 async fn upload(
     State(app): State<App>,
     _: Granted<ticket::CheckIn>,
-    staff: Buyer,
+    staff: Staff,
     Path(id): Path<SessionId>,
     Json(mut body): Json<Upload>,
 ) -> Result<Json<Uploaded>> {
-    app.catalog.session(id).await?;
+    staff.session(&app, id).await?;
     body.gate = gate(&body.gate)?;
-    Ok(Json(app.tickets.upload(id, staff.id, body).await?))
+    Ok(Json(app.tickets.upload(id, staff.user, body).await?))
 }
 
 fn gate(name: &str) -> Result<String> {

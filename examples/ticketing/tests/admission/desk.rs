@@ -82,7 +82,9 @@ async fn a_buyer_a_network_or_a_device_is_blocked_until_taken_off_the_list() {
         assert_eq!(made["made_by"], json!(boss.id));
         let problem = expect_problem(order(&app, &mei, hall, &seat, &here).await, Code::Blocked).await;
         assert!(!problem.to_string().contains("resold"), "the reason is the office's business: {problem}");
-        let listed = expect(app.get_as(&support, path).await, StatusCode::OK).await;
+        // It is the platform's list: no merchant's people read it.
+        expect_problem(app.get_as(&support, path).await, Code::Forbidden).await;
+        let listed = expect(app.get_as(&boss, path).await, StatusCode::OK).await;
         assert_eq!(listed["entries"][0]["value"], value.as_str());
         let one = format!("{path}/{}", made["id"].as_str().unwrap());
         expect_problem(send(&app, Method::DELETE, &boss, &one, &json!({})).await, Code::MalformedRequest).await;

@@ -339,6 +339,7 @@ export default {
   'desk.accept.submit': 'Accept',
   'desk.role.merchant-admin': 'Merchant administration',
   'desk.role.box-office': 'Box office',
+  'desk.role.door': 'Door',
   'desk.role.finance': 'Finance',
   'desk.role.support': 'Support',
   'challenge.title': 'Are you a person?',

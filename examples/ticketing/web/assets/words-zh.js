@@ -339,6 +339,7 @@ export default {
   'desk.accept.submit': '接受',
   'desk.role.merchant-admin': '商户管理',
   'desk.role.box-office': '售票处',
+  'desk.role.door': '检票',
   'desk.role.finance': '财务',
   'desk.role.support': '客服',
   'challenge.title': '请完成验证',

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Millis,
     ids::{OrderId, PaymentId, RefundId, UserId},
+    merchant::Rows,
     money::Money,
     order::{OrderState, storage::money},
     problem::{Problem, Result},
@@ -150,11 +151,16 @@ pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result
         .collect()
 }
 
-/// The newest refunds in this state, or in any.
-pub async fn newest(executor: impl Into<Target<'_>>, state: Option<RefundState>, limit: u32) -> Result<Vec<RefundRow>> {
-    query("SELECT * FROM refunds WHERE $1 = '' OR state = $1 ORDER BY created_at DESC, id DESC LIMIT $2")
-        .bind(state.map_or("", RefundState::as_str))
-        .bind(limit)
+/// The newest refunds of these merchants' orders in this state, or in any.
+pub async fn newest(
+    executor: impl Into<Target<'_>>,
+    rows: &Rows,
+    state: Option<RefundState>,
+    limit: u32,
+) -> Result<Vec<RefundRow>> {
+    let merchants = rows.condition("orders.tenant_id", 3);
+    let sql = format!(include_str!("../sql/newest_refunds.sql"), merchants = merchants);
+    rows.bind(query(Sql::Built(sql)).bind(state.map_or("", RefundState::as_str)).bind(limit))
         .fetch_all(executor)
         .await?
         .iter()
