@@ -203,7 +203,7 @@ struct PayReply {
 )]
 async fn place(
     State(app): State<App>,
-    shop: Storefront,
+    shop: Result<Storefront>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     buyer: Buyer,
     headers: HeaderMap,
@@ -217,7 +217,11 @@ async fn place(
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
     };
-    let admitted = match shop.session(&app, wish.session).await {
+    let found = match shop {
+        Ok(shop) => shop.session(&app, wish.session).await,
+        Err(closed) => Err(closed),
+    };
+    let admitted = match found {
         Ok(_) => app.admission.admit(&knock).await,
         Err(absent) => Admitted { outcome: Err(absent), headers: HeaderMap::new() },
     };
