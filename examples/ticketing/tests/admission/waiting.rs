@@ -65,8 +65,8 @@ async fn one_is_inside_the_others_wait_and_each_end_lets_the_next_in() {
     // Paying makes room for the next, and the old token is worth nothing any more.
     let id = placed["id"].as_str().unwrap();
     let begun = expect(app.post_as(&mei, &format!("/orders/{id}/pay"), &json!({})).await, StatusCode::OK).await;
-    let payment = begun["payment"]["id"].as_str().unwrap();
-    expect(app.post(&format!("//pay/mock/{payment}/approve"), &json!({})).await, StatusCode::OK).await;
+    let page = begun["payment"]["pay_url"].as_str().unwrap();
+    expect(app.post(&format!("/{page}/approve"), &json!({})).await, StatusCode::OK).await;
     let ticket = let_in(&app, &lan, hall).await;
     expect_problem(order(&app, &mei, hall, "1-2", &header).await, Code::AdmissionEnded).await;
     // So does cancelling.
