@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -74,6 +74,8 @@ struct Outlet {
     session: Arc<Session>,
     channel: Channel,
     declared: RwLock<Declared>,
+    /// Counts what was declared.
+    steps: AtomicUsize,
     /// Held while something is declared.
     declaring: Mutex<()>,
     /// Names as the driver wants them, because making them afresh for every message costs. By priority.
@@ -99,6 +101,14 @@ struct Needed<'a> {
     levels: usize,
     lanes: Vec<u64>,
     queue: &'a QueueName,
+}
+
+impl Outlet {
+    /// Keeps what was declared.
+    fn note(&self, change: impl FnOnce(&mut Declared)) {
+        change(&mut self.declared.write());
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Declared {
@@ -227,6 +237,7 @@ impl Publisher {
             session,
             channel,
             declared: RwLock::default(),
+            steps: AtomicUsize::default(),
             declaring: Mutex::default(),
             places: RwLock::default(),
         });
@@ -249,17 +260,17 @@ impl Publisher {
         let levels = outlet.declared.read().levels;
         for level in levels..needed.levels {
             topology::level(&outlet.channel, &self.names, level, self.ladder.width).await?;
-            outlet.declared.write().levels = level + 1;
+            outlet.note(|declared| declared.levels = level + 1);
         }
         for lane in needed.lanes {
             if !outlet.declared.read().lanes.contains(&lane) {
                 topology::lane(&outlet.channel, &self.names, lane, self.ladder.width).await?;
-                outlet.declared.write().lanes.insert(lane);
+                outlet.note(|declared| declared.lanes.extend([lane]));
             }
         }
         if !outlet.declared.read().queues.contains(queue) {
             topology::ready(&outlet.channel, &self.names, queue).await?;
-            outlet.declared.write().queues.insert(queue.clone());
+            outlet.note(|declared| declared.queues.extend([queue.clone()]));
         }
         Ok(())
     }
@@ -351,12 +362,17 @@ impl Publisher {
         deadline: Instant,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        let steps = || outlet.steps.load(Ordering::Relaxed);
+        let before = steps();
         match timeout_at(deadline, work).await {
             Ok(result) => result,
             Err(_) if outlet.session.connection.status().blocked() => Err(blocked()),
             Err(_) => {
-                // Nothing has come back for so long: the connection is probably dead without knowing it.
-                outlet.session.give_up();
+                // Nothing has come back for so long: the connection is probably dead without knowing it. Unless the broker is only
+                // slow, as after a restart: the next call goes on with what is declared, instead of beginning afresh for ever.
+                if steps() == before {
+                    outlet.session.give_up();
+                }
                 Err(Error::new(ErrorKind::Timeout, format!("the broker did not answer within {:?}", self.timeout)))
             }
         }
