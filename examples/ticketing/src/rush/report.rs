@@ -149,7 +149,7 @@ impl Sold {
         violations.insert("paid_and_lost".to_owned(), self.lost);
         let money = self.money();
         if let Some(taken) = money.get("taken") {
-            let out: i64 = money.iter().filter(|(name, _)| *name != "taken").map(|(_, sum)| *sum).sum();
+            let out: i64 = money.iter().filter(|(name, _)| *name != "taken").fold(0, |all: i64, (_, sum)| all.saturating_add(*sum));
             violations.insert("money_unbalanced".to_owned(), taken.abs_diff(out));
         }
         violations
@@ -161,7 +161,7 @@ impl Sold {
         let currencies = self.audits.first().and_then(|audit| audit["money"].as_array()).into_iter().flatten();
         for (name, amount) in currencies.filter_map(Value::as_object).flatten() {
             let sum = sums.entry(name.clone()).or_default();
-            *sum = sum.saturating_add(amount["minor"].as_i64().unwrap_or(i64::MIN));
+            *sum = sum.saturating_add(amount["amount"].as_str().and_then(parse_minor).unwrap_or(i64::MAX));
         }
         sums
     }
