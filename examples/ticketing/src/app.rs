@@ -14,6 +14,7 @@ use crate::{
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
     merchant::Merchants,
+    notice::Notices,
     office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},
@@ -64,6 +65,8 @@ pub struct Inner {
     pub refunds: Refunds,
     /// Tickets.
     pub tickets: Tickets,
+    /// What buyers are told.
+    pub notices: Notices,
     /// Bills against the books.
     pub statements: Statements,
     /// The mock payment provider, unless it is switched off.
@@ -116,8 +119,10 @@ impl App {
             failure("locks", false, self.locks.health()),
             // They wait in the database, and the sweep ends what is due.
             failure("time-outs", false, self.timeouts.health()),
+            // They wait in the database.
+            failure("notices", false, self.notices.notifier().health()),
         );
-        let mut failures: Vec<_> = <[_; 7]>::from(looks).into_iter().flatten().collect();
+        let mut failures: Vec<_> = <[_; 8]>::from(looks).into_iter().flatten().collect();
         let Some(flash) = &self.flash_ledger else { return failures };
         let flash = failure(FLASH, true, flash.counts(nobody)).await;
         // Whoever can sell in one of the domains is of use.

@@ -20,6 +20,7 @@ use crate::{
     folder, http,
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
     merchant::Merchants,
+    notice::Notices,
     office::Office,
     order::Orders,
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
@@ -87,7 +88,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let providers = providers(&config, mock_provider.as_ref())?;
     let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone());
     let statements = Statements::new(database.clone(), providers);
-    let tickets = tickets(&config, &database)?;
+    let tickets = tickets(&config, &database, payment_outbox.clone())?;
     let refunds = Refunds::new(database.clone(), catalog.clone(), payment_outbox, config.refund.clone());
     let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
         .map_err(|error| format!("http.trusted-proxies: {error}"))?;
@@ -102,9 +103,14 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         inventory: inventory.clone(),
         database: database.clone(),
     });
+    // nebula-notification: inboxes, mails, and what waits for a server that is away.
+    let notices = Notices::open(&config, &database, &catalog, config.url(address)).await?;
     let auditor = Auditor::new(database.clone(), inventory.clone());
 
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
+    if config.notice.workers {
+        workers::tell(&outbox, &notices)?;
+    }
     let length = config.sales.show_length;
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
     let sweep = Arc::new(sweep.with_statements(statements.clone()));
@@ -127,6 +133,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         payments,
         refunds,
         tickets,
+        notices,
         statements,
         mock_provider,
         auditor,
@@ -302,13 +309,13 @@ fn providers(config: &Config, mock: Option<&MockProvider>) -> Result<Providers, 
     Providers::new(providers).ok_or_else(|| "payment: no provider is switched on".into())
 }
 
-fn tickets(config: &Config, database: &Database) -> Result<Tickets, Failure> {
+fn tickets(config: &Config, database: &Database, outbox: Outbox) -> Result<Tickets, Failure> {
     let secret = match &config.ticket.secret {
         Some(secret) => secret.clone(),
         None => secret::load_or_create(&config.data, secret::TICKETS)?,
     };
     let earlier = config.ticket.previous_secrets.iter().map(|secret| secret.expose_secret().as_bytes());
-    Ok(Tickets::new(database.clone(), Codes::new(secret.expose_secret().as_bytes(), earlier)))
+    Ok(Tickets::new(database.clone(), Codes::new(secret.expose_secret().as_bytes(), earlier), outbox))
 }
 
 fn mock_provider(

@@ -19,6 +19,7 @@ pub mod import;
 pub mod inventory;
 pub mod merchant;
 pub mod money;
+pub mod notice;
 pub mod office;
 pub mod order;
 pub mod outbox;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{OrderId, SessionId},
+    notice::NOTICE,
     order::storage::OrderRow,
     payment::storage::refunds::RefundRow,
     problem::{Problem, Result},
@@ -264,7 +265,7 @@ impl Outbox {
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
     pub fn wake(&self) {
-        for name in [FOLLOW, ISSUE, REFUND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
+        for name in [FOLLOW, ISSUE, REFUND, NOTICE].into_iter().filter_map(|name| QueueName::new(name).ok()) {
             self.messages.notify(&name);
         }
     }

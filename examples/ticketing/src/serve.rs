@@ -64,6 +64,11 @@ async fn housekeeping(app: App) {
         {
             tracing::warn!(error = chain(&problem), "old sign-ins could not be removed");
         }
+        if ticks.is_multiple_of(720)
+            && let Err(problem) = app.notices.forget().await
+        {
+            tracing::warn!(error = chain(&problem), "old notices could not be removed");
+        }
     }
 }
 
@@ -84,11 +89,7 @@ async fn warm(app: App) {
 }
 
 fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> String {
-    let url = config.public_url.clone().unwrap_or_else(|| match address {
-        address if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
-        address => format!("http://{address}"),
-    });
-    let url = url.trim_end_matches('/');
+    let url = config.url(address);
     let database = match config.database.provider {
         DatabaseProvider::Sqlite => "SQLite",
         DatabaseProvider::Postgres => "PostgreSQL",
@@ -98,6 +99,9 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
         "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Desk   商户    {url}/desk\n  Door   检票    {url}/admin/check-in\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({database}, {ledger})\n",
         config.data.display()
     );
+    if config.shows_messages() {
+        text.push_str(&format!("  Mails  邮件    {url}/dev/outbox/\n"));
+    }
     if !accounts.is_empty() {
         text.push_str("\n  Accounts 账户\n");
     }

@@ -13,6 +13,7 @@ use crate::{
     admission::Admission,
     clock::Millis,
     inventory::Inventory,
+    notice::{NOTICE, Notice, Notices},
     order::Ending,
     outbox::{FOLLOW, Follow, ISSUE, Issue, REFUND, Refund, Step, TIMEOUT, Timeout},
     payment::{Ended, Payments},
@@ -77,9 +78,27 @@ pub fn listen(
             async move { expire(&orders, message.into_body()).await }
         })
         .start()?;
-    for (messages, queue) in [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (timeouts, TIMEOUT)] {
+    for (messages, queue) in [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (outbox, NOTICE), (timeouts, TIMEOUT)] {
         messages.watch(queue, WATCHED, WATCHED)?;
     }
+    Ok(())
+}
+
+/// Tells buyers of what happened, in a process that is to do so.
+///
+/// # Errors
+///
+/// When the queue's name is none.
+pub fn tell(outbox: &DelayQueue, notices: &Notices) -> Result<(), nebula_delay_queue::Error> {
+    let notices = notices.clone();
+    outbox
+        .worker(NOTICE)?
+        .concurrency(4)
+        .handle(move |message: Received<Notice>| {
+            let notices = notices.clone();
+            async move { notices.tell(*message.body()).await }
+        })
+        .start()?;
     Ok(())
 }
 

@@ -6,5 +6,8 @@ DROP TABLE IF EXISTS
     session_prices, sessions, shows, plan_seats, plan_categories, plans, venues, former_administrators, users,
     nebula_auth_audit, nebula_auth_rbac_document, nebula_auth_rbac_head, nebula_auth_rbac_holder, nebula_auth_rbac_schema,
     nebula_auth_rbac_user, nebula_auth_session, nebula_auth_proof, nebula_auth_schema,
-    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_event, nebula_delay_life, nebula_delay_schema;
+    nebula_delay_message, nebula_delay_ledger, nebula_delay_mark, nebula_delay_event, nebula_delay_life, nebula_delay_schema,
+    nebula_notification_template, nebula_notification_template_version, nebula_notification_job, nebula_notification_key,
+    nebula_notification_attempt, nebula_notification_file, nebula_notification_audience, nebula_notification_code,
+    nebula_notification_inbox, nebula_notification_schema;
 DROP FUNCTION IF EXISTS nebula_auth_audit_refuse

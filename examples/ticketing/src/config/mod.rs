@@ -13,12 +13,13 @@ use nebula_auth::{AuthConfig, JwtConfig};
 use nebula_cache::rate_limit::RateLimitConfig;
 use nebula_delay_queue::DelayQueueConfig;
 use nebula_lock::LockConfig;
+use nebula_notification::NotificationConfig;
 use nebula_redis::RedisConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
-use crate::{payment::wechat::WeChatConfig, refund};
+use crate::{notice::NoticeConfig, payment::wechat::WeChatConfig, refund};
 
 /// Everything that can be configured. `config/redis.yaml` shows every key.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,6 +59,10 @@ pub struct Config {
     pub refund: refund::Policy,
     /// Codes of tickets.
     pub ticket: TicketConfig,
+    /// How buyers are told what happened.
+    pub notice: NoticeConfig,
+    /// The servers and services that notices go through: `email`, `sms`.
+    pub notification: NotificationConfig,
     /// Log lines.
     pub log: LogConfig,
     /// Whether an empty database is filled with demo shows and accounts.
@@ -249,6 +254,8 @@ impl Default for Config {
             payment: PaymentConfig::default(),
             refund: refund::Policy::default(),
             ticket: TicketConfig::default(),
+            notice: NoticeConfig::default(),
+            notification: NotificationConfig::default(),
             log: LogConfig::default(),
             demo: true,
         }
@@ -320,6 +327,22 @@ impl Config {
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
         self.data.join(&self.database.file)
+    }
+
+    /// What leads a browser here, without a slash at its end; `address` is where the server listens.
+    #[must_use]
+    pub fn url(&self, address: SocketAddr) -> String {
+        let url = self.public_url.clone().unwrap_or_else(|| match address {
+            address if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+            address => format!("http://{address}"),
+        });
+        url.trim_end_matches('/').to_owned()
+    }
+
+    /// Whether messages are shown to whoever looks, instead of sent.
+    #[must_use]
+    pub fn shows_messages(&self) -> bool {
+        self.notice.development.unwrap_or(self.demo && self.listen.ip().is_loopback())
     }
 
     /// Whether this process must have the data folder for itself.

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    inventory, merchant,
+    inventory, merchant, notice,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
@@ -37,6 +37,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(order::routes())
         .merge(payment::routes())
         .merge(refund::routes())
+        .merge(notice::routes())
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -80,6 +81,7 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
         .merge(pages::routes())
+        .merge(notice::development(&app.notices))
         .merge(office::secured(&app, desks()))
         .merge(documents.layer(from_fn(guard::documents_policy)));
     surround(routes, &app.config.http).with_state(app)

@@ -135,6 +135,7 @@ async fn finish(app: &App, drain: Duration) {
     }
     // What is not finished in time is delivered again, to this or another process.
     tokio::join!(app.outbox.shutdown(drain), app.timeouts.shutdown(drain));
+    app.notices.notifier().shutdown(drain).await;
     if let Some(relay) = &app.relay {
         relay.shutdown(drain).await;
     }

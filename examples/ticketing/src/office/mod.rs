@@ -9,7 +9,7 @@ mod names;
 mod roles;
 mod staff;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use nebula_auth::{
     audit::{AuditLog, AuditRecord, AuditSink, Decision, SqlAuditSink},
@@ -17,7 +17,6 @@ use nebula_auth::{
         Actor, EvaluatorOptions, PermissionEvaluator, RbacService, RbacStore, RoleName, SqlRbacStore,
         UserId as SubjectId,
     },
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use nebula_redis::RedisConfig;
 
@@ -35,14 +34,11 @@ use crate::{
     config::Config,
     ids::UserId,
     problem::{Problem, Result},
-    storage::{Database, Pool},
+    storage::{Database, Pool, side_file},
 };
 
 /// Where roles and the log are kept, within the data folder.
 pub(crate) const ACCESS_FILE: &str = "access.db";
-
-/// How long to wait for a connection, or for another process to finish writing.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who may do what in the back office. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,7 +64,7 @@ impl Office {
                 (Arc::new(SqlRbacStore::new(pool.clone())), Arc::new(SqlAuditSink::new(pool.clone())))
             }
             Pool::Sqlite(_) => {
-                let pool = file(&config.data.join(ACCESS_FILE)).await?;
+                let pool = side_file(&config.data.join(ACCESS_FILE)).await?;
                 SqlRbacStore::migrate(&pool).await?;
                 (Arc::new(SqlRbacStore::new(pool.clone())), Arc::new(SqlAuditSink::new(pool)))
             }
@@ -166,15 +162,4 @@ impl Office {
 
 fn subject(user: UserId) -> Result<SubjectId> {
     SubjectId::new(user.to_string()).map_err(Problem::internal)
-}
-
-async fn file(path: &Path) -> Result<nebula_auth::sqlx::SqlitePool, nebula_auth::sqlx::Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A permission that was taken away stays so over a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE);
-    SqlitePoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).connect_with(options).await
 }

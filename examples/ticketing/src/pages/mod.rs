@@ -33,6 +33,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/checkout/{order}", "checkout.html"),
     ("/orders", "orders.html"),
     ("/orders/{id}", "order.html"),
+    ("/inbox", "inbox.html"),
     ("/login", "login.html"),
     ("/register", "register.html"),
     ("/pay/mock/{link}", "mock-pay.html"),

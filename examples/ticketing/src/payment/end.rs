@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock::Millis,
     ids::OrderId,
+    notice::{Notice, Topic},
     order::{
         Ending, OrderState,
         storage::{self as orders, OrderRow},
@@ -81,6 +82,7 @@ impl Payments {
                         return Ok(false);
                     }
                     outbox.record(connection, &Follow::release(&row)).await?;
+                    outbox.record(connection, &Notice::order(row.id, Topic::Ended)).await?;
                     Ok::<_, Problem>(true)
                 })
             })

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     ids::RefundId,
+    notice::{Notice, Topic},
     order::{OrderState, storage as orders},
     outbox::{Follow, Issue, Outbox},
     problem::{Code, Problem, Result},
@@ -136,6 +137,7 @@ async fn settle(
             if row.kind == RefundKind::Order {
                 returned(connection, outbox, row).await?;
             }
+            outbox.record(connection, &Notice::refund(row, Topic::RefundDone)).await?;
             metrics::counter!("ticketing_refunds_total", "result" => "done").increment(1);
             Ok(Settlement::Settled)
         }
@@ -180,6 +182,7 @@ pub(crate) async fn keep(connection: &mut Connection<'_>, outbox: &Outbox, row: 
         return Err(Problem::internal("a refund of an order that is not being refunded"));
     }
     tickets::restore(connection, row.order).await?;
+    outbox.record(connection, &Notice::refund(row, Topic::RefundRefused)).await?;
     if to == OrderState::Paid {
         outbox.record(connection, &Issue { order: row.order }).await?;
     }

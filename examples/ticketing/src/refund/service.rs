@@ -5,6 +5,7 @@ use crate::{
     clock::Millis,
     ids::{OrderId, RefundId, UserId},
     money::Money,
+    notice::{Notice, Topic},
     order::{
         OrderState,
         storage::{self as orders, OrderRow},
@@ -210,6 +211,9 @@ impl Refunds {
                     return Err(nothing_to_decide(&refund));
                 }
                 refunds::transition(connection, refund.id, refund.state, RefundState::Pending, None).await?;
+                if refund.kind == RefundKind::Order {
+                    outbox.record(connection, &Notice::refund(&refund, Topic::RefundAgreed)).await?;
+                }
                 outbox.record(connection, &Refund::of(&refund)).await
             })
         })

@@ -143,3 +143,15 @@ impl Database {
         }
     }
 }
+
+/// A file beside the platform's, made when absent, for what must neither wait for selling nor be waited for by it.
+pub(crate) async fn side_file(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was written stays so over a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE);
+    SqlitePoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).connect_with(options).await
+}

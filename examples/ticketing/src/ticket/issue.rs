@@ -9,7 +9,9 @@ use super::{
 use crate::{
     clock::Millis,
     ids::OrderId,
+    notice::{Notice, Topic},
     order::{OrderState, storage as orders},
+    outbox::Outbox,
     problem::Result,
     storage::Database,
 };
@@ -19,13 +21,14 @@ use crate::{
 pub struct Tickets {
     pub(super) database: Database,
     pub(super) codes: Codes,
+    outbox: Outbox,
 }
 
 impl Tickets {
     /// The service on its parts.
     #[must_use]
-    pub fn new(database: Database, codes: Codes) -> Self {
-        Self { database, codes }
+    pub fn new(database: Database, codes: Codes, outbox: Outbox) -> Self {
+        Self { database, codes, outbox }
     }
 
     /// Makes and reads what the QR codes say.
@@ -44,6 +47,7 @@ impl Tickets {
     ///
     /// Issued or not; asking again finds out.
     pub async fn issue(&self, order: OrderId) -> Result<bool> {
+        let outbox = self.outbox.clone();
         let issued = self
             .database
             .write
@@ -56,11 +60,16 @@ impl Tickets {
                     }
                     storage::issue(connection, order).await?;
                     let (from, to) = (OrderState::Paid, OrderState::Issued);
-                    orders::transition(connection, order, from, to, "tickets issued").await
+                    let issued = orders::transition(connection, order, from, to, "tickets issued").await?;
+                    if issued {
+                        outbox.record(connection, &Notice::order(order, Topic::TicketsIssued)).await?;
+                    }
+                    Ok(issued)
                 })
             })
             .await?;
         if issued {
+            self.outbox.wake();
             metrics::counter!("ticketing_tickets_issued_total").increment(1);
         }
         Ok(issued)

@@ -10,6 +10,7 @@ mod n01;
 mod n02;
 mod n03;
 mod n04;
+mod n05;
 mod n06;
 mod n09;
 mod n11;

@@ -1,10 +1,11 @@
 // Header and footer, the same on every page.
 
-import { post } from './api.js';
+import { get, post } from './api.js';
 import { forget, refreshToken, signInAddress, user } from './account.js';
 import { byId, el } from './dom.js';
 import { brandMark, icon } from './icons.js';
 import { lang, switchTo, t } from './i18n.js';
+import { showUnread } from './unread.js';
 
 function languageSwitch() {
   const other = lang === 'zh' ? 'en' : 'zh';
@@ -29,10 +30,12 @@ function account() {
   }
   return el('details', { class: 'menu', id: 'account' },
     el('summary', { 'aria-label': t('nav.account', { name: who.display_name }) },
-      icon('user'), el('span', { class: 'menu-name' }, who.display_name)),
+      icon('user'), el('span', { class: 'menu-name' }, who.display_name),
+      el('span', { class: 'badge', id: 'unread', hidden: true })),
     el('div', { class: 'menu-body' },
       el('p', {}, el('strong', {}, who.display_name), el('span', {}, who.email)),
       el('a', { href: '/orders' }, t('nav.orders')),
+      el('a', { href: '/inbox', id: 'inbox' }, t('nav.inbox')),
       who.roles?.length > 0 && el('a', { href: '/desk' }, t('nav.desk')),
       el('button', { type: 'button', id: 'sign-out', on: { click: signOut } }, t('nav.signOut'))));
 }
@@ -59,6 +62,8 @@ export function drawTop() {
         link('/orders', 'nav.orders', path.startsWith('/orders'))),
       el('div', { class: 'tools' }, languageSwitch(), menu)),
     offlineBar());
+  // A page is of use without the number.
+  if (user() && path !== '/inbox') get('/inbox/state', { signed: true }).then(({ unread }) => showUnread(unread)).catch(() => {});
   byId('foot')?.replaceChildren(el('div', { class: 'wide' }, el('p', {}, t('foot.about')), el('p', {}, t('foot.demo'))));
 
   addEventListener('click', (event) => { if (!menu.contains(event.target)) menu.removeAttribute('open'); });

@@ -1,0 +1,99 @@
+//! What there is to tell.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{OrderId, RefundId},
+    outbox::Recorded,
+    payment::storage::refunds::RefundRow,
+};
+
+/// Queue of [`Notice`].
+pub const NOTICE: &str = "notice.send";
+
+/// Something happened to an order, and its buyer is to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The order.
+    pub order: OrderId,
+    /// What happened.
+    pub topic: Topic,
+    /// The refund, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundId>,
+}
+
+/// What happened to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// Its tickets are there.
+    TicketsIssued,
+    /// It ended unpaid.
+    Ended,
+    /// The staff agreed to give its money back.
+    RefundAgreed,
+    /// Its money does not go back.
+    RefundRefused,
+    /// Its money went back.
+    RefundDone,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::TicketsIssued, Self::Ended, Self::RefundAgreed, Self::RefundRefused, Self::RefundDone];
+
+    /// Its name, which is that of its template as well.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TicketsIssued => "tickets-issued",
+            Self::Ended => "order-ended",
+            Self::RefundAgreed => "refund-agreed",
+            Self::RefundRefused => "refund-refused",
+            Self::RefundDone => "refund-done",
+        }
+    }
+}
+
+impl Notice {
+    /// About an order.
+    #[must_use]
+    pub const fn order(order: OrderId, topic: Topic) -> Self {
+        Self { order, topic, refund: None }
+    }
+
+    /// About a refund.
+    #[must_use]
+    pub const fn refund(refund: &RefundRow, topic: Topic) -> Self {
+        Self { order: refund.order, topic, refund: Some(refund.id) }
+    }
+}
+
+impl Recorded for Notice {
+    const QUEUE: &'static str = NOTICE;
+
+    /// The same for the same event, so that it is told once: an order may be asked back, refused, and asked back again.
+    fn id(&self) -> String {
+        match self.refund {
+            Some(refund) => format!("{}:{refund}", self.topic.as_str()),
+            None => format!("{}:{}", self.topic.as_str(), self.order),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_an_identity_of_its_own() {
+        let (order, refund) = (OrderId::new(), RefundId::new());
+        let all = Topic::ALL.into_iter().flat_map(|topic| {
+            [Notice { order, topic, refund: None }, Notice { order, topic, refund: Some(refund) }]
+        });
+        let ids: std::collections::BTreeSet<_> = all.map(|notice| notice.id()).collect();
+        assert_eq!(ids.len(), 2 * Topic::ALL.len());
+    }
+}

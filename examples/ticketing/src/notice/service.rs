@@ -1,0 +1,199 @@
+//! Hands what happened to nebula-notification, and keeps inboxes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use nebula_notification::{
+    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, Notification, Notifier, Params, Pump, Recipient,
+    RecordStore, SqlStore,
+};
+
+use super::{
+    domain::Notice,
+    storage::{self, Reader},
+    templates,
+};
+use crate::{
+    config::Config,
+    ids::UserId,
+    order::storage as orders,
+    payment::storage::refunds,
+    problem::{Problem, Result},
+    show::Catalog,
+    storage::Database,
+};
+
+/// How often a message is tried whose server is away. With the pause doubling from half a minute: for a day and a half.
+const ROUNDS: u32 = 13;
+
+/// How often is looked for what waits.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells buyers what happened. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Notices(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    catalog: Catalog,
+    notifier: Notifier,
+    inbox: Inbox,
+    development: Option<DevelopmentOutbox>,
+    here: String,
+    keep: Duration,
+    /// Sends what waits as long as this lives.
+    _pump: Option<Pump>,
+}
+
+impl Notices {
+    /// Opens the store, connects the senders of the configuration, and starts to send what waits there. Links lead to `here`.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be opened, or the configuration cannot work; the text says which.
+    ///
+    /// # Cancel safety
+    ///
+    /// The tables may have been made.
+    pub async fn open(
+        config: &Config,
+        database: &Database,
+        catalog: &Catalog,
+        here: String,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let store = storage::open(config, database).await?;
+        let inbox = Inbox::new(store.clone());
+        let development = match config.shows_messages() {
+            true => Some(DevelopmentOutbox::for_environment("development")?.quiet()),
+            false => None,
+        };
+        let notifier = notifier(config, &store, &inbox, development.as_ref()).await?;
+        let pump = config.notice.workers.then(|| notifier.start(EVERY.min(config.notice.retry)));
+        Ok(Self(Arc::new(Inner {
+            database: database.clone(),
+            catalog: catalog.clone(),
+            notifier,
+            inbox,
+            development,
+            here,
+            keep: config.notice.keep,
+            _pump: pump,
+        })))
+    }
+
+    /// The inboxes.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.0.inbox
+    }
+
+    /// What was sent, and what waits.
+    #[must_use]
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifier
+    }
+
+    /// Where messages are shown instead of sent, if they are.
+    #[must_use]
+    pub fn development(&self) -> Option<&DevelopmentOutbox> {
+        self.0.development.as_ref()
+    }
+
+    /// Puts a notice into the store, from where it goes to the inbox and by mail. Told again, it is the same notice.
+    ///
+    /// # Errors
+    ///
+    /// When a database cannot be reached: tell it again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Stored or not; telling it again finds out.
+    pub async fn tell(&self, notice: Notice) -> Result<()> {
+        use crate::outbox::Recorded;
+
+        let inner = &self.0;
+        let Some(order) = orders::find(&inner.database.read, notice.order).await? else { return Ok(()) };
+        let Some(reader) = storage::reader(&inner.database, order.user).await? else { return Ok(()) };
+        let session = inner.catalog.session(order.session).await?;
+        let refund = match notice.refund {
+            Some(id) => refunds::find(&inner.database.read, &id.to_string()).await?,
+            None => None,
+        };
+        let amount = refund.as_ref().map_or(order.total, |refund| refund.amount);
+        let mut params = Params::new()
+            .with("show", session.title.as_str())
+            .with("show_zh", session.title_zh.as_str())
+            .with("amount", amount.to_string())
+            .with("link", format!("{}/orders/{}", inner.here, order.id));
+        if let Some(note) = refund.and_then(|refund| refund.note) {
+            params = params.with("reason", note);
+        }
+        let notification = Notification::new(notice.topic.as_str())
+            .to(recipient(order.user, reader))
+            .params(params)
+            .fanout(Fanout::All)
+            .tenant(session.merchant.to_string())
+            .idempotency_key(notice.id());
+        inner.notifier.enqueue(notification).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Removes what is older than is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Removes some of it.
+    pub async fn forget(&self) -> Result<u64> {
+        let before = SystemTime::now().checked_sub(self.0.keep).unwrap_or(SystemTime::UNIX_EPOCH);
+        let messages = self.0.inbox.forget_older_than(self.0.keep).await.map_err(failed)?;
+        Ok(messages + self.0.notifier.records().forget(before).await.map_err(failed)?)
+    }
+}
+
+fn recipient(user: UserId, reader: Reader) -> Recipient {
+    let recipient = Recipient::user(user.to_string()).with_locale(reader.language);
+    // An address that no mail can go to leaves the inbox.
+    match EmailAddress::new(reader.email) {
+        Ok(address) => recipient.with(address),
+        Err(_) => recipient,
+    }
+}
+
+/// The inbox, what is configured, and the development outbox for the channels that nothing is configured for.
+async fn notifier(
+    config: &Config,
+    store: &SqlStore,
+    inbox: &Inbox,
+    development: Option<&DevelopmentOutbox>,
+) -> nebula_notification::Result<Notifier> {
+    let configured = config.notification.connect(templates::all()?).await?.circuits();
+    let mut builder = config.notification.builder(templates::all()?).await?;
+    if let Some(outbox) = development {
+        for channel in [Channel::Email, Channel::Sms] {
+            if !configured.iter().any(|circuit| circuit.channel == channel) {
+                builder = builder.sender(outbox.sender(channel));
+            }
+        }
+    }
+    Ok(builder
+        .records(store.clone())
+        .audience(store.clone())
+        .sender(inbox.clone())
+        .rounds(ROUNDS, config.notice.retry)
+        .breaker(5, config.notice.retry)
+        .build())
+}
+
+pub(super) fn failed(error: nebula_notification::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Closed => Problem::unavailable(error),
+        _ => Problem::internal(error),
+    }
+}

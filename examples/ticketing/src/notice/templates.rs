@@ -1,0 +1,92 @@
+//! What the messages say, in English and Chinese.
+
+use nebula_notification::{Channel, Content, Kind, MemoryTemplates, NotificationTemplate, ParamSpec, Result};
+
+use super::domain::Topic;
+
+/// Every template. A buyer whose language has no text reads the English one.
+pub(super) fn all() -> Result<MemoryTemplates> {
+    Topic::ALL.into_iter().try_fold(MemoryTemplates::new(), |templates, topic| templates.with(of(topic)))
+}
+
+struct Said {
+    title: &'static str,
+    text: &'static str,
+}
+
+fn of(topic: Topic) -> NotificationTemplate {
+    let (en, zh) = words(topic);
+    let content = |said: Said| Content::new().title(said.title).text(format!("{}\n\n{{{{ link }}}}", said.text));
+    NotificationTemplate::new(topic.as_str(), Kind::Notice)
+        .param("show", ParamSpec::text())
+        .param("show_zh", ParamSpec::text())
+        .param("amount", ParamSpec::text())
+        .param("reason", ParamSpec::text().optional())
+        .param("link", ParamSpec::text())
+        .channels([Channel::Inbox, Channel::Email])
+        .content("en", content(en))
+        .content("zh", content(zh))
+}
+
+fn words(topic: Topic) -> (Said, Said) {
+    let (title, text, title_zh, text_zh) = match topic {
+        Topic::TicketsIssued => (
+            "Your tickets: {{ show }}",
+            "Your order is paid ({{ amount }}), and your tickets for {{ show }} are ready. Show their codes at the door.",
+            "电子票已出：{{ show_zh }}",
+            "订单已支付（{{ amount }}），《{{ show_zh }}》的电子票已生成。入场时请出示二维码。",
+        ),
+        Topic::Ended => (
+            "Your order has ended: {{ show }}",
+            "Your order for {{ show }} ended unpaid. Nothing was charged, and its seats are on sale again.",
+            "订单已关闭：{{ show_zh }}",
+            "《{{ show_zh }}》的订单未支付，现已关闭。没有扣款，座位已重新开售。",
+        ),
+        Topic::RefundAgreed => (
+            "Your refund is on its way: {{ show }}",
+            "We agreed to your refund for {{ show }}: {{ amount }} are on their way back to you.",
+            "退款已通过：{{ show_zh }}",
+            "《{{ show_zh }}》的退款申请已通过，{{ amount }} 正在退回。",
+        ),
+        Topic::RefundRefused => (
+            "No refund: {{ show }}",
+            "Your money for {{ show }} does not go back; your tickets are valid again.{% if reason %} The reason: {{ reason }}{% endif %}",
+            "退款未成功：{{ show_zh }}",
+            "《{{ show_zh }}》的退款未成功，电子票重新有效。{% if reason %}原因：{{ reason }}{% endif %}",
+        ),
+        Topic::RefundDone => (
+            "Your money is back: {{ show }}",
+            "{{ amount }} for {{ show }} went back the way you paid.",
+            "退款完成：{{ show_zh }}",
+            "《{{ show_zh }}》的退款 {{ amount }} 已按原支付方式退回。",
+        ),
+    };
+    (Said { title, text }, Said { title: title_zh, text: text_zh })
+}
+
+#[cfg(test)]
+mod tests {
+    use nebula_notification::Params;
+
+    use super::*;
+
+    #[test]
+    fn every_topic_is_told_in_both_languages() {
+        for topic in Topic::ALL {
+            let params = Params::new()
+                .with("show", "Peony")
+                .with("show_zh", "牡丹亭")
+                .with("amount", "380.00 CNY")
+                .with("link", "http://here/orders/1");
+            for (locale, show) in [("en", "Peony"), ("zh", "牡丹亭"), ("fr", "Peony")] {
+                let said = of(topic).render(locale, &params).unwrap();
+                let (title, text) = (said.title.unwrap(), said.text.unwrap());
+                assert!(title.contains(show) && text.contains(show), "{topic:?} {locale}: {title} {text}");
+                assert!(text.ends_with("http://here/orders/1"), "{text}");
+            }
+        }
+        let refused = Params::new().with("show", "P").with("show_zh", "牡").with("amount", "1").with("link", "l");
+        let said = of(Topic::RefundRefused).render("en", &refused.with("reason", "Used <b>")).unwrap();
+        assert!(said.text.unwrap().contains("The reason: Used <b>"));
+    }
+}

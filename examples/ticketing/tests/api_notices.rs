@@ -1,0 +1,120 @@
+//! What buyers are told: inbox, languages, and the page of mails that are shown instead of sent.
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Account, TestApp, expect, expect_problem};
+use nebula_test_support::eventually;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use ticketing::{clock::Millis, problem::Code, storage::sql::query};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn inbox(app: &TestApp, who: &Account) -> Value {
+    expect(app.get_as(who, "/inbox").await, StatusCode::OK).await
+}
+
+/// Waits for the latest message to be about this.
+async fn told(app: &TestApp, who: &Account, topic: &str) -> Value {
+    eventually(PATIENCE, || async {
+        let inbox = inbox(app, who).await;
+        let latest = inbox["messages"][0].clone();
+        if latest["topic"] == topic { Ok(latest) } else { Err(inbox.to_string()) }
+    })
+    .await
+}
+
+async fn order(app: &TestApp, who: &Account, session: &str, seat: &str) -> String {
+    let body = json!({"session_id": session, "seats": [seat]});
+    let order = expect(app.post_as(who, "/orders", &body).await, StatusCode::CREATED).await;
+    order["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_order_s_buyer_is_told_once_in_the_inbox_and_by_mail_and_nobody_else_is() {
+    let app = TestApp::start().await;
+    let (mei, tom) = (app.register("mei@example.com").await, app.register("tom@example.com").await);
+    let id = mei.id;
+    app.write(move |connection| {
+        Box::pin(async move {
+            query("UPDATE users SET language = 'zh' WHERE id = $1").bind(id).execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    let month = Duration::from_secs(30 * 86_400);
+    let session = app.hall_with(10, move |session| session.starts_at = Millis::now().plus(month)).await.to_string();
+
+    // Tickets, in the buyer's language.
+    let paid = order(&app, &mei, &session, "1-1").await;
+    let paying = expect(app.post_as(&mei, &format!("/orders/{paid}/pay"), &json!({})).await, StatusCode::OK).await;
+    let till = paying["payment"]["pay_url"].as_str().unwrap();
+    expect(app.post(&format!("/{till}/approve"), &json!({})).await, StatusCode::OK).await;
+    let issued = told(&app, &mei, "tickets-issued").await;
+    assert_eq!(issued["title"], "电子票已出：测试");
+    assert!(issued["text"].as_str().unwrap().ends_with(&format!("/orders/{paid}")), "{issued}");
+    assert_eq!(issued["read_at"], Value::Null);
+
+    // An end without money, in English.
+    let ended = order(&app, &tom, &session, "1-2").await;
+    expect(app.post_as(&tom, &format!("/orders/{ended}/cancel"), &json!({})).await, StatusCode::OK).await;
+    assert_eq!(told(&app, &tom, "order-ended").await["title"], "Your order has ended: Test");
+
+    // The mails are on the development page and nowhere else.
+    let shown = eventually(PATIENCE, || async {
+        let shown: Value = expect(app.get("//dev/outbox/messages.json").await, StatusCode::OK).await;
+        if shown.as_array().unwrap().len() == 2 { Ok(shown) } else { Err(shown.to_string()) }
+    })
+    .await;
+    let to = |address: &str| shown.as_array().unwrap().iter().filter(|mail| mail["to"] == address).count();
+    assert_eq!((to("mei@example.com"), to("tom@example.com")), (1, 1));
+    assert_eq!(app.get("//dev/outbox/").await.status(), StatusCode::OK);
+
+    // Told again, it is the same notice.
+    let notice = ticketing::notice::Notice::order(paid.parse().unwrap(), ticketing::notice::Topic::TicketsIssued);
+    app.app.notices.tell(notice).await.unwrap();
+    assert_eq!(inbox(&app, &mei).await["counts"], json!({"unread": 1, "total": 1}));
+
+    // Somebody else's message cannot be marked; one's own can, and the stream says so.
+    let ids = json!({"ids": [issued["id"]]});
+    expect(app.post_as(&tom, "/inbox/read", &ids).await, StatusCode::OK).await;
+    assert_eq!(inbox(&app, &mei).await["counts"]["unread"], 1);
+    let mut events = app.get_as(&mei, "/inbox/events").await;
+    let mut heard = String::new();
+    let unread = async |heard: &mut String, events: &mut reqwest::Response, count: u64| {
+        while !heard.contains(&format!("\"unread\":{count}")) {
+            heard.push_str(std::str::from_utf8(&events.chunk().await.unwrap().unwrap()).unwrap());
+        }
+    };
+    tokio::time::timeout(PATIENCE, unread(&mut heard, &mut events, 1)).await.unwrap();
+    let left = expect(app.post_as(&mei, "/inbox/read", &ids).await, StatusCode::OK).await;
+    assert_eq!(left, json!({"unread": 0, "total": 1}));
+    tokio::time::timeout(PATIENCE, unread(&mut heard, &mut events, 0)).await.unwrap();
+
+    // Money back.
+    let path = format!("/orders/{paid}/refund");
+    let quote = expect(app.get_as(&mei, &path).await, StatusCode::OK).await;
+    let wish = json!({"expected_amount": quote["quote"]["amount"], "reason": "I cannot come"});
+    expect(app.post_as(&mei, &path, &wish).await, StatusCode::OK).await;
+    assert!(told(&app, &mei, "refund-done").await["text"].as_str().unwrap().contains("CNY"));
+
+    // What is not allowed is said.
+    expect_problem(app.get_as(&mei, "/inbox?limit=0").await, Code::InvalidValue).await;
+    expect_problem(app.post_as(&mei, "/inbox/read", &json!({"ids": ["\u{0}"]})).await, Code::InvalidValue).await;
+    expect_problem(app.get("/inbox").await, Code::Unauthenticated).await;
+}
+
+#[tokio::test]
+async fn without_leave_no_mail_is_shown_to_anybody() {
+    for leave in [Some(false), None] {
+        let app = TestApp::start_with(|config| {
+            config.notice.development = leave;
+            config.demo = false;
+        })
+        .await;
+        expect_problem(app.get("//dev/outbox/messages.json").await, Code::NotFound).await;
+    }
+}
