@@ -71,7 +71,8 @@ pub fn clear(folder: &Path, database: &Path) -> Result<(), FolderError> {
     }
     let _lock = hold(folder, true)?;
     let mut files: Vec<PathBuf> = super::config::secret::FILES.iter().map(|name| folder.join(name)).collect();
-    let beside = [super::user::SESSIONS_FILE, super::office::ACCESS_FILE, super::notice::FILE].map(|name| folder.join(name));
+    let beside =
+        [super::user::SESSIONS_FILE, super::office::ACCESS_FILE, super::notice::FILE].map(|name| folder.join(name));
     for database in std::iter::once(database).chain(beside.iter().map(PathBuf::as_path)) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = database.as_os_str().to_owned();

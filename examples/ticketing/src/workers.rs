@@ -78,7 +78,9 @@ pub fn listen(
             async move { expire(&orders, message.into_body()).await }
         })
         .start()?;
-    for (messages, queue) in [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (outbox, NOTICE), (timeouts, TIMEOUT)] {
+    for (messages, queue) in
+        [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (outbox, NOTICE), (timeouts, TIMEOUT)]
+    {
         messages.watch(queue, WATCHED, WATCHED)?;
     }
     Ok(())

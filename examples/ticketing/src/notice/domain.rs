@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn every_event_has_an_identity_of_its_own() {
         let (order, refund) = (OrderId::new(), RefundId::new());
-        let all = Topic::ALL.into_iter().flat_map(|topic| {
-            [Notice { order, topic, refund: None }, Notice { order, topic, refund: Some(refund) }]
-        });
+        let all = Topic::ALL
+            .into_iter()
+            .flat_map(|topic| [Notice { order, topic, refund: None }, Notice { order, topic, refund: Some(refund) }]);
         let ids: std::collections::BTreeSet<_> = all.map(|notice| notice.id()).collect();
         assert_eq!(ids.len(), 2 * Topic::ALL.len());
     }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use nebula_notification::{
-    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, Notification, Notifier, Params, Pump, Recipient,
-    RecordStore, SqlStore,
+    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, Notification, Notifier, Params, Pump,
+    Recipient, SqlStore,
 };
 
 use super::{

@@ -12,7 +12,7 @@ use crate::{
     notice::{Notice, Topic},
     order::{OrderState, storage as orders},
     outbox::Outbox,
-    problem::Result,
+    problem::{Problem, Result},
     storage::Database,
 };
 
@@ -51,7 +51,7 @@ impl Tickets {
         let issued = self
             .database
             .write
-            .run(move |connection| {
+            .run::<_, Problem, _>(move |connection| {
                 Box::pin(async move {
                     let row = orders::lock(connection, order).await?;
                     // Anything else was issued before, or is being refunded.

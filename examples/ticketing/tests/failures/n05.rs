@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nebula_notification::NotificationConfig;
-use nebula_test_support::{TcpProxy, SmtpServer, eventually};
+use nebula_test_support::{SmtpServer, TcpProxy, eventually};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use ticketing::config::Config;
