@@ -100,7 +100,7 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
         config.data.display()
     );
     if config.shows_messages() {
-        text.push_str(&format!("  Mails  邮件    {url}/dev/outbox/\n"));
+        text.push_str(&format!("  Mails  邮件    {url}/dev/outbox\n"));
     }
     if !accounts.is_empty() {
         text.push_str("\n  Accounts 账户\n");

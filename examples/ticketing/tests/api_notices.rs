@@ -71,7 +71,7 @@ async fn an_order_s_buyer_is_told_once_in_the_inbox_and_by_mail_and_nobody_else_
     .await;
     let to = |address: &str| shown.as_array().unwrap().iter().filter(|mail| mail["to"] == address).count();
     assert_eq!((to("mei@example.com"), to("tom@example.com")), (1, 1));
-    assert_eq!(app.get("//dev/outbox/").await.status(), StatusCode::OK);
+    assert_eq!(app.get("//dev/outbox").await.status(), StatusCode::OK);
 
     // Told again, it is the same notice.
     let notice = ticketing::notice::Notice::order(paid.parse().unwrap(), ticketing::notice::Topic::TicketsIssued);
