@@ -9,11 +9,11 @@ use nebula_test_support::{RabbitMq, TcpProxy, eventually};
 
 use super::{PATIENCE, QUEUE};
 
-/// A message of an outbox, due a quarter of an hour from now: its way is four levels of queues.
+/// A message of an outbox, due in less than a minute: its way is three levels of queues.
 async fn wait(source: &MemoryDelayQueue, id: &str) {
     let outbox: QueueName = "outbox.order.timeout".try_into().unwrap();
     let mut message = RawMessage::new(id.try_into().unwrap(), "1");
-    message.headers.insert("x-nebula-relay-delay".to_owned(), "899999".to_owned());
+    message.headers.insert("x-nebula-relay-delay".to_owned(), "40000".to_owned());
     assert!(source.enqueue(&outbox, message).await.unwrap().is_accepted());
 }
 
@@ -29,7 +29,7 @@ async fn moves(relay: &RunningRelay, count: u64) {
 async fn queues_that_take_longer_to_declare_than_a_call_may_are_declared_in_the_end() {
     let mut broker = RabbitMq::start().await;
     let proxy = TcpProxy::to(format!("127.0.0.1:{}", broker.port()).parse().unwrap()).await.unwrap();
-    // About twenty questions in turn, with 200 ms for each answer, do not fit into three seconds.
+    // Some twenty questions in turn, with 200 ms for each answer, do not fit into three seconds.
     let rabbit = RabbitDelayQueue::options(broker.url_via(proxy.port())).timeout(Duration::from_secs(3));
     let rabbit = rabbit.connect().await.unwrap();
     proxy.delay(Duration::from_millis(100));

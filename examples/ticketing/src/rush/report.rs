@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{buyer::Tally, chaos::Chaos, profile::Plan};
+use crate::money::parse_minor;
 
 /// What is known of a sale when everybody has gone.
 pub(super) struct Sold {
@@ -149,7 +150,10 @@ impl Sold {
         violations.insert("paid_and_lost".to_owned(), self.lost);
         let money = self.money();
         if let Some(taken) = money.get("taken") {
-            let out: i64 = money.iter().filter(|(name, _)| *name != "taken").fold(0, |all: i64, (_, sum)| all.saturating_add(*sum));
+            let out: i64 = money
+                .iter()
+                .filter(|(name, _)| *name != "taken")
+                .fold(0, |all: i64, (_, sum)| all.saturating_add(*sum));
             violations.insert("money_unbalanced".to_owned(), taken.abs_diff(out));
         }
         violations
