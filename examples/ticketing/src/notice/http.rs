@@ -111,7 +111,7 @@ struct Asked {
 }
 
 /// My messages.
-#[utoipa::path(get, path = "/inbox", tag = "account", params(Asked), security(("bearer" = [])), responses(
+#[utoipa::path(get, operation_id = "list_inbox", path = "/inbox", tag = "account", params(Asked), security(("bearer" = [])), responses(
     (status = OK, body = Page),
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
@@ -136,7 +136,7 @@ async fn list(State(app): State<App>, buyer: Buyer, Query(asked): Query<Asked>) 
 }
 
 /// How many messages I have.
-#[utoipa::path(get, path = "/inbox/state", tag = "account", security(("bearer" = [])), responses(
+#[utoipa::path(get, operation_id = "inbox_state", path = "/inbox/state", tag = "account", security(("bearer" = [])), responses(
     (status = OK, body = Counts),
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
 ))]
@@ -154,7 +154,7 @@ struct Read {
 }
 
 /// Mark messages of mine as read.
-#[utoipa::path(post, path = "/inbox/read", tag = "account", request_body = Read, security(("bearer" = [])), responses(
+#[utoipa::path(post, operation_id = "read_inbox", path = "/inbox/read", tag = "account", request_body = Read, security(("bearer" = [])), responses(
     (status = OK, body = Counts),
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
@@ -173,7 +173,7 @@ async fn read(State(app): State<App>, buyer: Buyer, Json(read): Json<Read>) -> R
 }
 
 /// Server-sent events `inbox`: how many messages I have, now and after every change.
-#[utoipa::path(get, path = "/inbox/events", tag = "account", security(("bearer" = [])), responses(
+#[utoipa::path(get, operation_id = "inbox_events", path = "/inbox/events", tag = "account", security(("bearer" = [])), responses(
     (status = OK, description = "The stream; `data` of `inbox` as shown", content_type = "text/event-stream", body = Counts),
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
 ))]
