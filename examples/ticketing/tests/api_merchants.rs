@@ -1,4 +1,5 @@
 //! Merchants: what is one's is nobody else's, who works where, and where buyers find them.
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -221,11 +222,11 @@ async fn buyers_find_a_merchant_by_its_domain_and_by_its_path() {
     let mut both = vec![ours.clone(), theirs.clone()];
     both.sort_unstable();
     assert_eq!(list(None, "/shows").await, both);
-    assert_eq!(list(Some("star.example"), "/shows").await, [theirs.clone()]);
-    assert_eq!(list(Some("STAR.example:8080"), "/shows").await, [theirs.clone()]);
+    assert_eq!(list(Some("star.example"), "/shows").await, std::slice::from_ref(&theirs));
+    assert_eq!(list(Some("STAR.example:8080"), "/shows").await, std::slice::from_ref(&theirs));
     assert_eq!(list(Some("who.example"), "/shows").await, both);
-    assert_eq!(list(None, "/m/star/shows").await, [theirs.clone()]);
-    assert_eq!(list(None, "/m/nebula/shows").await, [ours.clone()]);
+    assert_eq!(list(None, "/m/star/shows").await, std::slice::from_ref(&theirs));
+    assert_eq!(list(None, "/m/nebula/shows").await, std::slice::from_ref(&ours));
     for path in ["/m/nowhere/shows", "/m/No%20Name/shows"] {
         expect_problem(app.get(path).await, Code::NotFound).await;
     }
@@ -241,7 +242,7 @@ async fn buyers_find_a_merchant_by_its_domain_and_by_its_path() {
     let buyer = app.register("buyer@example.com").await;
     let change = json!({"version": 1, "name": "Star", "name_zh": "星", "domains": [], "suspended": true});
     expect(send(&app, &boss, Method::PUT, "/admin/merchants/star", change).await, StatusCode::OK).await;
-    assert_eq!(list(None, "/shows").await, [ours.clone()]);
+    assert_eq!(list(None, "/shows").await, std::slice::from_ref(&ours));
     let wish = |session: &str| json!({"session_id": session, "seats": ["1-1"]});
     expect_problem(app.post_as(&buyer, "/orders", &wish(&theirs)).await, Code::NotFound).await;
     expect(app.post_as(&buyer, "/orders", &wish(&ours)).await, StatusCode::CREATED).await;

@@ -263,13 +263,14 @@ mod tests {
 
     #[test]
     fn each_step_refuses_by_its_own_word_and_only_when_it_is_on() {
-        let until = Some(Millis(7));
-        let cases: [(&dyn Fn(&mut Policy), &dyn Fn(&mut Facts), Refusal); 10] = [
+        const UNTIL: Option<Millis> = Some(Millis(7));
+        type Change<T> = &'static dyn Fn(&mut T);
+        let cases: [(Change<Policy>, Change<Facts>, Refusal); 10] = [
             (&|policy| policy.sold_out = false, &|facts| facts.sold_out = Some(true), Refusal::SoldOut),
             (
                 &|policy| policy.blacklist = false,
-                &|facts| facts.listed = Some(Some(Listed { until })),
-                Refusal::Blocked(until),
+                &|facts| facts.listed = Some(Some(Listed { until: UNTIL })),
+                Refusal::Blocked(UNTIL),
             ),
             (
                 &|policy| policy.limits = false,

@@ -76,7 +76,7 @@ async fn admission(
     };
     let waiting_room = match (buyer, &policy.room) {
         (Some(buyer), Some(room)) => app.admission.look(&policy, id, buyer.id).await?.map(|(standing, crowd)| {
-            signed(&app, &session, buyer, WaitingView::of(room, standing, crowd, session.sale_opens_at))
+            signed(&app, &session, &buyer, WaitingView::of(room, standing, crowd, session.sale_opens_at))
         }),
         _ => None,
     };
@@ -118,16 +118,15 @@ async fn waiting_room_join(
         Some((standing, crowd)) => WaitingView::of(room, standing, crowd, session.sale_opens_at),
         None => WaitingView::not_needed(session.sale_opens_at),
     };
-    Ok(Json(signed(&app, &session, buyer, view)))
+    Ok(Json(signed(&app, &session, &buyer, view)))
 }
 
 /// Somebody inside gets the token that says so.
-fn signed(app: &App, session: &SessionInfo, buyer: Buyer, view: WaitingView) -> WaitingView {
-    let token = view
-        .until
-        .filter(|_| view.state == Place::Inside)
-        .map(|until| app.admission.ticket(session.id, buyer.id, until));
-    WaitingView { token, ..view }
+fn signed(app: &App, session: &SessionInfo, buyer: &Buyer, mut view: WaitingView) -> WaitingView {
+    if let WaitingView { state: Place::Inside, until: Some(until), .. } = view {
+        view.token = Some(app.admission.ticket(session.id, buyer.id, until));
+    }
+    view
 }
 
 /// Give up your place: in the line, or inside.

@@ -85,7 +85,7 @@ impl Kinds {
                 })
             })
             .await?;
-        self.known.forget(id);
+        self.known.forget(&id);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Admission: what stands between a buyer and the seats.
 //!
-//! A sale says by its [`Policy`] which steps it has. [`chain`] decides, purely, what is to be looked at next and when to
+//! A sale says by its [`Policy`] which steps it has. `chain` decides, purely, what is to be looked at next and when to
 //! refuse, the cheapest refusal first; [`Admission`] does the looking.
 
 mod chain;

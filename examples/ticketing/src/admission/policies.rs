@@ -58,7 +58,7 @@ impl Policies {
                 Box::pin(async move { storage::put_policy(connection, session, &policy, &by).await })
             })
             .await?;
-        self.known.forget(session);
+        self.known.forget(&session);
         Ok(())
     }
 }

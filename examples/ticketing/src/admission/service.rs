@@ -159,7 +159,7 @@ impl Admission {
         loop {
             match decide(&policy, &facts) {
                 Verdict::Admit => return Ok(()),
-                Verdict::Refuse(refusal) => return Err(problem(refusal)),
+                Verdict::Refuse(refusal) => return Err(problem(&refusal)),
                 Verdict::Ask(question) => self.find_out(question, &policy, knock, headers, &mut facts).await?,
             }
         }
@@ -309,7 +309,7 @@ impl Admission {
     }
 }
 
-fn problem(refusal: Refusal) -> Problem {
+fn problem(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::SoldOut => {
             Problem::new(Code::SoldOut, "Every seat is taken. Unpaid seats come back when their time is over.")
@@ -321,7 +321,7 @@ fn problem(refusal: Refusal) -> Problem {
                 None => problem,
             }
         }
-        Refusal::Limited(wait) => limited(wait),
+        Refusal::Limited(wait) => limited(*wait),
         Refusal::ChallengeRequired => {
             Problem::new(Code::ChallengeRequired, "Solve a challenge first, then send its token.")
         }

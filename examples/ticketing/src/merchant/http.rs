@@ -63,6 +63,7 @@ struct Standing {
 }
 
 /// What everybody may do.
+#[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     staff::routes()
 }

@@ -18,7 +18,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const ADMINISTRATION: &str = "platform-operations";
 
 /// Name, title, what it inherits, what it may do, and where: at the desk of its own merchant, at all below its department.
-const ROLES: [(&str, &str, &[&str], &[&str], RowScope); 7] = [
+type Beginning = (&'static str, &'static str, &'static [&'static str], &'static [&'static str], RowScope);
+
+const ROLES: [Beginning; 7] = [
     ("support", "Support · 客服", &[], SUPPORT, RowScope::Department),
     ("door", "Door · 检票", &[], DOOR, RowScope::Department),
     ("box-office", "Box office · 售票处", &["door"], BOX_OFFICE, RowScope::Department),

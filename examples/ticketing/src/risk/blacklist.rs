@@ -213,7 +213,7 @@ impl Blacklist {
             .write
             .run::<_, Problem, _>(move |connection| Box::pin(async move { Ok(storage::put(connection, entry).await?) }))
             .await?;
-        self.snapshot.forget(());
+        self.snapshot.forget(&());
         Ok(entry)
     }
 
@@ -232,7 +232,7 @@ impl Blacklist {
             .write
             .run::<_, Problem, _>(move |connection| Box::pin(async move { Ok(storage::remove(connection, id).await?) }))
             .await?;
-        self.snapshot.forget(());
+        self.snapshot.forget(&());
         Ok(removed)
     }
 

@@ -56,8 +56,8 @@ impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
     }
 
     /// Drops what is known about `key`.
-    pub fn forget(&self, key: K) {
-        self.entries.lock().remove(&key);
+    pub fn forget(&self, key: &K) {
+        self.entries.lock().remove(key);
     }
 
     /// Drops everything.
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(cache.get(1, load).await.unwrap(), 0);
         tokio::time::advance(Duration::from_millis(200)).await;
         assert_eq!(cache.get(1, load).await.unwrap(), 1);
-        cache.forget(1);
+        cache.forget(&1);
         assert_eq!(cache.get(1, load).await.unwrap(), 2);
         for key in 2..20 {
             cache.get(key, load).await.unwrap();

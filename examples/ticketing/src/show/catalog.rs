@@ -152,7 +152,7 @@ impl Catalog {
 
     /// Call when a session's prices or times were changed by this process; other processes notice within a second.
     pub fn forget_session(&self, id: SessionId) {
-        self.0.sessions.forget(id);
+        self.0.sessions.forget(&id);
     }
 
     /// Call when shows were changed by this process; other processes notice within half a second.

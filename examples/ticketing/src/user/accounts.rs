@@ -87,7 +87,7 @@ impl Accounts {
                 })
             })
             .await?;
-        self.known.forget(user);
+        self.known.forget(&user);
         if changed == 0 { Err(Problem::not_found("account")) } else { Ok(()) }
     }
 

@@ -66,7 +66,7 @@ impl Rooms {
     ///
     /// Safe.
     pub async fn look(&self, session: SessionId, rules: Rules, user: UserId) -> Result<(Standing, Crowd), RoomError> {
-        single(self.room.visit(session, &rules, Errand::Look, &[user]).await?)
+        single(&self.room.visit(session, &rules, Errand::Look, &[user]).await?)
     }
 
     /// Gives up the place.
@@ -114,7 +114,7 @@ impl Rooms {
     }
 }
 
-fn single(answer: Answer) -> Result<(Standing, Crowd), RoomError> {
+fn single(answer: &Answer) -> Result<(Standing, Crowd), RoomError> {
     let standing = answer.standings.first().copied();
     let standing = standing.ok_or_else(|| RoomError::saying("the room answered nothing"))?;
     Ok((standing, answer.crowd))
