@@ -68,9 +68,37 @@ impl Drop for Spending<'_> {
 
 impl Inner {
     pub(super) async fn decide(&self, request: &Request<'_>) -> Result<Decision> {
-        if let Some(decision) = self.at_hand(request) {
+        if let &[(name, key)] = request.limits.as_slice()
+            && let Some(decision) = self.at_hand(name, key, request.cost)
+        {
             return Ok(decision);
         }
+        self.resolve_and_obtain(request).await
+    }
+
+    /// The common case: one limit, and the answer is known here.
+    pub(super) fn at_hand(&self, name: &str, key: &[u8], cost: u64) -> Option<Decision> {
+        if cost == 0 || key.len() > MAX_KEY_BYTES {
+            return None;
+        }
+        let rules = self.rules.load();
+        let live = rules.live.get(name)?;
+        if cost > live.rule.quota.capacity() {
+            return None;
+        }
+        let (origin, standing) = if self.store.is_local() {
+            let charge = Charge { rule: name, key, quota: &live.rule.quota, cost, wanted: cost };
+            (Origin::Store, self.store.decide_at_once(charge)?.standing)
+        } else {
+            let account = self.known.get(&bucket(name, key))?;
+            let standing = account.answer(live.generation, cost, Instant::now())?;
+            (if standing.allowed { Origin::Lease } else { Origin::KnownDenial }, standing)
+        };
+        live.stats.count(origin, standing.allowed);
+        Some(Decision { allowed: standing.allowed, origin, standings: smallvec![Some(standing)] })
+    }
+
+    pub(super) async fn resolve_and_obtain(&self, request: &Request<'_>) -> Result<Decision> {
         let parts = resolve(&self.rules.load(), request)?;
         let mut spending = Spending { parts, cost: request.cost, keep: false };
         let decision = self.obtain(&mut spending).await?;
@@ -80,24 +108,6 @@ impl Inner {
             }
         }
         Ok(decision)
-    }
-
-    /// The common case: one limit, and the answer is known here.
-    fn at_hand(&self, request: &Request<'_>) -> Option<Decision> {
-        let &[(name, key)] = request.limits.as_slice() else { return None };
-        if request.cost == 0 || key.len() > MAX_KEY_BYTES || self.store.is_local() {
-            return None;
-        }
-        let rules = self.rules.load();
-        let live = rules.live.get(name)?;
-        if request.cost > live.rule.quota.capacity() {
-            return None;
-        }
-        let account = self.known.get(&bucket(name, key))?;
-        let standing = account.answer(live.generation, request.cost, Instant::now())?;
-        let origin = if standing.allowed { Origin::Lease } else { Origin::KnownDenial };
-        live.stats.count(origin, standing.allowed);
-        Some(Decision { allowed: standing.allowed, origin, standings: smallvec![Some(standing)] })
     }
 
     async fn obtain(&self, spending: &mut Spending<'_>) -> Result<Decision> {

@@ -106,7 +106,11 @@ impl RateLimiter {
     /// # Cancel safety
     /// As `decide`.
     pub async fn check<K: AsRef<[u8]> + Sync + ?Sized>(&self, rule: &str, key: &K) -> Result<Decision> {
-        self.decide(&Request::new().limit(rule, key)).await
+        let key = key.as_ref();
+        match self.inner.at_hand(rule, key, 1) {
+            Some(decision) => Ok(decision),
+            None => self.inner.resolve_and_obtain(&Request::new().limit(rule, key)).await,
+        }
     }
 
     /// How a key stands under a rule; nothing is charged.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::clock::MicroClock;
 use super::shards::Shards;
-use super::store::{Book, Changes, Charge, RateLimitStore, Verdict};
+use super::store::{Book, Changes, Charge, RateLimitStore, Ruling, Verdict};
 use crate::error::Result;
 
 /// Rate limits in this process. Clones share what was used. Time is tokio's, so that tests can jump.
@@ -96,5 +96,9 @@ impl RateLimitStore for MemoryRates {
 
     fn is_local(&self) -> bool {
         true
+    }
+
+    fn decide_at_once(&self, charge: Charge<'_>) -> Option<Ruling> {
+        self.used.decide_one(&charge, self.clock.now())
     }
 }

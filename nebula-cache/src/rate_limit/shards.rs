@@ -52,6 +52,23 @@ impl Shards {
         (self.hasher.hash_one(bucket) >> 32) as usize % SHARDS
     }
 
+    /// One charge: one shard, and nothing that others could refuse.
+    pub(super) fn decide_one(&self, charge: &Charge<'_>, now: u64) -> Option<Ruling> {
+        let bucket = bucket(charge.rule, charge.key);
+        let mut shard = self.shards.get(self.shard_of(&bucket))?.lock();
+        let known = shard.get_mut(&*bucket);
+        let (judged, state) =
+            judge(charge.quota, known.as_ref().map(|entry| &entry.state), now, charge.cost, charge.wanted).ok()?;
+        if judged.granted > 0 || judged.stepped {
+            let entry = Entry { state, idle_at: now.saturating_add(judged.reset) };
+            match known {
+                Some(known) => *known = entry,
+                None => self.insert(&mut shard, &bucket, entry, now),
+            }
+        }
+        Some(ruling(&judged))
+    }
+
     pub(super) fn decide(&self, charges: &[Charge<'_>], now: u64) -> Result<Verdict> {
         let buckets: SmallVec<[_; 3]> = charges
             .iter()
@@ -98,10 +115,13 @@ impl Shards {
     }
 
     fn store(&self, shard: &mut Shard, bucket: &[u8], entry: Entry, now: u64) {
-        if let Some(known) = shard.get_mut(bucket) {
-            *known = entry;
-            return;
+        match shard.get_mut(bucket) {
+            Some(known) => *known = entry,
+            None => self.insert(shard, bucket, entry, now),
         }
+    }
+
+    fn insert(&self, shard: &mut Shard, bucket: &[u8], entry: Entry, now: u64) {
         if shard.len() >= self.most {
             shard.retain(|_, entry| entry.idle_at > now);
             // All of them in use: those go that would be forgotten first.
