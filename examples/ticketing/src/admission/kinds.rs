@@ -37,7 +37,7 @@ impl Kinds {
     /// The kinds of this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, known: Arc::new(Cache::new(4_096, Some(AGE))) }
+        Self { database, known: Arc::new(Cache::new("kinds", 4_096, Some(AGE))) }
     }
 
     /// The kind of a session.

@@ -24,7 +24,7 @@ impl Policies {
     /// The policies of this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, known: Arc::new(Cache::new(1_024, Some(AGE))) }
+        Self { database, known: Arc::new(Cache::new("policies", 1_024, Some(AGE))) }
     }
 
     /// What a sale asks; at most half a second old.

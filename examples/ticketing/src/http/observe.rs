@@ -46,6 +46,7 @@ fn describe() {
     metrics::describe_histogram!("http_request_duration_seconds", metrics::Unit::Seconds, "Time to the answer's head.");
     metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
     metrics::describe_gauge!("http_event_streams_open", "Streams of live seats that are open.");
+    metrics::describe_counter!("ticketing_cache_reads_total", "Reads of the caches in the process, by outcome.");
     metrics::describe_histogram!(
         "ticketing_payment_to_ledger_seconds",
         metrics::Unit::Seconds,

@@ -207,9 +207,9 @@ impl Inventory {
         Ok(counts)
     }
 
-    /// All seats of a session as JSON. One reading answers everybody who waits for it.
+    /// All seats of a session as JSON. One look at the ledger answers everybody who waits for it.
     pub(crate) async fn view(&self, session: SessionId) -> Result<Bytes, Problem> {
-        self.0.views.get(session, || self.snapshot(session)).await
+        self.0.views.get(session, || self.counts(session), || self.snapshot(session)).await
     }
 
     /// Listens to the changes of a session from now on, or from where an earlier stream ended. A snapshot taken after

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{sync::Mutex as Turn, time::Instant};
 
-use super::{Cursor, SeatState, Snapshot, feed::CountsView};
+use super::{Counts, Cursor, SeatState, Snapshot, feed::CountsView};
 use crate::{ids::SessionId, problem::Problem};
 
 /// All seats of a session.
@@ -32,43 +32,101 @@ impl From<Snapshot> for SeatsView {
     }
 }
 
-/// Answers written once for all who asked before the ledger was read. So an answer is never older than its question, and
-/// a thousand visitors at once cost two readings.
+/// Answers written once for all who asked before the ledger was read, and again only when a seat has changed. So an answer
+/// is never older than its question, and a thousand visitors at once cost two looks at the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Views {
     sessions: Mutex<HashMap<SessionId, Arc<Slot>>>,
 }
 
-type Slot = Turn<Option<(Instant, Bytes)>>;
+type Slot = Turn<Option<Written>>;
+
+#[derive(Debug)]
+struct Written {
+    /// When the ledger was asked about it last.
+    asked: Instant,
+    cursor: Cursor,
+    json: Bytes,
+}
 
 impl Views {
-    /// The answer of a reading that begins after this call.
-    pub(super) async fn get<R>(&self, session: SessionId, read: impl FnOnce() -> R + Send) -> Result<Bytes, Problem>
+    /// The answer of a reading that begins after this call; `look` tells whether the last one still stands.
+    pub(super) async fn get<L, R>(
+        &self,
+        session: SessionId,
+        look: impl FnOnce() -> L + Send,
+        read: impl FnOnce() -> R + Send,
+    ) -> Result<Bytes, Problem>
     where
+        L: Future<Output = Result<Counts, Problem>> + Send,
         R: Future<Output = Result<Snapshot, Problem>> + Send,
     {
-        let asked = Instant::now();
+        let called = Instant::now();
         let slot = Arc::clone(self.sessions.lock().entry(session).or_default());
         let mut last = slot.lock().await;
-        if let Some((begun, view)) = &*last
-            && *begun >= asked
-        {
-            return Ok(view.clone());
+        if let Some(written) = &mut *last {
+            if written.asked < called {
+                let asked = Instant::now();
+                if look().await?.cursor == written.cursor {
+                    written.asked = asked;
+                }
+            }
+            if written.asked >= called {
+                return Ok(written.json.clone());
+            }
         }
-        let begun = Instant::now();
+        let asked = Instant::now();
         let read = read().await.and_then(|snapshot| {
-            serde_json::to_vec(&SeatsView::from(snapshot)).map(Bytes::from).map_err(Problem::internal)
+            let cursor = snapshot.cursor;
+            let json = serde_json::to_vec(&SeatsView::from(snapshot)).map_err(Problem::internal)?;
+            Ok(Written { asked, cursor, json: json.into() })
         });
         match read {
-            Ok(view) => {
-                *last = Some((begun, view.clone()));
-                Ok(view)
-            }
+            Ok(written) => Ok(last.insert(written).json.clone()),
             Err(problem) => {
                 // Perhaps there is no such session: keep nothing of it.
                 self.sessions.lock().remove(&session);
                 Err(problem)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_written_again_only_when_a_seat_has_changed() {
+        let (views, session) = (Views::default(), SessionId::new());
+        let (reads, sequence) = (AtomicU32::new(0), AtomicU32::new(1));
+        let cursor = || Cursor { epoch: 1, sequence: sequence.load(Ordering::Relaxed).into() };
+        let ask = || {
+            let look = || async { Ok(Counts { cursor: cursor(), seats: 2, locked: 0, sold: 0 }) };
+            let read = || async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                Ok(Snapshot { cursor: cursor(), states: vec![SeatState::Available; 2] })
+            };
+            views.get(session, look, read)
+        };
+        let first = ask().await.unwrap();
+        assert_eq!((ask().await.unwrap(), reads.load(Ordering::Relaxed)), (first.clone(), 1));
+        sequence.store(2, Ordering::Relaxed);
+        let second = ask().await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!((ask().await.unwrap(), reads.load(Ordering::Relaxed)), (second, 2));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_not_kept() {
+        let (views, session) = (Views::default(), SessionId::new());
+        let counts = || async { Err::<Counts, _>(Problem::not_found("session")) };
+        for _ in 0..2 {
+            let asked = views.get(session, counts, || async { Err(Problem::not_found("session")) }).await;
+            assert!(asked.is_err());
+        }
+        assert!(views.sessions.lock().is_empty());
     }
 }

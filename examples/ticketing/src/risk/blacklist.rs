@@ -158,7 +158,7 @@ impl Blacklist {
     /// The list of this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, snapshot: Arc::new(Cache::new(1, Some(AGE))) }
+        Self { database, snapshot: Arc::new(Cache::new("blacklist", 1, Some(AGE))) }
     }
 
     /// Whether this buyer may not buy. The database is asked once a second at most, whoever asks.

@@ -1,7 +1,14 @@
 //! A small cache of shared values: loads each key once at a time and keeps it for a while.
 
-use std::{collections::HashMap, fmt, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use metrics::{Counter, counter};
 use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -9,9 +16,17 @@ use crate::problem::Result;
 
 /// Values by key, bounded in number and, if wanted, in age.
 pub struct Cache<K, V> {
+    name: &'static str,
     entries: Mutex<HashMap<K, Entry<V>>>,
     capacity: usize,
     keep: Option<Duration>,
+    /// Looked up at the first read, when whoever collects them is there.
+    counters: OnceLock<Counters>,
+}
+
+struct Counters {
+    hits: Counter,
+    misses: Counter,
 }
 
 struct Entry<V> {
@@ -26,10 +41,10 @@ impl<K, V> fmt::Debug for Cache<K, V> {
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
-    /// Keeps at most `capacity` values, each for `keep` (`None`: until it has to make room).
+    /// Keeps at most `capacity` values, each for `keep` (`None`: until it has to make room). Reads are counted under `name`.
     #[must_use]
-    pub fn new(capacity: usize, keep: Option<Duration>) -> Self {
-        Self { entries: Mutex::new(HashMap::new()), capacity, keep }
+    pub fn new(name: &'static str, capacity: usize, keep: Option<Duration>) -> Self {
+        Self { name, entries: Mutex::new(HashMap::new()), capacity, keep, counters: OnceLock::new() }
     }
 
     /// The value of `key`, from memory or from `load`. Callers that ask for a key at the same time share one `load`.
@@ -48,6 +63,11 @@ impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
         Fut: Future<Output = Result<V>> + Send,
     {
         let cell = self.cell(&key);
+        let counters = self.counters.get_or_init(|| Counters {
+            hits: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "hit"),
+            misses: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "miss"),
+        });
+        if cell.initialized() { &counters.hits } else { &counters.misses }.increment(1);
         let loaded = cell.get_or_try_init(load).await.cloned();
         if loaded.is_err() {
             self.forget_cell(&key, &cell);
@@ -102,7 +122,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn loads_once_keeps_for_a_while_and_forgets() {
-        let cache = Cache::new(2, Some(Duration::from_secs(1)));
+        let cache = Cache::new("test", 2, Some(Duration::from_secs(1)));
         let loads = AtomicU32::new(0);
         let load = || async {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -124,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_not_kept() {
-        let cache: Cache<u8, u8> = Cache::new(2, None);
+        let cache: Cache<u8, u8> = Cache::new("test", 2, None);
         assert!(cache.get(1, || async { Err(Problem::not_found("thing")) }).await.is_err());
         assert_eq!(cache.entries.lock().len(), 0);
         assert_eq!(cache.get(1, || async { Ok(7) }).await.unwrap(), 7);

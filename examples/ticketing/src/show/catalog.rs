@@ -109,8 +109,8 @@ impl Catalog {
     pub fn new(orm: DatabaseConnection) -> Self {
         Self(Arc::new(Inner {
             orm,
-            plans: Cache::new(64, None),
-            sessions: Cache::new(1_024, Some(SESSION_AGE)),
+            plans: Cache::new("plans", 64, None),
+            sessions: Cache::new("sessions", 1_024, Some(SESSION_AGE)),
             listing: Listing::new(),
         }))
     }

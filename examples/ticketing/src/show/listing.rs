@@ -156,7 +156,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn new() -> Self {
-        Self { shows: Cache::new(256, Some(Duration::from_millis(500))) }
+        Self { shows: Cache::new("shows", 256, Some(Duration::from_millis(500))) }
     }
 
     pub(super) fn forget(&self) {

@@ -58,7 +58,7 @@ pub(super) struct Accounts {
 
 impl Accounts {
     pub(super) fn new(database: Database) -> Self {
-        Self { database, known: Arc::new(Cache::new(16_384, Some(KNOWN_AGE))) }
+        Self { database, known: Arc::new(Cache::new("accounts", 16_384, Some(KNOWN_AGE))) }
     }
 
     pub(super) async fn exists(&self, user: UserId) -> Result<bool> {
