@@ -75,6 +75,11 @@ impl SeatLedger for RoutedLedger {
         self.of(session).await?.counts(session).await
     }
 
+    fn at_hand(&self, _session: SessionId) -> Option<Cursor> {
+        // Whose session it is may have to be asked.
+        None
+    }
+
     async fn changes(&self, session: SessionId, cursor: Cursor) -> Result<Changes, LedgerError> {
         self.of(session).await?.changes(session, cursor).await
     }

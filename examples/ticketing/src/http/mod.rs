@@ -3,6 +3,7 @@
 mod extract;
 mod guard;
 mod health;
+mod meters;
 mod observe;
 mod openapi;
 mod problems;

@@ -8,10 +8,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use metrics::Gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Instrument;
 
-use super::{process, request_id::X_REQUEST_ID, trace::Trace};
+use super::{meters, process, request_id::X_REQUEST_ID, trace::Trace};
 use crate::{
     app::App,
     ids::SessionId,
@@ -79,20 +80,11 @@ fn seats(sessions: &[(SessionId, Counts)]) -> String {
 }
 
 pub(super) async fn layer(request: Request, next: Next) -> Response {
-    /// Counts down also when the client has gone and the future is dropped.
-    struct InFlight;
-    impl Drop for InFlight {
-        fn drop(&mut self) {
-            metrics::gauge!("http_requests_in_flight").decrement(1);
-        }
-    }
-
     let started = Instant::now();
-    metrics::gauge!("http_requests_in_flight").increment(1);
-    let _in_flight = InFlight;
+    let _in_flight = InFlight::begin();
     let path = request.extensions().get::<MatchedPath>().cloned();
     // What matches no route shares one label: a scanner must not fill the memory with labels.
-    let pattern = path.as_ref().map_or("other", MatchedPath::as_str).to_owned();
+    let pattern = path.as_ref().map_or("other", MatchedPath::as_str);
     let method = method_label(request.method());
     let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let trace = Trace::of(request.headers());
@@ -109,12 +101,26 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     let elapsed = started.elapsed();
     let duration = elapsed.as_secs_f64() * 1_000.0;
     span.in_scope(|| tracing::debug!(status = status.as_u16(), duration, "answered"));
-    metrics::counter!(
-        "http_requests_total", "method" => method, "path" => pattern.clone(), "status" => status.as_str().to_owned()
-    )
-    .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "method" => method, "path" => pattern).record(elapsed);
+    meters::answered(method, pattern, status, elapsed);
     response
+}
+
+/// A request that is being answered. Counts down also when the client has gone and the future is dropped.
+struct InFlight(&'static Gauge);
+
+impl InFlight {
+    fn begin() -> Self {
+        static GAUGE: OnceLock<Gauge> = OnceLock::new();
+        let gauge = GAUGE.get_or_init(|| metrics::gauge!("http_requests_in_flight"));
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 fn method_label(method: &axum::http::Method) -> &'static str {

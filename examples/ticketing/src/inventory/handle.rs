@@ -209,7 +209,8 @@ impl Inventory {
 
     /// All seats of a session as JSON. One look at the ledger answers everybody who waits for it.
     pub(crate) async fn view(&self, session: SessionId) -> Result<Bytes, Problem> {
-        self.0.views.get(session, || self.counts(session), || self.snapshot(session)).await
+        let at_hand = self.0.ledger.at_hand(session);
+        self.0.views.get(session, at_hand, || self.counts(session), || self.snapshot(session)).await
     }
 
     /// Listens to the changes of a session from now on, or from where an earlier stream ended. A snapshot taken after

@@ -73,6 +73,12 @@ pub trait SeatLedger: std::fmt::Debug + Send + Sync + 'static {
     /// The counts of a session; `None` when the session is not loaded.
     async fn counts(&self, session: SessionId) -> Result<Option<Counts>, LedgerError>;
 
+    /// Where a session stands now, if the ledger can tell without asking anybody.
+    fn at_hand(&self, session: SessionId) -> Option<Cursor> {
+        let _ = session;
+        None
+    }
+
     /// What changed after `cursor`, oldest first, at most some thousand steps: go on from the answered cursor until it
     /// stands still.
     async fn changes(&self, session: SessionId, cursor: Cursor) -> Result<Changes, LedgerError>;

@@ -152,6 +152,10 @@ impl SeatLedger for MemoryLedger {
         Ok(self.with(session, |book| book.counts()))
     }
 
+    fn at_hand(&self, session: SessionId) -> Option<Cursor> {
+        self.with(session, |book| book.cursor())
+    }
+
     async fn changes(&self, session: SessionId, cursor: Cursor) -> Result<Changes, LedgerError> {
         Ok(self.with(session, |book| book.changes(cursor)).unwrap_or(Changes::Reset))
     }

@@ -39,9 +39,14 @@ pub(super) struct Views {
     sessions: Mutex<HashMap<SessionId, Arc<Slot>>>,
 }
 
-type Slot = Turn<Option<Written>>;
+#[derive(Debug, Default)]
+struct Slot {
+    written: Mutex<Option<Written>>,
+    /// Whoever looks or reads; the others wait for what it finds.
+    turn: Turn<()>,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Written {
     /// When the ledger was asked about it last.
     asked: Instant,
@@ -50,10 +55,12 @@ struct Written {
 }
 
 impl Views {
-    /// The answer of a reading that begins after this call; `look` tells whether the last one still stands.
+    /// The answer of a reading that begins after this call. `at_hand` is where the session stands, if that is known
+    /// already; `look` finds it out.
     pub(super) async fn get<L, R>(
         &self,
         session: SessionId,
+        at_hand: Option<Cursor>,
         look: impl FnOnce() -> L + Send,
         read: impl FnOnce() -> R + Send,
     ) -> Result<Bytes, Problem>
@@ -63,16 +70,22 @@ impl Views {
     {
         let called = Instant::now();
         let slot = Arc::clone(self.sessions.lock().entry(session).or_default());
-        let mut last = slot.lock().await;
-        if let Some(written) = &mut *last {
-            if written.asked < called {
-                let asked = Instant::now();
-                if look().await?.cursor == written.cursor {
-                    written.asked = asked;
-                }
-            }
-            if written.asked >= called {
-                return Ok(written.json.clone());
+        if let Some(cursor) = at_hand
+            && let Some(json) = slot.standing(|written| written.cursor == cursor)
+        {
+            return Ok(json);
+        }
+        let _turn = slot.turn.lock().await;
+        if let Some(json) = slot.standing(|written| written.asked >= called) {
+            return Ok(json);
+        }
+        let written = slot.written.lock().clone();
+        if let Some(written) = written {
+            let asked = Instant::now();
+            if look().await?.cursor == written.cursor {
+                let json = written.json.clone();
+                *slot.written.lock() = Some(Written { asked, ..written });
+                return Ok(json);
             }
         }
         let asked = Instant::now();
@@ -82,13 +95,20 @@ impl Views {
             Ok(Written { asked, cursor, json: json.into() })
         });
         match read {
-            Ok(written) => Ok(last.insert(written).json.clone()),
+            Ok(written) => Ok(slot.written.lock().insert(written).json.clone()),
             Err(problem) => {
                 // Perhaps there is no such session: keep nothing of it.
                 self.sessions.lock().remove(&session);
                 Err(problem)
             }
         }
+    }
+}
+
+impl Slot {
+    fn standing(&self, is_good: impl FnOnce(&Written) -> bool) -> Option<Bytes> {
+        let written = self.written.lock();
+        written.as_ref().filter(|written| is_good(written)).map(|written| written.json.clone())
     }
 }
 
@@ -109,14 +129,17 @@ mod tests {
                 reads.fetch_add(1, Ordering::Relaxed);
                 Ok(Snapshot { cursor: cursor(), states: vec![SeatState::Available; 2] })
             };
-            views.get(session, look, read)
+            views.get(session, None, look, read)
         };
         let first = ask().await.unwrap();
         assert_eq!((ask().await.unwrap(), reads.load(Ordering::Relaxed)), (first.clone(), 1));
         sequence.store(2, Ordering::Relaxed);
         let second = ask().await.unwrap();
         assert_ne!(second, first);
-        assert_eq!((ask().await.unwrap(), reads.load(Ordering::Relaxed)), (second, 2));
+        assert_eq!((ask().await.unwrap(), reads.load(Ordering::Relaxed)), (second.clone(), 2));
+        let never = || async { Err(Problem::not_found("nobody is asked")) };
+        let none = || async { Err::<Snapshot, _>(Problem::not_found("nobody is asked")) };
+        assert_eq!(views.get(session, Some(cursor()), never, none).await.unwrap(), second);
     }
 
     #[tokio::test]
@@ -124,7 +147,7 @@ mod tests {
         let (views, session) = (Views::default(), SessionId::new());
         let counts = || async { Err::<Counts, _>(Problem::not_found("session")) };
         for _ in 0..2 {
-            let asked = views.get(session, counts, || async { Err(Problem::not_found("session")) }).await;
+            let asked = views.get(session, None, counts, || async { Err(Problem::not_found("session")) }).await;
             assert!(asked.is_err());
         }
         assert!(views.sessions.lock().is_empty());
