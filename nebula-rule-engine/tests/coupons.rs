@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nebula_rule_engine::coupon_conformance_suite;
-use nebula_rule_engine::coupons::{CouponStore, CouponTemplate, Coupons, MemoryCoupons, RedeemRefusal, RedeemedAll};
+use nebula_rule_engine::coupons::{
+    CouponStore, CouponTemplate, Coupons, GiveBack, MemoryCoupons, Redeem, RedeemRefusal, RedeemedAll,
+};
 use nebula_rule_engine::sql::{SqlCoupons, SqlDatabase, migrate};
-use nebula_rule_engine::sqlx::{MySql, Postgres, Sqlite, pool::PoolOptions};
+use nebula_rule_engine::sqlx::{MySql, Pool, Postgres, Sqlite, pool::PoolOptions};
 use nebula_rule_engine::testing::CouponFixture;
 use nebula_test_support::{mariadb_database, postgres_database};
 use tempfile::TempDir;
@@ -112,4 +114,43 @@ async fn several_coupons_are_redeemed_together_or_not_at_all() {
     };
     assert!(redeemed.iter().all(|coupon| coupon.order.as_deref() == Some("two")));
     assert!(coupons.usable_templates("ada", now).await.unwrap().is_empty());
+}
+
+/// What an order holds, it holds exactly if the order comes to be.
+async fn a_coupon_goes_with_the_transaction_of_its_order<DB: SqlDatabase>(store: SqlCoupons<DB>, pool: Pool<DB>) {
+    let now = Timestamp::now();
+    let mut tx = pool.begin().await.unwrap();
+    SqlCoupons::<DB>::put_template_in(&mut tx, &CouponTemplate::new("t")).await.unwrap();
+    tx.commit().await.unwrap();
+    store.claim("t", "ada", "c", now).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    let redeemed = SqlCoupons::<DB>::redeem_in(&mut tx, "c", "ada", "one", now).await.unwrap();
+    assert!(matches!(redeemed, Redeem::Redeemed(_)), "{redeemed:?}");
+    tx.rollback().await.unwrap();
+    assert_eq!(store.coupon("c").await.unwrap().unwrap().order, None);
+
+    let mut tx = pool.begin().await.unwrap();
+    SqlCoupons::<DB>::redeem_in(&mut tx, "c", "ada", "two", now).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.redeem("c", "ada", "one", now).await.unwrap(), Redeem::Refused(RedeemRefusal::Used));
+    let mut tx = pool.begin().await.unwrap();
+    let back = SqlCoupons::<DB>::give_back_in(&mut tx, "c", "two").await.unwrap();
+    assert!(matches!(back, GiveBack::Returned(_)), "{back:?}");
+    tx.rollback().await.unwrap();
+    assert_eq!(store.coupon("c").await.unwrap().unwrap().order.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn coupons_go_with_the_transactions_of_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("coupons.db").display());
+    let pool = PoolOptions::<Sqlite>::new().max_connections(2).connect(&url).await.unwrap();
+    migrate(&pool).await.unwrap();
+    a_coupon_goes_with_the_transaction_of_its_order(SqlCoupons::new(pool.clone()), pool).await;
+    let pool = PoolOptions::<Postgres>::new().max_connections(2).connect(&postgres_database().await).await.unwrap();
+    migrate(&pool).await.unwrap();
+    a_coupon_goes_with_the_transaction_of_its_order(SqlCoupons::new(pool.clone()), pool).await;
+    let pool = PoolOptions::<MySql>::new().max_connections(2).connect(&mariadb_database().await).await.unwrap();
+    migrate(&pool).await.unwrap();
+    a_coupon_goes_with_the_transaction_of_its_order(SqlCoupons::new(pool.clone()), pool).await;
 }

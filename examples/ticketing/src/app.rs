@@ -13,6 +13,7 @@ use crate::{
     folder::FolderLock,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
+    marketing::Prices,
     merchant::Merchants,
     notice::Notices,
     office::Office,
@@ -49,6 +50,8 @@ pub struct Inner {
     pub office: Office,
     /// The merchants.
     pub merchants: Merchants,
+    /// What seats cost: rules and coupons.
+    pub prices: Prices,
     /// Shows, plans and prices.
     pub catalog: Catalog,
     /// Who decides which seat is free; the inventory works on it.

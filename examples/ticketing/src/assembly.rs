@@ -19,10 +19,11 @@ use crate::{
     config::{Config, Provider, secret},
     folder, http,
     inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
+    marketing::{Prices, RuleBook, coupon::Coupons},
     merchant::Merchants,
     notice::Notices,
     office::Office,
-    order::Orders,
+    order::{self, Orders},
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
     payment::{Guarded, Payments, Providers, mock::MockProvider, provider::PaymentProvider, wechat::WeChat},
     problem::chain,
@@ -58,6 +59,12 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let office = office(&config, &database).await?;
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
+    // nebula-rule-engine: prices by the merchants' rules, and coupons.
+    let prices = Prices {
+        rules: RuleBook::open(&database).await?,
+        coupons: Coupons::new(database.clone(), merchants.clone()),
+        users: users.clone(),
+    };
     let tasks = TaskTracker::new();
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
@@ -81,8 +88,15 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     };
 
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
-    let orders =
-        Orders::new(database.clone(), catalog.clone(), merchants.clone(), inventory.clone(), armed, tasks.clone());
+    let orders = Orders::new(order::Parts {
+        database: database.clone(),
+        catalog: catalog.clone(),
+        merchants: merchants.clone(),
+        prices: prices.clone(),
+        inventory: inventory.clone(),
+        timeouts: armed,
+        tasks: tasks.clone(),
+    });
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
     let providers = providers(&config, mock_provider.as_ref())?;
@@ -125,6 +139,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         admission,
         office,
         merchants,
+        prices,
         catalog,
         ledger,
         flash_ledger,

@@ -8,6 +8,8 @@ use crate::{
     clock::Millis,
     ids::{PlanId, SessionId},
     import::{Findings, plan},
+    marketing,
+    merchant::platform,
     money::{Currency, Money},
     office,
     problem::{Problem, Result},
@@ -62,7 +64,10 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
         // processes may be serving: the sale would close under their buyers.
         app.database.write.run(|connection| Box::pin(restart_countdown(connection))).await?;
     }
-    office::second_merchant(app).await?;
+    let second = office::second_merchant(app).await?;
+    for merchant in [platform(), second] {
+        marketing::demo::load(app, &merchant).await?;
+    }
     let mut accounts = Vec::new();
     let staff = office::STAFF.map(|(email, name, role)| (email, name, Some(role)));
     for (email, name, role) in [(BUYER_EMAIL, "Demo Buyer", None)].into_iter().chain(staff) {

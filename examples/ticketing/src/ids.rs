@@ -80,6 +80,8 @@ id! {
     RefundId,
     /// The right to one seat.
     TicketId,
+    /// A coupon that a merchant offers.
+    CouponId,
 }
 
 /// Number of a seat within its plan, from 0 without gaps.

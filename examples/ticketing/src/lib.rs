@@ -17,6 +17,7 @@ pub mod http;
 pub mod ids;
 pub mod import;
 pub mod inventory;
+pub mod marketing;
 pub mod merchant;
 pub mod money;
 pub mod notice;

@@ -49,6 +49,18 @@ pub struct Money {
 }
 
 impl Money {
+    /// The sum of all; `None` for nothing, when it overflows, or when currencies differ.
+    #[must_use]
+    pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        amounts.into_iter().map(Some).reduce(|sum, amount| sum?.checked_add(amount?)).flatten()
+    }
+
+    /// The amount without its currency: `380.00`.
+    #[must_use]
+    pub fn decimal(self) -> String {
+        decimal(self.minor)
+    }
+
     /// The sum, or `None` when it overflows or the currencies differ.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {

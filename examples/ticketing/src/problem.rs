@@ -90,6 +90,12 @@ codes! {
     InvitationRefused = "invitation-refused", CONFLICT, "The invitation cannot be accepted";
     /// The seating plan cannot be used. `problems` says what is wrong and where; nothing was stored.
     PlanRefused = "plan-refused", UNPROCESSABLE_ENTITY, "The seating plan cannot be used";
+    /// The rules cannot be used. `problems` says what is wrong and where; those in force stay.
+    RulesRefused = "rules-refused", UNPROCESSABLE_ENTITY, "The rules cannot be used";
+    /// The coupon cannot be used for this purchase. `reason` is `unknown`, `stopped`, `not-yet`, `over`, `exhausted`, `buyer-limit`, `used`, `currency`, `minimum` or `no-effect`; nothing was held.
+    CouponRefused = "coupon-refused", CONFLICT, "The coupon cannot be used";
+    /// The merchant's rules give no price for these seats; the merchant has to mend them.
+    NotPriced = "not-priced", CONFLICT, "These seats have no price at present";
     /// The plan of this session has no seat of that name. `seats` lists the unknown ones.
     UnknownSeat = "unknown-seat", UNPROCESSABLE_ENTITY, "There is no such seat in this session";
     /// An order takes 1 to 10 different seats.

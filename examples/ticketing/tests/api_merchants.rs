@@ -289,6 +289,12 @@ async fn an_account_that_is_kept_out_is_out_at_once() {
 }
 
 /// What the merchant has that others must not find: a hall, an order of it that was paid, and a refund that waits.
+fn coupon() -> Value {
+    json!({"code": "autumn", "title": "Autumn", "title_zh": "秋", "worth": {"percent": 10},
+        "minimum": {"amount": "0.00", "currency": "CNY"}, "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z",
+        "total": 10, "per_buyer": 1})
+}
+
 struct Belongings {
     names: Vec<(&'static str, String)>,
     session: ticketing::ids::SessionId,
@@ -325,6 +331,11 @@ impl Belongings {
         let body = json!({"expected_amount": offer["quote"]["amount"], "reason": "ill"});
         let asked = expect(app.post_as(&buyer, &format!("{own}/refund"), &body).await, StatusCode::OK).await;
         let refund = asked["refunds"][0]["id"].as_str().unwrap().to_owned();
+        let rules = "name: x\ncurrency: CNY\nfloor: basket.subtotal\nphases: [{ id: p, groups: [] }]\n";
+        let rules = app.post_as(admin, &format!("/desk/{merchant}/rules"), &json!({"text": rules})).await;
+        expect(rules, StatusCode::CREATED).await;
+        let coupon = app.post_as(admin, &format!("/desk/{merchant}/coupons"), &coupon()).await;
+        let coupon = expect(coupon, StatusCode::CREATED).await;
         let invite = json!({"email": "guest@example.com", "role": "door"});
         let invited = app.post_as(admin, &format!("/desk/{merchant}/invitations"), &invite).await;
         let invited = expect(invited, StatusCode::CREATED).await;
@@ -333,6 +344,7 @@ impl Belongings {
             ("orders", order),
             ("refunds", refund),
             ("tickets", ticket),
+            ("coupons", coupon["id"].as_str().unwrap().to_owned()),
             ("invitations", invited["id"].as_str().unwrap().to_owned()),
             ("staff", admin.id.to_string()),
         ];
@@ -356,6 +368,8 @@ impl Belongings {
             path.push(match segment {
                 "{merchant}" => merchant,
                 "{role}" => "support",
+                // Of each merchant the first is number 1.
+                "{revision}" => "1",
                 "{challenge}" => "01900000-0000-7000-8000-000000000000",
                 segment if segment.starts_with('{') => self.id(path.last().unwrap()),
                 segment => segment,
@@ -392,6 +406,14 @@ impl Belongings {
             "/admin/sessions/{id}/check-in/scans" => {
                 json!({"gate": "x", "scans": [{"id": "x", "code": "x", "at": 1}]})
             }
+            "/desk/{merchant}/rules/active" => json!({"revision": 1}),
+            "/desk/{merchant}/coupons/{id}" => {
+                let mut body = coupon();
+                body["version"] = 1.into();
+                body
+            }
+            "/sessions/{id}/quote" => json!({"seats": ["1-2"]}),
+            "/sessions/{id}/coupons" => json!({"code": "AUTUMN"}),
             "/sessions/{id}/challenges" => json!({"kind": "question"}),
             "/sessions/{id}/challenges/{challenge}" => json!({"value": 1}),
             route if route.ends_with("/publication") => json!({"version": 1, "published": true}),

@@ -68,9 +68,21 @@ async fn a_buyer_registers_chooses_seats_by_keyboard_and_pays() {
     chosen(&browser, 2).await;
     assert_eq!(browser.text("#total").await, total);
 
+    // A coupon: one that nobody knows, and the one that is offered.
     browser.click("#buy[aria-disabled='false']").await;
+    browser.fill("#coupon-code", "no-such-code").await;
+    browser.press(&[ENTER]).await;
+    browser.until("document.querySelector('#coupon-said').textContent.includes('no coupon of this code')").await;
+    browser.click(&format!("[data-coupon='{}']", ticketing::marketing::demo::CODE)).await;
+    browser.until("document.querySelectorAll('#quote .quote-line').length === 3").await;
+    assert_eq!(browser.text("#quote .quote-line:first-child dd").await, total);
+    let reduced = browser.text("#quote .quote-line:last-child dd").await;
+    assert_ne!(reduced, total);
+    let total = reduced;
+    browser.click("#quote-go").await;
     browser.until("location.pathname.startsWith('/checkout/') && /^\\d+:\\d\\d$/.test(document.querySelector('#countdown')?.textContent)").await;
     assert_eq!(browser.text("#order-total").await, total);
+    assert_eq!(browser.text(".bill .quote-line:last-child dd").await, total);
     let order = browser.path().await.rsplit('/').next().unwrap().to_owned();
 
     // The page of the payment provider, and back.
@@ -274,6 +286,8 @@ async fn a_buyer_waits_for_the_turn_solves_a_challenge_and_buys() {
     browser.click(".seat-button[aria-disabled='false']").await;
     chosen(&browser, 1).await;
     browser.click("#buy[aria-disabled='false']").await;
+    // What somebody agrees to is not asked again after the challenge.
+    browser.click("#quote-go").await;
     browser.until("document.querySelector('.slider-picture img')?.naturalWidth === 320 && document.activeElement.id === 'slider'").await;
     browser.press(&[RIGHT, RIGHT, ENTER]).await;
     browser.until("document.querySelector('.challenge .form-error').textContent.includes('another')").await;

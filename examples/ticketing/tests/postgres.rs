@@ -10,6 +10,8 @@ mod admission_desk;
 mod api_account;
 #[path = "api_catalog.rs"]
 mod api_catalog;
+#[path = "api_coupons.rs"]
+mod api_coupons;
 #[path = "api_desk.rs"]
 mod api_desk;
 #[path = "api_merchants.rs"]
@@ -20,6 +22,8 @@ mod api_office;
 mod api_orders;
 #[path = "api_payments.rs"]
 mod api_payments;
+#[path = "api_rules.rs"]
+mod api_rules;
 #[path = "api_seats.rs"]
 mod api_seats;
 #[path = "api_tickets.rs"]

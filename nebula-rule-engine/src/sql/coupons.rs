@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{Pool, Transaction};
+use sqlx::{Pool, Transaction, pool::PoolConnection};
 
 use super::dialect::CouponRow;
 use super::{SqlDatabase, failed, within};
@@ -37,6 +37,84 @@ impl<DB: SqlDatabase> SqlCoupons<DB> {
     #[must_use]
     pub const fn new(pool: Pool<DB>) -> Self {
         Self { pool }
+    }
+
+    /// As [`CouponStore::put_template`], in the transaction of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As there. The transaction is to be rolled back then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Part of the caller's transaction. This is so for all of these.
+    pub async fn put_template_in(connection: &mut DB::Connection, template: &CouponTemplate) -> Result<()> {
+        check_names(&[&template.id])?;
+        let document = serde_json::to_string(template)
+            .map_err(|error| Error::new(ErrorKind::Invalid, "a template").with_source(error))?;
+        let (context, total) = ("storing a template of coupons", template.total.map(i64::from));
+        within(context, async {
+            DB::put_template(connection, &template.id, &document, total).await.map_err(failed(context))
+        })
+        .await
+    }
+
+    /// As [`CouponStore::redeem`], in the transaction of the caller: the coupon is used exactly if that is committed.
+    ///
+    /// On PostgreSQL and MySQL others who want this coupon wait for the end of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn redeem_in(
+        connection: &mut DB::Connection,
+        id: &str,
+        holder: &str,
+        order: &str,
+        at: Timestamp,
+    ) -> Result<Redeem> {
+        check_names(&[id, holder, order])?;
+        let (context, at) = ("redeeming a coupon", at.as_millisecond());
+        let found = within(context, async {
+            DB::redeem(connection, id, holder, order, at).await.map_err(failed(context))?;
+            // Whatever the row says now is the answer: whether it was this call that redeemed it or an earlier one.
+            DB::coupon(connection, id).await.map_err(failed(context))
+        });
+        let Some(row) = found.await?.filter(|row| row.holder == holder) else {
+            return Ok(Redeem::Refused(RedeemRefusal::NoCoupon));
+        };
+        Ok(match &row.order {
+            Some(used) if used == order => Redeem::Redeemed(row.into_coupon()),
+            Some(_) => Redeem::Refused(RedeemRefusal::Used),
+            None if row.given_back.as_deref() == Some(order) => Redeem::Refused(RedeemRefusal::GivenBack),
+            None if at < row.from_ms => Redeem::Refused(RedeemRefusal::NotYet),
+            None if at >= row.until_ms => Redeem::Refused(RedeemRefusal::Over),
+            // Somebody had it when this call came, and has given it back since.
+            None => Redeem::Refused(RedeemRefusal::Used),
+        })
+    }
+
+    /// As [`CouponStore::give_back`], in the transaction of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn give_back_in(connection: &mut DB::Connection, id: &str, order: &str) -> Result<GiveBack> {
+        check_names(&[id, order])?;
+        let context = "giving a coupon back";
+        let found = within(context, async {
+            DB::give_back(connection, id, order).await.map_err(failed(context))?;
+            DB::coupon(connection, id).await.map_err(failed(context))
+        });
+        let given_back = |row: &CouponRow| row.order.is_none() && row.given_back.as_deref() == Some(order);
+        Ok(match found.await?.filter(given_back) {
+            Some(row) => GiveBack::Returned(row.into_coupon()),
+            None => GiveBack::NotRedeemed,
+        })
+    }
+
+    async fn connection(&self, context: &'static str) -> Result<PoolConnection<DB>> {
+        within(context, async { self.pool.acquire().await.map_err(failed(context)) }).await
     }
 
     async fn give(&self, template: &str, holder: &str, id: &str, at: Timestamp, limits: bool) -> Result<Claim> {
@@ -149,15 +227,8 @@ impl CouponRow {
 impl<DB: SqlDatabase> CouponStore for SqlCoupons<DB> {
     async fn put_template(&self, template: &CouponTemplate) -> Result<()> {
         check_names(&[&template.id])?;
-        let document = serde_json::to_string(template)
-            .map_err(|error| Error::new(ErrorKind::Invalid, "a template").with_source(error))?;
-        let context = "storing a template of coupons";
-        within(context, async {
-            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
-            let total = template.total.map(i64::from);
-            DB::put_template(&mut connection, &template.id, &document, total).await.map_err(failed(context))
-        })
-        .await
+        let mut connection = self.connection("storing a template of coupons").await?;
+        Self::put_template_in(&mut connection, template).await
     }
 
     async fn template(&self, id: &str) -> Result<Option<(CouponTemplate, u64)>> {
@@ -182,40 +253,14 @@ impl<DB: SqlDatabase> CouponStore for SqlCoupons<DB> {
 
     async fn redeem(&self, id: &str, holder: &str, order: &str, at: Timestamp) -> Result<Redeem> {
         check_names(&[id, holder, order])?;
-        let (context, at) = ("redeeming a coupon", at.as_millisecond());
-        let found = within(context, async {
-            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
-            DB::redeem(&mut connection, id, holder, order, at).await.map_err(failed(context))?;
-            // Whatever the row says now is the answer: whether it was this call that redeemed it or an earlier one.
-            DB::coupon(&mut connection, id).await.map_err(failed(context))
-        });
-        let Some(row) = found.await?.filter(|row| row.holder == holder) else {
-            return Ok(Redeem::Refused(RedeemRefusal::NoCoupon));
-        };
-        Ok(match &row.order {
-            Some(used) if used == order => Redeem::Redeemed(row.into_coupon()),
-            Some(_) => Redeem::Refused(RedeemRefusal::Used),
-            None if row.given_back.as_deref() == Some(order) => Redeem::Refused(RedeemRefusal::GivenBack),
-            None if at < row.from_ms => Redeem::Refused(RedeemRefusal::NotYet),
-            None if at >= row.until_ms => Redeem::Refused(RedeemRefusal::Over),
-            // Somebody had it when this call came, and has given it back since.
-            None => Redeem::Refused(RedeemRefusal::Used),
-        })
+        let mut connection = self.connection("redeeming a coupon").await?;
+        Self::redeem_in(&mut connection, id, holder, order, at).await
     }
 
     async fn give_back(&self, id: &str, order: &str) -> Result<GiveBack> {
         check_names(&[id, order])?;
-        let context = "giving a coupon back";
-        let found = within(context, async {
-            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
-            DB::give_back(&mut connection, id, order).await.map_err(failed(context))?;
-            DB::coupon(&mut connection, id).await.map_err(failed(context))
-        });
-        let given_back = |row: &CouponRow| row.order.is_none() && row.given_back.as_deref() == Some(order);
-        Ok(match found.await?.filter(given_back) {
-            Some(row) => GiveBack::Returned(row.into_coupon()),
-            None => GiveBack::NotRedeemed,
-        })
+        let mut connection = self.connection("giving a coupon back").await?;
+        Self::give_back_in(&mut connection, id, order).await
     }
 
     async fn coupon(&self, id: &str) -> Result<Option<Coupon>> {

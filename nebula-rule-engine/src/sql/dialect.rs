@@ -76,4 +76,12 @@ pub trait Dialect: Database {
     async fn active(connection: &mut Self::Connection, name: &str) -> sqlx::Result<Option<i64>>;
 
     async fn activate(connection: &mut Self::Connection, name: &str, version: i64) -> sqlx::Result<()>;
+
+    /// Puts a version in force in the place of the one that the caller knows; how many rows that changed.
+    async fn activate_after(
+        connection: &mut Self::Connection,
+        name: &str,
+        version: i64,
+        known: Option<i64>,
+    ) -> sqlx::Result<u64>;
 }

@@ -107,6 +107,29 @@ impl<DB: SqlDatabase> SqlRules<DB> {
         .await
     }
 
+    /// Puts a version in force if `known` is the one that is in force now, `None` if none is. Of several who know the same
+    /// version, one succeeds; the others get `false`, and have changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`activate`](Self::activate).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open which version is in force: [`active`](Self::active) says.
+    pub async fn activate_after(&self, name: &str, version: i64, known: Option<i64>) -> Result<bool> {
+        let context = "activating rules";
+        within(context, async {
+            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
+            if DB::document(&mut connection, name, version).await.map_err(failed(context))?.is_none() {
+                return Err(Error::new(ErrorKind::NotFound, format!("there is no version {version} of `{name}`")));
+            }
+            let changed = DB::activate_after(&mut connection, name, version, known).await.map_err(failed(context))?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
     /// The latest hundred versions of the rules `name`, from the newest.
     ///
     /// # Errors
@@ -121,6 +144,48 @@ impl<DB: SqlDatabase> SqlRules<DB> {
         within(context, async {
             let mut connection = self.pool.acquire().await.map_err(failed(context))?;
             DB::versions(&mut connection, name).await.map_err(failed(context))
+        })
+        .await
+    }
+
+    /// A version of the rules `name`, in force or not.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if there is no such version, [`ErrorKind::TooLarge`]; [`ErrorKind::Unavailable`] and what else
+    /// the database reports.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is harmless.
+    pub async fn document(&self, name: &str, version: i64) -> Result<Document> {
+        let context = "reading a version of rules";
+        within(context, async {
+            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
+            let document = DB::document(&mut connection, name, version).await.map_err(failed(context))?;
+            let missing = || Error::new(ErrorKind::NotFound, format!("there is no version {version} of `{name}`"));
+            let (format, text) = document.ok_or_else(missing)?;
+            let text = text.ok_or_else(|| too_large(format_args!("version {version} of `{name}`")))?;
+            let format = if format == "yaml" { Format::Yaml } else { Format::Json };
+            Ok(Document { text, format, tag: version.to_string() })
+        })
+        .await
+    }
+
+    /// The version of the rules `name` that is in force.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] and what else the database reports.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is harmless.
+    pub async fn active(&self, name: &str) -> Result<Option<i64>> {
+        let context = "reading which rules are in force";
+        within(context, async {
+            let mut connection = self.pool.acquire().await.map_err(failed(context))?;
+            DB::active(&mut connection, name).await.map_err(failed(context))
         })
         .await
     }
@@ -144,11 +209,8 @@ impl<DB: SqlDatabase> RuleSource for SqlSource<DB> {
             if known == Some(version.to_string().as_str()) {
                 return Ok(Loaded::Unchanged);
             }
-            let document = DB::document(&mut connection, &self.name, version).await.map_err(failed(context))?;
-            let (format, text) = document.ok_or_else(missing)?;
-            let Some(text) = text else { return Err(too_large(format_args!("version {version} of `{}`", self.name))) };
-            let format = if format == "yaml" { Format::Yaml } else { Format::Json };
-            Ok(Loaded::Document(Document { text, format, tag: version.to_string() }))
+            drop(connection);
+            self.rules.document(&self.name, version).await.map(Loaded::Document)
         })
         .await
     }

@@ -119,6 +119,19 @@ macro_rules! dialect {
                 async fn activate(conn: &mut Conn, name: &str, version: i64) -> sqlx::Result<()> {
                     sqlx::query(sql!("active_put")).bind(name).bind(version).execute(conn).await.map(drop)
                 }
+
+                async fn activate_after(
+                    conn: &mut Conn,
+                    name: &str,
+                    version: i64,
+                    known: Option<i64>,
+                ) -> sqlx::Result<u64> {
+                    let query = match known {
+                        None => sqlx::query(sql!("active_first")).bind(name).bind(version),
+                        Some(known) => sqlx::query(sql!("active_replace")).bind(version).bind(name).bind(known),
+                    };
+                    Ok(query.execute(conn).await?.rows_affected())
+                }
             }
         };
     };

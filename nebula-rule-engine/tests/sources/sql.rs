@@ -42,6 +42,26 @@ where
     assert_eq!(total(keeper.engine()), "81.00 CNY");
     assert_eq!(store.versions("shop").await.unwrap(), [3, 2, 1]);
     assert_eq!(store.activate("shop", 9).await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    // Whoever knows another version than the one in force changes nothing.
+    assert_eq!((store.active("shop").await.unwrap(), store.active("none").await.unwrap()), (Some(1), None));
+    assert_eq!(store.document("shop", 3).await.unwrap().text, yaml);
+    assert_eq!(store.document("shop", 9).await.unwrap_err().kind(), ErrorKind::NotFound);
+    for known in [None, Some(2), Some(9)] {
+        assert!(!store.activate_after("shop", 3, known).await.unwrap(), "{known:?}");
+    }
+    assert_eq!(store.activate_after("shop", 9, Some(1)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(store.activate_after("shop", 3, Some(1)).await.unwrap());
+    assert_eq!(store.store("new", "{}", Format::Json).await.unwrap(), 1);
+    let editors = (0..6).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.activate_after("new", 1, None).await.unwrap() })
+    });
+    let mut first = 0;
+    for editor in editors.collect::<Vec<_>>() {
+        first += u32::from(editor.await.unwrap());
+    }
+    assert_eq!((first, store.active("new").await.unwrap()), (1, Some(1)));
     assert_eq!(store.store("", "{}", Format::Json).await.unwrap_err().kind(), ErrorKind::Invalid);
 
     // Versions that are stored at once have numbers of their own.

@@ -96,7 +96,7 @@ struct LimitRule {
 
 /// Change a limit while the platform runs, on every server.
 ///
-/// `order.ip`, `order.user`, `order.session`, `challenge.user`, `conduct.user`, `conduct.ip`, `conduct.gap`, `conduct.strikes`.
+/// `order.ip`, `order.user`, `order.session`, `challenge.user`, `quote.user`, `conduct.user`, `conduct.ip`, `conduct.gap`, `conduct.strikes`.
 /// Servers without Redis forget it when they stop: what is to last belongs into the configuration.
 #[utoipa::path(
     put, path = "/admin/limits/{name}", tag = "admin", params(("name" = String, Path)), request_body = LimitRule,

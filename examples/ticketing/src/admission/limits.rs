@@ -21,6 +21,8 @@ pub const BY_USER: &str = "order.user";
 pub const BY_SESSION: &str = "order.session";
 /// Challenges that a buyer may ask for.
 pub const CHALLENGES: &str = "challenge.user";
+/// Prices and coupons that a buyer may ask for: also how many codes somebody may try.
+pub const QUOTES: &str = "quote.user";
 /// Requests of a buyer, as people make them.
 pub const CONDUCT_USER: &str = "conduct.user";
 /// Requests from a network, as people make them.
@@ -31,15 +33,15 @@ pub const CONDUCT_GAP: &str = "conduct.gap";
 pub const STRIKES: &str = "conduct.strikes";
 
 /// All of them: what may be changed while the platform runs.
-pub const RULES: [&str; 8] =
-    [BY_ADDRESS, BY_USER, BY_SESSION, CHALLENGES, CONDUCT_USER, CONDUCT_ADDRESS, CONDUCT_GAP, STRIKES];
+pub const RULES: [&str; 9] =
+    [BY_ADDRESS, BY_USER, BY_SESSION, CHALLENGES, QUOTES, CONDUCT_USER, CONDUCT_ADDRESS, CONDUCT_GAP, STRIKES];
 
 /// The rules, where the configuration has none of these names.
 ///
 /// # Errors
 ///
 /// Never with the numbers that stand here.
-pub fn default_rules() -> Result<[Rule; 8], CacheError> {
+pub fn default_rules() -> Result<[Rule; 9], CacheError> {
     let minute = Duration::from_secs(60);
     let rolling = |name, limit, window| Rule::new(name, Quota::rolling(limit, window)?);
     Ok([
@@ -49,6 +51,7 @@ pub fn default_rules() -> Result<[Rule; 8], CacheError> {
         Rule::new(BY_SESSION, Quota::rate(1_000, Duration::from_secs(1))?.with_burst(10_000)?)?
             .with_lease(100, Duration::from_millis(200))?,
         rolling(CHALLENGES, 20, 10 * minute)?,
+        Rule::new(QUOTES, Quota::rate(60, minute)?.with_burst(30)?)?,
         rolling(CONDUCT_USER, 30, minute)?,
         rolling(CONDUCT_ADDRESS, 600, minute)?,
         Rule::new(CONDUCT_GAP, Quota::rate(1, Duration::from_millis(100))?.with_burst(1)?)?
@@ -112,7 +115,24 @@ impl Limits {
     ///
     /// It may have been counted.
     pub async fn challenge(&self, user: UserId) -> Result<()> {
-        let decision = self.0.check(CHALLENGES, user.0.as_bytes()).await.map_err(Problem::unavailable)?;
+        self.once_more(CHALLENGES, user).await
+    }
+
+    /// Whether a buyer may ask for another price, or try another coupon; it is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::RateLimited`], or the counters failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may have been counted.
+    pub async fn quote(&self, user: UserId) -> Result<()> {
+        self.once_more(QUOTES, user).await
+    }
+
+    async fn once_more(&self, rule: &str, user: UserId) -> Result<()> {
+        let decision = self.0.check(rule, user.0.as_bytes()).await.map_err(Problem::unavailable)?;
         if decision.is_allowed() { Ok(()) } else { Err(limited(decision.retry_after())) }
     }
 }

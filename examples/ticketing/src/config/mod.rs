@@ -44,7 +44,7 @@ pub struct Config {
     pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
-    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `order.…`,
+    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `quote.user` prices and coupons, `order.…`,
     /// `challenge.user` and `conduct.…` sales whose policy asks for it. What was used is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
     pub rate_limit: RateLimitConfig,
     /// Limits of the HTTP server.

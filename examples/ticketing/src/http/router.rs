@@ -19,7 +19,7 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    inventory, merchant, notice,
+    inventory, marketing, merchant, notice,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
@@ -31,6 +31,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(user::routes())
         .merge(merchant::routes())
+        .merge(marketing::routes())
         .merge(show::routes())
         .merge(inventory::routes())
         .merge(admission::routes())
@@ -53,6 +54,7 @@ fn documented() -> OpenApiRouter<App> {
 fn desks() -> Desk {
     Desk::new()
         .merge(merchant::desk())
+        .merge(marketing::desk())
         .merge(show::desk())
         .merge(audit::desk())
         .merge(refund::desk())

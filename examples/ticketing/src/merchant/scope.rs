@@ -15,7 +15,7 @@ use crate::{
 
 /// Tables whose rows are one merchant's each, with the keys that are unique over all of them. Tables that are not listed
 /// cannot be spoken of in a scope.
-const TABLES: [(&str, &[&[&str]]); 7] = [
+const TABLES: [(&str, &[&[&str]]); 9] = [
     ("venues", &[&["id"]]),
     ("plans", &[&["id"]]),
     ("shows", &[&["id"]]),
@@ -23,6 +23,8 @@ const TABLES: [(&str, &[&[&str]]); 7] = [
     ("session_prices", &[&["session_id", "category"]]),
     ("orders", &[&["id"]]),
     ("merchant_invitations", &[&["id"], &["code_hash"]]),
+    ("coupons", &[&["id"]]),
+    ("order_prices", &[&["order_id"], &["coupon"]]),
 ];
 
 /// The wall for this database.

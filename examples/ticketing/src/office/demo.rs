@@ -52,7 +52,7 @@ pub async fn appoint(app: &App, user: UserId, email: &str, role: &str) -> Result
     }
 }
 
-/// Makes the second merchant, unless it is there.
+/// Makes the second merchant, unless it is there, and answers its name.
 ///
 /// # Errors
 ///
@@ -61,11 +61,14 @@ pub async fn appoint(app: &App, user: UserId, email: &str, role: &str) -> Result
 /// # Cancel safety
 ///
 /// Call it again.
-pub async fn second_merchant(app: &App) -> Result<()> {
+pub async fn second_merchant(app: &App) -> Result<TenantId> {
     let id: TenantId = SECOND.parse().map_err(Problem::internal)?;
     let new = NewMerchant { name: "Star Stage", name_zh: "星辰剧场", domains: &[] };
     match app.merchants.create(id.clone(), &new).await {
         Err(problem) if problem.code != Code::NameTaken => Err(problem),
-        _ => app.office.open_department(&id, "Star Stage · 星辰剧场").await,
+        _ => {
+            app.office.open_department(&id, "Star Stage · 星辰剧场").await?;
+            Ok(id)
+        }
     }
 }

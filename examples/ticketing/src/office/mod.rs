@@ -25,8 +25,8 @@ pub use self::{
     demo::{STAFF, appoint, second_merchant},
     desk::Desk,
     names::{
-        PERMISSIONS, account, admission, blacklist, catalog, limits, merchant, order, refund, rehearsal, sale,
-        staff as people, statement, ticket,
+        PERMISSIONS, account, admission, blacklist, catalog, coupon, limits, merchant, order, refund, rehearsal, rule,
+        sale, staff as people, statement, ticket,
     },
     staff::{Employee, MERCHANT_ROLES, Reach},
 };

@@ -14,4 +14,6 @@ nebula_auth::permissions! {
     staff: [Read = "staff:read", Manage = "staff:manage"],
     catalog: [Read = "catalog:read", Write = "catalog:write", Publish = "catalog:publish"],
     order: [Read = "order:read"],
+    rule: [Read = "rule:read", Write = "rule:write"],
+    coupon: [Read = "coupon:read", Write = "coupon:write"],
 }

@@ -40,8 +40,8 @@ const ROLES: [Beginning; 7] = [
 const SUPPORT: &[&str] = &["catalog:read", "order:read", "refund:read"];
 const DOOR: &[&str] = &["ticket:check-in"];
 const BOX_OFFICE: &[&str] = &["admission:read", "catalog:read", "order:read", "sale:audit", "refund:read"];
-const FINANCE: &[&str] = &["catalog:read", "order:read", "sale:audit", "refund:*"];
-const MERCHANT_ADMIN: &[&str] = &["admission:*", "catalog:*", "staff:*"];
+const FINANCE: &[&str] = &["catalog:read", "coupon:read", "order:read", "rule:read", "sale:audit", "refund:*"];
+const MERCHANT_ADMIN: &[&str] = &["admission:*", "catalog:*", "coupon:*", "rule:*", "staff:*"];
 
 /// What roles of merchants could do before there were several: it reaches beyond a merchant.
 const BEYOND: [(&str, &[&str]); 3] = [
@@ -75,7 +75,8 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     let known = rbac.policy().await?;
     // Once only: what administrators have removed since is not made again.
     if known.roles.values().any(everything) {
-        return upgrade(rbac).await;
+        upgrade(rbac).await?;
+        return grant_new(rbac).await;
     }
     departments(rbac, &start).await?;
     permissions(rbac, &start).await?;
@@ -150,6 +151,30 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
         made(rbac.update_role(&upgrade, &role.name, |role| reaches(role, &rule)).await?)?;
     }
     Ok(())
+}
+
+/// Gives permissions that the platform did not have to the roles that begin with them. Once: what it has given it writes
+/// down as known, last, and what administrators take away after that stays away. Broken off, it is repeated.
+async fn grant_new(rbac: &RbacService) -> Result<(), Failure> {
+    let upgrade = Actor::system("upgrade");
+    let known = rbac.policy().await?;
+    let ours = super::PERMISSIONS.iter().map(Permission::new).collect::<Result<Vec<_>, _>>()?;
+    let (old, new): (Vec<_>, Vec<_>) = ours.into_iter().partition(|name| known.permissions.contains_key(name));
+    if new.is_empty() {
+        return Ok(());
+    }
+    for (name, _, _, patterns, _) in ROLES {
+        let name = RoleName::new(name)?;
+        let Some(role) = known.roles.get(&name).filter(|role| !everything(role)) else { continue };
+        let stands_for = |pattern: &PermissionPattern, some: &[Permission]| some.iter().any(|one| pattern.covers(one));
+        let mut added = patterns_of(patterns)?;
+        // One that stands for something old as well was given, or taken away, before.
+        added.retain(|one| stands_for(one, &new) && !stands_for(one, &old) && !role.permissions.contains(one));
+        if !added.is_empty() {
+            made(rbac.update_role(&upgrade, &name, |role| role.permissions.extend(added.iter().cloned())).await?)?;
+        }
+    }
+    permissions(rbac, &upgrade).await
 }
 
 fn everything(role: &Role) -> bool {

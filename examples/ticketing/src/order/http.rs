@@ -22,6 +22,7 @@ use crate::{
     clock::Millis,
     http::{Json, Path, Query},
     ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
+    marketing::{self, PriceView},
     merchant::Storefront,
     money::Money,
     payment::{
@@ -55,6 +56,9 @@ struct PlaceOrder {
     /// `guid`s of 1 to 10 seats.
     #[schema(min_items = 1, max_items = 10)]
     seats: Vec<String>,
+    /// The code of a coupon of yours, or of one that you can still have.
+    #[serde(default)]
+    coupon: Option<String>,
     /// What it should cost: if given and no longer true, the order is refused with `price-changed`.
     expected_total: Option<Money>,
 }
@@ -71,6 +75,9 @@ pub struct OrderView {
     state: OrderState,
     seats: Vec<SeatView>,
     total: Money,
+    /// How the total came about, where it is not just the list price. Only when a single order is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<PriceView>,
     created_at: Millis,
     /// When an unpaid order ends.
     expires_at: Millis,
@@ -194,7 +201,7 @@ struct PayReply {
         (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
         (status = 403, description = "`waiting-room`, `admission-ended`, `reservation-required`, `qualification-required`, `challenge-required`, `blocked`: see `GET /sessions/{id}/admission`"),
         (status = 404, description = "`not-found`: no such session, or it is not on sale here"),
-        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`"),
+        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`, `coupon-refused`, `not-priced`"),
         (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`one-moment`, `busy`, `unavailable`: repeat with the same key"),
@@ -214,6 +221,7 @@ async fn place(
         user: buyer.id,
         session: body.session_id,
         seats: body.seats,
+        coupon: body.coupon,
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
     };
@@ -386,6 +394,7 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
     let refunds = if fresh { Vec::new() } else { refunds::of_order(pool, row.id).await? };
     let tickets = if history && row.state.was_paid() { app.tickets.of_order(row.id).await? } else { Vec::new() };
     let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, &ticket, code)).collect();
+    let price = if history { marketing::kept(pool, row.id).await? } else { None };
     let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
     Ok(OrderView {
         id: row.id,
@@ -397,6 +406,7 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
         state: row.state,
         seats,
         total: row.total,
+        price,
         created_at: row.created_at,
         expires_at: row.expires_at,
         server_time: Millis::now(),

@@ -9,5 +9,5 @@ pub(crate) use self::http::{own, view};
 pub use self::{
     domain::{Ending, OrderState},
     http::{OrderView, routes},
-    place::{Orders, Placed, Wish},
+    place::{Orders, Parts, Placed, Wish},
 };

@@ -1,6 +1,6 @@
 //! Placing an order: hold the seats and write the order, in one idempotent step.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use tokio::time::Instant;
@@ -15,16 +15,14 @@ use crate::{
     clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     inventory::{Hold, HoldRequest, Inventory},
+    marketing::{self, OrderPrice, Prices},
     merchant::Merchants,
     money::Money,
     outbox::Timeouts,
     problem::{Code, Problem, Result},
-    show::{Catalog, SessionInfo},
+    show::{Catalog, PricedSeat, SessionInfo},
     storage::Database,
 };
-
-/// Most seats in one order.
-const MAX_SEATS: usize = 10;
 
 /// A hold this old is not made an order any more: the sweep, which frees holds without an order after
 /// [`ORPHAN`](crate::sweep::ORPHAN), must not come in between. The rest is for the commit.
@@ -42,6 +40,8 @@ pub struct Wish {
     pub session: SessionId,
     /// Names of the seats.
     pub seats: Vec<String>,
+    /// The code of a coupon.
+    pub coupon: Option<String>,
     /// What the buyer believes it costs.
     pub expected_total: Option<Money>,
     /// Makes a repeated wish the same order.
@@ -57,29 +57,34 @@ pub struct Placed {
     pub replayed: bool,
 }
 
+/// What orders are placed with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// Sessions and list prices.
+    pub catalog: Catalog,
+    /// Who sells.
+    pub merchants: Merchants,
+    /// What seats cost.
+    pub prices: Prices,
+    /// Seats.
+    pub inventory: Inventory,
+    /// Ends unpaid orders.
+    pub timeouts: Timeouts,
+    /// Work that goes on when its request is gone.
+    pub tasks: TaskTracker,
+}
+
 /// The order service.
 #[derive(Clone, Debug)]
-pub struct Orders {
-    database: Database,
-    catalog: Catalog,
-    merchants: Merchants,
-    inventory: Inventory,
-    timeouts: Timeouts,
-    tasks: TaskTracker,
-}
+pub struct Orders(Parts);
 
 impl Orders {
     /// The service on its parts.
     #[must_use]
-    pub fn new(
-        database: Database,
-        catalog: Catalog,
-        merchants: Merchants,
-        inventory: Inventory,
-        timeouts: Timeouts,
-        tasks: TaskTracker,
-    ) -> Self {
-        Self { database, catalog, merchants, inventory, timeouts, tasks }
+    pub fn new(parts: Parts) -> Self {
+        Self(parts)
     }
 
     /// Holds the seats and writes the order: when this answers, the order survives any crash.
@@ -96,7 +101,7 @@ impl Orders {
     /// The work goes on when the future is dropped: a buyer who lost the connection has the order nevertheless.
     pub async fn place(&self, wish: Wish) -> Result<Placed> {
         let this = self.clone();
-        self.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
+        self.0.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
     }
 
     /// The order that an earlier request with the same key placed. Without a key nobody is asked.
@@ -110,26 +115,36 @@ impl Orders {
     /// Safe.
     pub async fn placed(&self, wish: &Wish) -> Result<Option<Placed>> {
         let Some(key) = wish.idempotency_key.as_deref() else { return Ok(None) };
-        let Some(known) = storage::find(&self.database.read, derive(wish.user, key)).await? else { return Ok(None) };
-        let session = self.catalog.session(wish.session).await?;
-        replay(&known, &fingerprint(wish.session, &choose(&session, &wish.seats)?)).map(Some)
+        let Some(known) = storage::find(&self.0.database.read, derive(wish.user, key)).await? else { return Ok(None) };
+        let session = self.0.catalog.session(wish.session).await?;
+        replay(&known, &fingerprint(wish, &session.choose(&wish.seats)?)).map(Some)
     }
 
     async fn place_now(&self, wish: Wish) -> Result<Placed> {
-        let session = self.catalog.session(wish.session).await?;
-        let seats = choose(&session, &wish.seats)?;
-        let fingerprint = fingerprint(wish.session, &seats);
+        let session = self.0.catalog.session(wish.session).await?;
+        let chosen = session.choose(&wish.seats)?;
+        let mut seats: Vec<OrderSeat> = chosen.iter().map(OrderSeat::from).collect();
+        let fingerprint = fingerprint(&wish, &chosen);
         let id = wish.idempotency_key.as_deref().map_or_else(OrderId::new, |key| derive(wish.user, key));
         if wish.idempotency_key.is_some()
-            && let Some(known) = storage::find(&self.database.read, id).await?
+            && let Some(known) = storage::find(&self.0.database.read, id).await?
         {
             return replay(&known, &fingerprint);
         }
         check_sale(&session)?;
-        if !session.published || !self.merchants.is_active(&session.merchant).await? {
+        if !session.published || !self.0.merchants.is_active(&session.merchant).await? {
             return Err(Problem::not_found("session"));
         }
+        let price = self.0.prices.of(&session, &chosen, wish.user, wish.coupon.as_deref()).await?;
+        for (seat, price) in seats.iter_mut().zip(price.iter().flat_map(|price| &price.quoted.prices)) {
+            seat.price = *price;
+        }
         let total = check_price(&seats, wish.expected_total)?;
+        let price = match price {
+            None => None,
+            Some(price) => Some(OrderPrice::of(&price, &self.0.prices.coupons, wish.user, &chosen).await?),
+        };
+        let price = price.map(Arc::new);
         let request = HoldRequest {
             session: wish.session,
             order: id,
@@ -151,21 +166,21 @@ impl Orders {
                 created_at: now,
                 expires_at: now.plus(session.hold),
             };
-            match self.write(order, Arc::clone(&seats), epoch, asked, session.hold).await {
+            match self.write(order, (Arc::clone(&seats), price.clone()), epoch, asked, session.hold).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
                     return Ok(Placed { order: id, replayed: false });
                 }
                 // Another request with the same key was quicker.
                 Ok(Inserted::Exists) => {
-                    let known = storage::find(&self.database.read, id).await?;
+                    let known = storage::find(&self.0.database.read, id).await?;
                     let known = known.ok_or_else(|| Problem::internal("an order vanished"))?;
                     if !known.state.is_live() && !known.state.owns_seats() {
-                        self.inventory.release(wish.session, id).await?;
+                        self.0.inventory.release(wish.session, id).await?;
                     }
                     return replay(&known, &fingerprint);
                 }
-                Ok(Inserted::EpochPassed) => self.inventory.invalidate(wish.session, epoch).await?,
+                Ok(Inserted::EpochPassed) => self.0.inventory.invalidate(wish.session, epoch).await?,
                 // The hold, if the order did not come to be, is left to the sweep: a request with the same key may be
                 // on its way with it.
                 Err(problem) => return Err(problem),
@@ -177,7 +192,7 @@ impl Orders {
     /// Takes the hold and answers the ledger's epoch.
     async fn hold(&self, session: &SessionInfo, request: &HoldRequest) -> Result<i64> {
         let name = |position: &SeatPosition| session.plan.seat(*position).map(|seat| seat.guid.to_string());
-        match self.inventory.hold(request).await? {
+        match self.0.inventory.hold(request).await? {
             Hold::Held { epoch } => Ok(epoch),
             Hold::NotReady => Err(Problem::new(Code::OneMoment, "The seats of this session are being counted.")),
             Hold::Taken(taken) => {
@@ -198,13 +213,14 @@ impl Orders {
     async fn write(
         &self,
         order: OrderRow,
-        seats: Arc<[OrderSeat]>,
+        (seats, price): (Arc<[OrderSeat]>, Option<Arc<OrderPrice>>),
         epoch: i64,
         asked: Instant,
         hold: Duration,
     ) -> Result<Inserted, Problem> {
-        let timeouts = self.timeouts.clone();
+        let timeouts = self.0.timeouts.clone();
         let inserted = self
+            .0
             .database
             .write
             .run::<_, Problem, _>(move |connection| {
@@ -214,42 +230,18 @@ impl Orders {
                     }
                     let inserted = storage::insert(connection, &order, &seats, epoch).await?;
                     if inserted == Inserted::New {
+                        if let Some(price) = price {
+                            marketing::keep(connection, order.id, order.user, &price).await?;
+                        }
                         timeouts.arm_in(connection, order.id, hold).await?;
                     }
                     Ok(inserted)
                 })
             })
             .await;
-        self.timeouts.wake();
+        self.0.timeouts.wake();
         inserted
     }
-}
-
-fn choose(session: &SessionInfo, names: &[String]) -> Result<Vec<OrderSeat>> {
-    if names.is_empty() || names.len() > MAX_SEATS {
-        let detail = format!("The order has {} seats; 1 to {MAX_SEATS} are allowed.", names.len());
-        return Err(Problem::new(Code::SeatCount, detail));
-    }
-    let mut seen = HashSet::new();
-    if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(Problem::new(Code::DuplicateSeat, "A seat stands twice in the order.").with("seats", [twice]));
-    }
-    let unknown: Vec<&String> = names.iter().filter(|name| session.seat(name).is_none()).collect();
-    if !unknown.is_empty() {
-        return Err(Problem::new(Code::UnknownSeat, "This session sells no such seat.").with("seats", unknown));
-    }
-    let mut seats: Vec<OrderSeat> = names
-        .iter()
-        .filter_map(|name| session.seat(name))
-        .map(|priced| OrderSeat {
-            position: priced.position,
-            guid: priced.seat.guid.to_string(),
-            category: priced.seat.category.to_string(),
-            price: priced.price,
-        })
-        .collect();
-    seats.sort_by_key(|seat| seat.position);
-    Ok(seats)
 }
 
 fn check_sale(session: &SessionInfo) -> Result<()> {
@@ -264,11 +256,7 @@ fn check_sale(session: &SessionInfo) -> Result<()> {
 }
 
 fn check_price(seats: &[OrderSeat], expected: Option<Money>) -> Result<Money> {
-    let total = seats
-        .iter()
-        .map(|seat| Some(seat.price))
-        .reduce(|sum, price| sum?.checked_add(price?))
-        .flatten()
+    let total = Money::sum(seats.iter().map(|seat| seat.price))
         .ok_or_else(|| Problem::internal("the prices of a session cannot be added up"))?;
     match expected {
         Some(expected) if expected != total => {
@@ -280,9 +268,10 @@ fn check_price(seats: &[OrderSeat], expected: Option<Money>) -> Result<Money> {
 }
 
 /// Tells a repeated request from another one under the same key.
-fn fingerprint(session: SessionId, seats: &[OrderSeat]) -> String {
+fn fingerprint(wish: &Wish, seats: &[PricedSeat<'_>]) -> String {
     let seats: Vec<String> = seats.iter().map(|seat| seat.position.to_string()).collect();
-    format!("{session}:{}", seats.join(","))
+    let coupon = wish.coupon.as_deref().map(|code| format!(":{}", marketing::coupon::code(code))).unwrap_or_default();
+    format!("{}:{}{coupon}", wish.session, seats.join(","))
 }
 
 /// An identifier that only this buyer's use of this key leads to (UUID version 8, RFC 9562 section 5.8).

@@ -6,6 +6,7 @@ use crate::{
     ids::{OrderId, SeatPosition, SessionId, UserId},
     money::{Currency, Money},
     problem::{Problem, Result},
+    show::PricedSeat,
     storage::{
         Connection, Pool,
         sql::{Row, Sql, Target, query},
@@ -44,6 +45,17 @@ pub struct OrderSeat {
     pub category: String,
     /// Its price when it was ordered.
     pub price: Money,
+}
+
+impl From<&PricedSeat<'_>> for OrderSeat {
+    fn from(seat: &PricedSeat<'_>) -> Self {
+        Self {
+            position: seat.position,
+            guid: seat.seat.guid.to_string(),
+            category: seat.seat.category.to_string(),
+            price: seat.price,
+        }
+    }
 }
 
 /// An entry of an order's history.

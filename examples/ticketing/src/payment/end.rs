@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock::Millis,
     ids::OrderId,
+    marketing::coupon,
     notice::{Notice, Topic},
     order::{
         Ending, OrderState,
@@ -81,6 +82,7 @@ impl Payments {
                     if !orders::transition(connection, row.id, row.state, to, reason).await? {
                         return Ok(false);
                     }
+                    coupon::give_back(connection, row.id, coupon::Ended::Unpaid).await?;
                     outbox.record(connection, &Follow::release(&row)).await?;
                     outbox.record(connection, &Notice::order(row.id, Topic::Ended)).await?;
                     Ok::<_, Problem>(true)

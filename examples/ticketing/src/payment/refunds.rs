@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     ids::RefundId,
+    marketing::coupon,
     notice::{Notice, Topic},
     order::{OrderState, storage as orders},
     outbox::{Follow, Issue, Outbox},
@@ -169,6 +170,7 @@ async fn returned(connection: &mut Connection<'_>, outbox: &Outbox, row: &Refund
         return Err(Problem::internal("a refund of an order that is not being refunded"));
     }
     storage::delete_sold(connection, row.order).await?;
+    coupon::give_back(connection, row.order, coupon::Ended::Refunded).await?;
     let order = orders::find(&mut *connection, row.order).await?;
     let order = order.ok_or_else(|| Problem::internal("a refund without an order"))?;
     outbox.record(connection, &Follow::refund(&order)).await

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::Millis,
     ids::{OrderId, PaymentId, RefundId, UserId},
+    marketing::coupon,
     money::Money,
     order::{
         OrderState,
@@ -293,6 +294,7 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
         // The ledger let two orders have one seat; the unique row did not.
         let reason = "a seat was sold to another order";
         orders::transition(connection, order.id, order.state, OrderState::Cancelled, reason).await?;
+        coupon::give_back(connection, order.id, coupon::Ended::Unpaid).await?;
         outbox.record(connection, &Follow::release(&order)).await?;
         reason
     };

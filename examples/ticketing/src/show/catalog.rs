@@ -1,6 +1,10 @@
 //! The catalog: what is on, where, and at which price. Read through SeaORM, kept in memory for a moment.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Bytes;
 use nebula_tenant::TenantId;
@@ -16,11 +20,14 @@ use crate::{
     clock::Millis,
     ids::{PlanId, SeatPosition, SessionId, ShowId},
     money::{Currency, Money},
-    problem::{Problem, Result},
+    problem::{Code, Problem, Result},
 };
 
 /// How long a session and its prices are believed: prices may change at any time, also by another process.
 const SESSION_AGE: Duration = Duration::from_millis(500);
+
+/// Most seats in one order.
+const MAX_SEATS: usize = 10;
 
 /// Reads the catalog.
 #[derive(Clone, Debug)]
@@ -94,6 +101,29 @@ impl SessionInfo {
     pub fn seat_at(&self, position: SeatPosition) -> Option<PricedSeat<'_>> {
         let seat = self.plan.seat(position)?;
         Some(PricedSeat { position, seat, price: *self.prices.get(&*seat.category)? })
+    }
+
+    /// The seats of these names, by position, for one order.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::SeatCount`], [`Code::DuplicateSeat`], [`Code::UnknownSeat`].
+    pub fn choose(&self, names: &[String]) -> Result<Vec<PricedSeat<'_>>> {
+        if names.is_empty() || names.len() > MAX_SEATS {
+            let detail = format!("The order has {} seats; 1 to {MAX_SEATS} are allowed.", names.len());
+            return Err(Problem::new(Code::SeatCount, detail));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(Problem::new(Code::DuplicateSeat, "A seat stands twice in the order.").with("seats", [twice]));
+        }
+        let unknown: Vec<&String> = names.iter().filter(|name| self.seat(name).is_none()).collect();
+        if !unknown.is_empty() {
+            return Err(Problem::new(Code::UnknownSeat, "This session sells no such seat.").with("seats", unknown));
+        }
+        let mut seats: Vec<_> = names.iter().filter_map(|name| self.seat(name)).collect();
+        seats.sort_by_key(|seat| seat.position);
+        Ok(seats)
     }
 
     /// Number of seats.

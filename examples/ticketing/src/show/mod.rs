@@ -11,6 +11,7 @@ mod plan;
 mod rehearsal;
 pub mod store;
 
+pub(crate) use self::desk::text;
 pub use self::{
     cache::Cache,
     catalog::{Catalog, PricedSeat, SessionInfo},

@@ -23,6 +23,7 @@ async fn n2_a_hold_is_checked_against_the_orders_and_freed_when_there_is_none() 
         user: UserId::new(),
         session,
         seats: vec!["1-1".to_owned()],
+        coupon: None,
         expected_total: None,
         idempotency_key: None,
     };

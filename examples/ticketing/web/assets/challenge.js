@@ -48,7 +48,11 @@ export function solveChallenge(session) {
   const dialog = el('dialog', { class: 'dialog challenge', 'aria-labelledby': 'challenge-title' }, form);
 
   async function fetchOne() {
-    challenge = await post(path, { kind }, { signed: true, repeats: 2 });
+    const wanted = kind;
+    const fetched = await post(path, { kind: wanted }, { signed: true, repeats: 2 });
+    // The visitor has asked for the other kind meanwhile, which may have come first.
+    if (wanted !== kind) return;
+    challenge = fetched;
     body.replaceChildren(...(challenge.slider ? sliderForm(challenge.slider, value) : questionForm(challenge, value)));
     body.querySelector('input').focus();
   }

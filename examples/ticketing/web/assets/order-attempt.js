@@ -10,9 +10,9 @@ import { keepObject, keptObject } from './store.js';
 const REPEATS = 3;
 
 /** Creates the order and gives it. Throws a `Problem`. */
-export async function placeOrder(sessionId, seats, expectedTotal) {
+export async function placeOrder(sessionId, seats, expectedTotal, coupon) {
   const stored = `nebula.attempt.${sessionId}`;
-  const body = { session_id: sessionId, seats: [...seats].sort(), ...(expectedTotal && { expected_total: expectedTotal }) };
+  const body = { session_id: sessionId, seats: [...seats].sort(), ...(expectedTotal && { expected_total: expectedTotal }), ...(coupon && { coupon }) };
   const asked = JSON.stringify(body);
   const before = keptObject(stored, 'sessionStorage');
   const key = before?.asked === asked ? before.key : freshKey();

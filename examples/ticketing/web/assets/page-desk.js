@@ -2,6 +2,8 @@
 
 import { get } from './api.js';
 import { sessions, shows, venues } from './desk-catalog.js';
+import { coupons } from './desk-coupons.js';
+import { rules } from './desk-rules.js';
 import { acceptForm, staff } from './desk-staff.js';
 import { el } from './dom.js';
 import { localized, t } from './i18n.js';
@@ -13,6 +15,8 @@ const PARTS = [
   ['sessions', 'catalog:read', sessions],
   ['shows', 'catalog:read', shows],
   ['venues', 'catalog:read', venues],
+  ['rules', 'rule:read', rules],
+  ['coupons', 'coupon:read', coupons],
   ['staff', 'staff:read', staff],
 ];
 

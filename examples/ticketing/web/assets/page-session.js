@@ -16,6 +16,7 @@ import { waitingAddress } from './pass.js';
 import { idOfPath, runPage, setTitle } from './page.js';
 import { Plan } from './plan.js';
 import { friendly } from './problem.js';
+import { agreed } from './quote.js';
 import { SeatList } from './seat-list.js';
 import { SeatMap } from './seat-map.js';
 import { SeatStates } from './seat-states.js';
@@ -162,26 +163,35 @@ class SessionPage {
     notify(t('picked.lost', { count: positions.length, seats: listed(positions.map((position) => seatName(this.plan.seats[position]))) }), 'bad');
   }
 
-  async buy() {
+  /** `before` is what the buyer has agreed to already. */
+  async buy(before = null) {
     if (!user()) {
       goSignIn();
       return;
     }
     this.buying = true;
     this.tray.busy = true;
+    let agreement = before;
     try {
       const seats = this.selection.positions.map((position) => this.plan.seats[position].guid);
-      const order = await placeOrder(id, seats, this.tray.expectedTotal);
+      agreement ??= await agreed(id, seats);
+      if (!agreement) {
+        this.buying = false;
+        this.tray.busy = false;
+        this.dropTaken(this.selection.positions);
+        return;
+      }
+      const order = await placeOrder(id, seats, agreement.total ?? this.tray.expectedTotal, agreement.coupon);
       this.selection.clear();
       location.assign(`/checkout/${encodeURIComponent(order.id)}`);
     } catch (problem) {
       this.buying = false;
       this.tray.busy = false;
-      await this.explain(problem);
+      await this.explain(problem, agreement);
     }
   }
 
-  async explain(problem) {
+  async explain(problem, agreement) {
     if (problem.needsSignIn) {
       goSignIn();
       return;
@@ -196,7 +206,7 @@ class SessionPage {
     }
     const again = await passGate(id, problem).catch(() => null);
     if (again) {
-      await this.buy();
+      await this.buy(agreement);
       return;
     }
     if (again === false) return;

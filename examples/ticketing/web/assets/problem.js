@@ -35,13 +35,17 @@ export async function problemOf(response) {
 /** The message in the visitor's language; for a code from a newer server, the server's own title. */
 export function friendly(problem) {
   if (!(problem instanceof Problem)) return t('problem.defect');
-  const key = `problem.${problem.code}`;
+  const general = `problem.${problem.code}`;
+  // Some say why in a word of their own.
+  const why = `${general}.${problem.members.reason}`;
+  const key = has(why) ? why : general;
   if (!has(key)) return problem.title || t('problem.defect');
-  const { opens_at, total, amount } = problem.members;
+  const { opens_at, total, amount, minimum } = problem.members;
   return t(key, {
     seconds: problem.retryAfter ?? '',
     time: opens_at ? moment(opens_at) : '',
     total: total?.amount ? price(total) : '',
     amount: amount?.amount ? price(amount) : '',
+    minimum: minimum?.amount ? price(minimum) : '',
   }).trim();
 }

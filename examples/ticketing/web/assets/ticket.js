@@ -6,6 +6,7 @@ import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { poster } from './poster.js';
 import { qrImage } from './qr.js';
+import { account } from './quote.js';
 
 const TONES = {
   INIT: 'wait', LOCKED: 'wait', PAYING: 'wait', PAID: 'good', ISSUED: 'good', COMPLETED: 'good', RESCHEDULED: 'good',
@@ -36,6 +37,7 @@ export function bill(order) {
   return el('div', { class: 'bill' },
     el('ul', {}, order.seats.map((seat) => el('li', {},
       el('span', {}, seatName(seat), seat.category !== seat.zone && el('span', { class: 'note' }, seat.category)), el('span', { class: 'number' }, price(seat.price))))),
+    order.price?.steps.length > 0 && account(order.price, order.total),
     el('p', { class: 'bill-total' }, el('span', {}, t('total')), el('strong', { class: 'number', id: 'order-total' }, price(order.total))));
 }
 

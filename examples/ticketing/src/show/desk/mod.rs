@@ -36,7 +36,7 @@ struct Publication {
 }
 
 /// A text of at most `most` characters, without white space at its ends.
-fn text(field: &str, text: &str, least: usize, most: usize) -> Result<String> {
+pub(crate) fn text(field: &str, text: &str, least: usize, most: usize) -> Result<String> {
     let text = text.trim();
     let characters = text.chars().count();
     if !(least..=most).contains(&characters) || text.chars().any(|c| c.is_control() && c != '\n') {

@@ -2,7 +2,7 @@
 
 use sqlx::{ColumnIndex, Row as _, postgres::PgRow, sqlite::SqliteRow};
 
-use crate::ids::{OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
+use crate::ids::{CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
 
 /// A row of an answer.
 #[derive(Debug)]
@@ -74,4 +74,4 @@ macro_rules! ids {
     )+};
 }
 
-ids!(OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);
+ids!(CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);

@@ -1,6 +1,6 @@
 //! What can be bound to a parameter.
 
-use crate::ids::{OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
+use crate::ids::{CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
 
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,4 +51,4 @@ macro_rules! ids {
     )+};
 }
 
-ids!(OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);
+ids!(CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);

@@ -1,0 +1,2 @@
+-- name, version
+INSERT IGNORE INTO nebula_rules_active (name, version) VALUES (?, ?)
