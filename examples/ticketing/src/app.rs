@@ -20,6 +20,7 @@ use crate::{
     order::Orders,
     payment::{Payments, mock::MockProvider},
     refund::Refunds,
+    search::Search,
     show::Catalog,
     statement::Statements,
     storage::{Database, Sole, sql::query},
@@ -54,6 +55,8 @@ pub struct Inner {
     pub prices: Prices,
     /// Shows, plans and prices.
     pub catalog: Catalog,
+    /// Finds shows.
+    pub search: Search,
     /// Who decides which seat is free; the inventory works on it.
     pub ledger: Arc<dyn SeatLedger>,
     /// The ledger of flash sales, where they have one of their own.

@@ -29,6 +29,7 @@ use crate::{
     problem::chain,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
+    search::{Pace, Search, TextIndex, follow},
     show::Catalog,
     statement::Statements,
     storage::{Database, Sole},
@@ -66,6 +67,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         users: users.clone(),
     };
     let tasks = TaskTracker::new();
+    let index = Arc::new(TextIndex::default());
+    let search = Search::new(index, database.clone(), catalog.clone(), merchants.clone());
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
     let messages = Messages::open(&database.queue).await?;
@@ -128,6 +131,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let length = config.sales.show_length;
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
     let sweep = Arc::new(sweep.with_statements(statements.clone()));
+    tasks.spawn(follow(search.clone(), Pace::default(), stopping.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
     Ok(App::new(Inner {
@@ -141,6 +145,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         merchants,
         prices,
         catalog,
+        search,
         ledger,
         flash_ledger,
         inventory,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cluster,
+    backup, cluster,
     config::{self, Config, ConfigError, DatabaseProvider},
     import,
     merchant::{Merchants, PLATFORM},
@@ -42,6 +42,10 @@ pub enum Command {
     Cluster(cluster::ClusterArgs),
     /// Give an account a role in the back office. A server may be running.
     Appoint(AppointArgs),
+    /// Copy everything that has to last. Servers may be running.
+    Backup(backup::BackupArgs),
+    /// Put a copy into an empty data folder, and into an empty database.
+    Restore(backup::RestoreArgs),
     /// Remove the platform's data and start over with the next `serve`.
     Reset(ResetArgs),
 }
@@ -170,6 +174,11 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             cluster::run(args).await?;
         }
         Command::Appoint(args) => appoint(&args).await?,
+        Command::Backup(args) => println!("Copied to {}.", backup::backup(&args).await?.display()),
+        Command::Restore(args) => {
+            backup::restore(&args).await?;
+            println!("Restored. Start the servers, and audit the sessions on sale.");
+        }
         Command::Reset(args) => reset(&args).await?,
     }
     Ok(ExitCode::SUCCESS)

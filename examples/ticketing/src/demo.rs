@@ -13,7 +13,10 @@ use crate::{
     money::{Currency, Money},
     office,
     problem::{Problem, Result},
-    show::store::{self, NewSession, NewShow},
+    show::{
+        Genre,
+        store::{self, NewSession, NewShow},
+    },
     storage::{Connection, sql::query},
 };
 
@@ -97,6 +100,9 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         title_zh: "牡丹亭".to_owned(),
         description: "Kunqu opera in one evening: a dream of love that death does not end.".to_owned(),
         description_zh: "一晚看尽的昆曲经典：情不知所起，一往而深。".to_owned(),
+        artist: "Nebula Kunqu Company".to_owned(),
+        artist_zh: "星云昆剧团".to_owned(),
+        genre: Genre::Opera,
         ..NewShow::default()
     };
     let show = store::insert_show(connection, &opera).await?;
@@ -111,6 +117,9 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         description: "One concert, every seat at half price. The sale opens two minutes after the server's start."
             .to_owned(),
         description_zh: "仅演一场，全场半价。服务器启动两分钟后开售。".to_owned(),
+        artist: "The Redshifts".to_owned(),
+        artist_zh: "红移乐队".to_owned(),
+        genre: Genre::Concert,
         ..NewShow::default()
     };
     let show = store::insert_show(connection, &concert).await?;

@@ -103,7 +103,7 @@ async fn an_order_s_buyer_is_told_once_in_the_inbox_and_by_mail_and_nobody_else_
 
     // What is not allowed is said.
     expect_problem(app.get_as(&mei, "/inbox?limit=0").await, Code::InvalidValue).await;
-    expect_problem(app.post_as(&mei, "/inbox/read", &json!({"ids": ["\u{0}"]})).await, Code::InvalidValue).await;
+    expect_problem(app.post_as(&mei, "/inbox/read", &json!({"ids": ["\u{1}"]})).await, Code::InvalidValue).await;
     expect_problem(app.get("/inbox").await, Code::Unauthenticated).await;
 }
 

@@ -128,7 +128,7 @@ async fn bad_requests_have_their_problems() {
         expect_problem(app.get(&format!("/sessions/{unknown}/{path}")).await, Code::NotFound).await;
         expect_problem(app.get(&format!("/sessions/nonsense/{path}")).await, Code::NotFound).await;
     }
-    for cursor in ["x", "1", "1-", "-1-2", "%00", "1-99999999999999999999999"] {
+    for cursor in ["x", "1", "1-", "-1-2", "%01", "1-99999999999999999999999"] {
         let response = app.get(&format!("/sessions/{session}/events?after={cursor}")).await;
         assert_eq!(expect_problem(response, Code::MalformedRequest).await["path"], "after", "{cursor}");
     }

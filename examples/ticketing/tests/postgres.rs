@@ -29,6 +29,8 @@ mod api_seats;
 #[path = "api_tickets.rs"]
 mod api_tickets;
 mod common;
+#[path = "document/main.rs"]
+mod document;
 #[path = "admission/help.rs"]
 mod help;
 mod program;

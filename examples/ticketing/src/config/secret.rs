@@ -19,7 +19,7 @@ pub const TICKETS: &str = "tickets.secret";
 /// The key that signs what lets buyers in, where the configuration has no secret of tokens to derive it from.
 pub const ADMISSION: &str = "admission.secret";
 /// Not secret, but made and shared in the same way: tells platforms apart that use one Redis server.
-const PLATFORM: &str = "platform.id";
+pub const PLATFORM: &str = "platform.id";
 /// All of them.
 pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PLATFORM];
 

@@ -2,6 +2,7 @@
 
 use axum::{
     Json as AxumJson,
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Path as AxumPath, Request, rejection::BytesRejection},
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
@@ -13,6 +14,10 @@ use crate::problem::{Code, Problem, Result};
 /// A JSON body, in and out.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
+
+/// A body as it was sent.
+#[derive(Clone, Debug)]
+pub struct Body(pub Bytes);
 
 /// Parameters of the path.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +34,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType, "Send `Content-Type: application/json`."));
         }
-        let body = axum::body::Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let Body(body) = Body::from_request(request, state).await?;
+        if has_nul(&body) {
+            return Err(malformed(NUL.to_owned(), "."));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
@@ -37,6 +45,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         })?;
         deserializer.end().map_err(|error| malformed(error.to_string(), "."))?;
         Ok(Self(value))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        Bytes::from_request(request, state).await.map(Self).map_err(unreadable)
     }
 }
 
@@ -51,6 +67,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         // A path that cannot be read names nothing that exists.
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::new(Code::NotFound, NUL));
+        }
         let AxumPath(value) = AxumPath::from_request_parts(parts, state).await.map_err(|rejection| {
             Problem::new(Code::NotFound, format!("There is no such resource: {}", rejection.body_text()))
         })?;
@@ -62,10 +81,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(malformed(NUL.to_owned(), "query"));
+        }
         let axum::extract::Query(value) = axum::extract::Query::try_from_uri(&parts.uri)
             .map_err(|rejection| malformed(rejection.body_text(), "query"))?;
         Ok(Self(value))
     }
+}
+
+/// PostgreSQL keeps no such text, and nobody types one.
+const NUL: &str = "The character U+0000 stands in no text here.";
+
+/// Whether a string in this JSON has the character U+0000, which has to be escaped there.
+fn has_nul(json: &[u8]) -> bool {
+    const ESCAPE: &[u8] = b"\\u0000";
+    let places = json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE);
+    // A backslash that is escaped itself begins nothing.
+    let escaped = |at: usize| json.iter().take(at).rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    places.into_iter().any(|(at, _)| !escaped(at))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -86,5 +120,25 @@ fn unreadable(rejection: BytesRejection) -> Problem {
         Problem::new(Code::BodyTooLarge, "The body is larger than this resource accepts.")
     } else {
         Problem::new(Code::MalformedRequest, "The body could not be read.").caused_by(rejection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_is_found_where_it_is_meant() {
+        for (json, found) in [
+            (r#""a\u0000b""#, true),
+            (r#"{"\u0000": 1}"#, true),
+            (r#""\\\u0000""#, true),
+            (r#""\\u0000""#, false),
+            (r#""\u00001""#, true),
+            (r#""\u0001 u0000 0""#, false),
+            ("", false),
+        ] {
+            assert_eq!(has_nul(json.as_bytes()), found, "{json}");
+        }
     }
 }

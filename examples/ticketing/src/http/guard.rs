@@ -5,7 +5,7 @@ use std::{any::Any, time::Duration};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -63,6 +63,34 @@ pub(super) async fn documents_policy(request: Request, next: Next) -> Response {
     response
 }
 
+/// Leaves of what a client says about encodings whether it wants the one that there is. Whoever wants none of all gets
+/// the answer as it is, which is better than none.
+pub(super) async fn encodings(mut request: Request, next: Next) -> Response {
+    let wanted = wants_gzip(request.headers());
+    let headers = request.headers_mut();
+    headers.remove(header::ACCEPT_ENCODING);
+    if wanted {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    next.run(request).await
+}
+
+fn wants_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let (mut named, mut any) = (None, None);
+    for part in values.flat_map(|value| value.split(',')) {
+        let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
+        let quality = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |text| text.trim().parse::<f32>().ok());
+        let wanted = quality.is_some_and(|quality| quality > 0.0);
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => named = Some(wanted),
+            "*" => any = Some(wanted),
+            _ => {}
+        }
+    }
+    named.or(any).unwrap_or(false)
+}
+
 /// A strong entity tag names one sequence of bytes: the compressed answer gets a tag of its own.
 pub(super) async fn tag_encoded(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -79,7 +107,7 @@ pub(super) async fn tag_encoded(request: Request, next: Next) -> Response {
 
 /// Whether `If-None-Match` names this tag, plain or compressed.
 #[must_use]
-pub fn none_match(headers: &axum::http::HeaderMap, tag: &str) -> bool {
+pub fn none_match(headers: &HeaderMap, tag: &str) -> bool {
     let bare = tag.trim_matches('"');
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').map(str::trim).any(|candidate| {
@@ -91,9 +119,24 @@ pub fn none_match(headers: &axum::http::HeaderMap, tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
-
     use super::*;
+
+    #[test]
+    fn gzip_is_wanted_by_its_name_or_by_a_star() {
+        for (value, wanted) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("*", true),
+            ("gzip;q=0, *", false),
+            ("*;q=0, gzip", true),
+            ("gzip;q=x, br, *;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(wants_gzip(&headers), wanted, "{value}");
+        }
+    }
 
     #[test]
     fn entity_tags_match_plain_compressed_and_in_lists() {

@@ -1,5 +1,6 @@
 //! The HTTP interface: the router of all modules and what surrounds it.
 
+mod answers;
 mod extract;
 mod guard;
 mod health;
@@ -14,7 +15,7 @@ mod server;
 mod trace;
 
 pub use self::{
-    extract::{Json, Path, Query},
+    extract::{Body, Json, Path, Query},
     guard::none_match,
     observe::exporter,
     router::{openapi, router},

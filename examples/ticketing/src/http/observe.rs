@@ -48,6 +48,11 @@ fn describe() {
     metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
     metrics::describe_gauge!("http_event_streams_open", "Streams of live seats that are open.");
     metrics::describe_counter!("ticketing_cache_reads_total", "Reads of the caches in the process, by outcome.");
+    metrics::describe_counter!("ticketing_search_degraded_total", "Searches that only looked the shows through.");
+    metrics::describe_counter!(
+        "ticketing_search_differences_total",
+        "Shows that the search index had otherwise, by kind."
+    );
     metrics::describe_histogram!(
         "ticketing_payment_to_ledger_seconds",
         metrics::Unit::Seconds,

@@ -13,7 +13,12 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{guard, health, observe, openapi::Head, problems, request_id};
+use super::{
+    answers::{Door, complete},
+    guard, health, observe,
+    openapi::Head,
+    problems, request_id,
+};
 use crate::{
     admission,
     app::App,
@@ -23,7 +28,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    refund, risk, show, statement, ticket, user,
+    refund, risk, search, show, statement, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -33,6 +38,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(merchant::routes())
         .merge(marketing::routes())
         .merge(show::routes())
+        .merge(search::routes())
         .merge(inventory::routes())
         .merge(admission::routes())
         .merge(order::routes())
@@ -71,7 +77,7 @@ pub fn openapi() -> Document {
 }
 
 fn with_desks(document: Document) -> Document {
-    document.nest("/api/v1", desks().into_document())
+    complete(document, Door::Open).nest("/api/v1", complete(desks().into_document(), Door::Desk))
 }
 
 /// Everything that is served.
@@ -99,6 +105,7 @@ pub(super) fn surround<S: Clone + Send + Sync + 'static>(routes: Router<S>, limi
         .layer(from_fn_with_state(limits.request_timeout, guard::timeout))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(CompressionLayer::new())
+        .layer(from_fn(guard::encodings))
         .layer(from_fn(guard::tag_encoded))
         .layer(from_fn(guard::security_headers))
         .layer(from_fn(observe::layer))

@@ -279,7 +279,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 /// Your orders, newest first.
 #[utoipa::path(
     get, path = "/orders", tag = "orders", params(PageParams),
-    responses((status = 200, body = OrderPage), (status = 401, description = "`unauthenticated`, `token-expired`, `token-invalid`")),
+    responses(
+        (status = 200, body = OrderPage),
+        (status = 404, description = "`not-found`: no such order to go on after"),
+        (status = 422, description = "`invalid-value`"),
+    ),
     security(("bearer" = []))
 )]
 async fn list(State(app): State<App>, buyer: Buyer, Query(page): Query<PageParams>) -> Result<Json<OrderPage>> {
@@ -326,6 +330,7 @@ struct PayParams {
         (status = 200, description = "Send the buyer to `payment.pay_url`, or show `payment.pay_qr`", body = PayReply),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`already-paid`, `order-expired`, `order-state`"),
+        (status = 422, description = "`invalid-value`"),
     ),
     security(("bearer" = []))
 )]

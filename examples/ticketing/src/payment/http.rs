@@ -1,7 +1,6 @@
 //! The providers' notifications over HTTP.
 
 use axum::{
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{Json, Path},
+    http::{Body, Json, Path},
     problem::{Code, Problem, Result},
 };
 
@@ -84,7 +83,7 @@ async fn callback(
     State(app): State<App>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response> {
     let provider = app.payments.providers().find(&name).ok_or_else(|| Problem::not_found("payment provider"))?;
     let settlement = async {

@@ -115,7 +115,7 @@ struct Refuse {
 /// The newest refunds.
 #[utoipa::path(
     get, operation_id = "list_refunds", path = "/admin/refunds", tag = "admin", params(ListParams),
-    responses((status = 200, body = RefundList), (status = 403, description = "`forbidden`")),
+    responses((status = 200, body = RefundList), (status = 422, description = "`invalid-value`")),
     security(("bearer" = []))
 )]
 async fn list(
@@ -161,6 +161,7 @@ async fn offer(
         (status = 200, description = "On its way, from now on or before", body = RefundEntry),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`refund-refused`"),
+        (status = 422, description = "`invalid-value`"),
     ),
     security(("bearer" = []))
 )]
@@ -209,6 +210,7 @@ async fn approve(
         (status = 200, body = RefundEntry),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`refund-state`"),
+        (status = 422, description = "`invalid-value`"),
     ),
     security(("bearer" = []))
 )]

@@ -82,6 +82,7 @@ async fn quote(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) ->
         (status = 200, description = "Asked for, now or before", body = OrderView),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`refund-refused`, `refund-changed`"),
+        (status = 422, description = "`invalid-value`"),
     ),
     security(("bearer" = []))
 )]

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOr
 use serde::Serialize;
 
 use super::{
-    Cache, Catalog,
+    Cache, Catalog, Genre,
     catalog::{SessionInfo, id, money, tenant},
     entity::{plan, plan_category, session, session_price, show, venue},
 };
@@ -92,6 +92,14 @@ pub struct Show {
     pub description: String,
     /// The same in Chinese.
     pub description_zh: String,
+    /// Who performs.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artist: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artist_zh: String,
+    /// What kind of show it is.
+    pub genre: Genre,
     /// Where the first session takes place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<Venue>,
@@ -193,6 +201,34 @@ impl Catalog {
         Ok(shows.iter().cloned().map(Show::now).collect())
     }
 
+    /// Every published show that has sessions to come, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn every_listed_show(&self) -> Result<Vec<Show>> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let rows = show::Entity::find()
+                .filter(show::Column::Published.eq(1))
+                .filter(show::Column::Hidden.eq(0))
+                .filter(show::Column::Id.gt(after.as_str()))
+                .order_by_asc(show::Column::Id)
+                .limit(SHOWS)
+                .all(self.orm())
+                .await?;
+            let Some(last) = rows.last() else { return Ok(all) };
+            after.clone_from(&last.id);
+            let mut shows = with_sessions(self.orm(), &rows).await?;
+            shows.retain(|show| !show.sessions.is_empty());
+            all.extend(shows);
+        }
+    }
+
     /// One published show, hidden or not, with its sessions to come.
     ///
     /// # Errors
@@ -228,6 +264,16 @@ async fn load(orm: &DatabaseConnection, only: &Only<'_>) -> Result<Vec<Show>> {
             listed.order_by_desc(show::Column::CreatedAt).limit(SHOWS).all(orm).await?
         }
     };
+    let mut list = with_sessions(orm, &shows).await?;
+    if matches!(only, Only::Listed(_)) {
+        list.retain(|show| !show.sessions.is_empty());
+    }
+    list.sort_by_key(|show| show.sessions.first().map(|session| session.starts_at));
+    Ok(list)
+}
+
+/// These shows with their sessions to come.
+async fn with_sessions(orm: &DatabaseConnection, shows: &[show::Model]) -> Result<Vec<Show>> {
     let sessions = session::Entity::find()
         .filter(session::Column::ShowId.is_in(shows.iter().map(|show| show.id.as_str())))
         .filter(session::Column::Published.eq(1))
@@ -242,12 +288,9 @@ async fn load(orm: &DatabaseConnection, only: &Only<'_>) -> Result<Vec<Show>> {
         by_show.entry(&session.show_id).or_default().push(session);
     }
     let mut list = Vec::with_capacity(shows.len());
-    for show in &shows {
+    for show in shows {
         let rows = by_show.remove(show.id.as_str()).unwrap_or_default();
         let sessions = rows.into_iter().map(|row| details.session(show, row)).collect::<Result<Vec<_>>>()?;
-        if sessions.is_empty() && matches!(only, Only::Listed(_)) {
-            continue;
-        }
         list.push(Show {
             id: id(&show.id)?,
             merchant: tenant(&show.tenant_id)?,
@@ -255,6 +298,9 @@ async fn load(orm: &DatabaseConnection, only: &Only<'_>) -> Result<Vec<Show>> {
             title_zh: show.title_zh.clone(),
             description: show.description.clone(),
             description_zh: show.description_zh.clone(),
+            artist: show.artist.clone(),
+            artist_zh: show.artist_zh.clone(),
+            genre: Genre::from_stored(&show.genre),
             venue: sessions.first().map(|session| session.venue.clone()),
             from_price: sessions
                 .iter()
@@ -264,7 +310,6 @@ async fn load(orm: &DatabaseConnection, only: &Only<'_>) -> Result<Vec<Show>> {
             sessions,
         });
     }
-    list.sort_by_key(|show| show.sessions.first().map(|session| session.starts_at));
     Ok(list)
 }
 

@@ -4,6 +4,7 @@ mod cache;
 mod catalog;
 mod desk;
 pub mod entity;
+mod genre;
 mod hall;
 mod http;
 mod listing;
@@ -15,6 +16,7 @@ pub(crate) use self::desk::text;
 pub use self::{
     cache::Cache,
     catalog::{Catalog, PricedSeat, SessionInfo},
+    genre::Genre,
     hall::{HALL_CATEGORY, hall},
     http::{desk, routes},
     listing::{Price, Session, Show, Venue},

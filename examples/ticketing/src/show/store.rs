@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use nebula_tenant::TenantId;
 
-use super::plan::{Category, Seat};
+use super::{
+    Genre,
+    plan::{Category, Seat},
+};
 use crate::{
     clock::Millis,
     ids::{PlanId, SessionId, ShowId, VenueId},
@@ -57,6 +60,12 @@ pub struct NewShow {
     pub description: String,
     /// The same in Chinese.
     pub description_zh: String,
+    /// Who performs.
+    pub artist: String,
+    /// The same in Chinese.
+    pub artist_zh: String,
+    /// What kind of show it is.
+    pub genre: Genre,
     /// Not listed.
     pub hidden: bool,
 }
@@ -188,8 +197,8 @@ pub async fn insert_plan(
 pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sqlx::Result<ShowId> {
     let id = ShowId::new();
     query(
-        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at, tenant_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, created_at, tenant_id, artist, \
+         artist_zh, genre) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(id)
     .bind(&show.title)
@@ -199,6 +208,9 @@ pub async fn insert_show(connection: &mut Connection<'_>, show: &NewShow) -> sql
     .bind(show.hidden)
     .bind(Millis::now().0)
     .bind(show.merchant.as_ref().unwrap_or(&platform()).as_str())
+    .bind(&show.artist)
+    .bind(&show.artist_zh)
+    .bind(show.genre.as_str())
     .execute(connection)
     .await?;
     Ok(id)

@@ -12,6 +12,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_sweep.sql"),
     include_str!("../../migrations/sqlite/0007_notices.sql"),
     include_str!("../../migrations/sqlite/0008_marketing.sql"),
+    include_str!("../../migrations/sqlite/0010_search.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -24,6 +25,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0006_sweep.sql"),
     include_str!("../../migrations/postgres/0007_notices.sql"),
     include_str!("../../migrations/postgres/0008_marketing.sql"),
+    include_str!("../../migrations/postgres/0010_search.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -12,6 +12,7 @@ mod n03;
 mod n04;
 mod n05;
 mod n06;
+mod n07;
 mod n09;
 mod n11;
 mod n12;

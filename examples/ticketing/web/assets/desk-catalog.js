@@ -9,6 +9,7 @@ import { localized, t } from './i18n.js';
 import { notify } from './notice.js';
 import { friendly } from './problem.js';
 
+const GENRES = ['concert', 'theatre', 'opera', 'musical', 'dance', 'comedy', 'sport', 'exhibition', 'family', 'other'];
 const signed = { signed: true };
 const columns = (list, ...forms) => el('div', { class: 'desk-columns' }, list, el('div', { class: 'desk-list' }, forms));
 const items = (rows, empty) => el('ul', { class: 'desk-list' }, rows.length ? rows : el('li', { class: 'note' }, t(empty)));
@@ -89,7 +90,8 @@ export async function shows(desk) {
     publication(desk, 'shows', show)));
   return columns(items(rows, 'desk.show.none'), desk.may('catalog:write') && deskForm({
     id: 'new-show', title: 'desk.show.new', submit: 'desk.add',
-    fields: [{ name: 'title', required: true }, { name: 'title_zh', required: true }, { name: 'description' }, { name: 'description_zh' }],
+    fields: [{ name: 'title', required: true }, { name: 'title_zh', required: true }, { name: 'artist' }, { name: 'artist_zh' },
+      { name: 'genre', options: GENRES.map((genre) => [genre, t(`genre.${genre}`)]) }, { name: 'description' }, { name: 'description_zh' }],
     send: async (body) => { await post(`${desk.path}/shows`, body, signed); await desk.draw(); },
   }));
 }

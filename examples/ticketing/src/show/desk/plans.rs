@@ -15,7 +15,7 @@ use utoipa_axum::{router::UtoipaMethodRouter, routes};
 use super::One;
 use crate::{
     app::App,
-    http::{Json, Path},
+    http::{Body, Json, Path},
     ids::{PlanId, VenueId},
     import::{Findings, plan},
     merchant::AtDesk,
@@ -110,7 +110,7 @@ async fn read(json: Bytes) -> Result<(Option<store::NewPlan>, Findings)> {
     operation_id = "plans_check",
     post, path = "/desk/{merchant}/plans/check", tag = "desk", params(("merchant" = String, Path)),
     request_body = Object, responses((status = OK, body = CheckedPlan)), security(("bearer" = [])))]
-async fn check(_: AtDesk, body: Bytes) -> Result<Json<CheckedPlan>> {
+async fn check(_: AtDesk, Body(body): Body) -> Result<Json<CheckedPlan>> {
     let (plan, findings) = read(body).await?;
     let preview = plan.map(|plan| PlanPreview {
         name: plan.name,
@@ -137,7 +137,7 @@ async fn store_plan(
     State(app): State<App>,
     desk: AtDesk,
     Path(one): Path<One<VenueId>>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<StoredPlan>)> {
     let (plan, findings) = read(body).await?;
     let Some(plan) = plan else {

@@ -14,10 +14,11 @@ use crate::{
     merchant::AtDesk,
     office::{Desk, catalog},
     problem::{Problem, Result},
+    show::Genre,
     storage::sql::Row,
 };
 
-const FIND: &str = "SELECT id, title, title_zh, description, description_zh, published, version FROM shows WHERE id = $1 AND hidden = 0";
+const FIND: &str = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows WHERE id = $1 AND hidden = 0";
 
 /// A show as its merchant sees it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -39,6 +40,13 @@ struct ShowAbout {
     description: String,
     #[serde(default)]
     description_zh: String,
+    /// Who performs.
+    #[serde(default)]
+    artist: String,
+    #[serde(default)]
+    artist_zh: String,
+    #[serde(default)]
+    genre: Genre,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -61,6 +69,9 @@ impl ShowAbout {
             title_zh: text("title_zh", &self.title_zh, 1, 200)?,
             description: text("description", &self.description, 0, 4_000)?,
             description_zh: text("description_zh", &self.description_zh, 0, 4_000)?,
+            artist: text("artist", &self.artist, 0, 200)?,
+            artist_zh: text("artist_zh", &self.artist_zh, 0, 200)?,
+            genre: self.genre,
         })
     }
 }
@@ -71,6 +82,9 @@ fn show(row: &Row) -> Result<DeskShow> {
         title_zh: row.get("title_zh")?,
         description: row.get("description")?,
         description_zh: row.get("description_zh")?,
+        artist: row.get("artist")?,
+        artist_zh: row.get("artist_zh")?,
+        genre: Genre::from_stored(&row.get::<String>("genre")?),
     };
     let published: i64 = row.get("published")?;
     Ok(DeskShow { id: row.get("id")?, about, published: published != 0, version: row.get("version")? })
@@ -96,7 +110,7 @@ async fn read(app: &App, desk: &AtDesk, id: ShowId) -> Result<Json<DeskShow>> {
     get, path = "/desk/{merchant}/shows", tag = "desk", params(("merchant" = String, Path)),
     responses((status = OK, body = DeskShows), (status = NOT_FOUND, description = "`not-found`")), security(("bearer" = [])))]
 async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskShows>> {
-    let sql = "SELECT id, title, title_zh, description, description_zh, published, version FROM shows \
+    let sql = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows \
                WHERE hidden = 0 ORDER BY created_at DESC LIMIT 1000";
     let rows = desk.scope.query(sql).fetch_all(&app.database.read).await?;
     Ok(Json(DeskShows { shows: rows.iter().map(show).collect::<Result<_>>()? }))
@@ -122,8 +136,8 @@ async fn create(
             Box::pin(async move {
                 scope
                     .query(
-                        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, published, created_at) \
-                         VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
+                        "INSERT INTO shows (id, title, title_zh, description, description_zh, hidden, published, created_at, \
+                         artist, artist_zh, genre) VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9)",
                     )
                     .bind(id)
                     .bind(about.title)
@@ -131,6 +145,9 @@ async fn create(
                     .bind(about.description)
                     .bind(about.description_zh)
                     .bind(Millis::now().0)
+                    .bind(about.artist)
+                    .bind(about.artist_zh)
+                    .bind(about.genre.as_str())
                     .execute(connection)
                     .await
             })
@@ -164,12 +181,16 @@ async fn change(
                 let rows = scope
                     .query(
                         "UPDATE shows SET title = $1, title_zh = $2, description = $3, description_zh = $4, \
-                         version = version + 1 WHERE id = $5 AND version = $6 AND hidden = 0",
+                         artist = $5, artist_zh = $6, genre = $7, version = version + 1 \
+                         WHERE id = $8 AND version = $9 AND hidden = 0",
                     )
                     .bind(about.title)
                     .bind(about.title_zh)
                     .bind(about.description)
                     .bind(about.description_zh)
+                    .bind(about.artist)
+                    .bind(about.artist_zh)
+                    .bind(about.genre.as_str())
                     .bind(id)
                     .bind(body.version)
                     .execute(&mut *connection)

@@ -1,0 +1,24 @@
+//! Finding shows: full text in English and Chinese, filters, sorts, and suggestions while typing.
+//!
+//! Texts are matched by a [`SearchEngine`]; [`TextIndex`] is the one that each process keeps in its own memory, so that
+//! replicas have no state. [`Search`] follows the catalog: what changes there is found within a second. Filters and sorts
+//! look at the shows themselves ([`domain`]), so that they are exact for each performance. While the engine fails, the shows
+//! as the database has them are looked through instead.
+
+pub mod domain;
+mod engine;
+mod http;
+mod index;
+mod service;
+mod storage;
+mod suggestions;
+mod words;
+
+pub use self::{
+    engine::{EngineError, Hit, SearchEngine},
+    http::routes,
+    index::TextIndex,
+    service::{Differences, Found, Pace, Search, follow},
+    suggestions::Suggestion,
+    words::Words,
+};

@@ -1,0 +1,3 @@
+SELECT sessions.show_id, COUNT(*) AS sold FROM sessions
+JOIN sold_seats ON sold_seats.session_id = sessions.id
+WHERE sessions.starts_at > $1 GROUP BY sessions.show_id
