@@ -10,6 +10,7 @@ use crate::{
     admission::Admission,
     audit::Auditor,
     config::Config,
+    degrade::Degrade,
     folder::FolderLock,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
@@ -19,13 +20,14 @@ use crate::{
     office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},
+    personal::Vault,
     refund::Refunds,
     search::Search,
     show::Catalog,
     statement::Statements,
     storage::{Database, Sole, sql::query},
     ticket::Tickets,
-    user::{Attempts, Users},
+    user::{Attempts, MailCodes, Users},
 };
 
 /// The running platform. Cheap to clone.
@@ -43,6 +45,12 @@ pub struct Inner {
     pub database: Database,
     /// Accounts, passwords and tokens.
     pub users: Users,
+    /// What seals personal data.
+    pub vault: Vault,
+    /// Codes by mail.
+    pub codes: MailCodes,
+    /// What is given up when there is too much to do.
+    pub degrade: Degrade,
     /// How often somebody may try to sign in.
     pub attempts: Attempts,
     /// What stands between buyers and seats.

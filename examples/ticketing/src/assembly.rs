@@ -17,15 +17,17 @@ use crate::{
     app::{App, Inner},
     audit::Auditor,
     config::{Config, Provider, secret},
+    degrade::Degrade,
     folder, http,
-    inventory::{Inventory, MemoryLedger, RedisLedger, SeatLedger},
+    inventory::{GuardedLedger, Inventory, MemoryLedger, RedisLedger, SeatLedger},
     marketing::{Prices, RuleBook, coupon::Coupons},
     merchant::Merchants,
-    notice::Notices,
+    notice::{Letters, Notices},
     office::Office,
     order::{self, Orders},
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
     payment::{Guarded, Payments, Providers, mock::MockProvider, provider::PaymentProvider, wechat::WeChat},
+    personal::Vault,
     problem::chain,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
@@ -35,7 +37,7 @@ use crate::{
     storage::{Database, Sole},
     sweep::Sweep,
     ticket::{Codes, Tickets},
-    user::{self, Attempts, Users},
+    user::{self, Attempts, MailCodes, Users},
     workers,
 };
 
@@ -56,7 +58,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let stopping = CancellationToken::new();
     let sole = Sole::claim(&config, &stopping).await?;
     let catalog = Catalog::new(database.orm());
-    let users = Users::open(&config, database.clone()).await?;
+    // nebula-tenant: what seals personal data.
+    let vault = Vault::open(&config, &database).await?;
+    let users = Users::open(&config, database.clone(), vault.clone()).await?;
     let office = office(&config, &database).await?;
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
@@ -84,7 +88,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         None => (ledger, None, None),
         Some(redis) => {
             let (flash_ledger, domain) = flash(&config, redis).await?;
-            let flash_ledger: Arc<dyn SeatLedger> = Arc::new(flash_ledger);
+            let flash_ledger: Arc<dyn SeatLedger> =
+                Arc::new(GuardedLedger::new(Arc::new(flash_ledger), "flash-sale ledger"));
             let routed = RoutedLedger::new(kinds.clone(), ledger, Arc::clone(&flash_ledger));
             (Arc::new(routed) as Arc<dyn SeatLedger>, Some(flash_ledger), Some(domain))
         }
@@ -121,7 +126,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database: database.clone(),
     });
     // nebula-notification: inboxes, mails, and what waits for a server that is away.
-    let notices = Notices::open(&config, &database, &catalog, config.url(address)).await?;
+    let notices = Notices::open(&config, &database, &vault, &catalog, config.url(address)).await?;
+    let codes = codes(&config, &users, notices.letters(), &tasks)?;
+    let degrade = Degrade::open(config.degrade.clone(), database.clone()).await?;
     let auditor = Auditor::new(database.clone(), inventory.clone());
 
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
@@ -132,6 +139,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
     let sweep = Arc::new(sweep.with_statements(statements.clone()));
     tasks.spawn(follow(search.clone(), Pace::default(), stopping.clone()));
+    tasks.spawn(degrade.clone().watch(stopping.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
     Ok(App::new(Inner {
@@ -139,6 +147,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         folder,
         database,
         users,
+        vault,
+        codes,
+        degrade,
         attempts,
         admission,
         office,
@@ -165,6 +176,15 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         tasks,
         stopping,
     }))
+}
+
+/// Codes by mail; whoever registers needs one where mails can be sent.
+fn codes(config: &Config, users: &Users, letters: &Letters, tasks: &TaskTracker) -> Result<MailCodes, Failure> {
+    let required = config.accounts.confirm.unwrap_or(letters.delivers());
+    if required && !letters.delivers() {
+        return Err("accounts.confirm: set notification.email, so that codes can be sent".into());
+    }
+    Ok(MailCodes::new(users, letters, tasks, required)?)
 }
 
 /// Roles, and the signal that other processes hear of changes by.
@@ -245,7 +265,8 @@ async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> 
         _ => in_database(config, messages)?,
     };
     let Armed { timeouts, armed, relay } = armed;
-    Ok(Shared { ledger: Arc::new(ledger), locks, timeouts, armed, relay, limiter, show, reservations })
+    let ledger = Arc::new(GuardedLedger::new(Arc::new(ledger), "seat ledger"));
+    Ok(Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// The domain of flash sales: everything of theirs on a server of their own.

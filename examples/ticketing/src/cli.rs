@@ -10,6 +10,7 @@ use crate::{
     import,
     merchant::{Merchants, PLATFORM},
     office::{MERCHANT_ROLES, Office},
+    personal::Vault,
     rush,
     storage::Database,
     user::{Users, email},
@@ -188,7 +189,8 @@ async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
     let config = args.common.load()?;
     crate::folder::make(&config.data)?;
     let database = Database::of(&config).await?;
-    let users = Users::open(&config, database.clone()).await?;
+    let vault = Vault::open(&config, &database).await?;
+    let users = Users::open(&config, database.clone(), vault).await?;
     let user = email::canonical(&args.email).ok_or("this is not an e-mail address")?;
     let user = users.id_of(&user).await?.ok_or("nobody has registered with this e-mail address")?;
     let office = Office::open(&config, &database).await?;

@@ -78,6 +78,8 @@ codes! {
     Forbidden = "forbidden", FORBIDDEN, "Your account may not do this";
     /// An account with this e-mail address exists.
     EmailTaken = "email-taken", CONFLICT, "The e-mail address is already registered";
+    /// The code of the mail is wrong, used, or too old: ask for another one. `field` is `code`.
+    CodeRefused = "code-refused", UNPROCESSABLE_ENTITY, "The code is not accepted";
     /// The password breaks a rule; `detail` says which.
     PasswordRefused = "password-refused", UNPROCESSABLE_ENTITY, "The password is not acceptable";
     /// Something of this name is there already. `field` says which name.
@@ -160,6 +162,8 @@ codes! {
     CallbackAmount = "callback-amount", UNPROCESSABLE_ENTITY, "The amount does not match the payment";
     /// The server is busy: try again after the seconds in `Retry-After`.
     Busy = "busy", SERVICE_UNAVAILABLE, "The server is busy";
+    /// There is too much to do, and this goes last. `class` is `extras`, `history`, `arrivals` or `orders`: come back after the seconds in `Retry-After`.
+    Degraded = "degraded", SERVICE_UNAVAILABLE, "Not at present: there is too much to do";
     /// A part that this needs cannot be reached. Repeat the request with the same idempotency key.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "A part of the platform cannot be reached";
     /// The request took longer than the server allows. Repeat it with the same idempotency key.

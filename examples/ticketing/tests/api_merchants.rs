@@ -439,10 +439,11 @@ fn routes(prefixes: &[&str]) -> Vec<(Method, String)> {
 }
 
 /// What the platform's people alone may ask for.
-const PLATFORM: [&str; 6] = [
+const PLATFORM: [&str; 7] = [
     "/admin/accounts/",
     "/admin/blacklist",
     "/admin/limits/",
+    "/admin/load",
     "/admin/merchants",
     "/admin/rehearsals",
     "/admin/statements/",

@@ -458,3 +458,59 @@ async fn shows_are_searched_with_suggestions_by_keyboard_in_both_languages() {
         browser.close().await;
     }
 }
+
+#[tokio::test]
+async fn an_account_is_confirmed_by_mail_changed_and_recovered() {
+    let shop = Shop::open_with(&[]).await;
+    let browser = Browser::open("en").await;
+    let email = format!("{}@example.com", unique("mei"));
+    browser.go(&shop.page("/register")).await;
+    browser.fill("#display_name", "Lin Mei").await;
+    browser.fill("#email", &email).await;
+    browser.click("#code-send").await;
+    browser.until("document.querySelector('#code-help').textContent.includes('5 minutes')").await;
+    browser.fill("#code", &shop.code(&email, "open your account").await).await;
+    browser.fill("#password", "a pass phrase of some length").await;
+    browser.click("#submit").await;
+    browser.until("location.pathname === '/'").await;
+
+    // Profile and devices.
+    browser.go(&shop.page("/account")).await;
+    browser.until("document.querySelectorAll('#devices [data-current=true]').length === 1").await;
+    browser.fill("#profile-phone", "+86 138 0013 8000").await;
+    browser.click("#profile-submit").await;
+    browser.until("[...document.querySelectorAll('[role=status], .notice, .toast')].some((e) => e.textContent.includes('Saved'))").await;
+
+    // A forgotten password: the code sets another one, and signs out.
+    browser.go(&shop.page("/forgot")).await;
+    browser.fill("#email", &email).await;
+    browser.click("#code-send").await;
+    browser.fill("#code", &shop.code(&email, "new password").await).await;
+    browser.fill("#password", "another pass phrase of mine").await;
+    browser.click("#submit").await;
+    browser.until("document.querySelector('main a[href^=\"/login\"]') && !localStorage.getItem('nebula.tokens')?.includes('access')").await;
+    browser.go(&shop.page("/login")).await;
+    browser.fill("#email", &email).await;
+    browser.fill("#password", "another pass phrase of mine").await;
+    browser.click("#submit").await;
+    browser.until("location.pathname === '/'").await;
+
+    // The same pages in Chinese, and the desk of what is given up.
+    let chinese = Browser::open("zh").await;
+    chinese.go(&shop.page("/login")).await;
+    chinese.fill("#email", ticketing::demo::ADMIN_EMAIL).await;
+    chinese.fill("#password", ticketing::demo::PASSWORD).await;
+    chinese.click("#submit").await;
+    chinese.until("location.pathname === '/'").await;
+    chinese.go(&shop.page("/account")).await;
+    chinese.until("document.querySelector('#devices h2').textContent === '登录设备'").await;
+    chinese.go(&shop.page("/desk/load")).await;
+    chinese.until("document.querySelector('#level').dataset.level === '0'").await;
+    chinese.value("document.querySelector('#least').value = '1'").await;
+    chinese.fill("#reason", "大促").await;
+    chinese.click("#apply").await;
+    chinese.until("document.querySelector('#level').dataset.level === '1'").await;
+    assert_eq!(chinese.text("[data-class=extras] td:last-child").await, "拒绝");
+    chinese.close().await;
+    browser.close().await;
+}

@@ -73,6 +73,7 @@ fn shared(config: &Config) {
             && config.auth.jwt.secret.is_some()
             && config.payment.mock.secret.is_some()
             && config.ticket.secret.is_some()
+            && config.personal_data.key.is_some()
     );
     assert!(config.http.request_timeout < PATIENCE && !config.http.trusted_proxies.is_empty());
     assert!(config.public_url.is_some());

@@ -114,6 +114,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");
     }
+    if let Err((key, reason)) = config.degrade.check() {
+        return refuse(key, reason);
+    }
+    if let Err((key, reason)) = config.personal_data.check() {
+        return refuse(key, reason);
+    }
     if let Err((key, reason)) = config.refund.check() {
         return Err(ConfigError::Refused { key, reason });
     }

@@ -19,7 +19,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
-use crate::{notice::NoticeConfig, payment::wechat::WeChatConfig, refund};
+use crate::{
+    degrade::DegradeConfig, notice::NoticeConfig, payment::wechat::WeChatConfig, personal::PersonalDataConfig, refund,
+    user::AccountsConfig,
+};
 
 /// Everything that can be configured. `config/redis.yaml` shows every key.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,11 +47,18 @@ pub struct Config {
     pub delay_queue: DelayQueueConfig,
     /// Passwords and tokens. Issuer, audience and secret need not be set: see `config/redis.yaml`.
     pub auth: AuthConfig,
-    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `quote.user` prices and coupons, `order.…`,
+    /// Accounts.
+    pub accounts: AccountsConfig,
+    /// The keys of addresses and telephone numbers.
+    pub personal_data: PersonalDataConfig,
+    /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `code.ip` and
+    /// `code.address` codes by mail, `quote.user` prices and coupons, `order.…`,
     /// `challenge.user` and `conduct.…` sales whose policy asks for it. What was used is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
     pub rate_limit: RateLimitConfig,
     /// Limits of the HTTP server.
     pub http: HttpConfig,
+    /// What is given up when there is too much to do.
+    pub degrade: DegradeConfig,
     /// Rules of selling; new sessions take them over.
     pub sales: SalesConfig,
     /// The domain of flash sales.
@@ -247,8 +257,11 @@ impl Default for Config {
             lock: LockConfig::default(),
             delay_queue: DelayQueueConfig::default(),
             auth: auth(),
+            accounts: AccountsConfig::default(),
+            personal_data: PersonalDataConfig::default(),
             rate_limit: RateLimitConfig::default(),
             http: HttpConfig::default(),
+            degrade: DegradeConfig::default(),
             sales: SalesConfig::default(),
             flash: FlashConfig::default(),
             payment: PaymentConfig::default(),

@@ -18,10 +18,14 @@ pub const MOCK_PAYMENT: &str = "mock-payment.secret";
 pub const TICKETS: &str = "tickets.secret";
 /// The key that signs what lets buyers in, where the configuration has no secret of tokens to derive it from.
 pub const ADMISSION: &str = "admission.secret";
+/// The key that wraps the keys of personal data.
+pub const PERSONAL: &str = "personal-data.secret";
+/// The key under which one-time codes are kept, where the configuration has none.
+pub const CODES: &str = "codes.secret";
 /// Not secret, but made and shared in the same way: tells platforms apart that use one Redis server.
 pub const PLATFORM: &str = "platform.id";
 /// All of them.
-pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PLATFORM];
+pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PERSONAL, CODES, PLATFORM];
 
 /// What this platform's names on shared servers begin with.
 ///

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    inventory, marketing, merchant, notice,
+    degrade, inventory, marketing, merchant, notice,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
@@ -68,6 +68,7 @@ fn desks() -> Desk {
         .merge(statement::desk())
         .merge(admission::desk())
         .merge(risk::desk())
+        .merge(degrade::desk())
 }
 
 /// The OpenAPI document.
@@ -91,7 +92,8 @@ pub fn router(app: App) -> Router {
         .merge(pages::routes())
         .merge(notice::development(&app.notices))
         .merge(office::secured(&app, desks()))
-        .merge(documents.layer(from_fn(guard::documents_policy)));
+        .merge(documents.layer(from_fn(guard::documents_policy)))
+        .layer(from_fn_with_state(app.degrade.clone(), degrade::layer));
     surround(routes, &app.config.http).with_state(app)
 }
 

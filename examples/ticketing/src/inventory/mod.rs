@@ -4,6 +4,7 @@
 //! them: it loads the ledger from the database when it has to, and lets it follow what the database decided.
 
 mod feed;
+mod guarded;
 mod handle;
 mod http;
 mod image;
@@ -18,6 +19,7 @@ mod view;
 
 pub use self::{
     feed::{Batch, Listener, Update},
+    guarded::GuardedLedger,
     handle::Inventory,
     http::routes,
     image::{ImageOrder, LedgerImage},

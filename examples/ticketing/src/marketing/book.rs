@@ -87,7 +87,8 @@ impl RuleBook {
                 Store::Postgres(SqlRules::new(pool.clone()))
             }
         };
-        let (active, compiled) = (Cache::new(COMPILED, Some(AGE)), Cache::new(COMPILED, None));
+        let (active, compiled) =
+            (Cache::new("rules", COMPILED, Some(AGE)), Cache::new("compiled-rules", COMPILED, None));
         Ok(Self(Arc::new(Inner { store, active, compiled })))
     }
 

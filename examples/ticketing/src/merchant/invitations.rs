@@ -9,6 +9,7 @@ use super::Scope;
 use crate::{
     clock::Millis,
     ids::UserId,
+    personal::{INVITED, Vault},
     problem::{Code, Problem, Result},
     show::store::sha256,
     storage::{
@@ -36,11 +37,15 @@ pub(super) struct Invitation {
     pub(super) accepted_at: Option<Millis>,
 }
 
-fn invitation(row: &Row) -> Result<Invitation> {
+async fn invitation(vault: &Vault, row: &Row) -> Result<Invitation> {
     let id: String = row.get("id")?;
+    let email = match row.get::<Option<String>>("email_sealed")? {
+        Some(sealed) => vault.unseal(INVITED, &id, &sealed).await?,
+        None => row.get("email_index")?,
+    };
     Ok(Invitation {
         id: id.parse().map_err(Problem::internal)?,
-        email: row.get("email")?,
+        email,
         role: row.get("role")?,
         expires_at: Millis(row.get("expires_at")?),
         accepted_at: row.get::<Option<i64>>("accepted_at")?.map(Millis),
@@ -55,6 +60,7 @@ fn code() -> String {
 /// Invites somebody, and gives the code.
 pub(super) async fn invite(
     database: &Database,
+    vault: &Vault,
     scope: &Scope,
     by: UserId,
     email: String,
@@ -62,6 +68,8 @@ pub(super) async fn invite(
 ) -> Result<(Invitation, String)> {
     let (now, code) = (Millis::now(), code());
     let made = Invitation { id: Uuid::now_v7(), email, role, expires_at: now.plus(OPEN), accepted_at: None };
+    let id = made.id.to_string();
+    let (index, sealed) = (vault.index(INVITED, &made.email).await?, vault.seal(INVITED, &id, &made.email).await?);
     let (scope, row, hash) = (scope.clone(), made.clone(), sha256(code.as_bytes()));
     database
         .write
@@ -69,11 +77,12 @@ pub(super) async fn invite(
             Box::pin(async move {
                 scope
                     .query(
-                        "INSERT INTO merchant_invitations (id, email, role, code_hash, invited_by, created_at, expires_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                        "INSERT INTO merchant_invitations (id, email_index, email_sealed, role, code_hash, invited_by, \
+                         created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                     )
-                    .bind(row.id.to_string())
-                    .bind(row.email)
+                    .bind(id)
+                    .bind(index)
+                    .bind(sealed)
                     .bind(row.role)
                     .bind(hash)
                     .bind(by)
@@ -88,14 +97,19 @@ pub(super) async fn invite(
 }
 
 /// The invitations of a merchant, the latest first.
-pub(super) async fn list(database: &Database, scope: &Scope) -> Result<Vec<Invitation>> {
+pub(super) async fn list(database: &Database, vault: &Vault, scope: &Scope) -> Result<Vec<Invitation>> {
     let rows = scope
         .query(
-            "SELECT id, email, role, expires_at, accepted_at FROM merchant_invitations ORDER BY created_at DESC LIMIT 200",
+            "SELECT id, email_index, email_sealed, role, expires_at, accepted_at FROM merchant_invitations \
+             ORDER BY created_at DESC LIMIT 200",
         )
         .fetch_all(&database.read)
         .await?;
-    rows.iter().map(invitation).collect()
+    let mut list = Vec::with_capacity(rows.len());
+    for row in &rows {
+        list.push(invitation(vault, row).await?);
+    }
+    Ok(list)
 }
 
 /// Takes an invitation back.
@@ -115,13 +129,14 @@ pub(super) async fn revoke(database: &Database, scope: &Scope, id: Uuid) -> Resu
 
 /// The invitation that a code opens for this address: whose it is, and the role. Before there is a merchant there is no
 /// scope; the code alone finds the row.
-pub(super) async fn opened(database: &Database, code: &str, email: &str) -> Result<(TenantId, String)> {
+pub(super) async fn opened(database: &Database, vault: &Vault, code: &str, email: &str) -> Result<(TenantId, String)> {
+    let index = vault.index(INVITED, email).await?;
     let row = query(
         "SELECT tenant_id, role FROM merchant_invitations \
-         WHERE code_hash = $1 AND email = $2 AND accepted_at IS NULL AND expires_at > $3",
+         WHERE code_hash = $1 AND email_index = $2 AND accepted_at IS NULL AND expires_at > $3",
     )
     .bind(sha256(code.as_bytes()))
-    .bind(email)
+    .bind(index)
     .bind(Millis::now().0)
     .fetch_optional(&database.read)
     .await?;

@@ -97,7 +97,7 @@ pub(super) fn desk() -> Desk {
 async fn person(app: &App, employee: Employee) -> Result<Option<Person>> {
     let Some(user) = app.users.user(employee.user).await? else { return Ok(None) };
     let Employee { user: user_id, roles } = employee;
-    Ok(Some(Person { user_id, email: user.email, display_name: user.display_name, roles }))
+    Ok(Some(Person { user_id, email: email::masked(&user.email), display_name: user.display_name, roles }))
 }
 
 /// Who works for the merchant, and who is invited to.
@@ -110,7 +110,7 @@ async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<Staff>> {
     for employee in app.office.staff_of(desk.merchant()).await? {
         staff.extend(person(&app, employee).await?);
     }
-    let invitations = invitations::list(&app.database, &desk.scope).await?;
+    let invitations = invitations::list(&app.database, &app.vault, &desk.scope).await?;
     Ok(Json(Staff { staff, invitations, roles: MERCHANT_ROLES }))
 }
 
@@ -128,7 +128,8 @@ async fn invite(State(app): State<App>, desk: AtDesk, Json(body): Json<Invite>) 
     if !MERCHANT_ROLES.contains(&body.role.as_str()) {
         return Err(Problem::invalid("role", format!("A merchant gives these roles: {}.", MERCHANT_ROLES.join(", "))));
     }
-    let (invitation, code) = invitations::invite(&app.database, &desk.scope, desk.user, email, body.role).await?;
+    let (invitation, code) =
+        invitations::invite(&app.database, &app.vault, &desk.scope, desk.user, email, body.role).await?;
     desk.note(&app, "staff:invite", format!("invitation/{}", invitation.id)).await?;
     Ok((StatusCode::CREATED, Json(Invited { invitation, code })))
 }
@@ -192,7 +193,7 @@ async fn take(State(app): State<App>, desk: AtDesk, Path(one): Path<RoleOf>) -> 
 ), security(("bearer" = [])))]
 async fn accept(State(app): State<App>, buyer: Buyer, Json(body): Json<Accept>) -> Result<Json<Accepted>> {
     let user = app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))?;
-    let (merchant, role) = invitations::opened(&app.database, &body.code, &user.email).await?;
+    let (merchant, role) = invitations::opened(&app.database, &app.vault, &body.code, &user.email).await?;
     // In this order: what breaks off in between can be repeated.
     app.office.employ(buyer.id, &merchant, &role).await?;
     invitations::close(&app.database, app.merchants.scope(&merchant)?, &body.code).await?;

@@ -7,6 +7,7 @@
 mod config;
 mod domain;
 mod http;
+mod letters;
 mod service;
 mod storage;
 mod templates;
@@ -16,5 +17,6 @@ pub use self::{
     config::NoticeConfig,
     domain::{NOTICE, Notice, Topic},
     http::{development, routes},
+    letters::{Letter, Letters},
     service::Notices,
 };

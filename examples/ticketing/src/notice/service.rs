@@ -6,12 +6,13 @@ use std::{
 };
 
 use nebula_notification::{
-    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, Notification, Notifier, Params, Pump,
-    Recipient, SqlStore,
+    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, MemoryTemplates, Notification, Notifier,
+    NotifierBuilder, Params, Pump, Recipient, SqlStore,
 };
 
 use super::{
     domain::Notice,
+    letters::Letters,
     storage::{self, Reader},
     templates,
 };
@@ -20,6 +21,7 @@ use crate::{
     ids::UserId,
     order::storage as orders,
     payment::storage::refunds,
+    personal::Vault,
     problem::{Problem, Result},
     show::Catalog,
     storage::Database,
@@ -41,6 +43,8 @@ struct Inner {
     catalog: Catalog,
     notifier: Notifier,
     inbox: Inbox,
+    letters: Letters,
+    vault: Vault,
     development: Option<DevelopmentOutbox>,
     here: String,
     keep: Duration,
@@ -61,6 +65,7 @@ impl Notices {
     pub async fn open(
         config: &Config,
         database: &Database,
+        vault: &Vault,
         catalog: &Catalog,
         here: String,
     ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
@@ -71,12 +76,15 @@ impl Notices {
             false => None,
         };
         let notifier = notifier(config, &store, &inbox, development.as_ref()).await?;
+        let letters = Letters::open(config, development.as_ref(), here.clone()).await?;
         let pump = config.notice.workers.then(|| notifier.start(EVERY.min(config.notice.retry)));
         Ok(Self(Arc::new(Inner {
             database: database.clone(),
             catalog: catalog.clone(),
             notifier,
             inbox,
+            letters,
+            vault: vault.clone(),
             development,
             here,
             keep: config.notice.keep,
@@ -88,6 +96,12 @@ impl Notices {
     #[must_use]
     pub fn inbox(&self) -> &Inbox {
         &self.0.inbox
+    }
+
+    /// Mails about accounts.
+    #[must_use]
+    pub fn letters(&self) -> &Letters {
+        &self.0.letters
     }
 
     /// What was sent, and what waits.
@@ -116,7 +130,7 @@ impl Notices {
 
         let inner = &self.0;
         let Some(order) = orders::find(&inner.database.read, notice.order).await? else { return Ok(()) };
-        let Some(reader) = storage::reader(&inner.database, order.user).await? else { return Ok(()) };
+        let Some(reader) = storage::reader(&inner.database, &inner.vault, order.user).await? else { return Ok(()) };
         let session = inner.catalog.session(order.session).await?;
         let refund = match notice.refund {
             Some(id) => refunds::find(&inner.database.read, &id.to_string()).await?,
@@ -153,6 +167,7 @@ impl Notices {
     pub async fn forget(&self) -> Result<u64> {
         let before = SystemTime::now().checked_sub(self.0.keep).unwrap_or(SystemTime::UNIX_EPOCH);
         let messages = self.0.inbox.forget_older_than(self.0.keep).await.map_err(failed)?;
+        self.0.letters.forget().await?;
         Ok(messages + self.0.notifier.records().forget(before).await.map_err(failed)?)
     }
 }
@@ -173,8 +188,24 @@ async fn notifier(
     inbox: &Inbox,
     development: Option<&DevelopmentOutbox>,
 ) -> nebula_notification::Result<Notifier> {
-    let configured = config.notification.connect(templates::all()?).await?.circuits();
-    let mut builder = config.notification.builder(templates::all()?).await?;
+    Ok(senders(config, development, templates::all)
+        .await?
+        .records(store.clone())
+        .audience(store.clone())
+        .sender(inbox.clone())
+        .rounds(ROUNDS, config.notice.retry)
+        .breaker(5, config.notice.retry)
+        .build())
+}
+
+/// What is configured, and the development outbox for the channels that nothing is configured for.
+pub(super) async fn senders(
+    config: &Config,
+    development: Option<&DevelopmentOutbox>,
+    templates: impl Fn() -> nebula_notification::Result<MemoryTemplates>,
+) -> nebula_notification::Result<NotifierBuilder> {
+    let configured = config.notification.connect(templates()?).await?.circuits();
+    let mut builder = config.notification.builder(templates()?).await?;
     if let Some(outbox) = development {
         for channel in [Channel::Email, Channel::Sms] {
             if !configured.iter().any(|circuit| circuit.channel == channel) {
@@ -182,13 +213,7 @@ async fn notifier(
             }
         }
     }
-    Ok(builder
-        .records(store.clone())
-        .audience(store.clone())
-        .sender(inbox.clone())
-        .rounds(ROUNDS, config.notice.retry)
-        .breaker(5, config.notice.retry)
-        .build())
+    Ok(builder)
 }
 
 pub(super) fn failed(error: nebula_notification::Error) -> Problem {

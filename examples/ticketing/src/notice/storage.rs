@@ -6,8 +6,10 @@ use sqlx::postgres::PgPoolOptions;
 use crate::{
     config::Config,
     ids::UserId,
+    personal::Vault,
     problem::Result,
     storage::{Database, Pool, side_file, sql::query},
+    user::address,
 };
 
 /// Where they are within the data folder, when the database is a file.
@@ -39,8 +41,9 @@ pub(super) struct Reader {
 }
 
 /// The buyer, if it is a person: accounts of rehearsals have no password, and nobody reads what they get.
-pub(super) async fn reader(database: &Database, user: UserId) -> Result<Option<Reader>> {
-    let found = query("SELECT email, language FROM users WHERE id = $1 AND password_hash IS NOT NULL").bind(user);
-    let row = found.fetch_optional(&database.read).await?;
-    row.map(|row| Ok(Reader { email: row.get("email")?, language: row.get("language")? })).transpose()
+pub(super) async fn reader(database: &Database, vault: &Vault, user: UserId) -> Result<Option<Reader>> {
+    let found = "SELECT email_index, email_sealed, language FROM users WHERE id = $1 AND password_hash IS NOT NULL";
+    let Some(row) = query(found).bind(user).fetch_optional(&database.read).await? else { return Ok(None) };
+    let email = address(vault, &user.to_string(), row.get("email_sealed")?, row.get("email_index")?).await?;
+    Ok(Some(Reader { email, language: row.get("language")? }))
 }

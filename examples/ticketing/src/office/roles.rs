@@ -56,7 +56,7 @@ const NEW: [&str; 2] = ["general-agent", "door"];
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
-const MENU: [(&str, &str, &str, Option<&str>); 10] = [
+const MENU: [(&str, &str, &str, Option<&str>); 11] = [
     ("office", "Back office · 后台", "", None),
     ("desk", "Merchant desk · 商户后台", "/desk", Some("catalog:read")),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
@@ -66,6 +66,7 @@ const MENU: [(&str, &str, &str, Option<&str>); 10] = [
     ("statements", "Statements · 对账", "/admin/statements", Some("statement:compare")),
     ("admission", "Admission · 入场策略", "/desk/admission", Some("admission:read")),
     ("blacklist", "Blacklist · 黑名单", "/desk/blacklist", Some("blacklist:read")),
+    ("load", "Load · 降级", "/desk/load", Some("limits:edit")),
     ("access", "Access · 访问权限", "/admin/access/page", Some("rbac:user:read")),
 ];
 

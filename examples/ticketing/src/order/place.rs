@@ -12,6 +12,7 @@ use super::{
     storage::{self, Inserted, OrderRow, OrderSeat},
 };
 use crate::{
+    breaker::Breaker,
     clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     inventory::{Hold, HoldRequest, Inventory},
@@ -78,13 +79,17 @@ pub struct Parts {
 
 /// The order service.
 #[derive(Clone, Debug)]
-pub struct Orders(Parts);
+pub struct Orders {
+    parts: Parts,
+    /// Around the database: orders are refused at once while it is away, and hold nothing.
+    breaker: Arc<Breaker>,
+}
 
 impl Orders {
     /// The service on its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(parts)
+        Self { parts, breaker: Arc::new(Breaker::new("database")) }
     }
 
     /// Holds the seats and writes the order: when this answers, the order survives any crash.
@@ -101,7 +106,7 @@ impl Orders {
     /// The work goes on when the future is dropped: a buyer who lost the connection has the order nevertheless.
     pub async fn place(&self, wish: Wish) -> Result<Placed> {
         let this = self.clone();
-        self.0.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
+        self.parts.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
     }
 
     /// The order that an earlier request with the same key placed. Without a key nobody is asked.
@@ -115,34 +120,36 @@ impl Orders {
     /// Safe.
     pub async fn placed(&self, wish: &Wish) -> Result<Option<Placed>> {
         let Some(key) = wish.idempotency_key.as_deref() else { return Ok(None) };
-        let Some(known) = storage::find(&self.0.database.read, derive(wish.user, key)).await? else { return Ok(None) };
-        let session = self.0.catalog.session(wish.session).await?;
+        let Some(known) = storage::find(&self.parts.database.read, derive(wish.user, key)).await? else {
+            return Ok(None);
+        };
+        let session = self.parts.catalog.session(wish.session).await?;
         replay(&known, &fingerprint(wish, &session.choose(&wish.seats)?)).map(Some)
     }
 
     async fn place_now(&self, wish: Wish) -> Result<Placed> {
-        let session = self.0.catalog.session(wish.session).await?;
+        let session = self.parts.catalog.session(wish.session).await?;
         let chosen = session.choose(&wish.seats)?;
         let mut seats: Vec<OrderSeat> = chosen.iter().map(OrderSeat::from).collect();
         let fingerprint = fingerprint(&wish, &chosen);
         let id = wish.idempotency_key.as_deref().map_or_else(OrderId::new, |key| derive(wish.user, key));
         if wish.idempotency_key.is_some()
-            && let Some(known) = storage::find(&self.0.database.read, id).await?
+            && let Some(known) = storage::find(&self.parts.database.read, id).await?
         {
             return replay(&known, &fingerprint);
         }
         check_sale(&session)?;
-        if !session.published || !self.0.merchants.is_active(&session.merchant).await? {
+        if !session.published || !self.parts.merchants.is_active(&session.merchant).await? {
             return Err(Problem::not_found("session"));
         }
-        let price = self.0.prices.of(&session, &chosen, wish.user, wish.coupon.as_deref()).await?;
+        let price = self.parts.prices.of(&session, &chosen, wish.user, wish.coupon.as_deref()).await?;
         for (seat, price) in seats.iter_mut().zip(price.iter().flat_map(|price| &price.quoted.prices)) {
             seat.price = *price;
         }
         let total = check_price(&seats, wish.expected_total)?;
         let price = match price {
             None => None,
-            Some(price) => Some(OrderPrice::of(&price, &self.0.prices.coupons, wish.user, &chosen).await?),
+            Some(price) => Some(OrderPrice::of(&price, &self.parts.prices.coupons, wish.user, &chosen).await?),
         };
         let price = price.map(Arc::new);
         let request = HoldRequest {
@@ -153,6 +160,8 @@ impl Orders {
         };
         let seats: Arc<[OrderSeat]> = seats.into();
         for _ in 0..ATTEMPTS {
+            // What cannot be written down is not held either.
+            self.breaker.look()?;
             let asked = Instant::now();
             let epoch = self.hold(&session, &request).await?;
             let now = Millis::now();
@@ -166,21 +175,22 @@ impl Orders {
                 created_at: now,
                 expires_at: now.plus(session.hold),
             };
-            match self.write(order, (Arc::clone(&seats), price.clone()), epoch, asked, session.hold).await {
+            let written = self.write(order, (Arc::clone(&seats), price.clone()), epoch, asked, session.hold);
+            match self.breaker.call(written, |problem| problem.code == Code::Unavailable).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
                     return Ok(Placed { order: id, replayed: false });
                 }
                 // Another request with the same key was quicker.
                 Ok(Inserted::Exists) => {
-                    let known = storage::find(&self.0.database.read, id).await?;
+                    let known = storage::find(&self.parts.database.read, id).await?;
                     let known = known.ok_or_else(|| Problem::internal("an order vanished"))?;
                     if !known.state.is_live() && !known.state.owns_seats() {
-                        self.0.inventory.release(wish.session, id).await?;
+                        self.parts.inventory.release(wish.session, id).await?;
                     }
                     return replay(&known, &fingerprint);
                 }
-                Ok(Inserted::EpochPassed) => self.0.inventory.invalidate(wish.session, epoch).await?,
+                Ok(Inserted::EpochPassed) => self.parts.inventory.invalidate(wish.session, epoch).await?,
                 // The hold, if the order did not come to be, is left to the sweep: a request with the same key may be
                 // on its way with it.
                 Err(problem) => return Err(problem),
@@ -192,7 +202,7 @@ impl Orders {
     /// Takes the hold and answers the ledger's epoch.
     async fn hold(&self, session: &SessionInfo, request: &HoldRequest) -> Result<i64> {
         let name = |position: &SeatPosition| session.plan.seat(*position).map(|seat| seat.guid.to_string());
-        match self.0.inventory.hold(request).await? {
+        match self.parts.inventory.hold(request).await? {
             Hold::Held { epoch } => Ok(epoch),
             Hold::NotReady => Err(Problem::new(Code::OneMoment, "The seats of this session are being counted.")),
             Hold::Taken(taken) => {
@@ -218,9 +228,9 @@ impl Orders {
         asked: Instant,
         hold: Duration,
     ) -> Result<Inserted, Problem> {
-        let timeouts = self.0.timeouts.clone();
+        let timeouts = self.parts.timeouts.clone();
         let inserted = self
-            .0
+            .parts
             .database
             .write
             .run::<_, Problem, _>(move |connection| {
@@ -239,7 +249,7 @@ impl Orders {
                 })
             })
             .await;
-        self.0.timeouts.wake();
+        self.parts.timeouts.wake();
         inserted
     }
 }

@@ -13,6 +13,8 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_notices.sql"),
     include_str!("../../migrations/sqlite/0008_marketing.sql"),
     include_str!("../../migrations/sqlite/0010_search.sql"),
+    include_str!("../../migrations/sqlite/0011_personal_data.sql"),
+    include_str!("../../migrations/sqlite/0012_degradation.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -26,6 +28,8 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0007_notices.sql"),
     include_str!("../../migrations/postgres/0008_marketing.sql"),
     include_str!("../../migrations/postgres/0010_search.sql"),
+    include_str!("../../migrations/postgres/0011_personal_data.sql"),
+    include_str!("../../migrations/postgres/0012_degradation.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

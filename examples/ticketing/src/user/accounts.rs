@@ -1,13 +1,15 @@
 //! The accounts in the database, as nebula-auth asks about them.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_auth::{Error, PasswordAccount, PasswordAccounts, PasswordHash, SubjectDirectory, SubjectState};
 
+use super::{Language, email};
 use crate::{
     clock::Millis,
     ids::UserId,
+    personal::{EMAIL, PHONE, Vault},
     problem::{Code, Problem, Result},
     show::Cache,
     storage::{Connection, Database, sql::query},
@@ -17,14 +19,42 @@ use crate::{
 const KNOWN_AGE: Duration = Duration::from_millis(500);
 
 /// A person with an account.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct User {
     /// Identifier.
     pub id: UserId,
-    /// E-mail address, in lower case.
+    /// E-mail address, in lower case; empty for buyers of rehearsals.
     pub email: String,
     /// How to address them.
     pub display_name: String,
+    /// In which language the platform writes to them.
+    pub language: Language,
+    /// Telephone number in international form, if they gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).field("email", &email::masked(&self.email)).finish_non_exhaustive()
+    }
+}
+
+/// What an account is to become.
+#[derive(Clone, Default)]
+pub struct Profile {
+    /// How to address them.
+    pub display_name: Option<String>,
+    /// In which language the platform writes to them.
+    pub language: Option<Language>,
+    /// Their telephone number; `Some(None)` removes it.
+    pub phone: Option<Option<String>>,
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile").field("language", &self.language).finish_non_exhaustive()
+    }
 }
 
 /// What rules of prices know of a buyer.
@@ -52,13 +82,14 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     database: Database,
+    vault: Vault,
     /// Those who may come in, with their kind.
     known: Arc<Cache<UserId, Option<Kind>>>,
 }
 
 impl Accounts {
-    pub(super) fn new(database: Database) -> Self {
-        Self { database, known: Arc::new(Cache::new("accounts", 16_384, Some(KNOWN_AGE))) }
+    pub(super) fn new(database: Database, vault: Vault) -> Self {
+        Self { database, vault, known: Arc::new(Cache::new("accounts", 16_384, Some(KNOWN_AGE))) }
     }
 
     pub(super) async fn exists(&self, user: UserId) -> Result<bool> {
@@ -92,16 +123,74 @@ impl Accounts {
     }
 
     pub(super) async fn id_of(&self, email: &str) -> Result<Option<UserId>> {
-        let found = query("SELECT id FROM users WHERE email = $1").bind(email);
+        let index = self.vault.index(EMAIL, email).await?;
+        let found = query("SELECT id FROM users WHERE email_index = $1").bind(index);
         Ok(found.scalar_optional(&self.database.read).await?)
     }
 
     pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
-        let row = query("SELECT email, display_name FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.database.read)
+        let found =
+            query("SELECT email_index, email_sealed, phone_sealed, display_name, language FROM users WHERE id = $1");
+        let Some(row) = found.bind(id).fetch_optional(&self.database.read).await? else { return Ok(None) };
+        let key = id.to_string();
+        let phone = match row.get::<Option<String>>("phone_sealed")? {
+            Some(sealed) => Some(self.vault.unseal(PHONE, &key, &sealed).await?),
+            None => None,
+        };
+        let email = address(&self.vault, &key, row.get("email_sealed")?, row.get("email_index")?).await?;
+        let language = Language::of(&row.get::<String>("language")?);
+        Ok(Some(User { id, email, display_name: row.get("display_name")?, language, phone }))
+    }
+
+    /// Changes what is given.
+    pub(super) async fn change(&self, id: UserId, profile: Profile) -> Result<()> {
+        let phone = match &profile.phone {
+            Some(Some(number)) => Some(Some(self.vault.seal(PHONE, &id.to_string(), number).await?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        self.database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    if let Some(name) = profile.display_name {
+                        let change = query("UPDATE users SET display_name = $1 WHERE id = $2");
+                        change.bind(name).bind(id).execute(&mut *connection).await?;
+                    }
+                    if let Some(language) = profile.language {
+                        let change = query("UPDATE users SET language = $1 WHERE id = $2");
+                        change.bind(language.as_str()).bind(id).execute(&mut *connection).await?;
+                    }
+                    if let Some(phone) = phone {
+                        let change = query("UPDATE users SET phone_sealed = $1 WHERE id = $2");
+                        change.bind(phone).bind(id).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Gives an account another address.
+    pub(super) async fn change_email(&self, id: UserId, email: &str) -> Result<()> {
+        let index = self.vault.index(EMAIL, email).await?;
+        let sealed = self.vault.seal(EMAIL, &id.to_string(), email).await?;
+        let changed = self
+            .database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    let change = "UPDATE users SET email_index = $1, email_sealed = $2 WHERE id = $3 \
+                                  AND NOT EXISTS (SELECT 1 FROM users other WHERE other.email_index = $1 AND other.id <> $3)";
+                    match query(change).bind(index).bind(sealed).bind(id).execute(connection).await {
+                        // Of two at the same moment the index lets one through.
+                        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(0),
+                        changed => Ok::<_, Problem>(changed?),
+                    }
+                })
+            })
             .await?;
-        row.map(|row| Ok(User { id, email: row.get("email")?, display_name: row.get("display_name")? })).transpose()
+        if changed == 0 { Err(taken()) } else { Ok(()) }
     }
 
     pub(super) async fn count(&self) -> Result<i64> {
@@ -125,55 +214,68 @@ impl Accounts {
     }
 
     pub(super) async fn taken(&self, email: &str) -> Result<bool> {
-        let found = query("SELECT EXISTS (SELECT 1 FROM users WHERE email = $1)").bind(email);
+        let index = self.vault.index(EMAIL, email).await?;
+        let found = query("SELECT EXISTS (SELECT 1 FROM users WHERE email_index = $1)").bind(index);
         Ok(found.scalar(&self.database.read).await?)
     }
 
     pub(super) async fn add(&self, user: &User, hash: PasswordHash) -> Result<()> {
+        let index = self.vault.index(EMAIL, &user.email).await?;
+        let sealed = self.vault.seal(EMAIL, &user.id.to_string(), &user.email).await?;
         let user = user.clone();
         self.database
             .write
-            .run(move |connection| Box::pin(async move { insert(connection, &user, Some(&hash)).await }))
+            .run(move |connection| Box::pin(async move { insert(connection, &user, index, sealed, &hash).await }))
             .await
     }
 }
 
-/// Writes an account, within the caller's transaction.
-///
-/// # Errors
-///
-/// [`Code::EmailTaken`], or the database failed.
-///
-/// # Cancel safety
-///
-/// What was written is undone with the transaction.
-pub async fn insert(connection: &mut Connection<'_>, user: &User, hash: Option<&PasswordHash>) -> Result<()> {
+/// The address of an account's row: sealed, none, or open where it is not sealed yet.
+pub(crate) async fn address(vault: &Vault, id: &str, sealed: Option<String>, index: String) -> Result<String> {
+    match sealed {
+        Some(none) if none.is_empty() => Ok(none),
+        Some(sealed) => vault.unseal(EMAIL, id, &sealed).await,
+        None => Ok(index),
+    }
+}
+
+/// Somebody else has the address.
+pub(super) fn taken() -> Problem {
+    Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead.")
+}
+
+async fn insert(
+    connection: &mut Connection<'_>,
+    user: &User,
+    index: String,
+    sealed: String,
+    hash: &PasswordHash,
+) -> Result<()> {
     let written = query(
-        "INSERT INTO users (id, email, display_name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (email) DO NOTHING",
+        "INSERT INTO users (id, email_index, email_sealed, display_name, language, password_hash, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email_index) DO NOTHING",
     )
     .bind(user.id)
-    .bind(&user.email)
+    .bind(index)
+    .bind(sealed)
     .bind(&user.display_name)
-    .bind(hash.map(PasswordHash::expose))
+    .bind(user.language.as_str())
+    .bind(hash.expose())
     .bind(Millis::now().0)
     .execute(connection)
     .await?;
-    if written == 0 {
-        return Err(Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead."));
-    }
-    Ok(())
+    if written == 0 { Err(taken()) } else { Ok(()) }
 }
 
 #[async_trait]
 impl PasswordAccounts for Accounts {
     async fn find(&self, identifier: &str) -> Result<Option<PasswordAccount>, Error> {
         let unread = |error| Error::unavailable("the accounts could not be read", error);
-        let row = query("SELECT id, password_hash, disabled FROM users WHERE email = $1 AND password_hash IS NOT NULL")
-            .bind(identifier)
-            .fetch_optional(&self.database.read)
-            .await
-            .map_err(unread)?;
+        let unopened = |problem| Error::unavailable("the accounts could not be read", problem);
+        let index = self.vault.index(EMAIL, identifier).await.map_err(unopened)?;
+        let found =
+            "SELECT id, password_hash, disabled FROM users WHERE email_index = $1 AND password_hash IS NOT NULL";
+        let row = query(found).bind(index).fetch_optional(&self.database.read).await.map_err(unread)?;
         row.map(|row| {
             let hash = PasswordHash::from_phc(row.get::<String>("password_hash").map_err(unread)?)?;
             let subject = row.get("id").map_err(unread)?;

@@ -21,6 +21,11 @@ const BY_ACCOUNT: &str = "login.account";
 /// The rule for accounts that a network makes: a school or an office behind one address makes some at once.
 const REGISTER: &str = "register.ip";
 
+/// The rule for codes that a network asks for.
+const CODES_BY_ADDRESS: &str = "code.ip";
+/// The rule for codes to a mail address, whoever asks.
+const CODES_TO: &str = "code.address";
+
 /// Limits of attempts to sign in and to register. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Attempts {
@@ -33,12 +38,15 @@ pub struct Attempts {
 /// # Errors
 ///
 /// Never with the numbers that stand here.
-pub fn default_rules() -> Result<[Rule; 3], CacheError> {
+pub fn default_rules() -> Result<[Rule; 5], CacheError> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let day = minutes(24 * 60);
     Ok([
         Rule::new(BY_ADDRESS, Quota::rate(60, minutes(1))?.with_burst(120)?)?,
         Rule::new(BY_ACCOUNT, Quota::rate(20, minutes(10))?.with_burst(20)?)?,
         Rule::new(REGISTER, Quota::rate(120, minutes(10))?.with_burst(120)?)?,
+        Rule::new(CODES_BY_ADDRESS, Quota::rolling(10, day)?)?,
+        Rule::new(CODES_TO, Quota::rolling(5, day)?)?,
     ])
 }
 
@@ -86,6 +94,21 @@ impl Attempts {
     pub async fn allow_account(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<()> {
         let network = self.proxies.network(peer, headers);
         self.decide(Request::new().limit(REGISTER, &network)).await
+    }
+
+    /// Whether another code may be sent to this address of a person, asked for by this network; it is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooManyAttempts`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`allow`](Self::allow).
+    pub async fn allow_code(&self, peer: SocketAddr, headers: &HeaderMap, email: &str) -> Result<()> {
+        let network = self.proxies.network(peer, headers);
+        let account = account_key(email);
+        self.decide(Request::new().limit(CODES_BY_ADDRESS, &network).limit(CODES_TO, &account)).await
     }
 
     async fn decide(&self, attempt: Request<'_>) -> Result<()> {

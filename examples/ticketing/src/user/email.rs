@@ -1,11 +1,19 @@
 //! E-mail addresses: enough of RFC 5321 to refuse typing errors, and one form of each address.
 
+use nebula_notification::EmailAddress;
+
 /// The address trimmed and in lower case, if it can be one.
 #[must_use]
 pub fn canonical(text: &str) -> Option<String> {
     let text = text.trim();
     let (local, domain) = text.rsplit_once('@')?;
     (text.len() <= 254 && local_part(local) && host(domain)).then(|| text.to_lowercase())
+}
+
+/// For logs, and for people who need not know all of it: `m***@example.com`.
+#[must_use]
+pub fn masked(email: &str) -> String {
+    EmailAddress::new(email).map_or_else(|_| "***".to_owned(), |address| address.masked())
 }
 
 fn local_part(text: &str) -> bool {

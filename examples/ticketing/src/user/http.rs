@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{ConnectInfo, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
 };
 use nebula_auth::{
     TokenPair,
@@ -13,11 +13,11 @@ use nebula_auth::{
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Buyer, User, email};
+use super::{Buyer, Language, NewUser, User, codes, email};
 use crate::{
     app::App,
     http::Json,
-    problem::{Code, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// What a new account needs.
@@ -30,6 +30,19 @@ struct Registration {
     password: SecretString,
     #[schema(min_length = 1, max_length = 80)]
     display_name: String,
+    /// In which language to write to them.
+    #[serde(default)]
+    language: Language,
+    /// The code that was sent to the address, where `GET /auth/rules` says that one is needed.
+    #[schema(value_type = Option<String>)]
+    code: Option<SecretString>,
+}
+
+/// What holds for new accounts.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Rules {
+    /// Whether the address is confirmed by a code.
+    confirm: bool,
 }
 
 /// What signing in needs.
@@ -65,14 +78,14 @@ struct Tokens {
 
 /// An account, and the roles that it has in the back office; buyers have none.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Person {
+pub(super) struct Person {
     #[serde(flatten)]
     user: User,
     roles: Vec<String>,
 }
 
 impl Person {
-    async fn of(app: &App, user: User) -> Result<Self> {
+    pub(super) async fn of(app: &App, user: User) -> Result<Self> {
         Ok(Self { roles: app.office.roles_of(user.id).await?, user })
     }
 }
@@ -104,6 +117,8 @@ impl From<TokenPair> for Tokens {
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(super::profile::routes())
+        .routes(routes!(rules))
         .routes(routes!(register))
         .routes(routes!(login))
         .routes(routes!(refresh))
@@ -111,15 +126,38 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(me))
 }
 
-fn invalid(field: &str, detail: &str) -> Problem {
-    Problem::new(Code::InvalidValue, detail).with("field", field)
+/// The address in its one form.
+pub(super) fn address(text: &str) -> Result<String> {
+    email::canonical(text).ok_or_else(|| Problem::invalid("email", "This is not an e-mail address."))
+}
+
+/// How to address somebody, if it can be that.
+pub(super) fn name(text: &str) -> Result<String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
+        return Err(Problem::invalid("display_name", "A name has 1 to 80 characters."));
+    }
+    Ok(name.to_owned())
+}
+
+/// What the device calls itself, for the list of sign-ins.
+fn device(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
+    (!agent.is_empty()).then(|| agent.chars().take(200).collect())
+}
+
+/// What holds for new accounts.
+#[utoipa::path(get, operation_id = "account_rules", path = "/auth/rules", tag = "account",
+    responses((status = OK, body = Rules)))]
+async fn rules(State(app): State<App>) -> Json<Rules> {
+    Json(Rules { confirm: app.codes.required() })
 }
 
 /// Make an account and sign in.
 #[utoipa::path(post, path = "/auth/register", tag = "account", request_body = Registration, responses(
     (status = CREATED, body = SignedIn),
     (status = CONFLICT, description = "`email-taken`"),
-    (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`, `password-refused`"),
+    (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`, `password-refused`, `code-refused`"),
     (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
 ))]
 async fn register(
@@ -128,14 +166,16 @@ async fn register(
     headers: HeaderMap,
     Json(body): Json<Registration>,
 ) -> Result<(StatusCode, Json<SignedIn>)> {
-    let email = email::canonical(&body.email).ok_or_else(|| invalid("email", "This is not an e-mail address."))?;
-    let name = body.display_name.trim();
-    if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
-        return Err(invalid("display_name", "A name has 1 to 80 characters."));
-    }
+    let (email, display_name) = (address(&body.email)?, name(&body.display_name)?);
     app.attempts.allow_account(peer, &headers).await?;
-    let user = app.users.register(email, name.to_owned(), body.password).await?;
-    let tokens = app.users.start_session(user.id).await?.into();
+    let new = NewUser { email, display_name, language: body.language, password: body.password };
+    let user = if app.codes.required() {
+        let code = body.code.ok_or_else(codes::refused)?;
+        app.users.register_confirmed(new, &app.codes, &code).await?
+    } else {
+        app.users.register(new).await?
+    };
+    let tokens = app.users.start_session(user.id, device(&headers)).await?.into();
     Ok((StatusCode::CREATED, Json(SignedIn { user: Person::of(&app, user).await?, tokens })))
 }
 
@@ -153,7 +193,7 @@ async fn login(
 ) -> Result<Json<SignedIn>> {
     app.attempts.allow(peer, &headers, &body.email).await?;
     let user = app.users.login(&body.email, body.password).await?;
-    let tokens = app.users.start_session(user.id).await?.into();
+    let tokens = app.users.start_session(user.id, device(&headers)).await?.into();
     Ok(Json(SignedIn { user: Person::of(&app, user).await?, tokens }))
 }
 

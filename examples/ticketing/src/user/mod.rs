@@ -2,18 +2,26 @@
 
 mod accounts;
 mod attempts;
+mod codes;
+mod config;
 pub mod email;
 mod extract;
 mod http;
+mod language;
+mod profile;
 mod users;
 
 /// Where sessions are kept, within the data folder.
 pub(crate) const SESSIONS_FILE: &str = "auth.db";
 
+pub(crate) use self::accounts::address;
 pub use self::{
-    accounts::{Kind, User, insert},
+    accounts::{Kind, Profile, User},
     attempts::{Attempts, default_rules},
+    codes::{MailCodes, Scene},
+    config::AccountsConfig,
     extract::Buyer,
     http::routes,
-    users::Users,
+    language::Language,
+    users::{NewUser, Users},
 };

@@ -4,21 +4,45 @@ use std::sync::Arc;
 
 use nebula_auth::{
     AccessGrant, Auth, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, ErrorKind, Hashed,
-    NewSession, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, SessionService,
-    SessionStoreKind, TokenPair, TokenService,
+    NewSession, PasswordHash, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, Session,
+    SessionService, SessionStoreKind, TokenPair, TokenService,
+    mfa::{CodeSender, OneTimeCodes},
     secrecy::{ExposeSecret, SecretString},
 };
 
-use super::{Kind, User, accounts::Accounts};
+use super::{
+    Kind, Language, MailCodes, Profile, Scene, User,
+    accounts::{self, Accounts},
+};
 use crate::{
     config::{Config, secret},
     ids::UserId,
+    personal::Vault,
     problem::{Code, Problem, Result},
     storage::Database,
 };
 
 /// Name of this platform in its tokens.
 const ISSUER: &str = "nebula-ticketing";
+
+/// Somebody who wants an account. `email` must be [checked](super::email::canonical).
+#[derive(Clone)]
+pub struct NewUser {
+    /// E-mail address.
+    pub email: String,
+    /// How to address them.
+    pub display_name: String,
+    /// In which language the platform writes to them.
+    pub language: Language,
+    /// What they sign in with.
+    pub password: SecretString,
+}
+
+impl std::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewUser").field("email", &super::email::masked(&self.email)).finish_non_exhaustive()
+    }
+}
 
 /// Accounts, passwords and tokens. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,7 +65,11 @@ impl Users {
     /// # Cancel safety
     ///
     /// The secret may have been made; the next start uses it.
-    pub async fn open(config: &Config, database: Database) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub async fn open(
+        config: &Config,
+        database: Database,
+        vault: Vault,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let mut settings = config.auth.clone();
         let jwt = &mut settings.jwt;
         jwt.issuer.get_or_insert_with(|| ISSUER.to_owned());
@@ -49,11 +77,17 @@ impl Users {
         if jwt.secret.is_none() && jwt.private_key.is_none() {
             jwt.secret = Some(secret::load_or_create(&config.data, secret::AUTH)?);
         }
+        if settings.mfa.key.is_none() {
+            settings.mfa.key = Some(match &config.auth.jwt.secret {
+                Some(secret) => secret.clone(),
+                None => secret::load_or_create(&config.data, secret::CODES)?,
+            });
+        }
         if settings.session.url.is_none() {
             settings.session.store = SessionStoreKind::Sqlite;
             settings.session.url = Some(config.data.join(super::SESSIONS_FILE).display().to_string().into());
         }
-        let accounts = Accounts::new(database);
+        let accounts = Accounts::new(database, vault);
         let mut auth = settings.connect().await?;
         auth.sessions = auth.sessions.with_directory(accounts.clone());
         let passwords = PasswordProvider::new(auth.passwords.clone(), accounts.clone());
@@ -142,7 +176,126 @@ impl Users {
         self.0.accounts.user(id).await
     }
 
-    /// Makes an account. `email` must be [checked](super::email::canonical).
+    /// Changes what a person may change without further ado.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// All of it is changed or nothing.
+    pub async fn change(&self, user: UserId, profile: Profile) -> Result<()> {
+        self.0.accounts.change(user, profile).await
+    }
+
+    /// Gives an account another address, which must be [checked](super::email::canonical) and confirmed.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::EmailTaken`], or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// It was changed or not; asking for the account tells.
+    pub async fn change_email(&self, user: UserId, email: &str) -> Result<()> {
+        self.0.accounts.change_email(user, email).await
+    }
+
+    /// What is kept of a password that somebody wants to have.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::PasswordRefused`], or [`Code::Busy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn hash(&self, password: SecretString) -> Result<PasswordHash> {
+        match self.0.auth.passwords.hash(password).await.map_err(failed)? {
+            Hashed::Hash(hash) => Ok(hash),
+            Hashed::Refused(refusal) => Err(password_refused(refusal)),
+        }
+    }
+
+    /// Gives an account another password. Its sessions end, but for the one that is named.
+    ///
+    /// # Errors
+    ///
+    /// A store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Sessions may go on with the new password set; call it again.
+    pub async fn set_password(&self, user: UserId, hash: PasswordHash, keep: Option<&str>) -> Result<()> {
+        self.0.accounts.set_hash(user, hash).await?;
+        self.end_sessions(user, keep, RevokeReason::CredentialsChanged).await
+    }
+
+    /// Where an account is signed in, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// The session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>> {
+        let mut sessions = self.0.auth.sessions.sessions_of(&user.to_string()).await.map_err(failed)?;
+        let now = std::time::SystemTime::now();
+        sessions.retain(|session| session.is_live(now));
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.refreshed_at));
+        Ok(sessions)
+    }
+
+    /// Ends a session of an account.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`] if it is not one of its own, or the session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Call it again.
+    pub async fn end_session(&self, user: UserId, session: &str) -> Result<()> {
+        let sessions = &self.0.auth.sessions;
+        let known = sessions.session(session).await.map_err(failed)?;
+        if known.is_none_or(|known| known.subject != user.to_string()) {
+            return Err(Problem::not_found("session"));
+        }
+        sessions.revoke(session, RevokeReason::Logout).await.map(drop).map_err(failed)
+    }
+
+    /// Ends the sessions of an account, but for the one that is named.
+    ///
+    /// # Errors
+    ///
+    /// The session store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Call it again.
+    pub async fn end_sessions(&self, user: UserId, keep: Option<&str>, reason: RevokeReason) -> Result<()> {
+        let (sessions, user) = (&self.0.auth.sessions, user.to_string());
+        let ended = match keep {
+            Some(keep) => sessions.revoke_others(&user, keep, reason).await,
+            None => sessions.revoke_all(&user, reason).await,
+        };
+        ended.map(drop).map_err(failed)
+    }
+
+    /// Whether somebody has the address.
+    pub(super) async fn taken(&self, email: &str) -> Result<bool> {
+        self.0.accounts.taken(email).await
+    }
+
+    /// One-time codes that this sends.
+    pub(super) fn one_time_codes(&self, sender: impl CodeSender) -> Result<OneTimeCodes, nebula_auth::Error> {
+        self.0.auth.one_time_codes(sender)
+    }
+
+    /// Makes an account.
     ///
     /// # Errors
     ///
@@ -151,17 +304,34 @@ impl Users {
     /// # Cancel safety
     ///
     /// The account may or may not have been made; registering again tells.
-    pub async fn register(&self, email: String, display_name: String, password: SecretString) -> Result<User> {
-        let taken = || Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead.");
+    pub async fn register(&self, new: NewUser) -> Result<User> {
         // Spares the hash when it is clear that it is not needed; the unique index decides.
-        if self.0.accounts.taken(&email).await? {
-            return Err(taken());
+        if self.0.accounts.taken(&new.email).await? {
+            return Err(accounts::taken());
         }
-        let hash = match self.0.auth.passwords.hash(password).await.map_err(failed)? {
-            Hashed::Hash(hash) => hash,
-            Hashed::Refused(refusal) => return Err(password_refused(refusal)),
-        };
-        let user = User { id: UserId::new(), email, display_name };
+        let hash = self.hash(new.password.clone()).await?;
+        self.add(new, hash).await
+    }
+
+    /// Makes an account whose address is confirmed by a code. Before the code is accepted, nobody learns whether the address has
+    /// an account; what is wrong with the password is said before the code is used up.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`register`](Self::register) and [`MailCodes::check`](super::MailCodes::check).
+    ///
+    /// # Cancel safety
+    ///
+    /// The code may have been used up; the account may or may not have been made.
+    pub async fn register_confirmed(&self, new: NewUser, codes: &MailCodes, code: &SecretString) -> Result<User> {
+        let hash = self.hash(new.password.clone()).await?;
+        codes.check(Scene::Register, &new.email, None, code).await?;
+        self.add(new, hash).await
+    }
+
+    async fn add(&self, new: NewUser, hash: PasswordHash) -> Result<User> {
+        let NewUser { email, display_name, language, .. } = new;
+        let user = User { id: UserId::new(), email, display_name, language, phone: None };
         self.0.accounts.add(&user, hash).await?;
         Ok(user)
     }
@@ -197,7 +367,13 @@ impl Users {
         reachable: bool,
     ) -> Result<Option<String>> {
         let password = if reachable { random_password() } else { well_known.to_owned() };
-        match self.register(email.to_owned(), name.to_owned(), password.clone().into()).await {
+        let new = NewUser {
+            email: email.to_owned(),
+            display_name: name.to_owned(),
+            language: Language::default(),
+            password: password.clone().into(),
+        };
+        match self.register(new).await {
             Ok(_) => return Ok(Some(password)),
             Err(problem) if problem.code == Code::EmailTaken => {}
             Err(problem) => return Err(problem),
@@ -205,8 +381,7 @@ impl Users {
         match self.login(email, well_known.into()).await {
             Ok(_) if !reachable => Ok(Some(password)),
             Ok(user) => {
-                let hashed = self.0.auth.passwords.hash(password.clone().into()).await.map_err(failed)?;
-                let hash = hashed.into_result().map_err(password_refused)?;
+                let hash = self.hash(password.clone().into()).await?;
                 self.0.accounts.set_hash(user.id, hash).await?;
                 Ok(Some(password))
             }
@@ -239,7 +414,7 @@ impl Users {
         }
     }
 
-    /// Begins to keep a user signed in.
+    /// Begins to keep a user signed in, on a device that calls itself so.
     ///
     /// # Errors
     ///
@@ -248,8 +423,11 @@ impl Users {
     /// # Cancel safety
     ///
     /// A session that nobody knows may be left; it expires.
-    pub async fn start_session(&self, user: UserId) -> Result<TokenPair> {
-        let session = NewSession::new(user.to_string()).methods([nebula_auth::AuthMethod::Password]);
+    pub async fn start_session(&self, user: UserId, device: Option<String>) -> Result<TokenPair> {
+        let mut session = NewSession::new(user.to_string()).methods([nebula_auth::AuthMethod::Password]);
+        if let Some(device) = device {
+            session = session.label(device);
+        }
         self.0.auth.sessions.start(session).await.map_err(failed)
     }
 

@@ -73,7 +73,16 @@ impl TestApp {
     }
 
     /// Starts on a folder that the caller looks after.
-    pub async fn start_on(config: Config) -> Self {
+    pub async fn start_on(mut config: Config) -> Self {
+        // Whoever is not about codes registers without one.
+        config.accounts.confirm.get_or_insert(false);
+        // A busy machine refuses nothing to tests.
+        config.degrade.automatic = false;
+        Self::start_late_on(config).await
+    }
+
+    /// The same, where the process may give up something by itself.
+    pub async fn start_late_on(config: Config) -> Self {
         let server = Server::bind(config.listen).unwrap();
         let url = format!("http://{}", server.address());
         let app = assembly::assemble(config, server.address()).await.unwrap();

@@ -152,7 +152,7 @@ async fn accept(stock: &Stock, request: &HoldRequest, epoch: i64) -> bool {
     let write = stock.database.write.run::<_, Problem, _>(move |connection| {
         Box::pin(async move {
             query(
-                "INSERT INTO users (id, email, display_name, created_at) VALUES ($1, $1, '', 0)
+                "INSERT INTO users (id, email_index, display_name, created_at) VALUES ($1, $1, '', 0)
                  ON CONFLICT DO NOTHING",
             )
             .bind(order.user)

@@ -73,7 +73,7 @@ impl Stock {
 
     pub(crate) async fn order_of(&self, order: OrderId, user: UserId, state: &str, seats: &[u32]) {
         let pool = &self.database.read;
-        query("INSERT INTO users (id, email, display_name, created_at) VALUES ($1, $1, '', 0)")
+        query("INSERT INTO users (id, email_index, display_name, created_at) VALUES ($1, $1, '', 0)")
             .bind(user)
             .execute(pool)
             .await

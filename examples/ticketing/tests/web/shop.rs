@@ -33,7 +33,12 @@ pub struct Rival {
 pub const PASSWORD: &str = "a rival's long pass phrase";
 
 impl Shop {
+    /// Where nobody needs a code to register.
     pub async fn open() -> Self {
+        Self::open_with(&[("NEBULA_TICKETING__ACCOUNTS__CONFIRM", "false")]).await
+    }
+
+    pub async fn open_with(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = ReservedPort::pick().unwrap();
         let address = format!("127.0.0.1:{}", port.number());
@@ -50,7 +55,10 @@ impl Shop {
         };
         let spec = ServerSpec::new(env!("CARGO_BIN_EXE_ticketing"), folder.path())
             .args(["serve", "--listen", &address, "--data"])
-            .args([folder.path().join("data")])
+            .args([folder.path().join("data")]);
+        let spec = environment
+            .iter()
+            .fold(spec, |spec, (name, value)| spec.env(*name, *value))
             .probe(Arc::new(probe))
             .ready_within(PATIENCE);
         let process = ServerProcess::start(spec).await.unwrap_or_else(|error| panic!("the shop did not open: {error}"));
@@ -80,6 +88,21 @@ impl Shop {
     async fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Value {
         let request = self.client.post(self.page(path)).json(body).header("Accept", "application/json");
         read(if let Some(token) = token { request.bearer_auth(token) } else { request }).await
+    }
+
+    /// The code of the latest mail to an address whose title has these words.
+    pub async fn code(&self, email: &str, words: &str) -> String {
+        eventually(PATIENCE, || async {
+            let shown = read(self.client.get(self.page("/dev/outbox/messages.json"))).await;
+            let mails = shown.as_array().unwrap().iter().filter(|mail| mail["to"] == email);
+            let text = |mail: &Value| format!("{} {}", mail["title"], mail["text"]);
+            let mail = mails.map(text).rfind(|mail| mail.contains(words));
+            let digits = mail.as_deref().and_then(|mail| {
+                mail.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).map(str::to_owned)
+            });
+            digits.ok_or_else(|| shown.to_string())
+        })
+        .await
     }
 
     pub async fn rival(&self) -> Rival {

@@ -23,6 +23,9 @@ export function signedIn({ user, tokens }) {
   keepObject(USER, user);
 }
 
+/** The account is another than it was. */
+export const changed = (user) => keepObject(USER, user);
+
 export function forget() {
   keepObject(TOKENS, null);
   keepObject(USER, null);

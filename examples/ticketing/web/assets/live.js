@@ -36,7 +36,8 @@ export function follow(sessionId, snapshot, { onSnapshot, onChange, onState }) {
     source.addEventListener('reset', resync);
     source.addEventListener('error', () => {
       onState('reconnecting');
-      if (source.readyState === EventSource.CLOSED) later(open);
+      // Refused, perhaps for as long as there is too much to do: the seats are asked for in the meantime.
+      if (source.readyState === EventSource.CLOSED) later(resync);
     });
   }
 

@@ -14,7 +14,10 @@ runPage({
         { name: 'email', type: 'email', autocomplete: 'username', inputmode: 'email' },
         { name: 'password', type: 'password', autocomplete: 'current-password' },
       ],
-      foot: el('p', { class: 'sign-foot' }, t('signIn.new'), ' ', el('a', { href: `/register${location.search}` }, t('register.title'))),
+      foot: [
+        el('p', { class: 'sign-foot' }, t('signIn.new'), ' ', el('a', { href: `/register${location.search}` }, t('register.title'))),
+        el('p', { class: 'sign-foot' }, el('a', { href: `/forgot${location.search}`, id: 'forgot' }, t('forgot.title'))),
+      ],
     }));
   },
 });

@@ -1,28 +1,47 @@
-// The form of the sign-in and registration pages: checks, one request, problems beside their field.
+// The forms about an account: checks, one request, problems beside their field.
 
-import { post } from './api.js';
+import { ask, post } from './api.js';
 import { nextAddress, signedIn } from './account.js';
 import { el } from './dom.js';
 import { t } from './i18n.js';
 import { friendly } from './problem.js';
 
-const FIELD_OF = { 'email-taken': 'email', 'password-refused': 'password' };
+const FIELD_OF = { 'email-taken': 'email', 'password-refused': 'password', 'code-refused': 'code' };
 
-/** `fields` are `{ name, type, autocomplete, … }`; `path` is the API's; `foot` stands below the button. */
-export function signForm({ title, lead, submit, path, fields, foot }) {
+/** What follows on signing in or registering. */
+function enter(answer) {
+  signedIn(answer);
+  location.replace(nextAddress());
+}
+
+/**
+ * `fields` are `{ name, type, autocomplete, … }`; `path` is the API's; `foot` stands below the button. A field with
+ * `sends(values)` is for a code: a button beside it asks for one, with the path and the body that `sends` gives. A field that
+ * is `unsent` is for that request only. `extra` goes along in the body, `done` gets the answer. `prefix` keeps the forms of one page apart.
+ */
+export function signForm({
+  title, lead, submit, path, fields, foot, method = 'POST', signed = false, extra = {}, prefix = '', heading = 'h1', done = enter,
+}) {
   const inputs = new Map();
   const problems = new Map();
-  const rows = fields.map(({ name, hint, ...attributes }) => {
-    const error = el('p', { class: 'field-error', id: `${name}-error` });
-    const help = hint && el('p', { class: 'note', id: `${name}-help` }, t(hint));
-    const input = el('input', { id: name, name, required: true, 'aria-describedby': `${name}-error${hint ? ` ${name}-help` : ''}`, ...attributes });
+  const only = new Set();
+  const rows = fields.map(({ name, hint, sends, unsent, ...attributes }) => {
+    const id = `${prefix}${name}`;
+    const error = el('p', { class: 'field-error', id: `${id}-error` });
+    const help = (hint || sends) && el('p', { class: 'note', id: `${id}-help`, role: sends && 'status' }, hint && t(hint));
+    const input = el('input', { id, name, required: true, 'aria-describedby': `${id}-error${help ? ` ${id}-help` : ''}`, ...attributes });
     input.addEventListener('input', () => complain(name, ''));
     inputs.set(name, input);
+    if (unsent) only.add(name);
     problems.set(name, error);
-    return el('div', { class: 'field' }, el('label', { for: name }, t(`field.${name}`)), input, help, error);
+    const label = el('label', { for: id }, t(`field.${name}`));
+    if (!sends) return el('div', { class: 'field' }, label, input, help, error);
+    const button = el('button', { class: 'button quiet', type: 'button', id: `${id}-send` }, t('code.send'));
+    button.addEventListener('click', () => sendCode(sends, button, help));
+    return el('div', { class: 'field' }, label, el('div', { class: 'field-with' }, input, button), help, error);
   });
   const general = el('p', { class: 'form-error', role: 'alert' });
-  const button = el('button', { class: 'button large', type: 'submit', id: 'submit' }, t(submit));
+  const button = el('button', { class: 'button large', type: 'submit', id: `${prefix}submit` }, t(submit));
 
   function complain(name, text) {
     problems.get(name).textContent = text;
@@ -31,9 +50,10 @@ export function signForm({ title, lead, submit, path, fields, foot }) {
   }
 
   /** The browser's own rules, in the page's language. */
-  function check() {
+  function check(names = inputs.keys()) {
     let first = null;
-    for (const [name, input] of inputs) {
+    for (const name of names) {
+      const input = inputs.get(name);
       const { valueMissing, typeMismatch, tooShort } = input.validity;
       const key = valueMissing ? 'invalid.missing' : typeMismatch ? 'invalid.email' : tooShort ? 'invalid.short' : null;
       complain(name, key ? t(key, { count: input.minLength }) : '');
@@ -43,28 +63,53 @@ export function signForm({ title, lead, submit, path, fields, foot }) {
     return first === null;
   }
 
-  async function send() {
-    general.textContent = '';
-    button.setAttribute('aria-disabled', 'true');
-    button.classList.add('busy');
-    try {
-      const body = Object.fromEntries([...inputs].map(([name, input]) => [name, name === 'password' ? input.value : input.value.trim()]));
-      signedIn(await post(path, body));
-      location.replace(nextAddress());
-    } catch (problem) {
-      const field = FIELD_OF[problem.code] ?? (inputs.has(problem.members?.field) ? problem.members.field : null);
-      if (field) {
-        complain(field, friendly(problem));
-        inputs.get(field).focus();
-      } else {
-        general.textContent = friendly(problem);
-      }
-      button.removeAttribute('aria-disabled');
-      button.classList.remove('busy');
+  const isSecret = (name) => inputs.get(name).type === 'password';
+  const values = (wanted = () => true) => Object.fromEntries([...inputs].filter(([name]) => wanted(name)).map(([name, input]) => [name, isSecret(name) ? input.value : input.value.trim()]));
+
+  function refused(problem) {
+    const field = FIELD_OF[problem.code] ?? problem.members?.field;
+    if (inputs.has(field)) {
+      complain(field, friendly(problem));
+      inputs.get(field).focus();
+    } else {
+      general.textContent = friendly(problem);
     }
   }
 
-  return el('section', { class: 'sign' }, el('h1', {}, t(title)), el('p', { class: 'note' }, t(lead)),
+  function busy(button, is) {
+    if (is) button.setAttribute('aria-disabled', 'true');
+    else button.removeAttribute('aria-disabled');
+    button.classList.toggle('busy', is);
+  }
+
+  async function sendCode(sends, button, help) {
+    const needed = [...inputs.keys()].filter((name) => name === 'email' || (signed && name === 'password'));
+    if (button.getAttribute('aria-disabled') === 'true' || !check(needed)) return;
+    general.textContent = '';
+    busy(button, true);
+    try {
+      const [to, body] = sends(values());
+      const { expires_in: seconds } = await post(to, body, { signed });
+      help.textContent = t('code.sent', { count: Math.ceil(seconds / 60) });
+      inputs.get('code').focus();
+    } catch (problem) {
+      refused(problem);
+    }
+    busy(button, false);
+  }
+
+  async function send() {
+    general.textContent = '';
+    busy(button, true);
+    try {
+      await done(await ask(method, path, { body: { ...extra, ...values((name) => !only.has(name)) }, signed }));
+    } catch (problem) {
+      refused(problem);
+    }
+    busy(button, false);
+  }
+
+  return el('section', { class: 'sign' }, el(heading, {}, t(title)), lead && el('p', { class: 'note' }, t(lead)),
     el('form', { novalidate: true, on: { submit: (event) => {
       event.preventDefault();
       if (button.getAttribute('aria-disabled') !== 'true' && check()) send();

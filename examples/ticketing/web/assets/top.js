@@ -25,7 +25,7 @@ async function signOut() {
 function account() {
   const who = user();
   if (!who) {
-    const here = ['/login', '/register'].includes(location.pathname);
+    const here = ['/login', '/register', '/forgot'].includes(location.pathname);
     return el('a', { class: 'button small', id: 'sign-in', href: here ? `/login${location.search}` : signInAddress() }, t('nav.signIn'));
   }
   return el('details', { class: 'menu', id: 'account' },
@@ -36,6 +36,7 @@ function account() {
       el('p', {}, el('strong', {}, who.display_name), el('span', {}, who.email)),
       el('a', { href: '/orders' }, t('nav.orders')),
       el('a', { href: '/inbox', id: 'inbox' }, t('nav.inbox')),
+      el('a', { href: '/account' }, t('nav.profile')),
       who.roles?.length > 0 && el('a', { href: '/desk' }, t('nav.desk')),
       el('button', { type: 'button', id: 'sign-out', on: { click: signOut } }, t('nav.signOut'))));
 }

@@ -134,7 +134,7 @@ impl Coupons {
     #[must_use]
     pub fn new(database: Database, merchants: Merchants) -> Self {
         let (read, write) = (store(&database.read), store(&database.queue));
-        let (known, listed) = (Cache::new(KEPT, Some(AGE)), Cache::new(KEPT, Some(AGE)));
+        let (known, listed) = (Cache::new("coupon", KEPT, Some(AGE)), Cache::new("coupons", KEPT, Some(AGE)));
         Self(Arc::new(Inner { database, merchants, read, write, known, listed }))
     }
 

@@ -1,0 +1,133 @@
+//! A part that fails is left alone for a while: whoever needs it is refused at once instead of waiting for it.
+
+use std::time::Duration;
+
+use nebula_cache::{BreakerConfig, CircuitBreaker};
+use thiserror::Error;
+
+/// Nothing was tried.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the {part} failed too often, and is left alone for {retry_after:?}")]
+pub struct LeftAlone {
+    /// What it is.
+    pub part: &'static str,
+    /// For so long.
+    pub retry_after: Duration,
+}
+
+/// A circuit breaker by errors: when half of at least five calls fail, ten seconds of peace; then one call finds out.
+#[derive(Debug)]
+pub struct Breaker {
+    part: &'static str,
+    circuit: CircuitBreaker,
+}
+
+impl Breaker {
+    /// Around that part; it stands in metrics and errors.
+    #[must_use]
+    pub fn new(part: &'static str) -> Self {
+        let config = BreakerConfig::default()
+            .with_min_calls(5)
+            .with_failure_ratio(0.5)
+            .with_failures_in_a_row(5)
+            // A part that is only slow has work to do; its own time-outs are failures.
+            .with_slow_after(Duration::MAX)
+            .with_open_for(Duration::from_secs(10));
+        Self { part, circuit: CircuitBreaker::new(config) }
+    }
+
+    /// Whether the part would be asked now. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LeftAlone`] while it is left alone.
+    pub fn look(&self) -> Result<(), LeftAlone> {
+        match self.circuit.state() {
+            nebula_cache::BreakerState::Open => Err(self.refused(Duration::from_secs(1))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does the work, unless the part is left alone. `broken` says which errors are the part's, and not an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`LeftAlone`], turned into the work's error; or that of the work.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the work's; a call that is dropped is no failure.
+    pub async fn call<T, E: From<LeftAlone>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+        broken: impl FnOnce(&E) -> bool,
+    ) -> Result<T, E> {
+        let pass = self.circuit.try_call().map_err(|refused| self.refused(refused.retry_after))?;
+        let answer = work.await;
+        match &answer {
+            Err(error) if broken(error) => pass.failed(),
+            _ => pass.succeeded(),
+        }
+        answer
+    }
+
+    fn refused(&self, retry_after: Duration) -> LeftAlone {
+        metrics::counter!("ticketing_breaker_refused_total", "part" => self.part).increment(1);
+        LeftAlone { part: self.part, retry_after }
+    }
+}
+
+impl From<LeftAlone> for crate::problem::Problem {
+    fn from(refused: LeftAlone) -> Self {
+        let seconds = u32::try_from(refused.retry_after.as_secs().max(1)).unwrap_or(u32::MAX);
+        Self::unavailable(refused).retry_after(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::problem::{Code, Problem};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_left_alone_for_ten_seconds_and_then_asked_once() {
+        let breaker = Breaker::new("test");
+        let asked = Cell::new(0);
+        let call = |answer: Result<(), Problem>| {
+            let work = async {
+                asked.set(asked.get() + 1);
+                answer
+            };
+            breaker.call(work, |problem| problem.code == Code::Unavailable)
+        };
+        let failure = || Err(Problem::unavailable("away"));
+        // A refusal is an answer.
+        for _ in 0..10 {
+            assert_eq!(call(Err(Problem::not_found("seat"))).await.unwrap_err().code, Code::NotFound);
+        }
+        while breaker.look().is_ok() {
+            assert!(asked.get() < 40, "it never opens");
+            assert_eq!(call(failure()).await.unwrap_err().code, Code::Unavailable);
+        }
+        let before = asked.get();
+        for _ in 0..100 {
+            assert_eq!(call(Ok(())).await.unwrap_err().code, Code::Unavailable);
+        }
+        assert_eq!(asked.get(), before, "nobody waits for it");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        call(failure()).await.unwrap_err();
+        call(Ok(())).await.unwrap_err();
+        assert_eq!(asked.get(), before + 1, "one finds out");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let mut tries = 0;
+        while call(Ok(())).await.is_err() {
+            tries += 1;
+            assert!(tries < 10, "it does not close");
+            tokio::time::advance(Duration::from_secs(30)).await;
+        }
+        call(Ok(())).await.unwrap();
+        assert_eq!(asked.get(), before + 3);
+    }
+}

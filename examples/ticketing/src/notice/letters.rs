@@ -1,0 +1,226 @@
+//! Mails about accounts: codes, and what happened to an account. They go out at once or not at all, and no record keeps whom
+//! they went to.
+
+use std::time::{Duration, SystemTime};
+
+use nebula_auth::secrecy::{ExposeSecret, SecretString};
+use nebula_notification::{
+    Channel, Content, DevelopmentOutbox, EmailAddress, Kind, MemoryTemplates, Notification, NotificationTemplate,
+    Notifier, ParamSpec, Recipient,
+};
+
+use super::service::{failed, senders};
+use crate::{
+    config::Config,
+    problem::{Problem, Result},
+    user::Language,
+};
+
+/// How long this process remembers what it sent.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
+/// A mail about an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// A code to open an account.
+    Register,
+    /// A code to change an address.
+    ChangeEmail,
+    /// A code to set a forgotten password.
+    ResetPassword,
+    /// Somebody wanted an account with an address that has one.
+    AccountExists,
+    /// The password was changed.
+    PasswordChanged,
+    /// The address was changed; it goes to the former one.
+    EmailChanged,
+}
+
+impl Letter {
+    const ALL: [Self; 6] = [
+        Self::Register,
+        Self::ChangeEmail,
+        Self::ResetPassword,
+        Self::AccountExists,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "code-register",
+            Self::ChangeEmail => "code-change-email",
+            Self::ResetPassword => "code-reset-password",
+            Self::AccountExists => "account-exists",
+            Self::PasswordChanged => "password-changed",
+            Self::EmailChanged => "email-changed",
+        }
+    }
+
+    const fn has_code(self) -> bool {
+        matches!(self, Self::Register | Self::ChangeEmail | Self::ResetPassword)
+    }
+
+    /// Title and text, in English and Chinese.
+    const fn words(self) -> [[&'static str; 2]; 2] {
+        match self {
+            Self::Register => [
+                [
+                    "Your code: {{ code }}",
+                    "Type {{ code }} to open your account at Nebula Tickets. The code holds for {{ minutes }} minutes.\n\nWas it not you? Then do nothing, and tell nobody the code.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "您正在注册星云票务账户，验证码为 {{ code }}，{{ minutes }} 分钟内有效。\n\n如非本人操作，请忽略本邮件，切勿将验证码告诉他人。",
+                ],
+            ],
+            Self::ChangeEmail => [
+                [
+                    "Your code: {{ code }}",
+                    "Type {{ code }} to use this address for your account at Nebula Tickets. The code holds for {{ minutes }} minutes.\n\nWas it not you? Then do nothing, and tell nobody the code.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "您正在将星云票务账户的邮箱更换为本地址，验证码为 {{ code }}，{{ minutes }} 分钟内有效。\n\n如非本人操作，请忽略本邮件，切勿将验证码告诉他人。",
+                ],
+            ],
+            Self::ResetPassword => [
+                [
+                    "Your code: {{ code }}",
+                    "Type {{ code }} to set a new password at Nebula Tickets. The code holds for {{ minutes }} minutes.\n\nWas it not you? Then do nothing, and tell nobody the code: your password stays as it is.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "您正在重置星云票务账户的密码，验证码为 {{ code }}，{{ minutes }} 分钟内有效。\n\n如非本人操作，请忽略本邮件，切勿将验证码告诉他人；您的密码不会改变。",
+                ],
+            ],
+            Self::AccountExists => [
+                [
+                    "You have an account already",
+                    "Somebody wanted to use this address at Nebula Tickets, but it has an account: sign in with it. If you forgot the password, set a new one.\n\n{{ link }}/login\n\nWas it not you? Then do nothing.",
+                ],
+                [
+                    "该邮箱已注册",
+                    "有人正在星云票务使用本邮箱，但它已注册账户：请直接登录；如忘记密码，可重置密码。\n\n{{ link }}/login\n\n如非本人操作，请忽略本邮件。",
+                ],
+            ],
+            Self::PasswordChanged => [
+                [
+                    "Your password was changed",
+                    "The password of your account at Nebula Tickets was changed, and the account was signed out on other devices.\n\nWas it not you? Set a new one at once: {{ link }}/forgot",
+                ],
+                [
+                    "密码已修改",
+                    "您的星云票务账户密码已修改，其他设备上的登录已失效。\n\n如非本人操作，请立即重置密码：{{ link }}/forgot",
+                ],
+            ],
+            Self::EmailChanged => [
+                [
+                    "Your address was changed",
+                    "Your account at Nebula Tickets has another mail address now; mails go there from now on.\n\nWas it not you? Tell the support: {{ link }}/",
+                ],
+                [
+                    "邮箱已更换",
+                    "您的星云票务账户已更换邮箱，今后的邮件将发送到新地址。\n\n如非本人操作，请联系客服：{{ link }}/",
+                ],
+            ],
+        }
+    }
+
+    fn template(self) -> NotificationTemplate {
+        let kind = if self.has_code() { Kind::Code } else { Kind::Notice };
+        let [en, zh] = self.words().map(|[title, text]| Content::new().title(title).text(text));
+        let template = NotificationTemplate::new(self.as_str(), kind).param("link", ParamSpec::text());
+        let template = if self.has_code() {
+            template.param("code", ParamSpec::text()).param("minutes", ParamSpec::integer())
+        } else {
+            template
+        };
+        template.channels([Channel::Email]).content("en", en).content("zh", zh)
+    }
+}
+
+/// Sends mails about accounts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Letters {
+    notifier: Notifier,
+    here: String,
+    delivers: bool,
+}
+
+impl Letters {
+    /// By the mail server of the configuration, or into the development outbox. Links lead to `here`.
+    pub(super) async fn open(
+        config: &Config,
+        development: Option<&DevelopmentOutbox>,
+        here: String,
+    ) -> nebula_notification::Result<Self> {
+        let templates =
+            || Letter::ALL.into_iter().try_fold(MemoryTemplates::new(), |known, letter| known.with(letter.template()));
+        let notifier = senders(config, development, templates).await?.build();
+        let delivers = notifier.circuits().iter().any(|circuit| circuit.channel == Channel::Email);
+        Ok(Self { notifier, here, delivers })
+    }
+
+    /// Whether there is somewhere to send mails to.
+    #[must_use]
+    pub const fn delivers(&self) -> bool {
+        self.delivers
+    }
+
+    /// Sends a mail; `code` is the code that it tells, and how long that holds.
+    ///
+    /// # Errors
+    ///
+    /// No server took it.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may have been sent.
+    pub async fn send(
+        &self,
+        letter: Letter,
+        email: &str,
+        language: Language,
+        code: Option<(&SecretString, Duration)>,
+    ) -> Result<()> {
+        let address = EmailAddress::new(email).map_err(failed)?;
+        let recipient = Recipient::address_only(address).with_locale(language.as_str());
+        let mut mail = Notification::new(letter.as_str()).to(recipient).param("link", self.here.as_str());
+        if let Some((code, holds)) = code.filter(|_| letter.has_code()) {
+            let minutes = i64::try_from(holds.as_secs().div_ceil(60)).unwrap_or(i64::MAX);
+            mail = mail.param("code", code.expose_secret()).param("minutes", minutes);
+        }
+        let submission = self.notifier.send(mail).await.map_err(failed)?;
+        submission.into_result().map(drop).map_err(Problem::unavailable)
+    }
+
+    /// Forgets what went out more than an hour ago: it is kept in memory.
+    pub(super) async fn forget(&self) -> Result<u64> {
+        let before = SystemTime::now().checked_sub(REMEMBERED).unwrap_or(SystemTime::UNIX_EPOCH);
+        self.notifier.records().forget(before).await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nebula_notification::Params;
+
+    use super::*;
+
+    #[test]
+    fn every_letter_is_written_in_both_languages_and_codes_are_in_those_that_have_one() {
+        for letter in Letter::ALL {
+            let mut params = Params::new().with("link", "http://here");
+            if letter.has_code() {
+                params = params.with("code", "424242").with("minutes", 5);
+            }
+            let [en, zh] = ["en", "zh"].map(|locale| letter.template().render(locale, &params).unwrap());
+            for said in [&en, &zh] {
+                let text = said.text.as_deref().unwrap();
+                assert_eq!(text.contains("424242"), letter.has_code(), "{letter:?}: {text}");
+            }
+            assert_ne!(en.title, zh.title);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Personal data at rest: addresses and telephone numbers are sealed, and found by a keyed hash.
+//!
+//! nebula-tenant's cipher seals, with the platform as its tenant: AES-256-GCM under keys that lie wrapped in the database, bound
+//! to table, column and row. What wraps them lies in the configuration or in the data folder, and never in the database.
+
+mod config;
+mod existing;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::hmac;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use nebula_tenant::{
+    TenantContext, TenantId,
+    seal::{LocalMasterKey, Place, Sealed, SqlKeyStore, TenantCipher},
+};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+pub use self::config::PersonalDataConfig;
+use crate::{
+    config::{Config, secret},
+    merchant::platform,
+    problem::{Problem, Result},
+    storage::{Database, Pool},
+};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where the addresses of accounts are.
+pub const EMAIL: Place<'static> = Place::column("users", "email");
+/// Where their telephone numbers are.
+pub const PHONE: Place<'static> = Place::column("users", "phone");
+/// Where the addresses of those are who were invited.
+pub const INVITED: Place<'static> = Place::column("merchant_invitations", "email");
+
+/// How long unwrapped keys are believed. Ours are never erased.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// Seals personal data and opens it again. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    cipher: Arc<TenantCipher>,
+    owner: TenantId,
+}
+
+impl Vault {
+    /// Opens the keys, wraps them with the key of now, and seals what lies open in the database.
+    ///
+    /// # Errors
+    ///
+    /// The key is not the one that the database was sealed with, or the database cannot be used; the text says which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Call it again: it goes on where it was.
+    pub async fn open(config: &Config, database: &Database) -> Result<Self, Failure> {
+        let vault = Self::unlock(config, database).await?;
+        existing::seal(database, &vault).await?;
+        Ok(vault)
+    }
+
+    async fn unlock(config: &Config, database: &Database) -> Result<Self, Failure> {
+        let master = master(config)?;
+        // On SQLite in the line of those who write: nobody sleeps there.
+        let cipher = match &database.queue {
+            Pool::Sqlite(pool) => {
+                let keys = SqlKeyStore::<sqlx::Sqlite>::new(pool.clone());
+                keys.migrate().await?;
+                TenantCipher::new(keys, master)
+            }
+            Pool::Postgres(pool) => {
+                let keys = SqlKeyStore::<sqlx::Postgres>::new(pool.clone());
+                keys.migrate().await?;
+                TenantCipher::new(keys, master)
+            }
+        };
+        let vault = Self { cipher: Arc::new(cipher.with_kept(KEPT)), owner: platform() };
+        let unlocked = async {
+            vault.cipher.rewrap(&vault.owner).await?;
+            // Makes the first key, and opens it.
+            TenantContext::of(vault.owner.clone()).scope(vault.cipher.index(EMAIL, b"")).await?
+        };
+        unlocked.await.map_err(|error| {
+            let cause = crate::problem::chain(&error);
+            format!(
+                "personal data in the database cannot be opened: {cause}. Give the key that it was sealed with in \
+                 personal-data.key, or among personal-data.previous by its name"
+            )
+        })?;
+        Ok(vault)
+    }
+
+    /// What is kept of a text in that row.
+    ///
+    /// # Errors
+    ///
+    /// The keys cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe. Never call it within a transaction: on SQLite the keys are read over the same connection.
+    pub async fn seal(&self, column: Place<'_>, row: &str, text: &str) -> Result<String> {
+        let sealed = self.owned(self.cipher.seal(column.row(row), text.as_bytes())).await?;
+        Ok(STANDARD_NO_PAD.encode(sealed.as_bytes()))
+    }
+
+    /// The text that was sealed for that row.
+    ///
+    /// # Errors
+    ///
+    /// It was not sealed for this row, was altered, or the keys cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`seal`](Self::seal).
+    pub async fn unseal(&self, column: Place<'_>, row: &str, sealed: &str) -> Result<String> {
+        let sealed = Sealed::from_bytes(STANDARD_NO_PAD.decode(sealed).map_err(Problem::internal)?);
+        let text = self.owned(self.cipher.open(column.row(row), &sealed)).await?;
+        String::from_utf8(text).map_err(|_| Problem::internal("a sealed text is none"))
+    }
+
+    /// What a text of that column is found by.
+    ///
+    /// # Errors
+    ///
+    /// The keys cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`seal`](Self::seal).
+    pub async fn index(&self, column: Place<'_>, text: &str) -> Result<String> {
+        let index = self.owned(self.cipher.index(column, text.as_bytes())).await?;
+        Ok(data_encoding::HEXLOWER.encode(&index))
+    }
+
+    async fn owned<T>(&self, work: impl Future<Output = Result<T, nebula_tenant::Error>>) -> Result<T> {
+        let done = TenantContext::of(self.owner.clone()).scope(work).await.and_then(|done| done);
+        done.map_err(|error| match error.kind() {
+            nebula_tenant::ErrorKind::Unavailable => Problem::unavailable(error),
+            _ => Problem::internal(error),
+        })
+    }
+}
+
+/// The key that wraps, and those that did.
+fn master(config: &Config) -> Result<LocalMasterKey, Failure> {
+    let personal = &config.personal_data;
+    let kept = config.data.join(secret::PERSONAL).exists();
+    let mut master = match &personal.key {
+        Some(key) => LocalMasterKey::new(&personal.key_id, &derived(key))?,
+        None => {
+            let key = secret::load_or_create(&config.data, secret::PERSONAL)?;
+            LocalMasterKey::new(config::FOLDER, &derived(&key))?
+        }
+    };
+    // Whoever moves the key out of the folder goes on opening what that one wrapped.
+    if personal.key.is_some() && kept {
+        let key = secret::load_or_create(&config.data, secret::PERSONAL)?;
+        master = master.with_former(config::FOLDER, &derived(&key))?;
+    }
+    for (id, key) in &personal.previous {
+        master = master.with_former(id, &derived(key))?;
+    }
+    Ok(master)
+}
+
+/// Thirty-two bytes of a text of any length.
+fn derived(secret: &SecretString) -> SecretSlice<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    hmac::sign(&key, b"ticketing personal data v1").as_ref().to_vec().into()
+}

@@ -1,0 +1,112 @@
+use std::path::Path;
+
+use super::*;
+use crate::storage::sql::query;
+
+const PEOPLE: [&str; 3] = ["an@example.com", "Bo@Example.com", "chen@example.com"];
+
+fn config(folder: &Path) -> Config {
+    Config { data: folder.to_owned(), ..Config::default() }
+}
+
+/// Accounts and an invitation as an earlier version left them.
+async fn open_rows(database: &Database) {
+    for (number, email) in PEOPLE.iter().enumerate() {
+        let insert = query("INSERT INTO users (id, email_index, display_name, created_at) VALUES ($1, $2, '', 0)");
+        insert.bind(format!("user-{number}")).bind(*email).execute(&database.read).await.unwrap();
+    }
+    let insert = query(
+        "INSERT INTO merchant_invitations (id, tenant_id, email_index, role, code_hash, invited_by, created_at, expires_at) \
+         VALUES ('i', 'nebula', 'guest@example.com', 'door', 'h', 'u', 0, 0)",
+    );
+    insert.execute(&database.read).await.unwrap();
+}
+
+async fn all_sealed(database: &Database, vault: &Vault) {
+    for (number, email) in PEOPLE.iter().enumerate() {
+        let (id, email) = (format!("user-{number}"), email.to_lowercase());
+        let index = vault.index(EMAIL, &email).await.unwrap();
+        let found = query("SELECT id, email_sealed FROM users WHERE email_index = $1").bind(index);
+        let row = found.fetch_optional(&database.read).await.unwrap().unwrap();
+        assert_eq!(row.get::<String>("id").unwrap(), id);
+        let sealed: String = row.get("email_sealed").unwrap();
+        assert_eq!(vault.unseal(EMAIL, &id, &sealed).await.unwrap(), email);
+    }
+}
+
+/// Whether any file of the folder has the text.
+fn written(folder: &Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+    })
+}
+
+#[tokio::test]
+async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let database = Database::of(&config).await.unwrap();
+    open_rows(&database).await;
+    let killed = Vault::unlock(&config, &database).await.unwrap();
+    assert_eq!(existing::seal_some(&database, &killed, 2).await.unwrap(), 2);
+    drop(killed);
+    let half = query("SELECT count(*) FROM users WHERE email_sealed IS NULL");
+    assert_eq!(half.scalar::<i64>(&database.read).await.unwrap(), 1);
+
+    // Two at once, and once more: nothing is sealed twice.
+    let (one, two) = tokio::join!(Vault::open(&config, &database), Vault::open(&config, &database));
+    all_sealed(&database, &one.unwrap()).await;
+    all_sealed(&database, &two.unwrap()).await;
+    let vault = Vault::open(&config, &database).await.unwrap();
+    all_sealed(&database, &vault).await;
+    let open = query("SELECT count(*) FROM merchant_invitations WHERE email_index = 'guest@example.com'");
+    assert_eq!(open.scalar::<i64>(&database.read).await.unwrap(), 0);
+    for text in PEOPLE.into_iter().chain(["guest@example.com"]) {
+        assert!(!written(folder.path(), text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_text_opens_in_its_row_and_unaltered_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let database = Database::of(&config).await.unwrap();
+    let vault = Vault::open(&config, &database).await.unwrap();
+    let sealed = vault.seal(PHONE, "a", "+8613800138000").await.unwrap();
+    assert_eq!(vault.unseal(PHONE, "a", &sealed).await.unwrap(), "+8613800138000");
+    assert_ne!(vault.seal(PHONE, "a", "+8613800138000").await.unwrap(), sealed, "equal texts do not look alike");
+    assert!(vault.unseal(PHONE, "b", &sealed).await.is_err());
+    assert!(vault.unseal(EMAIL, "a", &sealed).await.is_err());
+    let altered = sealed.replacen(&sealed[40..41], if &sealed[40..41] == "A" { "B" } else { "A" }, 1);
+    assert!(vault.unseal(PHONE, "a", &altered).await.is_err());
+    assert!(vault.unseal(PHONE, "a", "short").await.is_err());
+}
+
+#[tokio::test]
+async fn another_key_takes_over_and_a_wrong_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    let database = Database::of(&config).await.unwrap();
+    let sealed = Vault::open(&config, &database).await.unwrap().seal(EMAIL, "a", "an@example.com").await.unwrap();
+    let index = Vault::open(&config, &database).await.unwrap().index(EMAIL, "an@example.com").await.unwrap();
+
+    // From the folder into the configuration; from then on the folder's is not needed.
+    config.personal_data.key = Some("0123456789abcdef0123456789abcdef".into());
+    let vault = Vault::open(&config, &database).await.unwrap();
+    assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
+    std::fs::remove_file(folder.path().join(secret::PERSONAL)).unwrap();
+    Vault::open(&config, &database).await.unwrap();
+
+    // To the next one.
+    let former = config.personal_data.key.replace("fedcba9876543210fedcba9876543210".into()).unwrap();
+    config.personal_data.key_id = "2".to_owned();
+    let told = Vault::open(&config, &database).await.unwrap_err().to_string();
+    assert!(told.contains("personal-data.previous") && !told.contains("fedcba"), "{told}");
+    config.personal_data.previous.insert("1".to_owned(), former);
+    Vault::open(&config, &database).await.unwrap();
+    config.personal_data.previous.clear();
+    let vault = Vault::open(&config, &database).await.unwrap();
+    assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
+    assert_eq!(vault.index(EMAIL, "an@example.com").await.unwrap(), index, "people are found as before");
+}

@@ -1,0 +1,12 @@
+//! How accounts are configured.
+
+use serde::Deserialize;
+
+/// Accounts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AccountsConfig {
+    /// Whether an address is confirmed by a code when somebody registers with it. Left out: where mails are sent, or shown on
+    /// `/dev/outbox`. Changing the address and a forgotten password ask for a code in any case.
+    pub confirm: Option<bool>,
+}

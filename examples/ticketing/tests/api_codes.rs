@@ -1,0 +1,275 @@
+//! Codes by mail: for a new account, another address, a forgotten password; and what people do with their account.
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Account, PASSWORD, TestApp, expect, expect_problem};
+use nebula_test_support::eventually;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use ticketing::{config::Config, problem::Code, storage::sql::query};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Codes are needed, and many may be asked for at once.
+fn codes(config: &mut Config) {
+    config.accounts.confirm = Some(true);
+    config.auth.mfa.code.cool_down = Duration::from_millis(1);
+    let many = json!({"limit": 1000, "window": "1d"});
+    config.rate_limit = serde_json::from_value(json!({"rules": {"code.ip": many, "code.address": many}})).unwrap();
+}
+
+/// The mails that were shown, the latest first or last.
+async fn mails(app: &TestApp, to: &str) -> Vec<Value> {
+    let shown = expect(app.get("//dev/outbox/messages.json").await, StatusCode::OK).await;
+    shown.as_array().unwrap().iter().filter(|mail| mail["to"] == to).cloned().collect()
+}
+
+/// Waits until there are so many mails to an address, and gives their texts.
+async fn letters(app: &TestApp, to: &str, count: usize) -> Vec<String> {
+    eventually(PATIENCE, || async {
+        let mails = mails(app, to).await;
+        if mails.len() == count { Ok(mails.iter().map(words).collect()) } else { Err(format!("{mails:?}")) }
+    })
+    .await
+}
+
+fn words(mail: &Value) -> String {
+    format!("{}\n{}", mail["title"].as_str().unwrap(), mail["text"].as_str().unwrap())
+}
+
+/// The six digits of a mail.
+fn code(letter: &str) -> String {
+    let digits = letter.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
+    digits.unwrap_or_else(|| panic!("{letter}")).to_owned()
+}
+
+async fn ask(app: &TestApp, email: &str, purpose: &str) -> Value {
+    let body = json!({"email": email, "purpose": purpose, "language": "en"});
+    expect(app.post("/auth/codes", &body).await, StatusCode::ACCEPTED).await
+}
+
+async fn register(app: &TestApp, email: &str) -> Account {
+    ask(app, email, "register").await;
+    let code = code(&letters(app, email, 1).await[0]);
+    let body = json!({"email": email, "password": PASSWORD, "display_name": "Mei", "language": "zh", "code": code});
+    let made = expect(app.post("/auth/register", &body).await, StatusCode::CREATED).await;
+    let text = |pointer: &str| made.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    Account {
+        id: text("/user/id").parse().unwrap(),
+        email: email.to_owned(),
+        access: text("/tokens/access_token"),
+        refresh: text("/tokens/refresh_token"),
+    }
+}
+
+#[tokio::test]
+async fn an_account_begins_with_a_code_and_nobody_learns_who_has_one() {
+    let app = TestApp::start_with(codes).await;
+    assert_eq!(expect(app.get("/auth/rules").await, StatusCode::OK).await, json!({"confirm": true}));
+    let body = |code: Option<&str>| json!({"email": "mei@example.com", "password": PASSWORD, "display_name": "Mei", "code": code});
+    expect_problem(app.post("/auth/register", &body(None)).await, Code::CodeRefused).await;
+    expect_problem(app.post("/auth/register", &body(Some("123456"))).await, Code::CodeRefused).await;
+
+    ask(&app, "mei@example.com", "register").await;
+    let right = code(&letters(&app, "mei@example.com", 1).await[0]);
+    // A code is for its address and its purpose; what is wrong with a password is said first.
+    let other = json!({"email": "tom@example.com", "password": PASSWORD, "display_name": "T", "code": right});
+    expect_problem(app.post("/auth/register", &other).await, Code::CodeRefused).await;
+    let reset = json!({"email": "mei@example.com", "password": PASSWORD, "code": right});
+    expect_problem(app.post("/auth/password", &reset).await, Code::CodeRefused).await;
+    let short = json!({"email": "mei@example.com", "password": "short", "display_name": "Mei", "code": right});
+    expect_problem(app.post("/auth/register", &short).await, Code::PasswordRefused).await;
+    let made = expect(app.post("/auth/register", &body(Some(&right))).await, StatusCode::CREATED).await;
+    assert_eq!(made["user"]["email"], "mei@example.com");
+    // It works once.
+    expect_problem(app.post("/auth/register", &body(Some(&right))).await, Code::CodeRefused).await;
+
+    // Whoever has an account hears so by mail, and nobody else does.
+    let (known, unknown) =
+        (ask(&app, "mei@example.com", "register").await, ask(&app, "new@example.com", "register").await);
+    assert_eq!(known, unknown);
+    let told = letters(&app, "mei@example.com", 2).await;
+    assert_eq!(told.iter().filter(|letter| letter.contains("You have an account already")).count(), 1, "{told:?}");
+    expect_problem(app.post("/auth/register", &body(Some("123456"))).await, Code::CodeRefused).await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_by_a_code_and_every_session_ends() {
+    let app = TestApp::start_with(codes).await;
+    let mei = register(&app, "mei@example.com").await;
+    let second = app.login(&mei.email, PASSWORD).await;
+    let (known, unknown) =
+        (ask(&app, "mei@example.com", "reset-password").await, ask(&app, "nobody@example.com", "reset-password").await);
+    assert_eq!(known, unknown);
+    let letter = letters(&app, "mei@example.com", 2).await.into_iter().find(|letter| letter.contains("new password"));
+    let code = code(&letter.unwrap());
+
+    let new = "another long pass phrase of mine";
+    let body = |email: &str, code: &str| json!({"email": email, "password": new, "code": code});
+    let mut refusals = Vec::new();
+    let wrong = if code == "111111" { "222222" } else { "111111" };
+    for email in ["mei@example.com", "nobody@example.com"] {
+        let mut problem =
+            expect_problem(app.post("/auth/password", &body(email, wrong)).await, Code::CodeRefused).await;
+        problem.as_object_mut().unwrap().remove("request_id");
+        refusals.push(problem);
+    }
+    assert_eq!(refusals[0], refusals[1]);
+    let set = app.post("/auth/password", &body("mei@example.com", &code)).await;
+    assert_eq!(set.status(), StatusCode::NO_CONTENT);
+    for account in [&mei, &second] {
+        expect_problem(app.get_as(account, "/me").await, Code::TokenInvalid).await;
+        expect_problem(
+            app.post("/auth/refresh", &json!({"refresh_token": account.refresh})).await,
+            Code::RefreshRefused,
+        )
+        .await;
+    }
+    let old = json!({"email": "mei@example.com", "password": PASSWORD});
+    expect_problem(app.post("/auth/login", &old).await, Code::WrongCredentials).await;
+    app.login("mei@example.com", new).await;
+    // In her language.
+    let told = letters(&app, "mei@example.com", 3).await;
+    assert!(told.iter().any(|letter| letter.contains("密码已修改")), "{told:?}");
+    assert!(mails(&app, "nobody@example.com").await.is_empty(), "nothing is sent where nobody is");
+    expect_problem(app.post("/auth/password", &body("mei@example.com", &code)).await, Code::CodeRefused).await;
+}
+
+#[tokio::test]
+async fn an_address_changes_by_a_code_to_the_new_one_and_the_former_is_told() {
+    let app = TestApp::start_with(codes).await;
+    let (mei, tom) = (register(&app, "mei@example.com").await, register(&app, "tom@example.com").await);
+    let wanted = |password: &str, email: &str| json!({"email": email, "password": password});
+    let wrong = app.post_as(&mei, "/me/email/codes", &wanted("not hers at all", "lin@example.com")).await;
+    expect_problem(wrong, Code::WrongCredentials).await;
+    expect(app.post_as(&mei, "/me/email/codes", &wanted(PASSWORD, "lin@example.com")).await, StatusCode::ACCEPTED)
+        .await;
+    let code = code(&letters(&app, "lin@example.com", 1).await[0]);
+
+    let put = |who: &Account, email: &str| {
+        let request = app.request(Method::PUT, "/me/email").bearer_auth(&who.access);
+        request.json(&json!({"email": email, "code": code})).send()
+    };
+    expect_problem(put(&tom, "lin@example.com").await.unwrap(), Code::CodeRefused).await;
+    expect_problem(put(&mei, "other@example.com").await.unwrap(), Code::CodeRefused).await;
+    let me = expect(put(&mei, "Lin@Example.com").await.unwrap(), StatusCode::OK).await;
+    assert_eq!(me["email"], "lin@example.com");
+    app.login("lin@example.com", PASSWORD).await;
+    let old = json!({"email": "mei@example.com", "password": PASSWORD});
+    expect_problem(app.post("/auth/login", &old).await, Code::WrongCredentials).await;
+    let told = letters(&app, "mei@example.com", 2).await;
+    assert!(told.iter().any(|letter| letter.contains("邮箱已更换")), "{told:?}");
+
+    // An address that somebody has: its owner hears of it, and no code comes.
+    expect(app.post_as(&mei, "/me/email/codes", &wanted(PASSWORD, "tom@example.com")).await, StatusCode::ACCEPTED)
+        .await;
+    let told = letters(&app, "tom@example.com", 2).await;
+    assert!(told.iter().any(|letter| letter.contains("该邮箱已注册")), "{told:?}");
+}
+
+#[tokio::test]
+async fn guesses_codes_and_requests_are_limited_and_headers_change_nothing() {
+    let app = TestApp::start_with(|config| {
+        codes(config);
+        let rules = json!({"rules": {
+            "code.ip": {"limit": 4, "window": "1d"}, "code.address": {"limit": 2, "window": "1d"},
+        }});
+        config.rate_limit = serde_json::from_value(rules).unwrap();
+    })
+    .await;
+    ask(&app, "mei@example.com", "register").await;
+    let right = code(&letters(&app, "mei@example.com", 1).await[0]);
+    let guess = |code: String| {
+        let app = &app;
+        async move {
+            let body = json!({"email": "mei@example.com", "password": PASSWORD, "display_name": "Mei", "code": code});
+            app.post("/auth/register", &body).await
+        }
+    };
+    for number in 0..5 {
+        let wrong = format!("{:06}", (right.parse::<u32>().unwrap() + 1 + number) % 1_000_000);
+        expect_problem(guess(wrong).await, Code::CodeRefused).await;
+    }
+    // Five guesses are all that a code has: now the right one is worth nothing, or has to wait.
+    let late = guess(right).await;
+    assert!([StatusCode::UNPROCESSABLE_ENTITY, StatusCode::TOO_MANY_REQUESTS].contains(&late.status()));
+
+    ask(&app, "mei@example.com", "register").await;
+    let wanted = |email: &str| {
+        let body = json!({"email": email, "purpose": "register"});
+        let request = app.request(Method::POST, "/auth/codes").header("x-forwarded-for", "198.51.100.7").json(&body);
+        async move { request.send().await.unwrap() }
+    };
+    // The address has had its two, whoever asks.
+    expect_problem(wanted("mei@example.com").await, Code::TooManyAttempts).await;
+    expect(wanted("tom@example.com").await, StatusCode::ACCEPTED).await;
+    let mut last = wanted("ann@example.com").await;
+    if last.status() == StatusCode::ACCEPTED {
+        last = wanted("bob@example.com").await;
+    }
+    // And so has the network, wherever it says that it is.
+    let refused = expect_problem(last, Code::TooManyAttempts).await;
+    assert!(refused["retry_after"].as_u64().unwrap() > 3_600, "{refused}");
+}
+
+#[tokio::test]
+async fn a_profile_is_changed_and_devices_are_signed_out() {
+    let app = TestApp::start().await;
+    let (mei, tom) = (app.register("mei@example.com").await, app.register("tom@example.com").await);
+    let patch = |body: Value| app.request(Method::PATCH, "/me").bearer_auth(&mei.access).json(&body).send();
+    let me = patch(json!({"display_name": " Lin Mei ", "language": "zh", "phone": "+86 138 0013 8000"})).await.unwrap();
+    let me = expect(me, StatusCode::OK).await;
+    assert_eq!(
+        (&me["display_name"], &me["language"], &me["phone"]),
+        (&json!("Lin Mei"), &json!("zh"), &json!("+8613800138000"))
+    );
+    for (field, value) in [("display_name", " "), ("phone", "138"), ("phone", "call me")] {
+        let problem = expect_problem(patch(json!({field: value})).await.unwrap(), Code::InvalidValue).await;
+        assert_eq!(problem["field"], field);
+    }
+    expect_problem(patch(json!({"language": "xx"})).await.unwrap(), Code::MalformedRequest).await;
+    let row = "SELECT email_index, email_sealed, phone_sealed FROM users WHERE id = $1";
+    let row = query(row).bind(mei.id).fetch_optional(&app.app.database.read).await.unwrap().unwrap();
+    for column in ["email_index", "email_sealed", "phone_sealed"] {
+        let kept: String = row.get(column).unwrap();
+        assert!(kept.len() >= 40 && !kept.contains("mei") && !kept.contains("138001"), "{column}: {kept}");
+    }
+    let me = expect(patch(json!({"phone": ""})).await.unwrap(), StatusCode::OK).await;
+    assert!(me.get("phone").is_none());
+
+    let devices = |who: &Account| {
+        let request = app.request(Method::GET, "/me/sessions").bearer_auth(&who.access);
+        async move { expect(request.send().await.unwrap(), StatusCode::OK).await["sessions"].as_array().unwrap().clone() }
+    };
+    let request = app.request(Method::POST, "/auth/login").header("user-agent", "A telephone");
+    let phone = request.json(&json!({"email": "mei@example.com", "password": PASSWORD})).send().await.unwrap();
+    let phone = expect(phone, StatusCode::OK).await["tokens"]["access_token"].as_str().unwrap().to_owned();
+    let third = app.login("mei@example.com", PASSWORD).await;
+    let listed = devices(&mei).await;
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.iter().filter(|session| session["current"] == true).count(), 1);
+    let telephone = listed.iter().find(|session| session["device"] == "A telephone").unwrap();
+    let path = format!("/me/sessions/{}", telephone["id"].as_str().unwrap());
+    let end = |who: &Account, path: &str| app.request(Method::DELETE, path).bearer_auth(&who.access).send();
+    // Not by somebody else.
+    expect_problem(end(&tom, &path).await.unwrap(), Code::NotFound).await;
+    assert_eq!(end(&mei, &path).await.unwrap().status(), StatusCode::NO_CONTENT);
+    let gone = app.request(Method::GET, "/me").bearer_auth(&phone).send().await.unwrap();
+    expect_problem(gone, Code::TokenInvalid).await;
+
+    let other = json!({"current": PASSWORD, "password": "another long pass phrase of mine"});
+    let wrong = json!({"current": "not hers at all", "password": PASSWORD});
+    expect_problem(app.post_as(&mei, "/me/password", &wrong).await, Code::WrongCredentials).await;
+    assert_eq!(app.post_as(&mei, "/me/password", &other).await.status(), StatusCode::NO_CONTENT);
+    expect_problem(app.get_as(&third, "/me").await, Code::TokenInvalid).await;
+    assert_eq!(devices(&mei).await.len(), 1, "here the account stays signed in");
+    let fourth = app.login("mei@example.com", "another long pass phrase of mine").await;
+    assert_eq!(end(&mei, "/me/sessions?others=true").await.unwrap().status(), StatusCode::NO_CONTENT);
+    expect_problem(app.get_as(&fourth, "/me").await, Code::TokenInvalid).await;
+    assert_eq!(end(&mei, "/me/sessions").await.unwrap().status(), StatusCode::NO_CONTENT);
+    expect_problem(app.get_as(&mei, "/me").await, Code::TokenInvalid).await;
+    assert_eq!(devices(&tom).await.len(), 1);
+}

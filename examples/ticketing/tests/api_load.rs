@@ -1,0 +1,149 @@
+//! What is given up first when there is too much to do, and what never is.
+#![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Account, TestApp, expect, expect_problem};
+use nebula_test_support::eventually;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use ticketing::problem::Code;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn order(app: &TestApp, who: &Account, least: u8) -> Value {
+    let body = json!({"least": least, "automatic": false, "reason": "a big sale"});
+    let answer = app.request(Method::PUT, "/admin/load").bearer_auth(&who.access).json(&body).send().await.unwrap();
+    expect(answer, StatusCode::OK).await
+}
+
+/// The class that was refused, with a time to come back that header and body agree on.
+async fn refused(answer: Response) -> String {
+    let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let problem = expect_problem(answer, Code::Degraded).await;
+    assert_eq!(problem["retry_after"].as_u64(), Some(wait));
+    problem["class"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn operators_give_up_what_costs_the_sale_least_and_payments_go_on() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let mei = app.register("mei@example.com").await;
+    let session = app.hall(10).await;
+    let events = format!("/sessions/{session}/events");
+    let wish = |seat: &str| json!({"session_id": session, "seats": [seat]});
+    let placed = expect(app.post_as(&mei, "/orders", &wish("1-1")).await, StatusCode::CREATED).await;
+    let own = format!("/orders/{}", placed["id"].as_str().unwrap());
+
+    let state = expect(app.get_as(&boss, "/admin/load").await, StatusCode::OK).await;
+    assert_eq!((&state["level"], &state["ordered"]["least"]), (&json!(0), &json!(0)));
+    assert_eq!(state["classes"], json!(["extras", "history", "arrivals", "orders"]));
+
+    // First the live streams: the list is still there.
+    assert_eq!(order(&app, &boss, 1).await["level"], 1);
+    assert_eq!(refused(app.get(&events).await).await, "extras");
+    expect(app.get_as(&mei, "/orders").await, StatusCode::OK).await;
+    expect(app.get(&format!("/sessions/{session}/seats")).await, StatusCode::OK).await;
+    // Then lists, then newcomers.
+    order(&app, &boss, 2).await;
+    assert_eq!(refused(app.get_as(&mei, "/orders").await).await, "history");
+    let room = format!("/sessions/{session}/waiting-room");
+    assert_ne!(app.post_as(&mei, &room, &json!({})).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    order(&app, &boss, 3).await;
+    assert_eq!(refused(app.post_as(&mei, &room, &json!({})).await).await, "arrivals");
+    let newcomer = json!({"email": "tom@example.com", "password": common::PASSWORD, "display_name": "Tom"});
+    assert_eq!(refused(app.post("/auth/register", &newcomer).await).await, "arrivals");
+    expect(app.post_as(&mei, "/orders", &wish("1-2")).await, StatusCode::CREATED).await;
+    // At last new orders; what is ordered is still paid.
+    order(&app, &boss, 4).await;
+    assert_eq!(refused(app.post_as(&mei, "/orders", &wish("1-3")).await).await, "orders");
+    app.login("mei@example.com", common::PASSWORD).await;
+    expect(app.get_as(&mei, &own).await, StatusCode::OK).await;
+    let paying = expect(app.post_as(&mei, &format!("{own}/pay"), &json!({})).await, StatusCode::OK).await;
+    let till = paying["payment"]["pay_url"].as_str().unwrap();
+    expect(app.post(&format!("/{till}/approve"), &json!({})).await, StatusCode::OK).await;
+
+    let metrics = app.get("//metrics").await.text().await.unwrap();
+    for class in ["extras", "history", "arrivals", "orders"] {
+        let counted = format!("ticketing_degradation_refusals_total{{class=\"{class}\"}}");
+        assert!(metrics.contains(&counted), "{counted}");
+    }
+    // Nobody but operators, and not without a reason; it is written down.
+    expect_problem(app.get_as(&mei, "/admin/load").await, Code::Forbidden).await;
+    for (body, field) in [
+        (json!({"least": 5, "automatic": true, "reason": "x"}), "least"),
+        (json!({"least": 0, "automatic": true, "reason": " "}), "reason"),
+    ] {
+        let put = app.request(Method::PUT, "/admin/load").bearer_auth(&boss.access).json(&body);
+        let problem = expect_problem(put.send().await.unwrap(), Code::InvalidValue).await;
+        assert_eq!(problem["field"], field);
+    }
+    let changes = nebula_auth::audit::AuditQuery { who: Some(boss.id.to_string()), ..Default::default() };
+    let log = app.app.office.log().query(&changes).await.unwrap().entries;
+    assert_eq!(log.iter().filter(|entry| entry.record.what == "load.order").count(), 4);
+    order(&app, &boss, 0).await;
+    expect(app.post_as(&mei, "/orders", &wish("1-3")).await, StatusCode::CREATED).await;
+}
+
+#[tokio::test]
+async fn what_operators_say_holds_after_a_restart_and_in_other_processes() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    order(&app, &boss, 2).await;
+    let config = app.app.config.clone();
+    // Another process writes it: this one hears of it by itself.
+    app.write(|connection| {
+        Box::pin(async move {
+            ticketing::storage::sql::query("UPDATE degradation SET level = 1").execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    eventually(PATIENCE, || async {
+        let level = app.app.degrade.level().number();
+        if level == 1 { Ok(()) } else { Err(level) }
+    })
+    .await;
+    let _folder = app.stop().await;
+    let app = TestApp::start_on(config).await;
+    assert_eq!(app.app.degrade.level().number(), 1);
+    assert_eq!(app.app.degrade.ordered().reason, "a big sale");
+}
+
+#[tokio::test]
+async fn a_process_that_is_late_gives_up_the_first_classes_by_itself_and_takes_them_back() {
+    let app = TestApp::start().await;
+    let mut config = app.app.config.clone();
+    let _folder = app.stop().await;
+    config.degrade.automatic = true;
+    config.degrade.wait = Duration::from_millis(200);
+    config.degrade.raise_after = Duration::from_millis(200);
+    config.degrade.lower_after = Duration::from_millis(500);
+    let app = TestApp::start_late_on(config).await;
+    // Somebody keeps the database for longer than a write may wait.
+    let (free, wait) = tokio::sync::oneshot::channel::<()>();
+    let database = app.app.database.clone();
+    let busy = tokio::spawn(async move {
+        let work = database.write.run::<_, ticketing::problem::Problem, _>(move |_| {
+            Box::pin(async move {
+                let _freed = tokio::time::timeout(PATIENCE, wait).await;
+                Ok(())
+            })
+        });
+        work.await
+    });
+    let level = |least: u8, most: u8| {
+        let app = &app;
+        move || async move {
+            let level = app.app.degrade.level().number();
+            if (least..=most).contains(&level) { Ok(()) } else { Err(level) }
+        }
+    };
+    eventually(PATIENCE, level(1, 3)).await;
+    free.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+    eventually(PATIENCE, level(0, 0)).await;
+}
