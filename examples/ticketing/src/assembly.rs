@@ -26,7 +26,9 @@ use crate::{
     office::Office,
     order::{self, Orders},
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
-    payment::{Guarded, Payments, Providers, mock::MockProvider, provider::PaymentProvider, wechat::WeChat},
+    payment::{
+        Guarded, Payments, Providers, alipay::Alipay, mock::MockProvider, provider::PaymentProvider, wechat::WeChat,
+    },
     personal::Vault,
     problem::chain,
     refund::Refunds,
@@ -339,8 +341,12 @@ fn in_database(config: &Config, messages: &Messages) -> Result<Armed, Failure> {
 /// Where orders are paid; whichever comes first is taken when a buyer names none.
 fn providers(config: &Config, mock: Option<&MockProvider>) -> Result<Providers, Failure> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
+    let here = config.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    if let Some(account) = &config.payment.alipay {
+        let alipay = Alipay::new(account, format!("{here}/api/v1/payments/alipay/callback"), format!("{here}/orders"))?;
+        providers.push(Arc::new(Guarded::new(Arc::new(alipay))));
+    }
     if let Some(account) = &config.payment.wechat {
-        let here = config.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
         let wechat = WeChat::new(account, format!("{here}/api/v1/payments/wechat/callback"))?;
         providers.push(Arc::new(Guarded::new(Arc::new(wechat))));
     }

@@ -77,7 +77,7 @@ impl fmt::Display for Money {
     }
 }
 
-fn decimal(minor: i64) -> String {
+pub(crate) fn decimal(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let minor = minor.unsigned_abs();
     format!("{sign}{}.{:02}", minor / 100, minor % 100)

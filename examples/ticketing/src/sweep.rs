@@ -28,8 +28,8 @@ pub const ORPHAN: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(15);
 /// After this long without news the provider is asked about a refund, whatever became of its message.
 const REFUND_RETRY: Duration = Duration::from_secs(60);
-/// A notification is refused as stale long before it is forgotten here.
-const NOTIFICATIONS: Duration = Duration::from_secs(24 * 3_600);
+/// A notification is refused as stale long before it is forgotten here: the oldest that is read is of 26 hours ago.
+const NOTIFICATIONS: Duration = Duration::from_secs(48 * 3_600);
 /// Most items of a kind that are read at once.
 const LIMIT: u32 = 500;
 /// Most times that a run reads more of a kind: others wait for their turn.

@@ -1,12 +1,16 @@
-//! The catalog at a merchant's desk: from nothing to on sale, on the latest version only, and behind the wall.
+//! A merchant's desk: the catalog from nothing to on sale, on the latest version only, and orders, all behind the wall.
 #![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Account, TestApp, expect, expect_problem};
+use nebula_auth::audit::AuditQuery;
+use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{merchant::platform, problem::Code};
+use ticketing::{ids::SessionId, merchant::platform, problem::Code};
 
 const PLAN: &str = include_str!("../demo/nebula-grand-theatre.json");
 
@@ -246,4 +250,131 @@ async fn another_merchants_catalog_is_not_there() {
     expect(app.get_as(&clerk, "/desk/nebula/shows").await, StatusCode::OK).await;
     let new = json!({"title": "x", "title_zh": "x"});
     expect_problem(app.post_as(&clerk, "/desk/nebula/shows", &new).await, Code::Forbidden).await;
+}
+
+/// An order of one seat.
+async fn ordered(app: &TestApp, buyer: &Account, session: SessionId, seat: &str) -> String {
+    let wish = json!({"session_id": session, "seats": [seat]});
+    id(&expect(app.post_as(buyer, "/orders", &wish).await, StatusCode::CREATED).await)
+}
+
+/// The numbers of the orders that a search finds.
+async fn found(app: &TestApp, who: &Account, query: &str) -> Vec<String> {
+    let page = expect(app.get_as(who, &format!("/desk/nebula/orders?{query}")).await, StatusCode::OK).await;
+    page["orders"].as_array().unwrap().iter().map(id).collect()
+}
+
+#[tokio::test]
+async fn orders_are_found_and_shown_to_those_who_may() {
+    let app = TestApp::start().await;
+    let boss = app.register_admin("boss@example.com").await;
+    let moon = merchant(&app, &boss, "moon").await;
+    let [support, clerk, finance, door] = [
+        app.register_staff("support@example.com", "support").await,
+        app.register_staff("clerk@example.com", "box-office").await,
+        app.register_staff("finance@example.com", "finance").await,
+        app.register_staff("door@example.com", "door").await,
+    ];
+    let (ann, bob) = (app.register("ann@example.com").await, app.register("bob@example.com").await);
+    let (one, other) = (app.hall(20).await, app.hall(20).await);
+    let mut all = Vec::new();
+    for (buyer, session, seat) in [(&ann, one, "1-1"), (&ann, one, "1-2"), (&bob, other, "1-1"), (&ann, other, "1-2")] {
+        all.insert(0, ordered(&app, buyer, session, seat).await);
+    }
+    let paid = all[3].clone();
+    let begun = expect(app.post_as(&ann, &format!("/orders/{paid}/pay"), &json!({})).await, StatusCode::OK).await;
+    let page = begun["payment"]["pay_url"].as_str().unwrap();
+    expect(app.request(Method::POST, &format!("/{page}/approve")).send().await.unwrap(), StatusCode::OK).await;
+    let at_desk = |who: &Account, order: &str| {
+        app.request(Method::GET, &format!("/desk/nebula/orders/{order}")).bearer_auth(&who.access)
+    };
+    eventually(Duration::from_secs(60), || async {
+        let shown = expect(at_desk(&support, &paid).send().await.unwrap(), StatusCode::OK).await;
+        if shown["order"]["state"] == "ISSUED" { Ok(()) } else { Err(shown.to_string()) }
+    })
+    .await;
+
+    // Newest first, by each condition and by several, in pages.
+    assert_eq!(found(&app, &support, "").await, all);
+    let hour = jiff::SignedDuration::from_hours(1);
+    let (before, after) = (jiff::Timestamp::now() - hour, jiff::Timestamp::now() + hour);
+    for (query, expected) in [
+        (format!("number={paid}"), &all[3..]),
+        (format!("number={}", paid[..35].to_uppercase()), &all[3..]),
+        (format!("session={one}"), &all[2..]),
+        ("email=Bob%40Example.com".to_owned(), &all[1..2]),
+        ("email=nobody%40example.com".to_owned(), &[]),
+        ("state=ISSUED".to_owned(), &all[3..]),
+        ("state=PAYING&email=bob%40example.com".to_owned(), &[]),
+        (format!("email=ann%40example.com&session={other}&state=LOCKED"), &all[..1]),
+        (format!("from={before}&to={after}"), &all[..]),
+        (format!("from={after}"), &[]),
+        (format!("to={before}"), &[]),
+        ("number=&email=".to_owned(), &all[..]),
+    ] {
+        assert_eq!(found(&app, &clerk, &query).await, expected, "{query}");
+    }
+    let (mut pages, mut next) = (Vec::new(), String::new());
+    for _ in 0..2 {
+        let page = format!("/desk/nebula/orders?limit=2{next}");
+        let page = expect(app.get_as(&finance, &page).await, StatusCode::OK).await;
+        pages.extend(page["orders"].as_array().unwrap().iter().map(id));
+        next = page["next"].as_str().map_or(String::new(), |after| format!("&after={after}"));
+    }
+    assert_eq!((pages, next.as_str()), (all.clone(), ""));
+    for (query, field) in [("limit=0", "limit"), ("number=%25%25%25%25%25%25", "number"), ("email=ann", "email")] {
+        let refused = app.get_as(&support, &format!("/desk/nebula/orders?{query}")).await;
+        assert_eq!(expect_problem(refused, Code::InvalidValue).await["field"], field);
+    }
+    for query in ["state=OPEN", "from=yesterday", "session=7", "after=7"] {
+        let refused = app.get_as(&support, &format!("/desk/nebula/orders?{query}")).await;
+        assert!(refused.status().is_client_error(), "{query}: {}", refused.status());
+    }
+
+    // An order with all that happened to it, without what opens the door. Addresses are for those who may see them.
+    for (who, email, masked) in
+        [(&support, "ann@example.com", false), (&clerk, "a***@example.com", true), (&finance, "a***@example.com", true)]
+    {
+        let shown = expect(at_desk(who, &paid).send().await.unwrap(), StatusCode::OK).await;
+        assert_eq!(shown["buyer"], json!({"id": ann.id, "email": email, "masked": masked}));
+        let page = expect(app.get_as(who, "/desk/nebula/orders").await, StatusCode::OK).await;
+        assert_eq!(page["orders"][3]["buyer"]["email"], email);
+        let text = format!("{shown}{page}");
+        assert!(!text.contains("<svg") && !text.contains("\"code\""), "{text}");
+        assert_eq!(text.contains("ann@example.com"), !masked, "{text}");
+        let order = &shown["order"];
+        let states: Vec<_> = order["history"].as_array().unwrap().iter().map(|step| &step["state"]).collect();
+        assert_eq!(states, ["LOCKED", "PAYING", "PAID", "ISSUED"]);
+        assert_eq!(order["tickets"][0]["state"], "VALID");
+        let payment = &shown["payments"][0];
+        assert_eq!((&payment["provider"], &payment["state"]), (&json!("mock"), &json!("SUCCEEDED")));
+        assert!(payment["txn"].is_string(), "{payment}");
+    }
+    let seen = AuditQuery { what: Some("order:personal".to_owned()), ..AuditQuery::default() };
+    let seen = app.app.office.log().query(&seen).await.unwrap().entries;
+    assert!(!seen.is_empty() && seen.iter().all(|entry| entry.record.who == support.id.to_string()), "{seen:?}");
+
+    // Nobody else's, nobody without the permission, and nobody by another merchant's cursor.
+    for who in [&door, &ann] {
+        expect_problem(app.get_as(who, "/desk/nebula/orders").await, Code::Forbidden).await;
+        expect_problem(at_desk(who, &paid).send().await.unwrap(), Code::Forbidden).await;
+    }
+    expect_problem(at_desk(&moon, &paid).send().await.unwrap(), Code::NotFound).await;
+    for path in [format!("/desk/moon/orders/{paid}"), format!("/desk/moon/orders?after={paid}")] {
+        expect_problem(app.get_as(&moon, &path).await, Code::NotFound).await;
+    }
+    let own = format!("/desk/moon/orders?email=ann%40example.com&number={paid}");
+    assert_eq!(expect(app.get_as(&moon, &own).await, StatusCode::OK).await, json!({"orders": []}));
+
+    // Money back from here, by whoever may grant it.
+    let refund = format!("/admin/orders/{paid}/refund");
+    expect_problem(app.post_as(&clerk, &refund, &json!({"reason": "ill"})).await, Code::Forbidden).await;
+    expect(app.post_as(&finance, &refund, &json!({"reason": "ill", "goodwill": true})).await, StatusCode::OK).await;
+    eventually(Duration::from_secs(60), || async {
+        let shown = expect(at_desk(&clerk, &paid).send().await.unwrap(), StatusCode::OK).await;
+        let refund = &shown["order"]["refunds"][0];
+        if shown["order"]["state"] == "REFUNDED" && refund["reason"] == "ill" { Ok(()) } else { Err(shown.to_string()) }
+    })
+    .await;
+    assert_eq!(found(&app, &clerk, "state=REFUNDED").await, all[3..]);
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use nebula_test_support::Versus;
 use ticketing::ids::{OrderId, UserId};
 
+use crate::Plan;
 use crate::child::Child;
 use crate::load::{Numbers, run};
 use crate::platform::Sale;
 use crate::server::Wanted;
 use crate::wire::{Wire, request};
-use crate::Plan;
 
 /// The state of all seats of a hall, which nobody changes meanwhile.
 pub(crate) async fn stock(plan: Plan, platform: &Child, bare: &Child) {

@@ -24,7 +24,10 @@ pub(crate) async fn placed(plan: Plan, what: &str, platform: &Child) {
     let before = platform.processor();
     let measured = run(platform.at.http, plan.time * 3, 201, move || sale.order(numbers.next())).await;
     measured.print(&format!("orders placed {what}"));
-    println!("http order placed {what}: {:.0} µs of the server's processor time", spent(platform, before, measured.answers));
+    println!(
+        "http order placed {what}: {:.0} µs of the server's processor time",
+        spent(platform, before, measured.answers)
+    );
 }
 
 /// Orders from the first request to PAID or further, as the buyer sees it, asking every 20 ms.
@@ -55,7 +58,10 @@ pub(crate) async fn paid(plan: Plan, what: &str, platform: &Child) {
     all.answers = all.latencies.len();
     all.per_second = all.answers as f64 / began.elapsed().as_secs_f64();
     all.print(&format!("orders to PAID {what}"));
-    println!("http order to PAID {what}: {:.0} µs of the server's processor time", spent(platform, before, all.answers));
+    println!(
+        "http order to PAID {what}: {:.0} µs of the server's processor time",
+        spent(platform, before, all.answers)
+    );
 }
 
 async fn pay(wire: &mut Wire, sale: &Sale, number: usize) {
@@ -80,7 +86,8 @@ pub(crate) async fn mixed(plan: Plan, platform: &Child) {
     let (numbers, orders) = (Numbers::default(), Arc::new(AtomicU64::new(0)));
     let shows = request("GET", "/api/v1/shows", None, None);
     let (session, seats) = (sale.get(""), sale.get("/seats"));
-    let map = format!("/api/v1/sessions/{}/seatmap HTTP/1.1\r\nhost: localhost\r\nif-none-match: *\r\n\r\n", sale.session_id);
+    let map =
+        format!("/api/v1/sessions/{}/seatmap HTTP/1.1\r\nhost: localhost\r\nif-none-match: *\r\n\r\n", sale.session_id);
     let map = format!("GET {map}").into_bytes();
     let [queries, orders] = run_mixed(platform.at.http, plan.time * 2, move || match numbers.next() % 20 {
         0 => (1, 201, sale.order(usize::try_from(orders.fetch_add(1, Ordering::Relaxed)).unwrap())),
@@ -104,7 +111,8 @@ async fn reads(wire: &mut Wire) -> (f64, f64) {
     let text = String::from_utf8_lossy(answer.body);
     let sum = |outcome: &str| {
         let wanted = format!("outcome=\"{outcome}\"");
-        let lines = text.lines().filter(|line| line.starts_with("ticketing_cache_reads_total") && line.contains(&wanted));
+        let lines =
+            text.lines().filter(|line| line.starts_with("ticketing_cache_reads_total") && line.contains(&wanted));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     };
     (sum("hit"), sum("miss"))

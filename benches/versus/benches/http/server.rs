@@ -36,12 +36,8 @@ pub(crate) struct Wanted {
 /// Serves until nobody holds the other end of the standard input.
 pub(crate) async fn serve(role: Role) {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = Config {
-        listen: ([127, 0, 0, 1], 0).into(),
-        data: folder.path().to_owned(),
-        demo: true,
-        ..Config::default()
-    };
+    let mut config =
+        Config { listen: ([127, 0, 0, 1], 0).into(), data: folder.path().to_owned(), demo: true, ..Config::default() };
     config.log.filter = "error".to_owned();
     match role {
         Role::Bare { redis } => return bare(redis).await,
@@ -82,8 +78,9 @@ async fn hold(State(app): State<App>, Json(wanted): Json<Wanted>) -> (StatusCode
 }
 
 async fn bare(redis: Option<String>) {
-    let mut routes =
-        Router::new().route("/constant/{bytes}/{status}", any(constant)).with_state(Arc::new(vec![b'x'; 1 << 20].into()));
+    let mut routes = Router::new()
+        .route("/constant/{bytes}/{status}", any(constant))
+        .with_state(Arc::new(vec![b'x'; 1 << 20].into()));
     if let Some(url) = redis {
         let connection = RedisConfig::new(&url).connect().await.unwrap();
         routes = routes.merge(Router::new().route("/hold", post(least)).with_state(connection));

@@ -130,8 +130,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.payment.mock.secret.as_ref().is_some_and(short) {
         return refuse("payment.mock.secret", "must have at least 32 bytes");
     }
-    if config.payment.wechat.is_some() && config.public_url.is_none() {
-        return refuse("public-url", "is where WeChat Pay sends its notifications: https://…");
+    if (config.payment.alipay.is_some() || config.payment.wechat.is_some()) && config.public_url.is_none() {
+        return refuse("public-url", "is where Alipay and WeChat Pay send their notifications: https://…");
     }
     if let Some(url) = &config.public_url
         && !(url.starts_with("http://") || url.starts_with("https://"))

@@ -20,7 +20,11 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
-    degrade::DegradeConfig, notice::NoticeConfig, payment::wechat::WeChatConfig, personal::PersonalDataConfig, refund,
+    degrade::DegradeConfig,
+    notice::NoticeConfig,
+    payment::{alipay::AlipayConfig, wechat::WeChatConfig},
+    personal::PersonalDataConfig,
+    refund,
     user::AccountsConfig,
 };
 
@@ -180,6 +184,8 @@ pub struct FlashConfig {
 pub struct PaymentConfig {
     /// The provider that moves no money.
     pub mock: MockConfig,
+    /// Alipay. Notifications are sent to `public-url`.
+    pub alipay: Option<AlipayConfig>,
     /// WeChat Pay. Notifications are sent to `public-url`.
     pub wechat: Option<WeChatConfig>,
 }

@@ -63,6 +63,7 @@ fn desks() -> Desk {
         .merge(marketing::desk())
         .merge(show::desk())
         .merge(audit::desk())
+        .merge(order::desk())
         .merge(refund::desk())
         .merge(ticket::desk())
         .merge(statement::desk())

@@ -13,7 +13,7 @@ nebula_auth::permissions! {
     account: [Manage = "account:manage"],
     staff: [Read = "staff:read", Manage = "staff:manage"],
     catalog: [Read = "catalog:read", Write = "catalog:write", Publish = "catalog:publish"],
-    order: [Read = "order:read"],
+    order: [Read = "order:read", Personal = "order:personal"],
     rule: [Read = "rule:read", Write = "rule:write"],
     coupon: [Read = "coupon:read", Write = "coupon:write"],
 }

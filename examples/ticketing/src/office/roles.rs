@@ -37,7 +37,7 @@ const ROLES: [Beginning; 7] = [
     (ADMINISTRATION, "Platform operations · 平台运营", &[], &["*"], RowScope::All),
 ];
 
-const SUPPORT: &[&str] = &["catalog:read", "order:read", "refund:read"];
+const SUPPORT: &[&str] = &["catalog:read", "order:personal", "order:read", "refund:read"];
 const DOOR: &[&str] = &["ticket:check-in"];
 const BOX_OFFICE: &[&str] = &["admission:read", "catalog:read", "order:read", "sale:audit", "refund:read"];
 const FINANCE: &[&str] = &["catalog:read", "coupon:read", "order:read", "rule:read", "sale:audit", "refund:*"];

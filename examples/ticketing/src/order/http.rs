@@ -425,6 +425,16 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
     })
 }
 
+impl OrderView {
+    /// As the staff sees it: what opens the door is the buyer's.
+    pub(super) fn without_codes(mut self) -> Self {
+        for ticket in &mut self.tickets {
+            (ticket.code, ticket.qr) = (None, None);
+        }
+        self
+    }
+}
+
 impl From<PaymentRow> for PaymentView {
     fn from(row: PaymentRow) -> Self {
         Self { id: row.id, state: row.state, provider: row.provider, pay_url: None, pay_qr: None }

@@ -83,7 +83,8 @@ pub(crate) fn money(row: &Row) -> Result<Money> {
     Ok(Money { minor: row.get("minor")?, currency })
 }
 
-fn order(row: &Row) -> Result<OrderRow> {
+/// Reads a row that has all columns of an order.
+pub(super) fn order(row: &Row) -> Result<OrderRow> {
     Ok(OrderRow {
         id: row.get("id")?,
         user: row.get("user_id")?,

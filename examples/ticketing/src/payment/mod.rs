@@ -1,5 +1,6 @@
 //! Money: payments, what the provider says of them, refunds, and the end of orders that nobody paid.
 
+pub mod alipay;
 pub(crate) mod day;
 mod end;
 mod guarded;
@@ -8,6 +9,7 @@ pub mod mock;
 pub mod provider;
 mod providers;
 mod refunds;
+mod remote;
 mod rsa;
 mod service;
 pub mod storage;
@@ -19,5 +21,6 @@ pub use self::{
     guarded::Guarded,
     http::routes,
     providers::Providers,
+    remote::BadAccount,
     service::{Payments, Settlement},
 };

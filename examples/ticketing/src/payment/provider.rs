@@ -16,7 +16,8 @@ use crate::{
 /// # Contract
 ///
 /// * `open` and `close` may be repeated with the same payment, `refund` with the same refund; each has its effect once.
-/// * After `close` answered [`Close::Closed`] no charge of that payment can succeed any more.
+/// * After `close` answered [`Close::Closed`] no charge of that payment can succeed any more; where a provider cannot close
+///   what nobody has begun to pay, at the latest from the charge's `expires_at` on.
 /// * The refunds of a charge never add up to more than the charge.
 /// * `read_notification` accepts only what the provider itself signed.
 /// * `statement` lists every charge and every refund that succeeded on that day, as the provider counts days.

@@ -1,6 +1,6 @@
 //! Fetches bills, compares them, and keeps what came out.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use parking_lot::Mutex;
@@ -27,7 +27,8 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 pub struct Statements {
     database: Database,
     providers: Providers,
-    tried: Arc<Mutex<Option<Instant>>>,
+    /// When each provider was last asked without success.
+    tried: Arc<Mutex<HashMap<&'static str, Instant>>>,
 }
 
 impl Statements {
@@ -106,38 +107,59 @@ impl Statements {
         serde_json::from_str(&text).map_err(Problem::internal)
     }
 
-    /// Compares yesterday's bills, once each, when they have been written. Answers how many were compared.
+    /// Compares yesterday's bills, once each, when they have been written. Answers how many were compared. A provider that
+    /// does not give its bill does not keep those of the others from being compared.
     ///
     /// # Errors
     ///
-    /// When a provider or the database could not be asked; it is tried again later.
+    /// When a provider or the database could not be asked; it is tried again later. Of several, the last one is told.
     ///
     /// # Cancel safety
     ///
     /// As [`compare`](Self::compare).
     pub async fn daily(&self) -> Result<u32> {
-        let Some(day) = due(Millis::now())? else { return Ok(0) };
-        let mut compared = 0;
+        match due(Millis::now())? {
+            Some(day) => self.compare_all(day).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Compares the bills of a day that are not compared yet, except those that could not be had just now.
+    ///
+    /// # Errors
+    ///
+    /// As [`daily`](Self::daily).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`compare`](Self::compare).
+    pub async fn compare_all(&self, day: Date) -> Result<u32> {
+        let (mut compared, mut failure) = (0, None);
         for provider in self.providers.names() {
             let known: bool = query("SELECT EXISTS (SELECT 1 FROM statement_reports WHERE provider = $1 AND day = $2)")
                 .bind(provider)
                 .bind(day.to_string())
                 .scalar(&self.database.read)
                 .await?;
-            if !known && self.may_try() {
-                self.compare(provider, day).await?;
-                compared += 1;
-                *self.tried.lock() = None;
+            if known || !self.may_try(provider) {
+                continue;
+            }
+            match self.compare(provider, day).await {
+                Ok(_) => {
+                    compared += 1;
+                    self.tried.lock().remove(provider);
+                }
+                Err(problem) => failure = Some(problem),
             }
         }
-        Ok(compared)
+        failure.map_or(Ok(compared), Err)
     }
 
-    fn may_try(&self) -> bool {
+    fn may_try(&self, provider: &'static str) -> bool {
         let mut tried = self.tried.lock();
-        let may = tried.is_none_or(|tried| tried.elapsed() >= AGAIN);
+        let may = tried.get(provider).is_none_or(|tried| tried.elapsed() >= AGAIN);
         if may {
-            *tried = Some(Instant::now());
+            tried.insert(provider, Instant::now());
         }
         may
     }

@@ -12,9 +12,9 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_sweep.sql"),
     include_str!("../../migrations/sqlite/0007_notices.sql"),
     include_str!("../../migrations/sqlite/0008_marketing.sql"),
-    include_str!("../../migrations/sqlite/0010_search.sql"),
-    include_str!("../../migrations/sqlite/0011_personal_data.sql"),
-    include_str!("../../migrations/sqlite/0012_degradation.sql"),
+    include_str!("../../migrations/sqlite/0009_search.sql"),
+    include_str!("../../migrations/sqlite/0010_personal_data.sql"),
+    include_str!("../../migrations/sqlite/0011_degradation.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -27,9 +27,9 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0006_sweep.sql"),
     include_str!("../../migrations/postgres/0007_notices.sql"),
     include_str!("../../migrations/postgres/0008_marketing.sql"),
-    include_str!("../../migrations/postgres/0010_search.sql"),
-    include_str!("../../migrations/postgres/0011_personal_data.sql"),
-    include_str!("../../migrations/postgres/0012_degradation.sql"),
+    include_str!("../../migrations/postgres/0009_search.sql"),
+    include_str!("../../migrations/postgres/0010_personal_data.sql"),
+    include_str!("../../migrations/postgres/0011_degradation.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -3,6 +3,7 @@
 import { get } from './api.js';
 import { sessions, shows, venues } from './desk-catalog.js';
 import { coupons } from './desk-coupons.js';
+import { orders } from './desk-orders.js';
 import { rules } from './desk-rules.js';
 import { acceptForm, staff } from './desk-staff.js';
 import { el } from './dom.js';
@@ -13,6 +14,7 @@ import { keep, kept } from './store.js';
 const CHOSEN = 'nebula.desk';
 const PARTS = [
   ['sessions', 'catalog:read', sessions],
+  ['orders', 'order:read', orders],
   ['shows', 'catalog:read', shows],
   ['venues', 'catalog:read', venues],
   ['rules', 'rule:read', rules],

@@ -4,19 +4,10 @@ import { get, post } from './api.js';
 import { el } from './dom.js';
 import { instant, price } from './format.js';
 import { t } from './i18n.js';
-import { notify } from './notice.js';
 import { runPage } from './page.js';
-import { friendly } from './problem.js';
+import { offerFor, offerForms, tried } from './refund-desk.js';
 
 const STATES = ['', 'REQUESTED', 'PENDING', 'DONE', 'REFUSED'];
-
-const tried = async (run) => {
-  try {
-    await run();
-  } catch (problem) {
-    notify(friendly(problem), 'bad');
-  }
-};
 
 function actions(refund, again) {
   const path = `/admin/refunds/${encodeURIComponent(refund.id)}`;
@@ -44,24 +35,13 @@ function table(refunds, again) {
 function orderForm(again) {
   const order = el('input', { id: 'order', autocomplete: 'off', required: true });
   const answer = el('div', { id: 'offer' });
-  const grant = (id, goodwill, quote) => {
-    const why = el('input', { type: 'text', maxlength: 200, required: true, 'aria-label': t('desk.why'), placeholder: t('desk.why') });
-    return el('form', { class: 'desk-bar', on: { submit: (event) => {
-      event.preventDefault();
-      tried(async () => {
-        await post(`/admin/orders/${encodeURIComponent(id)}/refund`, { reason: why.value, goodwill }, { signed: true });
-        answer.replaceChildren();
-        await again();
-      });
-    } } }, why, el('button', { class: 'button small' }, t(goodwill ? 'desk.goodwill' : 'desk.byRule', { amount: price(quote.amount) })));
-  };
+  const done = async () => { answer.replaceChildren(); await again(); };
   return el('section', { class: 'panel' }, el('h2', {}, t('desk.oneOrder')),
     el('form', { class: 'desk-form', on: { submit: (event) => {
       event.preventDefault();
       tried(async () => {
-        const offer = await get(`/admin/orders/${encodeURIComponent(order.value.trim())}/refund`, { signed: true });
-        const line = (part, goodwill) => (part.quote ? grant(offer.order_id, goodwill, part.quote) : el('p', { class: 'note' }, t(`refund.refusal.${part.refusal}`)));
-        answer.replaceChildren(el('p', {}, t(`order.${offer.state}`), ' · ', price(offer.total)), line(offer.by_rule, false), line(offer.goodwill, true));
+        const offer = await offerFor(order.value.trim());
+        answer.replaceChildren(el('p', {}, t(`order.${offer.state}`), ' · ', price(offer.total)), ...offerForms(offer, done));
       });
     } } }, el('label', {}, t('desk.order'), order), el('button', { class: 'button small' }, t('desk.look'))), answer);
 }

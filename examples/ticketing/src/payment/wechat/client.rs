@@ -1,51 +1,17 @@
 //! Requests that are signed, and answers whose signatures are checked.
 
-use std::time::Duration;
-
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
-use thiserror::Error;
 
-use super::{BadAccount, WeChatConfig};
+use super::WeChatConfig;
 use crate::{
     clock::Millis,
     payment::{
         provider::BadNotification,
+        remote::{self, BadAccount, Failure, WINDOW},
         rsa::{SigningKey, VerifyingKey},
     },
 };
-
-/// How far clocks may differ, and how long an answer may be on its way.
-const WINDOW: Duration = Duration::from_secs(300);
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(8);
-/// Most bytes of a bill.
-const BILL: usize = 64 * 1024 * 1024;
-
-/// Why there is no answer that can be used. Answers may hold what is nobody else's business: they are not repeated here.
-#[derive(Debug, Error)]
-pub(super) enum Failure {
-    /// No answer.
-    #[error("no answer")]
-    Http(#[from] reqwest::Error),
-    /// WeChat Pay says no.
-    #[error("refused with {status} {code}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// WeChat Pay's word for it.
-        code: String,
-    },
-    /// The answer was not signed by WeChat Pay, or long ago.
-    #[error("the answer is not WeChat Pay's: {0}")]
-    Signature(#[from] BadNotification),
-    /// The answer is not what the documentation says.
-    #[error("not understood: {0}")]
-    Nonsense(&'static str),
-    /// The request could not be signed.
-    #[error("the request cannot be signed")]
-    Unsigned,
-}
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -61,14 +27,8 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(config: &WeChatConfig, own: SigningKey, theirs: VerifyingKey) -> Result<Self, BadAccount> {
         let endpoint = config.endpoint.trim_end_matches('/').to_owned();
-        let here = ["http://127.0.0.1:", "http://[::1]:"].iter().any(|local| endpoint.starts_with(local));
-        if !endpoint.starts_with("https://") && !here {
-            return Err(BadAccount::Value("endpoint", "must begin with https://"));
-        }
-        let http = reqwest::Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none());
-        let http = if here { http.no_proxy() } else { http };
         Ok(Self {
-            http: http.build()?,
+            http: remote::client("wechat", &endpoint, config.timeout)?,
             endpoint,
             merchant: config.merchant_id.clone(),
             serial: config.serial.clone(),
@@ -85,7 +45,7 @@ impl Client {
         // Refusals are signed, too; but what stands between may refuse in its own name.
         if !status.is_success() {
             let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let code = answer["code"].as_str().unwrap_or("without a code").chars().take(64).collect();
+            let code = remote::word(&answer["code"]);
             if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
                 return Err(Failure::Refused { status: status.as_u16(), code });
             }
@@ -119,7 +79,7 @@ impl Client {
         body: String,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let authorization = self.authorization(&method, path, &body).ok_or(Failure::Unsigned)?;
-        let mut reply = self
+        let reply = self
             .http
             .request(method, url)
             .header(header::AUTHORIZATION, authorization)
@@ -131,13 +91,7 @@ impl Client {
             .await
             .map_err(reqwest::Error::without_url)?;
         let (status, headers) = (reply.status(), reply.headers().clone());
-        let mut bytes = Vec::new();
-        while let Some(chunk) = reply.chunk().await.map_err(reqwest::Error::without_url)? {
-            if bytes.len() + chunk.len() > BILL {
-                return Err(Failure::Nonsense("an answer without an end"));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+        let bytes = remote::body(reply).await?;
         Ok((status, headers, bytes))
     }
 
@@ -170,13 +124,6 @@ impl Client {
             return Err(BadNotification::Signature("the signature does not match"));
         }
         let seconds: i64 = time.parse().map_err(|_| BadNotification::Signature("the time is not one"))?;
-        let then = Millis(seconds.saturating_mul(1_000));
-        if now.since(then) > WINDOW {
-            return Err(BadNotification::Stale("more than 5 minutes old"));
-        }
-        if then.since(now) > WINDOW {
-            return Err(BadNotification::Stale("from the future"));
-        }
-        Ok(())
+        remote::fresh(now, Millis(seconds.saturating_mul(1_000)), WINDOW)
     }
 }

@@ -3,8 +3,8 @@
 mod bill;
 mod client;
 mod notification;
-#[cfg(test)]
-mod tests;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Method};
@@ -12,22 +12,20 @@ use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use thiserror::Error;
 
-use self::{
-    client::{Client, Failure},
-    notification::Sealed,
-};
+use self::{client::Client, notification::Sealed};
 use super::{
     day,
     provider::{
         Acknowledgement, BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError,
         RefundOrder, Returned, StatementLine, Taken, Till,
     },
-    rsa::{BadKey, SigningKey, VerifyingKey},
+    remote::{self, BadAccount, Failure, failed},
+    rsa::{SigningKey, VerifyingKey},
 };
 use crate::{
     clock::Millis,
+    config::duration,
     ids::PaymentId,
     money::{Currency, Money},
 };
@@ -53,24 +51,13 @@ pub struct WeChatConfig {
     /// Where WeChat Pay is.
     #[serde(default = "endpoint")]
     pub endpoint: String,
+    /// How long a whole answer may take.
+    #[serde(default = "remote::patience", with = "duration")]
+    pub timeout: Duration,
 }
 
 fn endpoint() -> String {
     "https://api.mch.weixin.qq.com".to_owned()
-}
-
-/// The account cannot be used.
-#[derive(Debug, Error)]
-pub enum BadAccount {
-    /// A key cannot be read.
-    #[error("payment.wechat.{0}: {1}")]
-    Key(&'static str, #[source] BadKey),
-    /// A value is not what it must be.
-    #[error("payment.wechat.{0}: {1}")]
-    Value(&'static str, &'static str),
-    /// The HTTP client cannot be set up.
-    #[error("payment.wechat: no HTTP client")]
-    Http(#[from] reqwest::Error),
 }
 
 /// WeChat Pay.
@@ -91,11 +78,14 @@ impl WeChat {
     ///
     /// [`BadAccount`] names the key of the configuration that cannot be used.
     pub fn new(config: &WeChatConfig, callback: String) -> Result<Self, BadAccount> {
-        let key = |name| move |error| BadAccount::Key(name, error);
+        let key = |name| move |error| BadAccount::Key("wechat", name, error);
         let own = SigningKey::read(config.private_key.expose_secret()).map_err(key("private-key"))?;
         let theirs = VerifyingKey::read(&config.public_key).map_err(key("public-key"))?;
-        let sealed = Sealed::new(config.api_v3_key.expose_secret().as_bytes())
-            .ok_or(BadAccount::Value("api-v3-key", "has 32 bytes"))?;
+        let sealed = Sealed::new(config.api_v3_key.expose_secret().as_bytes()).ok_or(BadAccount::Value(
+            "wechat",
+            "api-v3-key",
+            "has 32 bytes",
+        ))?;
         let client = Client::new(config, own, theirs)?;
         Ok(Self { client, sealed, app_id: config.app_id.clone(), merchant: config.merchant_id.clone(), callback })
     }
@@ -108,10 +98,6 @@ impl WeChat {
             Err(failure) => Err(failure),
         }
     }
-}
-
-fn failed(context: &'static str) -> impl FnOnce(Failure) -> ProviderError {
-    move |failure| ProviderError::new(context, failure)
 }
 
 /// An amount in fen; other currencies are not sold at WeChat Pay.

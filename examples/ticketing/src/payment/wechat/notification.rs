@@ -48,15 +48,6 @@ impl Sealed {
         let opened = self.0.open_in_place(nonce, aad, &mut text).ok()?;
         serde_json::from_slice(opened).ok()
     }
-
-    /// Seals as WeChat Pay does.
-    #[cfg(test)]
-    pub(super) fn seal(&self, nonce: &str, aad: &str, text: &Value) -> String {
-        let mut bytes = text.to_string().into_bytes();
-        let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).unwrap();
-        self.0.seal_in_place_append_tag(nonce, Aad::from(aad.as_bytes()), &mut bytes).unwrap();
-        BASE64_STANDARD.encode(bytes)
-    }
 }
 
 /// Reads a notification whose signature was checked.
