@@ -10,10 +10,14 @@ mod admission_desk;
 mod api_account;
 #[path = "api_catalog.rs"]
 mod api_catalog;
+#[path = "api_codes.rs"]
+mod api_codes;
 #[path = "api_coupons.rs"]
 mod api_coupons;
 #[path = "api_desk.rs"]
 mod api_desk;
+#[path = "api_load.rs"]
+mod api_load;
 #[path = "api_merchants.rs"]
 mod api_merchants;
 #[path = "api_office.rs"]
