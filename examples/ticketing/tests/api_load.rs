@@ -10,6 +10,8 @@ use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use ticketing::problem::Code;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,18 +125,21 @@ async fn a_process_that_is_late_gives_up_the_first_classes_by_itself_and_takes_t
     config.degrade.raise_after = Duration::from_millis(200);
     config.degrade.lower_after = Duration::from_millis(500);
     let app = TestApp::start_late_on(config).await;
-    // Somebody keeps the database for longer than a write may wait.
-    let (free, wait) = tokio::sync::oneshot::channel::<()>();
-    let database = app.app.database.clone();
-    let busy = tokio::spawn(async move {
-        let work = database.write.run::<_, ticketing::problem::Problem, _>(move |_| {
-            Box::pin(async move {
-                let _freed = tokio::time::timeout(PATIENCE, wait).await;
-                Ok(())
-            })
+    // Others keep every connection of the database for longer than a write may wait.
+    let freed = CancellationToken::new();
+    let mut busy = JoinSet::new();
+    for _ in 0..app.app.config.database.max_connections {
+        let (database, freed) = (app.app.database.clone(), freed.clone());
+        busy.spawn(async move {
+            let work = database.write.run::<_, ticketing::problem::Problem, _>(move |_| {
+                Box::pin(async move {
+                    let _freed = tokio::time::timeout(PATIENCE, freed.cancelled()).await;
+                    Ok(())
+                })
+            });
+            work.await
         });
-        work.await
-    });
+    }
     let level = |least: u8, most: u8| {
         let app = &app;
         move || async move {
@@ -143,7 +148,9 @@ async fn a_process_that_is_late_gives_up_the_first_classes_by_itself_and_takes_t
         }
     };
     eventually(PATIENCE, level(1, 3)).await;
-    free.send(()).unwrap();
-    busy.await.unwrap().unwrap();
+    freed.cancel();
+    for ended in busy.join_all().await {
+        ended.unwrap();
+    }
     eventually(PATIENCE, level(0, 0)).await;
 }

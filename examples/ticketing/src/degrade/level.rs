@@ -45,7 +45,9 @@ impl Class {
                 Some(Self::Extras)
             }
             "orders" | "inbox" | "inbox/state" if reads => Some(Self::History),
-            "desk/{merchant}/orders" | "admin/sessions/{id}/audit" | "admin/statements/{provider}/{day}" => Some(Self::History),
+            "desk/{merchant}/orders" | "admin/sessions/{id}/audit" | "admin/statements/{provider}/{day}" => {
+                Some(Self::History)
+            }
             "auth/register" | "auth/codes" | "admin/rehearsals" if posts => Some(Self::Arrivals),
             "sessions/{id}/reservation" | "sessions/{id}/waiting-room" if posts => Some(Self::Arrivals),
             "orders" if posts => Some(Self::Orders),
