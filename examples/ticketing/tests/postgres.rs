@@ -89,8 +89,14 @@ async fn two_ledgers_for_one_database_are_refused() {
     assert!(!two.status.success() && text.contains("ledger.provider") && text.contains("redis"), "{text}");
     one.signal(Signal::KILL);
     assert_eq!(one.end().0, None);
-    // A crash gives the right back.
-    let two = Program::spawn(command("two"));
+    // A crash gives the right back; but without the key of personal data nobody goes on.
+    let two = command("two").output().unwrap();
+    let text = String::from_utf8_lossy(&two.stderr).into_owned();
+    assert!(!two.status.success() && text.contains("personal-data.key"), "{text}");
+    let key = std::fs::read_to_string(folder.path().join("one/personal-data.secret")).unwrap();
+    let mut with_key = command("two");
+    with_key.env("NEBULA_TICKETING__PERSONAL_DATA__KEY", key.trim());
+    let two = Program::spawn(with_key);
     two.signal(Signal::TERM);
     assert_eq!(two.end().0, Some(0));
 }

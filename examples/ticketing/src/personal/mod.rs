@@ -62,18 +62,20 @@ impl Vault {
     }
 
     async fn unlock(config: &Config, database: &Database) -> Result<Self, Failure> {
-        let master = master(config)?;
+        const SEALED: &str = "SELECT count(*) FROM nebula_tenant_keys";
         // On SQLite in the line of those who write: nobody sleeps there.
         let cipher = match &database.queue {
             Pool::Sqlite(pool) => {
                 let keys = SqlKeyStore::<sqlx::Sqlite>::new(pool.clone());
                 keys.migrate().await?;
-                TenantCipher::new(keys, master)
+                let sealed: i64 = sqlx::query_scalar(SEALED).fetch_one(pool).await?;
+                TenantCipher::new(keys, master(config, sealed > 0)?)
             }
             Pool::Postgres(pool) => {
                 let keys = SqlKeyStore::<sqlx::Postgres>::new(pool.clone());
                 keys.migrate().await?;
-                TenantCipher::new(keys, master)
+                let sealed: i64 = sqlx::query_scalar(SEALED).fetch_one(pool).await?;
+                TenantCipher::new(keys, master(config, sealed > 0)?)
             }
         };
         let vault = Self { cipher: Arc::new(cipher.with_kept(KEPT)), owner: platform() };
@@ -144,27 +146,35 @@ impl Vault {
     }
 }
 
-/// The key that wraps, and those that did.
-fn master(config: &Config) -> Result<LocalMasterKey, Failure> {
+/// The key that wraps, and those that did. A new one is made in the data folder only for a database that was never `sealed`: in
+/// another folder it would be of no use, and in the way of the right one.
+fn master(config: &Config, sealed: bool) -> Result<LocalMasterKey, Failure> {
     let personal = &config.personal_data;
     let kept = config.data.join(secret::PERSONAL).exists();
     let mut master = match &personal.key {
         Some(key) => LocalMasterKey::new(&personal.key_id, &derived(key))?,
+        None if sealed && !kept => return Err(MISSING.into()),
         None => {
             let key = secret::load_or_create(&config.data, secret::PERSONAL)?;
             LocalMasterKey::new(config::FOLDER, &derived(&key))?
         }
     };
-    // Whoever moves the key out of the folder goes on opening what that one wrapped.
-    if personal.key.is_some() && kept {
-        let key = secret::load_or_create(&config.data, secret::PERSONAL)?;
-        master = master.with_former(config::FOLDER, &derived(&key))?;
+    // Whoever moves the key out of the folder goes on opening what that one wrapped, also where there is no such folder.
+    if let Some(key) = &personal.key
+        && !personal.previous.contains_key(config::FOLDER)
+        && personal.key_id != config::FOLDER
+    {
+        let moved = if kept { secret::load_or_create(&config.data, secret::PERSONAL)? } else { key.clone() };
+        master = master.with_former(config::FOLDER, &derived(&moved))?;
     }
     for (id, key) in &personal.previous {
         master = master.with_former(id, &derived(key))?;
     }
     Ok(master)
 }
+
+const MISSING: &str = "personal data in the database was sealed with a key that is not in this data folder. Give it in \
+                       personal-data.key: the text of personal-data.secret in the folder where it was made";
 
 /// Thirty-two bytes of a text of any length.
 fn derived(secret: &SecretString) -> SecretSlice<u8> {
