@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal};
@@ -214,7 +214,7 @@ impl ServerProcess {
 
     /// Freezes the server and its child processes with SIGSTOP: connections stay open, nobody answers.
     pub fn stop(&self) {
-        self.signal(Signal::STOP);
+        self.freeze();
         self.signal_children(Signal::STOP);
     }
 
@@ -231,7 +231,7 @@ impl ServerProcess {
 
     /// Kills the server with SIGKILL, and all that it started, and waits until they are gone. Its folder stays.
     pub fn kill(&mut self) {
-        self.signal(Signal::STOP);
+        self.freeze();
         self.signal_children(Signal::KILL);
         self.signal(Signal::KILL);
         self.reap();
@@ -274,6 +274,18 @@ impl ServerProcess {
         // as long as no exit was reported.
         if self.is_running() {
             let _ = rustix::process::kill_process(self.pid, signal);
+        }
+    }
+
+    /// Freezes the server alone and waits until it stands still: until then it may start one more child.
+    fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.is_running()
+            && Instant::now() < deadline
+            && state(self.pid).is_some_and(|state| !"tTZX".contains(state))
+        {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -322,6 +334,13 @@ fn follow(out: ChildStdout, exit: &Arc<Mutex<Option<String>>>) -> std::io::Resul
 fn open_log(folder: &Path) -> Result<File, StartError> {
     let path = folder.join("server.log");
     OpenOptions::new().create(true).append(true).open(&path).map_err(StartError::os(format!("open {}", path.display())))
+}
+
+/// The state of a process as a letter, see proc(5); `None` when it is gone.
+fn state(of: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.as_raw_nonzero())).ok()?;
+    // The name stands in brackets, and may have some itself.
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// The child processes of a process, as the kernel lists them.
