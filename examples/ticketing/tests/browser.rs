@@ -3,6 +3,8 @@
 
 mod web;
 
+use std::sync::Arc;
+
 use nebula_test_support::{eventually, unique};
 use serde_json::json;
 use ticketing::problem::Code;
@@ -252,12 +254,13 @@ async fn the_list_of_seats_and_every_text_are_there_in_chinese() {
 
 #[tokio::test]
 async fn a_buyer_waits_for_the_turn_solves_a_challenge_and_buys() {
-    let shop = Shop::open().await;
+    let shop = Arc::new(Shop::open().await);
     let sale = shop.on_sale().await;
     shop.open_room(&sale.session, 1).await;
     let (inside, next) = (shop.rival().await, shop.rival().await);
     assert_eq!(shop.wait(&inside, &sale.session).await["state"], "inside");
     assert_eq!(shop.wait(&next, &sale.session).await["ahead"], 0);
+    let (staying_inside, staying_next) = (shop.stay(&inside, &sale.session), shop.stay(&next, &sale.session));
     let browser = Browser::open("en").await;
     browser.go(&shop.page("/register")).await;
     register(&browser).await;
@@ -274,8 +277,10 @@ async fn a_buyer_waits_for_the_turn_solves_a_challenge_and_buys() {
     browser.go(&shop.page(&format!("/waiting/{}?lang=zh", sale.session))).await;
     browser.until("document.querySelector('#position')?.textContent === '2' && document.querySelector('h1').textContent === '候场室'").await;
     browser.go(&shop.page(&format!("/waiting/{}?lang=en", sale.session))).await;
+    staying_inside.end().await;
     shop.leave(&inside, &sale.session).await;
     browser.until("document.querySelector('#position')?.textContent === '1'").await;
+    staying_next.end().await;
     shop.leave(&next, &sale.session).await;
     browser.until(&format!("location.pathname === '/sessions/{}' && {LIVE}", sale.session)).await;
 

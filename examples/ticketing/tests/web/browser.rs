@@ -97,7 +97,10 @@ impl Browser {
     /// Waits until a JavaScript expression is true. While a page is being left, it may well fail.
     pub async fn until(&self, expression: &str) {
         let script = format!(
-            "const met = !!({expression}); return met || `${{location.pathname}}: ${{document.body.innerText.slice(0, 1500)}}`;"
+            "if ({expression}) return true; \
+             const asked = performance.getEntriesByType('resource').slice(-6); \
+             return `${{location.pathname}}: ${{document.body.innerText.slice(0, 1500)}}\nasked last: ${{asked.map((one) => \
+                 `${{one.name}} ${{one.responseStatus}} at ${{Math.round(one.startTime)}} for ${{Math.round(one.duration)}} ms`)}}`;"
         );
         eventually(PATIENCE, || async {
             match self.client.execute(&script, Vec::new()).await {

@@ -6,6 +6,7 @@ use nebula_test_support::{ReservedPort, ServerProcess, ServerSpec, eventually, u
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::PATIENCE;
 
@@ -24,9 +25,24 @@ pub struct OnSale {
 }
 
 /// A buyer who uses no browser.
+#[derive(Clone)]
 pub struct Rival {
     pub email: String,
     token: String,
+}
+
+/// A rival who asks for the turn again and again.
+pub struct Stay {
+    leaving: oneshot::Sender<()>,
+    asking: JoinHandle<()>,
+}
+
+impl Stay {
+    /// Asks no more: whatever was asked is answered.
+    pub async fn end(self) {
+        let _ = self.leaving.send(());
+        self.asking.await.unwrap();
+    }
 }
 
 /// Every rival's.
@@ -147,6 +163,18 @@ impl Shop {
     /// Joins the waiting room of a sale.
     pub async fn wait(&self, rival: &Rival, session: &str) -> Value {
         self.post(&format!("/api/v1/sessions/{session}/waiting-room"), &json!({}), Some(&rival.token)).await
+    }
+
+    /// Keeps the place in the waiting room by asking again and again, as an open page does.
+    pub fn stay(self: &Arc<Self>, rival: &Rival, session: &str) -> Stay {
+        let (shop, rival, session) = (Arc::clone(self), rival.clone(), session.to_owned());
+        let (leaving, mut left) = oneshot::channel();
+        let asking = tokio::spawn(async move {
+            while timeout(Duration::from_secs(2), &mut left).await.is_err() {
+                shop.wait(&rival, &session).await;
+            }
+        });
+        Stay { leaving, asking }
     }
 
     /// Gives up the place in the waiting room.
