@@ -1,7 +1,5 @@
 //! What JPush, Umeng and WeChat check in every request, for fakes of them: `None` is let pass.
 
-use std::time::SystemTime;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -62,7 +60,12 @@ pub fn jpush_refuses(request: &FakeRequest, app_key: &str, master_secret: &str) 
 /// Umeng at that address: JSON, the signature over address and body, a time within ten minutes, and values of their types.
 #[cfg(feature = "umeng")]
 #[must_use]
-pub fn umeng_refuses(request: &FakeRequest, url: &str, master_secret: &str, now: SystemTime) -> Option<FakeReply> {
+pub fn umeng_refuses(
+    request: &FakeRequest,
+    url: &str,
+    master_secret: &str,
+    now: std::time::SystemTime,
+) -> Option<FakeReply> {
     let fail = |code: &str| {
         let data = json!({ "error_code": code, "error_msg": "no" });
         Some(FakeReply::json(400, &json!({ "ret": "FAIL", "data": data })))
