@@ -12,7 +12,7 @@ use ticketing::{
     inventory::{Hold, HoldRequest, SeatLedger, Settled},
 };
 
-use crate::fixture::{Fixture, Memory, Redis, open, text};
+use crate::fixture::{Fixture, Gathered, Memory, Redis, open, text};
 
 const SEATS: u32 = 60;
 const TASKS: u64 = 32;
@@ -94,6 +94,11 @@ async fn redis_no_seat_twice() {
     no_seat_twice(Redis::with_log(65_536).await.ledger()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_in_groups_no_seat_twice() {
+    no_seat_twice(Gathered::with_log(65_536).await.ledger()).await;
+}
+
 /// One order asked for by many at once is held once.
 async fn one_order_many_askers(ledger: Arc<dyn SeatLedger>) {
     let session = open(&*ledger, 10).await;
@@ -117,4 +122,9 @@ async fn memory_one_order_many_askers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn redis_one_order_many_askers() {
     one_order_many_askers(Redis::with_log(65_536).await.ledger()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_in_groups_one_order_many_askers() {
+    one_order_many_askers(Gathered::with_log(65_536).await.ledger()).await;
 }

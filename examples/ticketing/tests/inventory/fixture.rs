@@ -52,13 +52,19 @@ pub(crate) struct Redis {
     connection: Connection,
 }
 
+impl Redis {
+    async fn new(log: usize, change: impl FnOnce(RedisLedger) -> RedisLedger) -> Self {
+        let config = RedisConfig::new(redis_url().await).with_response_timeout(Duration::from_secs(20));
+        let prefix = format!("{}:", unique("seats"));
+        let ledger = change(redis_ledger(&config).with_prefix(&prefix).with_log(log));
+        Self { ledger: Arc::new(ledger), prefix, connection: config.connect().await.unwrap() }
+    }
+}
+
 #[async_trait]
 impl Fixture for Redis {
     async fn with_log(log: usize) -> Self {
-        let config = RedisConfig::new(redis_url().await).with_response_timeout(Duration::from_secs(20));
-        let prefix = format!("{}:", unique("seats"));
-        let ledger = redis_ledger(&config).with_prefix(&prefix).with_log(log);
-        Self { ledger: Arc::new(ledger), prefix, connection: config.connect().await.unwrap() }
+        Self::new(log, |ledger| ledger).await
     }
 
     fn ledger(&self) -> Arc<dyn SeatLedger> {
@@ -70,6 +76,24 @@ impl Fixture for Redis {
         let by = -i64::try_from(by.as_millis()).unwrap();
         let mut connection = self.connection.clone();
         redis::cmd("ZINCRBY").arg(key).arg(by).arg(order.to_string()).exec_async(&mut connection).await.unwrap();
+    }
+}
+
+/// On Redis, where also a single hold goes the way of those that share a call.
+pub(crate) struct Gathered(Redis);
+
+#[async_trait]
+impl Fixture for Gathered {
+    async fn with_log(log: usize) -> Self {
+        Self(Redis::new(log, |ledger| ledger.with_group_commit(0)).await)
+    }
+
+    fn ledger(&self) -> Arc<dyn SeatLedger> {
+        self.0.ledger()
+    }
+
+    async fn make_older(&self, session: SessionId, order: OrderId, by: Duration) {
+        self.0.make_older(session, order, by).await;
     }
 }
 

@@ -27,6 +27,13 @@ macro_rules! suite {
                 super::$name::<crate::fixture::Redis>().await;
             })+
         }
+
+        mod redis_in_groups {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name::<crate::fixture::Gathered>().await;
+            })+
+        }
     };
 }
 

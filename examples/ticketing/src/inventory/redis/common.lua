@@ -7,7 +7,7 @@
 --   orders  hash    order -> letter, user, positions: "L<36 characters>12,13"; '' -> '' keeps the key in being
 --   users   hash    user -> seats held or owned; '' -> 0
 --   ages    zset    orders that hold unsold seats, by the server's time (ms) of the last hold
---   log     stream  <sequence>-0 -> s = letter and positions of one step: "L12,13"
+--   log     stream  <sequence>-0 -> s = letter and positions of one step: "L12,13"; holds of one call are one step
 -- A seat that is not A stands in exactly one order's positions, and that order has its letter.
 
 -- The image was loaded into this very server process, not into one that it was restored from, and is whole: a server
@@ -36,12 +36,20 @@ local function parse(entry)
   return string.sub(entry, 1, 1), string.sub(entry, 2, 37), positions, list
 end
 
--- Ends a step: new letters, new counts, the entry in the log, and a hint unless one went out a moment ago.
+-- Ends a step of one seat or more, `list` in ascending order: new letters, new counts, the entry in the log, and a hint unless one went out a moment ago.
 -- keys = book, states, orders, users, ages, log
 local function record(keys, step)
+  -- Neighbours are written together.
+  local from, to
   for _, position in ipairs(step.list) do
-    redis.call('SETRANGE', keys[2], position, step.letter)
+    position = tonumber(position)
+    if from and position ~= to + 1 then
+      redis.call('SETRANGE', keys[2], from, string.rep(step.letter, to - from + 1))
+      from = nil
+    end
+    from, to = from or position, position
   end
+  redis.call('SETRANGE', keys[2], from, string.rep(step.letter, to - from + 1))
   local book = redis.call('HMGET', keys[1], 'locked', 'sold', 'sequence', 'hinted')
   local sequence = whole(tonumber(book[3]) + 1)
   redis.call('XADD', keys[6], 'MAXLEN', '~', step.log, sequence .. '-0', 's', step.letter .. step.positions)

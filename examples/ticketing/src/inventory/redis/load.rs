@@ -2,15 +2,16 @@
 //!
 //! A loader that dies half-way leaves staged keys, which the server drops after a while, and a session as it was.
 
-use std::sync::LazyLock;
-
-use nebula_redis::{PinnedConnection, Script};
+use nebula_redis::PinnedConnection;
 use redis::Pipeline;
 
-use super::{invoke, keys, keys::Keys, unavailable};
+use super::{
+    keys,
+    keys::Keys,
+    reply::Reply,
+    server::{OPEN, unavailable},
+};
 use crate::inventory::{ImageOrder, LedgerError, LedgerImage, Load, SeatState};
-
-static OPEN: LazyLock<Script> = super::script!("open");
 
 const CONTEXT: &str = "load a session";
 /// Entries that one command stages: keeps the server responsive for others.
@@ -75,7 +76,7 @@ pub(super) async fn load(
         .arg(layout.locked)
         .arg(layout.sold)
         .arg(&[layout.orders.len() + 1, layout.users.len() + 1, held]);
-    let mut reply = invoke(CONTEXT, &call, connection).await?;
+    let mut reply = call.invoke(connection).await.map(Reply::new).map_err(unavailable(CONTEXT))?;
     match reply.word()?.as_str() {
         "done" => Ok(Load::Done),
         "behind" => Ok(Load::Behind { present: reply.number()? }),

@@ -1,41 +1,34 @@
 //! The seat ledger on Redis: several processes share it.
 
+mod gather;
 mod hints;
 mod keys;
 mod load;
 mod reply;
+mod server;
 
-use std::{fmt, sync::LazyLock, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_redis::{PinnedConnection, PinnedManager, Script, ScriptCall, Subscriber};
+use nebula_redis::{PinnedManager, Script, Subscriber};
 use tokio::sync::watch;
 
-use self::{hints::Hints, keys::Keys, reply::Reply};
+use self::{
+    gather::Gather,
+    hints::Hints,
+    server::{CHANGES, COUNTS, HOLDS, RELEASE, SELL, SNAPSHOT, Server, unavailable},
+};
 use super::{
-    Changes, Counts, Cursor, HINT_COVERS, Hold, HoldRequest, LedgerError, LedgerImage, Load, SeatLedger, Settled,
-    Snapshot, ledger::LOG,
+    Changes, Counts, Cursor, Hold, HoldRequest, LedgerError, LedgerImage, Load, SeatLedger, Settled, Snapshot,
+    ledger::LOG,
 };
 use crate::ids::{OrderId, SessionId};
 
 /// Steps that one call of `changes` answers at most.
 const PAGE: usize = 4_096;
 
-/// A script with the common functions before it.
-macro_rules! script {
-    ($name:literal) => {
-        LazyLock::new(|| Script::new($name, concat!(include_str!("common.lua"), include_str!(concat!($name, ".lua")))))
-    };
-}
-use script;
-
-static HOLD: LazyLock<Script> = script!("hold");
-static RELEASE: LazyLock<Script> = script!("release");
-static SELL: LazyLock<Script> = script!("sell");
-static SNAPSHOT: LazyLock<Script> = script!("snapshot");
-static CHANGES: LazyLock<Script> = script!("changes");
-static COUNTS: LazyLock<Script> = script!("counts");
-static HOLDS: LazyLock<Script> = script!("holds");
+/// Holds of one session that go one by one, unless told otherwise.
+const ALONE: usize = 16;
 
 /// A [`SeatLedger`] on a Redis server (6.2 or newer): one script a step, all keys of a session in one cluster slot.
 ///
@@ -47,17 +40,18 @@ static HOLDS: LazyLock<Script> = script!("holds");
 /// Persistence and replicas are therefore of no use to the ledger, nor do they harm it. The eviction policy should be
 /// `noeviction`; a session that lost a key to another one has to be loaded again.
 ///
+/// Holds of one session that are wanted at the same time share calls, see [`with_group_commit`](Self::with_group_commit).
+///
 /// What nobody changed for a week goes away.
 pub struct RedisLedger {
-    connections: PinnedManager,
-    prefix: String,
-    log: usize,
+    server: Server,
     hints: Hints,
+    gather: Arc<Gather>,
 }
 
 impl fmt::Debug for RedisLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisLedger").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("RedisLedger").field("prefix", &self.server.prefix).finish_non_exhaustive()
     }
 }
 
@@ -65,62 +59,35 @@ impl RedisLedger {
     /// A ledger under the prefix `ticketing:v1:`. Scripts go over `connections`, hints come through `subscriber`.
     #[must_use]
     pub fn new(connections: PinnedManager, subscriber: Subscriber) -> Self {
-        Self { connections, prefix: "ticketing:v1:".to_owned(), log: LOG, hints: Hints::new(subscriber) }
+        Self {
+            server: Server { connections, prefix: "ticketing:v1:".to_owned(), log: LOG },
+            hints: Hints::new(subscriber),
+            gather: Arc::new(Gather::new(ALONE)),
+        }
     }
 
     /// Puts another prefix before its keys and channels: platforms with different prefixes can share a server.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.server.prefix = prefix.into();
         self
     }
 
     /// Keeps at least this many steps of each session's change log, 65,536 by default.
     #[must_use]
     pub fn with_log(mut self, steps: usize) -> Self {
-        self.log = steps;
+        self.server.log = steps;
         self
     }
 
-    fn keys(&self, session: SessionId) -> Keys {
-        Keys::new(&self.prefix, session)
-    }
-
-    async fn connection(&self, context: &'static str) -> Result<PinnedConnection, LedgerError> {
-        self.connections.get().await.map_err(unavailable(context))
-    }
-
-    /// Runs a script that only reads.
-    async fn ask(
-        &self,
-        context: &'static str,
-        script: &Script,
-        session: SessionId,
-        arguments: &[String],
-    ) -> Result<Reply, LedgerError> {
-        let mut connection = self.connection(context).await?;
-        let call = script.key(&self.keys(session).all()).arg(connection.run_id()).arg(arguments);
-        invoke(context, &call, &mut connection).await
-    }
-
-    /// Runs a script that takes a step.
-    async fn step(
-        &self,
-        context: &'static str,
-        script: &Script,
-        session: SessionId,
-        arguments: &[String],
-    ) -> Result<Reply, LedgerError> {
-        let mut connection = self.connection(context).await?;
-        let keys = self.keys(session);
-        let call = script
-            .key(&keys.all())
-            .arg(connection.run_id())
-            .arg(keys.channel())
-            .arg(HINT_COVERS.as_millis().to_string())
-            .arg(self.log)
-            .arg(arguments);
-        invoke(context, &call, &mut connection).await
+    /// Lets holds share calls of the script while more than this many of their session are under way, 16 by default.
+    ///
+    /// A call that carries many costs the server and this process less for each; the seats are given in the order in which
+    /// holds came. Nobody waits for others to come.
+    #[must_use]
+    pub fn with_group_commit(mut self, above: usize) -> Self {
+        self.gather = Arc::new(Gather::new(above));
+        self
     }
 
     async fn settle(
@@ -130,7 +97,8 @@ impl RedisLedger {
         session: SessionId,
         arguments: &[String],
     ) -> Result<Settled, LedgerError> {
-        let mut reply = self.step(context, script, session, arguments).await?;
+        let reply = self.server.step(script, session, arguments).await;
+        let mut reply = reply.map_err(unavailable(context))?;
         match reply.word()?.as_str() {
             "not-ready" => Ok(Settled::NotReady),
             "nothing-held" => Ok(Settled::NothingHeld),
@@ -147,17 +115,8 @@ const SOLD_TOO: &str = "-1";
 #[async_trait]
 impl SeatLedger for RedisLedger {
     async fn hold(&self, request: &HoldRequest) -> Result<Hold, LedgerError> {
-        let arguments = [request.order.to_string(), request.user.to_string(), keys::positions(&request.positions())];
-        let mut reply = self.step("hold seats", &HOLD, request.session, &arguments).await?;
-        match reply.word()?.as_str() {
-            "not-ready" => Ok(Hold::NotReady),
-            "unknown-seat" => Ok(Hold::UnknownSeat(reply.number()?)),
-            "other-seats" => Ok(Hold::OtherSeats),
-            "user-limit" => Ok(Hold::UserLimit { has: reply.number()?, limit: reply.number()? }),
-            "taken" => Ok(Hold::Taken(reply.rest()?)),
-            "held" => Ok(Hold::Held { epoch: reply.number()? }),
-            _ => Err(reply.nonsense()),
-        }
+        let wish = format!("{}{}{}", request.order, request.user, keys::positions(&request.positions()));
+        self.gather.hold(&self.server, request.session, wish).await
     }
 
     async fn release(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
@@ -177,11 +136,11 @@ impl SeatLedger for RedisLedger {
     }
 
     async fn load(&self, session: SessionId, image: &LedgerImage) -> Result<Load, LedgerError> {
-        load::load(&mut self.connection("load a session").await?, &self.keys(session), image).await
+        load::load(&mut self.server.connection("load a session").await?, &self.server.keys(session), image).await
     }
 
     async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>, LedgerError> {
-        let mut reply = self.ask("read the seats", &SNAPSHOT, session, &[]).await?;
+        let mut reply = self.server.ask("read the seats", &SNAPSHOT, session, &[]).await?;
         match reply.word()?.as_str() {
             "not-ready" => Ok(None),
             "snapshot" => {
@@ -193,7 +152,7 @@ impl SeatLedger for RedisLedger {
     }
 
     async fn counts(&self, session: SessionId) -> Result<Option<Counts>, LedgerError> {
-        let mut reply = self.ask("count the seats", &COUNTS, session, &[]).await?;
+        let mut reply = self.server.ask("count the seats", &COUNTS, session, &[]).await?;
         match reply.word()?.as_str() {
             "not-ready" => Ok(None),
             "counts" => {
@@ -206,7 +165,7 @@ impl SeatLedger for RedisLedger {
 
     async fn changes(&self, session: SessionId, cursor: Cursor) -> Result<Changes, LedgerError> {
         let arguments = [cursor.epoch.to_string(), cursor.sequence.to_string(), PAGE.to_string()];
-        let mut reply = self.ask("read the changes", &CHANGES, session, &arguments).await?;
+        let mut reply = self.server.ask("read the changes", &CHANGES, session, &arguments).await?;
         match reply.word()?.as_str() {
             "reset" => Ok(Changes::Reset),
             "since" => {
@@ -221,25 +180,10 @@ impl SeatLedger for RedisLedger {
 
     async fn holds(&self, session: SessionId, age: Duration, limit: usize) -> Result<Vec<OrderId>, LedgerError> {
         let arguments = [age.as_millis().to_string(), limit.to_string()];
-        self.ask("list the holds", &HOLDS, session, &arguments).await?.rest()
+        self.server.ask("list the holds", &HOLDS, session, &arguments).await?.rest()
     }
 
     fn watch(&self, session: SessionId) -> watch::Receiver<()> {
-        self.hints.watch(self.keys(session).channel())
+        self.hints.watch(self.server.keys(session).channel())
     }
-}
-
-async fn invoke(
-    context: &'static str,
-    call: &ScriptCall<'_>,
-    connection: &mut PinnedConnection,
-) -> Result<Reply, LedgerError> {
-    call.invoke(connection).await.map(Reply::new).map_err(unavailable(context))
-}
-
-fn unavailable<E>(context: &'static str) -> impl FnOnce(E) -> LedgerError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    move |source| LedgerError::Unavailable { context, source: Box::new(source) }
 }

@@ -4,7 +4,7 @@ use std::{str::FromStr, vec};
 
 use crate::{
     ids::SeatPosition,
-    inventory::{Counts, Cursor, LedgerError, SeatState},
+    inventory::{Counts, Cursor, Hold, LedgerError, SeatState},
 };
 
 pub(super) struct Reply {
@@ -27,6 +27,18 @@ impl Reply {
     pub(super) fn number<N: FromStr>(&mut self) -> Result<N, LedgerError> {
         let text = self.text()?;
         text.parse().map_err(|_| self.wrong(&text))
+    }
+
+    /// The answers to so many holds.
+    pub(super) fn holds(mut self, count: usize) -> Result<Vec<Hold>, LedgerError> {
+        match self.word()?.as_str() {
+            "not-ready" => return Ok(vec![Hold::NotReady; count]),
+            "answers" => {}
+            _ => return Err(self.nonsense()),
+        }
+        let epoch = self.number()?;
+        let holds: Vec<_> = self.items.map(|text| hold(epoch, &text)).collect::<Result<_, _>>()?;
+        if holds.len() == count { Ok(holds) } else { Err(wrong("answers", "not as many as holds")) }
     }
 
     /// All that is left, read one by one.
@@ -74,6 +86,24 @@ impl Reply {
 
     fn wrong(&self, what: &str) -> LedgerError {
         wrong(&self.word, what)
+    }
+}
+
+/// The answer to one hold: a word and numbers.
+fn hold(epoch: i64, text: &str) -> Result<Hold, LedgerError> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let numbers = || rest.split(' ').map(|number| number.parse::<u32>().map_err(|_| wrong(word, rest)));
+    let numbers = || numbers().collect::<Result<Vec<_>, _>>();
+    match word {
+        "held" => Ok(Hold::Held { epoch }),
+        "other-seats" => Ok(Hold::OtherSeats),
+        "taken" => Ok(Hold::Taken(numbers()?)),
+        "unknown-seat" | "user-limit" => match (word, &numbers()?[..]) {
+            ("unknown-seat", &[seat]) => Ok(Hold::UnknownSeat(seat)),
+            ("user-limit", &[has, limit]) => Ok(Hold::UserLimit { has, limit }),
+            _ => Err(wrong(word, rest)),
+        },
+        _ => Err(wrong(word, "no such answer")),
     }
 }
 
