@@ -157,6 +157,23 @@ async fn sqlite_is_reached_by_configuration_alone_and_remembers() {
     assert_eq!(nowhere.connect().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_start_together_open_one_new_file() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let opening: Vec<_> = (0..6)
+            .map(|number: u64| {
+                let config = DelayQueueConfig::sqlite(&path);
+                tokio::spawn(async move { config.connect().await?.send("q", &DelayMessage::new(number)).await })
+            })
+            .collect();
+        for opened in opening {
+            assert!(opened.await.unwrap().unwrap().is_accepted());
+        }
+    }
+}
+
 #[tokio::test]
 async fn database_servers_are_reached_by_configuration_alone() {
     for (provider, url) in [("postgres", postgres_database().await), ("mysql", mariadb_database().await)] {

@@ -71,6 +71,8 @@ impl AuthConfig {
     async fn connect_sqlite(&self) -> Result<Auth, Error> {
         use std::{str::FromStr as _, time::Duration};
 
+        use tokio::time::{Instant, sleep};
+
         use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
         let url = self.url()?;
@@ -89,11 +91,18 @@ impl AuthConfig {
             // A revocation that was confirmed must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options)
-            .await
-            .map_err(|error| Error::unavailable("the session database could not be opened", error))?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let pool = loop {
+            match SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await {
+                // Several processes may start at once. Whoever turns a new file to WAL wants it alone, and SQLite's busy
+                // time-out does not count there.
+                Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
+                done => {
+                    break done
+                        .map_err(|error| Error::unavailable("the session database could not be opened", error))?;
+                }
+            }
+        };
         self.connect_pool(pool).await
     }
 }
@@ -122,4 +131,11 @@ fn not_compiled_in(store: SessionStoreKind) -> Error {
             there.join(", ")
         ),
     )
+}
+
+#[cfg(feature = "sqlite")]
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // SQLITE_BUSY is the low byte of all its kinds.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }

@@ -154,8 +154,18 @@ impl SqliteSection {
             .journal_mode(SqliteJournalMode::Wal)
             // An accepted message survives the loss of power, not only of the process.
             .synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
-        let pool = pool.map_err(crate::sql::sql_error("opening the delay queue's database"))?;
+        // Several processes may start at once. Whoever turns a new file to WAL wants it alone, and SQLite's busy time-out
+        // does not count there.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        let pool = loop {
+            let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await;
+            match pool.map_err(crate::sql::sql_error("opening the delay queue's database")) {
+                Err(error) if error.kind() == crate::ErrorKind::Busy && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                done => break done?,
+            }
+        };
         crate::SqlDelayQueue::migrate(&pool).await?;
         Ok(pool)
     }

@@ -1,6 +1,7 @@
 //! The database: one file that several processes on this machine may share, or a PostgreSQL server.
 
 mod batches;
+mod file;
 mod migrate;
 mod sole;
 pub mod sql;
@@ -18,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     Connection as _, PgConnection, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::SqliteConnectOptions,
 };
 use thiserror::Error;
 
@@ -80,18 +81,10 @@ impl Database {
     ///
     /// When the file cannot be opened or a migration fails.
     pub async fn open(path: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An accepted order must survive a power cut, not only a crash of this process.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(PATIENCE);
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
-        let write: SqlitePool = pool(1).connect_with(options.clone()).await?;
+        let options = SqliteConnectOptions::new().filename(path).foreign_keys(true);
+        let write = file::open(options.clone(), 1).await?;
         migrate::sqlite(&write).await?;
-        let read = pool(4).connect_with(options).await?;
+        let read = file::open(options, 4).await?;
         let queue = Pool::Sqlite(write.clone());
         Ok(Self { read: Pool::Sqlite(read), queue, write: Writer::sqlite(write) })
     }
@@ -146,12 +139,5 @@ impl Database {
 
 /// A file beside the platform's, made when absent, for what must neither wait for selling nor be waited for by it.
 pub(crate) async fn side_file(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // What was written stays so over a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE);
-    SqlitePoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).connect_with(options).await
+    file::open(SqliteConnectOptions::new().filename(path), 4).await
 }
