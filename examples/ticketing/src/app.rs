@@ -1,6 +1,11 @@
 //! What every handler and worker can reach.
 
-use std::{fmt::Display, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use nebula_delay_queue::{DelayQueue, RunningRelay};
 use nebula_lock::LockManager;
@@ -11,6 +16,7 @@ use crate::{
     audit::Auditor,
     config::Config,
     degrade::Degrade,
+    demo,
     folder::FolderLock,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
@@ -55,6 +61,8 @@ pub struct Inner {
     pub attempts: Attempts,
     /// What stands between buyers and seats.
     pub admission: Admission,
+    /// The demo's accounts, where their well-known passwords may be shown.
+    pub accounts: OnceLock<Vec<demo::Account>>,
     /// Who works in the back office, and what they may do.
     pub office: Office,
     /// The merchants.

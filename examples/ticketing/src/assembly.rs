@@ -1,6 +1,9 @@
 //! Puts the parts of the platform together.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use nebula_cache::rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies};
 use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, Relay, RunningRelay};
@@ -154,6 +157,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         degrade,
         attempts,
         admission,
+        accounts: OnceLock::new(),
         office,
         merchants,
         prices,

@@ -1,8 +1,13 @@
 //! What a newcomer finds at the first start: a theatre, a show on sale, a sale that is about to open, an account of a buyer
 //! and one for each role of the back office.
 
+mod start;
+
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::Serialize;
+
+pub use self::start::routes;
 use crate::{
     app::App,
     clock::Millis,
@@ -37,8 +42,8 @@ const ONE_LOADS: i64 = 0x6465_6d6f;
 const COUNTDOWN: Duration = Duration::from_secs(2 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A password to print.
-#[derive(Clone, Debug)]
+/// An account to try.
+#[derive(Clone, Serialize)]
 pub struct Account {
     /// E-mail address.
     pub email: &'static str,
@@ -80,7 +85,17 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
         }
         accounts.push(Account { email, role, password });
     }
+    if !reachable {
+        // The first start of this process has told already.
+        let _told = app.accounts.set(accounts.clone());
+    }
     Ok(accounts)
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("email", &self.email).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 async fn shows(connection: &mut Connection<'_>) -> Result<()> {

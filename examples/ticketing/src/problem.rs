@@ -275,6 +275,13 @@ impl From<sea_orm::DbErr> for Problem {
     }
 }
 
+impl From<nebula_lock::LockError> for Problem {
+    /// A lock that was not had or was lost: somebody else works on it, or the lock's server is away.
+    fn from(error: nebula_lock::LockError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();

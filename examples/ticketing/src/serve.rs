@@ -99,6 +99,9 @@ fn welcome(config: &Config, address: SocketAddr, accounts: &[demo::Account]) -> 
         "\n  Nebula Tickets · 星云票务\n\n  Open   打开    {url}/\n  API    接口    {url}/api/docs\n  Desk   商户    {url}/desk\n  Door   检票    {url}/admin/check-in\n  Staff  后台    {url}/admin/access/page\n  Data   数据    {} ({database}, {ledger})\n",
         config.data.display()
     );
+    if config.demo {
+        text.push_str(&format!("  Start  开始    {url}/start\n"));
+    }
     if config.shows_messages() {
         text.push_str(&format!("  Mails  邮件    {url}/dev/outbox\n"));
     }

@@ -325,6 +325,23 @@ async fn both_dictionaries_have_every_text_and_every_problem_code() {
         let key = json!(format!("problem.{}", code.as_str()));
         assert!(keys[2].as_array().unwrap().contains(&key), "no text for {}", code.as_str());
     }
+    // The page that links everything: nothing it links is missing.
+    for (language, title) in [("en", "Start here"), ("zh", "从这里开始")] {
+        browser.go(&shop.page(&format!("/start?lang={language}"))).await;
+        browser.until(&format!("document.querySelector('h1')?.textContent === '{title}'")).await;
+        assert!(browser.text(".start-table").await.contains(ticketing::demo::ADMIN_EMAIL));
+        shots(&browser, &format!("start-{language}")).await;
+    }
+    browser
+        .value(
+            "Promise.all([...document.querySelectorAll('main a')].map((link) => fetch(link.href).then(({ status }) => [link.href, status]))) \
+             .then((all) => { window.linked = all; }).then(() => true)",
+        )
+        .await;
+    let linked = browser.value("window.linked").await;
+    let linked = linked.as_array().unwrap();
+    assert!(linked.len() > 20, "{linked:?}");
+    assert!(linked.iter().all(|link| link[1] == 200), "{linked:?}");
     browser.close().await;
 }
 

@@ -24,7 +24,7 @@ use crate::{
     app::App,
     audit,
     config::HttpConfig,
-    degrade, inventory, marketing, merchant, notice,
+    degrade, demo, inventory, marketing, merchant, notice,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
@@ -92,6 +92,7 @@ pub fn router(app: App) -> Router {
         .route("/problems", get(problems::page))
         .merge(pages::routes())
         .merge(notice::development(&app.notices))
+        .merge(demo::routes(&app.config))
         .merge(office::secured(&app, desks()))
         .merge(documents.layer(from_fn(guard::documents_policy)))
         .layer(from_fn_with_state(app.degrade.clone(), degrade::layer));

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use nebula_lock::LockManager;
+use nebula_lock::{LockManager, distributed_lock};
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout};
 
@@ -109,15 +109,9 @@ impl Rebuilder {
         flight
     }
 
+    #[distributed_lock(manager = self.locks, key = "ledger:{session}", wait = DEADLINE, fence = token)]
     async fn run(&self, session: SessionId, beyond: i64) -> Result<Outcome, Problem> {
-        let guard = self.locks.lock(format!("ledger:{session}")).wait(DEADLINE).await.map_err(Problem::unavailable)?;
-        let outcome = guard.run(self.run_locked(session, beyond, guard.fence().get())).await;
-        guard.release().await;
-        outcome.map_err(Problem::unavailable)?
-    }
-
-    async fn run_locked(&self, session: SessionId, beyond: i64, fence: u64) -> Result<Outcome, Problem> {
-        let mut at_least = i64::try_from(fence).unwrap_or(0).max(beyond.saturating_add(1));
+        let mut at_least = i64::try_from(token.get()).unwrap_or(0).max(beyond.saturating_add(1));
         for _ in 0..ATTEMPTS {
             // Another process may have been first.
             if self.ledger.counts(session).await?.is_some_and(|counts| counts.cursor.epoch > beyond) {

@@ -44,7 +44,7 @@ async function once(method, address, { body, headers, token, timeout = 20_000, c
  * answers (by their ETag); all others are always fresh, or an old `server_time` would set the clock back.
  */
 export async function ask(method, path, { signed = false, repeats = 0, ...options } = {}) {
-  const address = path.startsWith('/pay/') ? path : `/api/v1${path}`;
+  const address = /^\/(pay|dev)\//.test(path) ? path : `/api/v1${path}`;
   let renewed = false;
   for (let attempt = 0; ; attempt += 1) {
     const token = signed ? await accessToken() : null;
