@@ -28,6 +28,9 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a failing check is meant to panic")]
 
 pub mod fuzz;
+#[cfg(feature = "testing-openid")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing-openid")))]
+pub mod openid;
 
 use std::{
     collections::HashSet,

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use nebula_cache::CacheManager;
 use nebula_delay_queue::{DelayQueue, RunningRelay};
 use nebula_lock::LockManager;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,7 +34,7 @@ use crate::{
     statement::Statements,
     storage::{Database, Sole, sql::query},
     ticket::Tickets,
-    user::{Attempts, MailCodes, Users},
+    user::{Attempts, Federation, MailCodes, Users},
 };
 
 /// The running platform. Cheap to clone.
@@ -57,6 +58,8 @@ pub struct Inner {
     pub codes: MailCodes,
     /// What is given up when there is too much to do.
     pub degrade: Degrade,
+    /// Signing in with providers.
+    pub federation: Federation,
     /// How often somebody may try to sign in.
     pub attempts: Attempts,
     /// What stands between buyers and seats.
@@ -71,6 +74,8 @@ pub struct Inner {
     pub prices: Prices,
     /// Shows, plans and prices.
     pub catalog: Catalog,
+    /// Where the catalog is kept.
+    pub caches: CacheManager,
     /// Finds shows.
     pub search: Search,
     /// Who decides which seat is free; the inventory works on it.

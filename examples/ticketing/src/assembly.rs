@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use nebula_cache::rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies};
+use nebula_cache::{
+    CacheManager, RedisShared,
+    rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies},
+};
 use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, Relay, RunningRelay};
 use nebula_lock::{LockManager, RedisLock};
 use nebula_redis::RedisConfig;
@@ -30,19 +33,20 @@ use crate::{
     order::{self, Orders},
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
     payment::{
-        Guarded, Payments, Providers, alipay::Alipay, mock::MockProvider, provider::PaymentProvider, wechat::WeChat,
+        Guarded, Payments, Providers, Traced, alipay::Alipay, mock::MockProvider, provider::PaymentProvider,
+        wechat::WeChat,
     },
     personal::Vault,
     problem::chain,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
     search::{Pace, Search, TextIndex, follow},
-    show::Catalog,
+    show::{BOUND, Catalog},
     statement::Statements,
     storage::{Database, Sole},
     sweep::Sweep,
     ticket::{Codes, Tickets},
-    user::{self, Attempts, MailCodes, Users},
+    user::{self, Attempts, Federation, MailCodes, Users},
     workers,
 };
 
@@ -62,10 +66,13 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let database = Database::of(&config).await?;
     let stopping = CancellationToken::new();
     let sole = Sole::claim(&config, &stopping).await?;
-    let catalog = Catalog::new(database.orm());
+    // nebula-cache: the catalog, in this process and on what processes share.
+    let caches = caches(&config).await?;
+    let catalog = Catalog::new(database.orm(), caches.clone())?;
     // nebula-tenant: what seals personal data.
     let vault = Vault::open(&config, &database).await?;
     let users = Users::open(&config, database.clone(), vault.clone()).await?;
+    let federation = Federation::new(&config, users.clone(), database.clone(), vault.clone());
     let office = office(&config, &database).await?;
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
@@ -154,6 +161,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         users,
         vault,
         codes,
+        federation,
         degrade,
         attempts,
         admission,
@@ -162,6 +170,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         merchants,
         prices,
         catalog,
+        caches,
         search,
         ledger,
         flash_ledger,
@@ -275,6 +284,17 @@ async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> 
     Ok(Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations })
 }
 
+/// Where the catalog is kept: in this process, and on Redis where others serve the same platform.
+async fn caches(config: &Config) -> Result<CacheManager, Failure> {
+    if config.embedded() {
+        return Ok(CacheManager::local());
+    }
+    let platform = secret::platform_id(&config.data)?;
+    let shared = RedisShared::new(config.redis.connect().await?, config.redis.subscriber()?)
+        .with_namespace(format!("{platform}:catalog"));
+    Ok(CacheManager::builder().with_shared(shared).with_staleness_bound(BOUND).start().await?)
+}
+
 /// The domain of flash sales: everything of theirs on a server of their own.
 async fn flash(config: &Config, redis: &RedisConfig) -> Result<(RedisLedger, Domain), Failure> {
     let platform = secret::platform_id(&config.data)?;
@@ -357,6 +377,7 @@ fn providers(config: &Config, mock: Option<&MockProvider>) -> Result<Providers, 
     if let Some(mock) = mock {
         providers.push(Arc::new(mock.clone()));
     }
+    let providers = providers.into_iter().map(|provider| Arc::new(Traced::new(provider)) as _).collect();
     Providers::new(providers).ok_or_else(|| "payment: no provider is switched on".into())
 }
 

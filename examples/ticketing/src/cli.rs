@@ -152,8 +152,11 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
             let config = args.load()?;
-            crate::telemetry::init(&config.log)?;
-            crate::serve::serve(config).await?;
+            let traces = crate::telemetry::init_with_traces(&config.log, &config.trace)?;
+            let drain = config.http.drain;
+            let served = crate::serve::serve(config).await;
+            traces.shutdown(drain).await;
+            served?;
         }
         Command::Import { what: Import::SeatingPlan(args) } => {
             crate::telemetry::init(&config::LogConfig::quiet())?;

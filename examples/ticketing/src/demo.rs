@@ -71,6 +71,7 @@ pub async fn load(app: &App, reachable: bool) -> Result<Vec<Account>> {
         // Whoever starts the program finds the countdown, until somebody has bought something. Not where other
         // processes may be serving: the sale would close under their buyers.
         app.database.write.run(|connection| Box::pin(restart_countdown(connection))).await?;
+        app.catalog.forget_everything().await;
     }
     let second = office::second_merchant(app).await?;
     for merchant in [platform(), second] {

@@ -1,7 +1,8 @@
 //! Identifiers: one type each, so that an order can never be looked up by a session's id.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use nebula_cache::CacheKey;
 use serde::{Deserialize, Serialize};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 use uuid::Uuid;
@@ -34,6 +35,12 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 text.parse().map(Self)
+            }
+        }
+
+        impl CacheKey for $name {
+            fn key_bytes(&self) -> Cow<'_, [u8]> {
+                Cow::Borrowed(self.0.as_bytes())
             }
         }
 

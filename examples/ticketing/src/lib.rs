@@ -33,6 +33,7 @@ pub mod personal;
 pub mod problem;
 pub mod qr;
 pub mod refund;
+pub mod remembered;
 pub mod risk;
 pub mod rush;
 pub mod search;

@@ -7,7 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
-    DelayMessage, DelayQueueBackend, Error as QueueError, Outbox as RelayOutbox, QueueName, RetryPolicy, SqlDelayQueue,
+    DelayMessage, DelayMessageBuilder, DelayQueueBackend, Error as QueueError, Outbox as RelayOutbox, QueueName,
+    RetryPolicy, SqlDelayQueue,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::{
     payment::storage::refunds::RefundRow,
     problem::{Problem, Result},
     storage::{Connection, Pool},
+    telemetry::context,
 };
 
 /// Queue of [`Follow`].
@@ -145,6 +147,14 @@ fn patiently() -> RetryPolicy {
     RetryPolicy::exponential(10, Duration::from_millis(500)).with_max(Duration::from_secs(300))
 }
 
+/// Whoever handles the message goes on with the trace of whoever sent it.
+fn traced<M>(message: DelayMessageBuilder<M>) -> DelayMessageBuilder<M> {
+    match context::current() {
+        Some(part) => message.trace_context(part.to_string()),
+        None => message,
+    }
+}
+
 /// The SQL backend of `nebula-delay-queue` on the platform's own database, whichever it is.
 #[derive(Clone, Debug)]
 pub enum Messages {
@@ -253,12 +263,8 @@ impl Outbox {
     ///
     /// When the database refuses.
     pub async fn record<M: Recorded + Clone>(&self, connection: &mut Connection<'_>, message: &M) -> Result<()> {
-        let message = DelayMessage::builder()
-            .body(message.clone())
-            .id(message.id())
-            .retry(patiently())
-            .build()
-            .map_err(Problem::internal)?;
+        let builder = DelayMessage::builder().body(message.clone()).id(message.id()).retry(patiently());
+        let message = traced(builder).build().map_err(Problem::internal)?;
         let queue = QueueName::new(M::QUEUE).map_err(Problem::internal)?;
         self.messages.enqueue(connection, &queue, &message).await
     }
@@ -304,11 +310,6 @@ impl Timeouts {
 }
 
 fn message(order: OrderId, after: Duration) -> Result<DelayMessage<Timeout>> {
-    DelayMessage::builder()
-        .body(Timeout { order })
-        .id(order.to_string())
-        .delay(after)
-        .retry(patiently())
-        .build()
-        .map_err(Problem::internal)
+    let builder = DelayMessage::builder().body(Timeout { order }).id(order.to_string()).delay(after);
+    traced(builder.retry(patiently())).build().map_err(Problem::internal)
 }

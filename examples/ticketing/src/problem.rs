@@ -74,6 +74,10 @@ codes! {
     WrongCredentials = "wrong-credentials", UNAUTHORIZED, "E-mail address or password is wrong";
     /// Too many attempts to sign in or to register, from this address or to this account: wait for the seconds in `Retry-After`.
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many attempts to sign in";
+    /// The sign-in with the provider came to nothing: begin again. `reason` says why.
+    ProviderRefused = "provider-refused", UNAUTHORIZED, "The provider did not sign you in";
+    /// That account at the provider belongs to another account here: sign in with that one.
+    IdentityTaken = "identity-taken", CONFLICT, "It belongs to another account";
     /// The account's role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Your account may not do this";
     /// An account with this e-mail address exists.

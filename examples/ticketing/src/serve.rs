@@ -13,6 +13,9 @@ use crate::{
     problem::{Problem, chain},
 };
 
+/// How long the server may say that it is not ready because the catalog is being loaded.
+const WARMING: Duration = Duration::from_secs(30);
+
 /// Opens everything, says where it is, and serves until a signal to stop.
 ///
 /// # Errors
@@ -75,9 +78,9 @@ async fn housekeeping(app: App) {
 /// Loads plans and ledgers before the first buyer asks for them.
 async fn warm(app: App) {
     let warming = async {
+        app.catalog.warm_up(WARMING).await?;
         for show in app.catalog.shows().await? {
             for session in show.sessions {
-                app.catalog.session(session.id).await?;
                 app.inventory.warm(session.id).await?;
             }
         }

@@ -19,6 +19,7 @@ use crate::{
     payment::{Ended, Payments},
     problem::{Code, Problem},
     sweep::Sweep,
+    telemetry::Part,
     ticket::Tickets,
 };
 
@@ -46,7 +47,7 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Follow>| {
             let (seats, admission) = (seats.clone(), admission.clone());
-            async move { follow(&seats, &admission, &message).await }
+            Part::of_message(&message).run(async move { follow(&seats, &admission, &message).await })
         })
         .start()?;
     let provider = payments.clone();
@@ -55,7 +56,7 @@ pub fn listen(
         .concurrency(4)
         .handle(move |message: Received<Refund>| {
             let provider = provider.clone();
-            async move { provider.refund(&message.body().refund).await }
+            Part::of_message(&message).run(async move { provider.refund(&message.body().refund).await })
         })
         .start()?;
     let issuer = tickets.clone();
@@ -65,7 +66,7 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Issue>| {
             let issuer = issuer.clone();
-            async move { issuer.issue(message.body().order).await.map(drop) }
+            Part::of_message(&message).run(async move { issuer.issue(message.body().order).await.map(drop) })
         })
         .start()?;
     let orders = payments.clone();
@@ -75,7 +76,7 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Timeout>| {
             let orders = orders.clone();
-            async move { expire(&orders, message.into_body()).await }
+            Part::of_message(&message).run(async move { expire(&orders, message.into_body()).await })
         })
         .start()?;
     for (messages, queue) in
@@ -98,7 +99,7 @@ pub fn tell(outbox: &DelayQueue, notices: &Notices) -> Result<(), nebula_delay_q
         .concurrency(4)
         .handle(move |message: Received<Notice>| {
             let notices = notices.clone();
-            async move { notices.tell(*message.body()).await }
+            Part::of_message(&message).run(async move { notices.tell(*message.body()).await })
         })
         .start()?;
     Ok(())

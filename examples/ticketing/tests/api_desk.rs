@@ -105,7 +105,7 @@ async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
         let publish = json!({"version": 1, "published": true});
         expect(send(&app, &star, Method::PUT, path, &publish).await, StatusCode::OK).await;
     }
-    app.app.catalog.forget_session(id(&session).parse().unwrap());
+    app.app.catalog.forget_session(id(&session).parse().unwrap()).await;
     let shows = expect(app.get("/m/star/shows").await, StatusCode::OK).await;
     assert_eq!(shows["shows"][0]["sessions"][0]["id"], session["id"], "{shows}");
     let order = expect(app.post_as(&buyer, "/orders", &wish).await, StatusCode::CREATED).await;

@@ -203,7 +203,7 @@ async fn buyers_find_a_merchant_by_its_domain_and_by_its_path() {
         })
     })
     .await;
-    app.app.catalog.forget_session(theirs);
+    app.app.catalog.forget_session(theirs).await;
     let list = |host: Option<&'static str>, path: &'static str| {
         let request = app.request(Method::GET, path);
         let request = match host {
@@ -313,7 +313,7 @@ impl Belongings {
             })
         })
         .await;
-        app.app.catalog.forget_session(session);
+        app.app.catalog.forget_session(session).await;
         let buyer = app.register("fan@example.com").await;
         let wish = json!({"session_id": session, "seats": ["1-1"]});
         let placed = expect(app.post_as(&buyer, "/orders", &wish).await, StatusCode::CREATED).await;
@@ -539,7 +539,7 @@ async fn what_is_not_on_sale_is_not_there_for_buyers_on_any_route() {
                 })
             })
             .await;
-            app.app.catalog.forget_session(session);
+            app.app.catalog.forget_session(session).await;
         }
     };
     let mut routes = routes(&["/sessions/", "/shows/"]);

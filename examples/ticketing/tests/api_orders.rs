@@ -175,7 +175,7 @@ async fn a_changed_price_is_not_charged_silently() {
         })
     })
     .await;
-    app.app.catalog.forget_session(session);
+    app.app.catalog.forget_session(session).await;
     let problem = expect_problem(app.post_as(&buyer, "/orders", &with_total("760.00")).await, Code::PriceChanged).await;
     assert_eq!(problem["total"], json!({"amount": "800.00", "currency": "CNY"}));
     assert_eq!(locked(&app, session).await, 0);

@@ -5,6 +5,7 @@ mod web;
 
 use std::sync::Arc;
 
+use nebula_auth::testing::openid::{CLIENT, Provider, SECRET};
 use nebula_test_support::{eventually, unique};
 use serde_json::json;
 use ticketing::problem::Code;
@@ -594,4 +595,51 @@ async fn an_account_is_confirmed_by_mail_changed_and_recovered() {
     assert_eq!(chinese.text("[data-class=extras] td:last-child").await, "拒绝");
     chinese.close().await;
     browser.close().await;
+}
+
+#[tokio::test]
+async fn a_buyer_signs_in_with_a_provider_and_shows_whose_the_address_is() {
+    let provider = Provider::start().await;
+    let issuer = provider.issuer();
+    let shop = Shop::open_at(|url| {
+        vec![
+            ("NEBULA_TICKETING__AUTH__OIDC__CORP__ISSUER", issuer),
+            ("NEBULA_TICKETING__AUTH__OIDC__CORP__CLIENT_ID", CLIENT.to_owned()),
+            ("NEBULA_TICKETING__AUTH__OIDC__CORP__CLIENT_SECRET", format!("\"{SECRET}\"")),
+            ("NEBULA_TICKETING__AUTH__OIDC__CORP__REDIRECT_URI", format!("{url}/sign-in/corp")),
+            ("NEBULA_TICKETING__ACCOUNTS__PROVIDER_LABELS__CORP", "Corp ID".to_owned()),
+        ]
+    })
+    .await;
+    // Somebody new, whose address the provider vouches for.
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/login?next=/account")).await;
+    assert_eq!(browser.text("#provider-corp").await, "Continue with Corp ID");
+    browser.click("#provider-corp").await;
+    browser.until("location.pathname === '/account' && document.querySelector('#ways li')").await;
+    assert!(browser.text("#ways").await.contains("Corp ID"));
+    shots(&browser, "ways-to-sign-in").await;
+    browser.close().await;
+
+    // Somebody with an account, and a provider that only says so.
+    let email = ticketing::demo::ADMIN_EMAIL;
+    provider.change(move |_, claims| {
+        claims["sub"] = json!("ext-8");
+        claims["email"] = json!(email);
+        claims["email_verified"] = json!(false);
+    });
+    let chinese = Browser::open("zh").await;
+    chinese.go(&shop.page("/login")).await;
+    assert_eq!(chinese.text("#provider-corp").await, "使用 Corp ID 登录");
+    chinese.click("#provider-corp").await;
+    chinese
+        .until("location.pathname === '/sign-in/corp' && location.search === '' && document.querySelector('#code')")
+        .await;
+    assert_eq!(chinese.text("h1").await, "还差一步");
+    shots(&chinese, "confirm-provider").await;
+    chinese.click("#by-password").await;
+    chinese.fill("#password", ticketing::demo::PASSWORD).await;
+    chinese.click("#submit").await;
+    chinese.until("location.pathname === '/' && localStorage.getItem('nebula.tokens')?.includes('access')").await;
+    chinese.close().await;
 }

@@ -17,11 +17,12 @@ use nebula_auth::{
         self, MySqlPool, PgPool, Pool,
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
     },
+    testing::openid as provider,
 };
 use nebula_test_support::{mariadb_database, postgres_database};
 use tower::ServiceExt as _;
 
-use super::{Log, provider, support::*};
+use super::{Log, support::*};
 
 /// What was shown while everything was done, and what must not be in it.
 struct Seen {
@@ -46,7 +47,7 @@ where
     let audit = AuditLog::new(SqlAuditSink::new(pool.clone()));
 
     // Providers.
-    let server = provider::Provider::start().await;
+    let server = provider::Provider::start().await.at(NOW);
     let (clock, at) = (nebula_auth::ManualClock::at_unix(NOW), |path: &str| format!("{}{path}", server.issuer()));
     for secret in [provider::SECRET, "wrong-client-secret"] {
         let oidc = OidcSettings::new(server.issuer(), provider::CLIENT, provider::REDIRECT).client_secret(secret);

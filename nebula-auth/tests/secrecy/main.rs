@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test is meant to panic")]
 
 mod databases;
-#[path = "../it/oidc/provider.rs"]
-#[allow(dead_code, reason = "each test binary uses its part of it")]
-mod provider;
 #[path = "../it/support/mod.rs"]
 mod support;
 

@@ -109,11 +109,10 @@ pub(crate) async fn mixed(plan: Plan, platform: &Child) {
 async fn reads(wire: &mut Wire) -> (f64, f64) {
     let answer = wire.ask(&request("GET", "/metrics", None, None)).await;
     let text = String::from_utf8_lossy(answer.body);
-    let sum = |outcome: &str| {
-        let wanted = format!("outcome=\"{outcome}\"");
-        let lines =
-            text.lines().filter(|line| line.starts_with("ticketing_cache_reads_total") && line.contains(&wanted));
+    let sum = |name: &str, wanted: &str| -> f64 {
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(wanted));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     };
-    (sum("hit"), sum("miss"))
+    let own = |outcome: &str| sum("ticketing_cache_reads_total", &format!("outcome=\"{outcome}\""));
+    (own("hit") + sum("nebula_cache_hits_total", ""), own("miss") + sum("nebula_cache_misses_total", ""))
 }

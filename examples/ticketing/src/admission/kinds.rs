@@ -7,8 +7,9 @@ use crate::{
     clock::Millis,
     ids::SessionId,
     problem::{Code, Problem, Result},
+    remembered::Cache,
     risk::{Behaviour, Puzzles},
-    show::{Cache, SessionInfo},
+    show::SessionInfo,
     storage::Database,
 };
 

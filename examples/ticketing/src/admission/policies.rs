@@ -6,7 +6,7 @@ use super::{policy::Policy, storage};
 use crate::{
     ids::SessionId,
     problem::{Problem, Result},
-    show::Cache,
+    remembered::Cache,
     storage::Database,
 };
 

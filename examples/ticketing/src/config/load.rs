@@ -12,6 +12,7 @@ use figment::{
 use thiserror::Error;
 
 use super::{Config, DatabaseProvider};
+use crate::user::SIGN_IN_PAGE;
 
 /// The configuration cannot be used.
 #[derive(Debug, Error)]
@@ -117,8 +118,27 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Err((key, reason)) = config.degrade.check() {
         return refuse(key, reason);
     }
+    if let Err((key, reason)) = config.trace.check() {
+        return refuse(key, reason);
+    }
     if let Err((key, reason)) = config.personal_data.check() {
         return refuse(key, reason);
+    }
+    for (name, provider) in &config.auth.oidc {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
+            return refuse("auth.oidc", "a provider's name has 1 to 32 letters a to z, digits and dashes");
+        }
+        let leads_here = provider.redirect_uri.split_once(SIGN_IN_PAGE).is_some_and(|(origin, end)| {
+            (origin.starts_with("https://") || origin.starts_with("http://")) && end == name
+        });
+        if !leads_here {
+            let reason = format!("redirect-uri is the public address with {SIGN_IN_PAGE}{name}");
+            return Err(ConfigError::Refused { key: "auth.oidc", reason });
+        }
+    }
+    if !config.auth.oauth.is_empty() {
+        return refuse("auth.oauth", "this platform signs in with OpenID Connect only: auth.oidc");
     }
     if let Err((key, reason)) = config.refund.check() {
         return Err(ConfigError::Refused { key, reason });

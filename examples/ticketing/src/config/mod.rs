@@ -25,6 +25,7 @@ use crate::{
     payment::{alipay::AlipayConfig, wechat::WeChatConfig},
     personal::PersonalDataConfig,
     refund,
+    telemetry::TraceConfig,
     user::AccountsConfig,
 };
 
@@ -79,6 +80,8 @@ pub struct Config {
     pub notification: NotificationConfig,
     /// Log lines.
     pub log: LogConfig,
+    /// Traces.
+    pub trace: TraceConfig,
     /// Whether an empty database is filled with demo shows and accounts.
     pub demo: bool,
 }
@@ -276,6 +279,7 @@ impl Default for Config {
             notice: NoticeConfig::default(),
             notification: NotificationConfig::default(),
             log: LogConfig::default(),
+            trace: TraceConfig::default(),
             demo: true,
         }
     }

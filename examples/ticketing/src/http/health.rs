@@ -38,11 +38,14 @@ pub(super) struct Readiness {
 /// What they can do without for a while is named and takes no server out of a balancer: all servers share it.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses(
     (status = OK, body = Readiness),
-    (status = SERVICE_UNAVAILABLE, description = "`unavailable`: `parts` names what cannot be reached"),
+    (status = SERVICE_UNAVAILABLE, description = "`unavailable`: stopping, still loading, or `parts` names what cannot be reached"),
 ))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Readiness>> {
     if app.stopping.is_cancelled() {
         return Err(Problem::new(Code::Unavailable, "The server is stopping."));
+    }
+    if app.catalog.is_warming() {
+        return Err(Problem::new(Code::Unavailable, "The sessions on sale are being loaded."));
     }
     let away = app.unreachable().await;
     let parts: Vec<_> = away.iter().map(|away| away.part).collect();

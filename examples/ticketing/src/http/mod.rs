@@ -12,7 +12,6 @@ mod process;
 pub mod request_id;
 mod router;
 mod server;
-mod trace;
 
 pub use self::{
     extract::{Body, Json, Path, Query},

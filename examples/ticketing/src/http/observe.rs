@@ -10,14 +10,14 @@ use axum::{
 };
 use metrics::Gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::Instrument;
 
-use super::{meters, process, request_id::X_REQUEST_ID, trace::Trace};
+use super::{meters, process, request_id::X_REQUEST_ID};
 use crate::{
     app::App,
     ids::SessionId,
     inventory::Counts,
     problem::{Problem, Result},
+    telemetry::Part,
 };
 
 /// Durations worth telling apart, in seconds.
@@ -53,6 +53,7 @@ fn describe() {
         "ticketing_search_differences_total",
         "Shows that the search index had otherwise, by kind."
     );
+    metrics::describe_counter!("ticketing_trace_exports_total", "Batches of spans sent to the collector, by outcome.");
     metrics::describe_histogram!(
         "ticketing_payment_to_ledger_seconds",
         metrics::Unit::Seconds,
@@ -92,20 +93,12 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     let pattern = path.as_ref().map_or("other", MatchedPath::as_str);
     let method = method_label(request.method());
     let id = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let trace = Trace::of(request.headers());
-    let span = tracing::info_span!(
-        "request",
-        trace_id = %trace.trace(),
-        span_id = %trace.span(),
-        id,
-        action = format_args!("{method} {pattern}"),
-        user_id = tracing::field::Empty,
-    );
-    let response = next.run(request).instrument(span.clone()).await;
+    let part = Part::of_request(request.headers(), method, pattern, id);
+    let response = part.run(next.run(request)).await;
     let status = response.status();
     let elapsed = started.elapsed();
     let duration = elapsed.as_secs_f64() * 1_000.0;
-    span.in_scope(|| tracing::debug!(status = status.as_u16(), duration, "answered"));
+    part.answered(status, || tracing::debug!(status = status.as_u16(), duration, "answered"));
     meters::answered(method, pattern, status, elapsed);
     response
 }

@@ -8,6 +8,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use nebula_cache::Shutdown;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -140,6 +141,9 @@ async fn finish(app: &App, drain: Duration) {
         relay.shutdown(drain).await;
     }
     app.locks.shutdown(drain).await;
+    if app.caches.shutdown(drain).await == Shutdown::TimedOut {
+        tracing::warn!(after = ?drain, "the caches did not finish in time");
+    }
     if let Some(sole) = &app.sole {
         sole.release().await;
     }

@@ -13,7 +13,7 @@ use crate::{
     ids::CouponId,
     money::Currency,
     problem::{Code, Problem, Result},
-    show::Cache,
+    remembered::Cache,
     storage::{Database, Pool},
 };
 

@@ -28,22 +28,28 @@ pub enum Letter {
     ChangeEmail,
     /// A code to set a forgotten password.
     ResetPassword,
+    /// A code to sign in with a provider for the first time.
+    SignIn,
     /// Somebody wanted an account with an address that has one.
     AccountExists,
     /// The password was changed.
     PasswordChanged,
     /// The address was changed; it goes to the former one.
     EmailChanged,
+    /// An account can be entered by way of a provider from now on.
+    SignInAdded,
 }
 
 impl Letter {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Register,
         Self::ChangeEmail,
         Self::ResetPassword,
+        Self::SignIn,
         Self::AccountExists,
         Self::PasswordChanged,
         Self::EmailChanged,
+        Self::SignInAdded,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -51,14 +57,16 @@ impl Letter {
             Self::Register => "code-register",
             Self::ChangeEmail => "code-change-email",
             Self::ResetPassword => "code-reset-password",
+            Self::SignIn => "code-sign-in",
             Self::AccountExists => "account-exists",
             Self::PasswordChanged => "password-changed",
             Self::EmailChanged => "email-changed",
+            Self::SignInAdded => "sign-in-added",
         }
     }
 
     const fn has_code(self) -> bool {
-        matches!(self, Self::Register | Self::ChangeEmail | Self::ResetPassword)
+        matches!(self, Self::Register | Self::ChangeEmail | Self::ResetPassword | Self::SignIn)
     }
 
     /// Title and text, in English and Chinese.
@@ -92,6 +100,26 @@ impl Letter {
                 [
                     "验证码：{{ code }}",
                     "您正在重置星云票务账户的密码，验证码为 {{ code }}，{{ minutes }} 分钟内有效。\n\n如非本人操作，请忽略本邮件，切勿将验证码告诉他人；您的密码不会改变。",
+                ],
+            ],
+            Self::SignIn => [
+                [
+                    "Your code: {{ code }}",
+                    "Type {{ code }} to sign in at Nebula Tickets with your account elsewhere. From then on it opens your account here. The code holds for {{ minutes }} minutes.\n\nWas it not you? Then do nothing, and tell nobody the code: with it, somebody else could enter your account.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "您正在使用第三方账户登录星云票务，验证码为 {{ code }}，{{ minutes }} 分钟内有效；验证后即可用该账户登录。\n\n如非本人操作，请忽略本邮件，切勿将验证码告诉他人，否则他人可能进入您的账户。",
+                ],
+            ],
+            Self::SignInAdded => [
+                [
+                    "A way to sign in was added",
+                    "Your account at Nebula Tickets can now be entered with an account elsewhere. Your account page shows which, and takes it away again.\n\nWas it not you? Take it away, and set a new password: {{ link }}/account",
+                ],
+                [
+                    "已添加登录方式",
+                    "您的星云票务账户现可使用第三方账户登录，可在账户页面查看或解除绑定。\n\n如非本人操作，请立即解除绑定并修改密码：{{ link }}/account",
                 ],
             ],
             Self::AccountExists => [

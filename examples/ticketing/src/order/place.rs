@@ -23,6 +23,7 @@ use crate::{
     problem::{Code, Problem, Result},
     show::{Catalog, PricedSeat, SessionInfo},
     storage::Database,
+    telemetry::context::Carrier,
 };
 
 /// A hold this old is not made an order any more: the sweep, which frees holds without an order after
@@ -106,7 +107,11 @@ impl Orders {
     /// The work goes on when the future is dropped: a buyer who lost the connection has the order nevertheless.
     pub async fn place(&self, wish: Wish) -> Result<Placed> {
         let this = self.clone();
-        self.parts.tasks.spawn(async move { this.place_now(wish).await }).await.map_err(Problem::internal)?
+        self.parts
+            .tasks
+            .spawn(Carrier::here().over(async move { this.place_now(wish).await }))
+            .await
+            .map_err(Problem::internal)?
     }
 
     /// The order that an earlier request with the same key placed. Without a key nobody is asked.

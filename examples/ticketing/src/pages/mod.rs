@@ -36,6 +36,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/orders/{id}", "order.html"),
     ("/inbox", "inbox.html"),
     ("/login", "login.html"),
+    ("/sign-in/{provider}", "sign-in.html"),
     ("/register", "register.html"),
     ("/forgot", "forgot.html"),
     ("/account", "account.html"),

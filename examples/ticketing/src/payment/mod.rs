@@ -13,6 +13,7 @@ mod remote;
 mod rsa;
 mod service;
 pub mod storage;
+mod traced;
 pub mod wechat;
 
 pub(crate) use self::refunds::keep;
@@ -23,4 +24,5 @@ pub use self::{
     providers::Providers,
     remote::BadAccount,
     service::{Payments, Settlement},
+    traced::Traced,
 };

@@ -32,6 +32,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub const EMAIL: Place<'static> = Place::column("users", "email");
 /// Where their telephone numbers are.
 pub const PHONE: Place<'static> = Place::column("users", "phone");
+/// What a provider of sign-ins said of somebody who has yet to show that an address is theirs.
+pub const PENDING: Place<'static> = Place::column("identities", "pending");
+/// What providers of sign-ins call people.
+pub const IDENTITY: Place<'static> = Place::column("identities", "identity");
 /// Where the addresses of those are who were invited.
 pub const INVITED: Place<'static> = Place::column("merchant_invitations", "email");
 

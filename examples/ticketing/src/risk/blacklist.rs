@@ -13,7 +13,7 @@ use crate::{
     clock::Millis,
     ids::UserId,
     problem::{Code, Problem, Result},
-    show::Cache,
+    remembered::Cache,
     storage::Database,
 };
 

@@ -1,30 +1,28 @@
-//! The catalog: what is on, where, and at which price. Read through SeaORM, kept in memory for a moment.
+//! The catalog: what is on, where, and at which price. Read through SeaORM, kept by nebula-cache.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use axum::body::Bytes;
+use nebula_cache::{CacheManager, Loaded, Readiness};
 use nebula_tenant::TenantId;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    cache::Cache,
+    caches::{Caches, failed, found, show_tag, venue_tag},
     entity::{plan, plan_category, plan_seat, session, session_price, show, venue},
-    listing::Listing,
     plan::{Category, Plan, Seat, SeatMap},
 };
 use crate::{
     clock::Millis,
-    ids::{PlanId, SeatPosition, SessionId, ShowId},
+    ids::{PlanId, SeatPosition, SessionId, ShowId, VenueId},
     money::{Currency, Money},
     problem::{Code, Problem, Result},
 };
-
-/// How long a session and its prices are believed: prices may change at any time, also by another process.
-const SESSION_AGE: Duration = Duration::from_millis(500);
 
 /// Most seats in one order.
 const MAX_SEATS: usize = 10;
@@ -36,9 +34,29 @@ pub struct Catalog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     orm: DatabaseConnection,
-    plans: Cache<PlanId, Arc<Plan>>,
-    sessions: Cache<SessionId, Arc<SessionInfo>>,
-    listing: Listing,
+    caches: Caches,
+}
+
+/// What the database says of a session, as processes share it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Facts {
+    merchant: String,
+    published: bool,
+    show_id: ShowId,
+    venue_id: VenueId,
+    plan_id: PlanId,
+    title: String,
+    title_zh: String,
+    venue: String,
+    city: String,
+    hidden: bool,
+    starts_at: i64,
+    sale_opens_at: i64,
+    sale_closes_at: i64,
+    hold_ms: u64,
+    seats_per_user: u32,
+    /// Category, minor units, currency.
+    prices: Vec<(String, i64, String)>,
 }
 
 /// A session with all that an order needs to know.
@@ -134,26 +152,24 @@ impl SessionInfo {
 }
 
 impl Catalog {
-    /// A catalog on this connection.
-    #[must_use]
-    pub fn new(orm: DatabaseConnection) -> Self {
-        Self(Arc::new(Inner {
-            orm,
-            plans: Cache::new("plans", 64, None),
-            sessions: Cache::new("sessions", 1_024, Some(SESSION_AGE)),
-            listing: Listing::new(),
-        }))
+    /// A catalog on this connection, which keeps what it has read in these caches.
+    ///
+    /// # Errors
+    ///
+    /// When the manager has caches of these names.
+    pub fn new(orm: DatabaseConnection, caches: CacheManager) -> Result<Self, nebula_cache::Error> {
+        Ok(Self(Arc::new(Inner { orm, caches: Caches::new(caches)? })))
     }
 
-    pub(super) fn listing(&self) -> &Listing {
-        &self.0.listing
+    pub(super) fn caches(&self) -> &Caches {
+        &self.0.caches
     }
 
     pub(super) fn orm(&self) -> &DatabaseConnection {
         &self.0.orm
     }
 
-    /// A session; prices are at most half a second old.
+    /// A session; a change of it is seen here at once, and within [`BOUND`](super::BOUND) if another process made it.
     ///
     /// # Errors
     ///
@@ -163,7 +179,9 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn session(&self, id: SessionId) -> Result<Arc<SessionInfo>> {
-        self.0.sessions.get(id, || self.load_session(id)).await
+        let this = self.clone();
+        let load = async move { this.load_session(id).await };
+        Ok(Arc::clone(&*found(self.caches().sessions.get_or_load(&id, load).await, "session")?))
     }
 
     /// A session, read from the database now.
@@ -176,18 +194,88 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn session_now(&self, id: SessionId) -> Result<Arc<SessionInfo>> {
-        self.forget_session(id);
-        self.session(id).await
+        let facts = self.read_session(id).await?.ok_or_else(|| Problem::not_found("session"))?;
+        self.assemble_session(id, &facts).await.map(Arc::new)
     }
 
-    /// Call when a session's prices or times were changed by this process; other processes notice within a second.
-    pub fn forget_session(&self, id: SessionId) {
-        self.0.sessions.forget(&id);
+    /// Call when a session's prices or times were changed: the next reader in this process sees it, and those in others
+    /// within [`BOUND`](super::BOUND).
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled it takes place.
+    pub async fn forget_session(&self, id: SessionId) {
+        self.caches().forget_session(id).await;
+        self.caches().forget_lists().await;
     }
 
-    /// Call when shows were changed by this process; other processes notice within half a second.
-    pub fn forget_shows(&self) {
-        self.0.listing.forget();
+    /// The same for a show, and all of its sessions.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled it takes place.
+    pub async fn forget_show(&self, id: ShowId) {
+        self.caches().forget_tag(&show_tag(id)).await;
+        self.caches().forget_lists().await;
+    }
+
+    /// The same for a venue, and all that happens there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled it takes place.
+    pub async fn forget_venue(&self, id: VenueId) {
+        self.caches().forget_tag(&venue_tag(id)).await;
+        self.caches().forget_lists().await;
+    }
+
+    /// Call when the database was changed by other means.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled it takes place.
+    pub async fn forget_everything(&self) {
+        self.caches().forget_everything().await;
+    }
+
+    /// Whether the sessions on sale are being loaded beforehand.
+    #[must_use]
+    pub fn is_warming(&self) -> bool {
+        self.caches().is_warming()
+    }
+
+    /// Loads the sessions of shows that are listed, before the first buyer asks for them. Requests are better sent elsewhere
+    /// until that is done, or takes longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn warm_up(&self, patience: Duration) -> Result<()> {
+        let _open = Warming::begin(self);
+        let shows = self.shows().await?;
+        let sessions: Vec<_> = shows.iter().flat_map(|show| &show.sessions).map(|session| session.id).collect();
+        let (this, total) = (self.clone(), u64::try_from(sessions.len()).unwrap_or(u64::MAX));
+        let keys = move || futures_util::stream::iter(sessions.clone().into_iter().map(Ok::<_, Problem>));
+        let load = move |keys: Vec<SessionId>| {
+            let this = this.clone();
+            async move {
+                let mut loaded = HashMap::new();
+                for key in keys {
+                    loaded.insert(key, this.load_session(key).await?);
+                }
+                Ok::<_, Problem>(loaded)
+            }
+        };
+        // The shared level fills on the way: each process makes its own of what is there.
+        let warm_up = self.caches().sessions.warm_up(keys, load).on_every_node().with_total(total).with_batch(8);
+        if warm_up.start().map_err(failed)?.ready(patience).await == Readiness::Cold {
+            tracing::warn!(?patience, "the sessions on sale were not loaded in time; they are when somebody asks");
+        }
+        Ok(())
     }
 
     /// A seating plan.
@@ -200,7 +288,9 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn plan(&self, id: PlanId) -> Result<Arc<Plan>> {
-        self.0.plans.get(id, || self.load_plan(id)).await
+        let this = self.clone();
+        let load = async move { this.load_plan(id).await };
+        Ok(Arc::clone(&*found(self.caches().plans.get_or_load(&id, load).await, "plan")?))
     }
 
     /// All sessions, hidden ones too, for work that runs over every session.
@@ -217,46 +307,79 @@ impl Catalog {
         rows.iter().map(|row| id(&row.id)).collect()
     }
 
-    async fn load_session(&self, key: SessionId) -> Result<Arc<SessionInfo>> {
+    /// From what processes share, or else from the database.
+    async fn load_session(&self, key: SessionId) -> Result<Loaded<Arc<SessionInfo>>> {
+        let this = self.clone();
+        let read = async move {
+            let facts = this.read_session(key).await?;
+            Ok::<_, Problem>(match facts {
+                Some(facts) => facts.marked(),
+                None => Loaded::absent(),
+            })
+        };
+        let Some(facts) = self.caches().facts.get_or_load(&key, read).await.map_err(failed)? else {
+            return Ok(Loaded::absent());
+        };
+        let info = Arc::new(self.assemble_session(key, &facts).await?);
+        let loaded = Loaded::value(info);
+        Ok(loaded.with_tag(show_tag(facts.show_id)).with_tag(venue_tag(facts.venue_id)))
+    }
+
+    async fn read_session(&self, key: SessionId) -> Result<Option<Facts>> {
         let orm = self.orm();
-        let row = session::Entity::find_by_id(key.to_string())
-            .one(orm)
-            .await?
-            .ok_or_else(|| Problem::not_found("session"))?;
+        let Some(row) = session::Entity::find_by_id(key.to_string()).one(orm).await? else { return Ok(None) };
         let (show, plan) =
             tokio::try_join!(show::Entity::find_by_id(&row.show_id).one(orm), plan_venue(orm, &row.plan_id))?;
         let show = show.ok_or_else(|| Problem::internal(format!("session {key} has no show")))?;
         let venue = plan.ok_or_else(|| Problem::internal(format!("session {key} has no venue")))?;
         let prices =
             session_price::Entity::find().filter(session_price::Column::SessionId.eq(&row.id)).all(orm).await?;
-        let prices = prices
-            .into_iter()
-            .map(|row| Ok((row.category, money(row.minor, &row.currency)?)))
-            .collect::<Result<_>>()?;
-        Ok(Arc::new(SessionInfo {
-            id: key,
-            merchant: tenant(&row.tenant_id)?,
+        Ok(Some(Facts {
+            merchant: row.tenant_id,
             published: row.published != 0 && show.published != 0,
             show_id: id(&row.show_id)?,
+            venue_id: id(&venue.id)?,
+            plan_id: id(&row.plan_id)?,
             title: show.title,
             title_zh: show.title_zh,
             venue: venue.name,
             city: venue.city,
             hidden: show.hidden != 0,
-            starts_at: Millis(row.starts_at),
-            sale_opens_at: Millis(row.sale_opens_at),
-            sale_closes_at: Millis(row.sale_closes_at),
-            hold: Duration::from_millis(u64::try_from(row.hold_ms).unwrap_or(0)),
+            starts_at: row.starts_at,
+            sale_opens_at: row.sale_opens_at,
+            sale_closes_at: row.sale_closes_at,
+            hold_ms: u64::try_from(row.hold_ms).unwrap_or(0),
             seats_per_user: u32::try_from(row.seats_per_user).unwrap_or(0),
-            plan: self.plan(id(&row.plan_id)?).await?,
-            prices,
+            prices: prices.into_iter().map(|row| (row.category, row.minor, row.currency)).collect(),
         }))
     }
 
-    async fn load_plan(&self, key: PlanId) -> Result<Arc<Plan>> {
+    async fn assemble_session(&self, key: SessionId, facts: &Facts) -> Result<SessionInfo> {
+        let price =
+            |(category, minor, currency): &(String, i64, String)| Ok((category.clone(), money(*minor, currency)?));
+        Ok(SessionInfo {
+            id: key,
+            merchant: tenant(&facts.merchant)?,
+            published: facts.published,
+            show_id: facts.show_id,
+            title: facts.title.clone(),
+            title_zh: facts.title_zh.clone(),
+            venue: facts.venue.clone(),
+            city: facts.city.clone(),
+            hidden: facts.hidden,
+            starts_at: Millis(facts.starts_at),
+            sale_opens_at: Millis(facts.sale_opens_at),
+            sale_closes_at: Millis(facts.sale_closes_at),
+            hold: Duration::from_millis(facts.hold_ms),
+            seats_per_user: facts.seats_per_user,
+            plan: self.plan(facts.plan_id).await?,
+            prices: facts.prices.iter().map(price).collect::<Result<_>>()?,
+        })
+    }
+
+    async fn load_plan(&self, key: PlanId) -> Result<Option<Arc<Plan>>> {
         let orm = self.orm();
-        let row =
-            plan::Entity::find_by_id(key.to_string()).one(orm).await?.ok_or_else(|| Problem::not_found("plan"))?;
+        let Some(row) = plan::Entity::find_by_id(key.to_string()).one(orm).await? else { return Ok(None) };
         let categories = plan_category::Entity::find()
             .filter(plan_category::Column::PlanId.eq(&row.id))
             .order_by_asc(plan_category::Column::Name)
@@ -271,7 +394,32 @@ impl Catalog {
         tokio::task::spawn_blocking(move || assemble(key, &row, categories, seats))
             .await
             .map_err(Problem::internal)?
-            .map(Arc::new)
+            .map(|plan| Some(Arc::new(plan)))
+    }
+}
+
+impl Facts {
+    /// With the marks of what it is part of.
+    fn marked(self) -> Loaded<Self> {
+        let (show, venue) = (show_tag(self.show_id), venue_tag(self.venue_id));
+        Loaded::value(self).with_tag(show).with_tag(venue)
+    }
+}
+
+/// As long as it lives, this process says that it is not ready.
+struct Warming<'c>(&'c Caches);
+
+impl<'c> Warming<'c> {
+    fn begin(catalog: &'c Catalog) -> Self {
+        let caches = catalog.caches();
+        caches.warming.store(true, Ordering::Relaxed);
+        Self(caches)
+    }
+}
+
+impl Drop for Warming<'_> {
+    fn drop(&mut self) {
+        self.0.warming.store(false, Ordering::Relaxed);
     }
 }
 

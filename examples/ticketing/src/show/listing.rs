@@ -3,15 +3,16 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
+use nebula_cache::Loaded;
 use nebula_tenant::TenantId;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use super::{
-    Cache, Catalog, Genre,
+    Catalog, Genre,
+    caches::{found, lists_tag},
     catalog::{SessionInfo, id, money, tenant},
     entity::{plan, plan_category, session, session_price, show, venue},
 };
@@ -155,23 +156,6 @@ fn prices<'a>(prices: &BTreeMap<String, Money>, colors: impl Iterator<Item = (&'
     list
 }
 
-/// The list as everybody gets it, kept for half a second: a sale's opening asks for it thousands of times.
-#[derive(Debug)]
-pub(super) struct Listing {
-    /// By merchant, or of all.
-    shows: Cache<Option<TenantId>, Arc<Vec<Show>>>,
-}
-
-impl Listing {
-    pub(super) fn new() -> Self {
-        Self { shows: Cache::new("shows", 256, Some(Duration::from_millis(500))) }
-    }
-
-    pub(super) fn forget(&self) {
-        self.shows.forget_all();
-    }
-}
-
 impl Catalog {
     /// The published shows that have sessions to come, the next one first.
     ///
@@ -196,8 +180,14 @@ impl Catalog {
     ///
     /// Safe.
     pub async fn shows_of(&self, merchant: Option<&TenantId>) -> Result<Vec<Show>> {
-        let load = || async { load(self.orm(), &Only::Listed(merchant)).await.map(Arc::new) };
-        let shows = self.listing().shows.get(merchant.cloned(), load).await?;
+        let (this, only) = (self.clone(), merchant.cloned());
+        // A sale's opening asks for it thousands of times.
+        let load = async move {
+            let shows = load(this.orm(), &Only::Listed(only.as_ref())).await?;
+            Ok::<_, Problem>(Loaded::value(Arc::new(shows)).with_tag(lists_tag()))
+        };
+        let whose = merchant.map_or_else(String::new, |merchant| merchant.as_str().to_owned());
+        let shows = found(self.caches().shows.get_or_load(&whose, load).await, "list of shows")?;
         Ok(shows.iter().cloned().map(Show::now).collect())
     }
 

@@ -1,6 +1,6 @@
 //! Shows, sessions, seating plans and prices.
 
-mod cache;
+mod caches;
 mod catalog;
 mod desk;
 pub mod entity;
@@ -14,7 +14,7 @@ pub mod store;
 
 pub(crate) use self::desk::text;
 pub use self::{
-    cache::Cache,
+    caches::BOUND,
     catalog::{Catalog, PricedSeat, SessionInfo},
     genre::Genre,
     hall::{HALL_CATEGORY, hall},

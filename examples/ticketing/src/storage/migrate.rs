@@ -15,6 +15,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_search.sql"),
     include_str!("../../migrations/sqlite/0010_personal_data.sql"),
     include_str!("../../migrations/sqlite/0011_degradation.sql"),
+    include_str!("../../migrations/sqlite/0015_identities.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -30,6 +31,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0009_search.sql"),
     include_str!("../../migrations/postgres/0010_personal_data.sql"),
     include_str!("../../migrations/postgres/0011_degradation.sql"),
+    include_str!("../../migrations/postgres/0015_identities.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -7,6 +7,7 @@ use sqlx::{PgPool, SqlitePool};
 use thiserror::Error;
 
 use super::{batches::Batches, sql::Connection, transactions};
+use crate::telemetry::context::Carrier;
 
 /// Runs writes in transactions: on SQLite in shared ones, on PostgreSQL each in its own.
 #[derive(Clone, Debug)]
@@ -77,7 +78,11 @@ impl Writer {
         F: for<'a, 'c> FnOnce(&'a mut Connection<'c>) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         match &self.0 {
-            Engine::Sqlite(batches) => batches.run(Box::new(work)).await,
+            // Another task does the work.
+            Engine::Sqlite(batches) => {
+                let asked = Carrier::here();
+                batches.run(Box::new(move |connection| Box::pin(asked.over(work(connection))))).await
+            }
             Engine::Postgres(pool) => transactions::run(pool, work).await,
         }
     }

@@ -28,7 +28,9 @@ where
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>().map(|fields| serde_json::from_str(&fields.fields));
             if let Some(Ok(Value::Object(fields))) = fields {
-                line.extend(fields.into_iter().map(|(field, value)| (name(&field), value)));
+                // `otel.…` is for the recorder of traces, and said by others already.
+                let fields = fields.into_iter().filter(|(field, _)| !field.starts_with("otel."));
+                line.extend(fields.map(|(field, value)| (name(&field), value)));
             }
         }
         event.record(&mut Fields(&mut line));

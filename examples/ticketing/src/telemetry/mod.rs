@@ -1,28 +1,79 @@
-//! Log lines on standard error.
+//! Log lines on standard error, and traces to a collector.
 
+mod config;
+pub(crate) mod context;
+mod export;
 mod json;
+mod part;
 
-use std::io::IsTerminal;
+use std::{error::Error, io::IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::Targets,
+    fmt::{self, format::JsonFields},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 use self::json::JsonLines;
-
+pub(crate) use self::part::Part;
+pub use self::{config::TraceConfig, export::Traces};
 use crate::config::{LogConfig, LogFormat};
+
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// Begins to write log lines. The environment variable `RUST_LOG` goes before the configured filter.
 ///
 /// # Errors
 ///
 /// The filter cannot be read, or log lines are being written already.
-pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(text) if !text.is_empty() => EnvFilter::try_new(text)?,
-        _ => EnvFilter::try_new(&config.filter)?,
+pub fn init(log: &LogConfig) -> Result<(), Failure> {
+    // One filter for everything: what nobody writes costs next to nothing.
+    Registry::default().with(filter(log)?).with(lines(log)).try_init()?;
+    Ok(())
+}
+
+/// The same for a process that also records traces, if the configuration names a collector. Call it within the runtime
+/// that is to send them.
+///
+/// # Errors
+///
+/// As [`init`], or the collector's address or headers cannot be used.
+pub fn init_with_traces(log: &LogConfig, trace: &TraceConfig) -> Result<Traces, Failure> {
+    let traces = Traces::open(trace)?;
+    let Some(tracer) = traces.tracer() else {
+        init(log)?;
+        return Ok(traces);
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
+    let recorder = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false);
+    // What the platform does, whatever its log lines say of it.
+    let platform = Targets::new().with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
+    Registry::default().with(lines(log).with_filter(filter(log)?)).with(recorder.with_filter(platform)).try_init()?;
+    Ok(traces)
+}
+
+fn filter(log: &LogConfig) -> Result<EnvFilter, Failure> {
+    Ok(match std::env::var("RUST_LOG") {
+        Ok(text) if !text.is_empty() => EnvFilter::try_new(text)?,
+        _ => EnvFilter::try_new(&log.filter)?,
+    })
+}
+
+fn lines<S>(log: &LogConfig) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed(),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     ids::UserId,
     personal::{EMAIL, PHONE, Vault},
     problem::{Code, Problem, Result},
-    show::Cache,
+    remembered::Cache,
     storage::{Connection, Database, sql::query},
 };
 
@@ -219,13 +219,14 @@ impl Accounts {
         Ok(found.scalar(&self.database.read).await?)
     }
 
-    pub(super) async fn add(&self, user: &User, hash: PasswordHash) -> Result<()> {
+    /// Without a hash nobody signs in with a password until one is set.
+    pub(super) async fn add(&self, user: &User, hash: Option<PasswordHash>) -> Result<()> {
         let index = self.vault.index(EMAIL, &user.email).await?;
         let sealed = self.vault.seal(EMAIL, &user.id.to_string(), &user.email).await?;
         let user = user.clone();
         self.database
             .write
-            .run(move |connection| Box::pin(async move { insert(connection, &user, index, sealed, &hash).await }))
+            .run(move |connection| Box::pin(async move { insert(connection, &user, index, sealed, hash).await }))
             .await
     }
 }
@@ -249,7 +250,7 @@ async fn insert(
     user: &User,
     index: String,
     sealed: String,
-    hash: &PasswordHash,
+    hash: Option<PasswordHash>,
 ) -> Result<()> {
     let written = query(
         "INSERT INTO users (id, email_index, email_sealed, display_name, language, password_hash, created_at) \
@@ -260,7 +261,7 @@ async fn insert(
     .bind(sealed)
     .bind(&user.display_name)
     .bind(user.language.as_str())
-    .bind(hash.expose())
+    .bind(hash.map(|hash| hash.expose().to_owned()))
     .bind(Millis::now().0)
     .execute(connection)
     .await?;

@@ -36,16 +36,19 @@ pub enum Scene {
     ChangeEmail,
     /// Setting a password that was forgotten.
     ResetPassword,
+    /// Signing in with a provider for the first time.
+    SignIn,
 }
 
 impl Scene {
-    const ALL: [Self; 3] = [Self::Register, Self::ChangeEmail, Self::ResetPassword];
+    const ALL: [Self; 4] = [Self::Register, Self::ChangeEmail, Self::ResetPassword, Self::SignIn];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Register => "register",
             Self::ChangeEmail => "change-email",
             Self::ResetPassword => "reset-password",
+            Self::SignIn => "sign-in",
         }
     }
 
@@ -58,6 +61,7 @@ impl Scene {
         match (self, known) {
             (Self::Register | Self::ChangeEmail, true) => Some(Letter::AccountExists),
             (Self::ResetPassword, false) => None,
+            (Self::SignIn, _) => Some(Letter::SignIn),
             (Self::Register, false) => Some(Letter::Register),
             (Self::ChangeEmail, false) => Some(Letter::ChangeEmail),
             (Self::ResetPassword, true) => Some(Letter::ResetPassword),

@@ -65,7 +65,7 @@ struct Refresh {
 
 /// Proof of being signed in.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Tokens {
+pub(super) struct Tokens {
     /// Send it as `Authorization: Bearer …`.
     access_token: String,
     /// Exchange it when the access token has expired. Each one works once.
@@ -118,6 +118,8 @@ impl From<TokenPair> for Tokens {
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(super::profile::routes())
+        .merge(super::federation::routes())
+        .merge(super::federation::my_routes())
         .routes(routes!(rules))
         .routes(routes!(register))
         .routes(routes!(login))
@@ -141,7 +143,7 @@ pub(super) fn name(text: &str) -> Result<String> {
 }
 
 /// What the device calls itself, for the list of sign-ins.
-fn device(headers: &HeaderMap) -> Option<String> {
+pub(super) fn device(headers: &HeaderMap) -> Option<String> {
     let agent = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
     (!agent.is_empty()).then(|| agent.chars().take(200).collect())
 }

@@ -6,6 +6,7 @@ mod codes;
 mod config;
 pub mod email;
 mod extract;
+mod federation;
 mod http;
 mod language;
 mod profile;
@@ -21,6 +22,7 @@ pub use self::{
     codes::{MailCodes, Scene},
     config::AccountsConfig,
     extract::Buyer,
+    federation::{Federation, SIGN_IN_PAGE},
     http::routes,
     language::Language,
     users::{NewUser, Users},

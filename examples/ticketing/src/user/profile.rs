@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 enum Purpose {
     Register,
     ResetPassword,
+    SignIn,
 }
 
 /// A code that is asked for.
@@ -80,6 +81,7 @@ async fn send_code(
     let scene = match body.purpose {
         Purpose::Register => Scene::Register,
         Purpose::ResetPassword => Scene::ResetPassword,
+        Purpose::SignIn => Scene::SignIn,
     };
     deliverable(&app)?;
     app.attempts.allow_code(peer, &headers, &email).await?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use nebula_auth::{
-    AccessGrant, Auth, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, ErrorKind, Hashed,
-    NewSession, PasswordHash, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed, RevokeReason, Session,
-    SessionService, SessionStoreKind, TokenPair, TokenService,
+    AccessGrant, Auth, AuthMethod, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials,
+    ErrorKind, Hashed, NewSession, PasswordHash, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed,
+    RevokeReason, Session, SessionService, SessionStoreKind, TokenPair, TokenService,
     mfa::{CodeSender, OneTimeCodes},
+    oidc::OidcClient,
     secrecy::{ExposeSecret, SecretString},
 };
 
@@ -332,8 +333,26 @@ impl Users {
     async fn add(&self, new: NewUser, hash: PasswordHash) -> Result<User> {
         let NewUser { email, display_name, language, .. } = new;
         let user = User { id: UserId::new(), email, display_name, language, phone: None };
-        self.0.accounts.add(&user, hash).await?;
+        self.0.accounts.add(&user, Some(hash)).await?;
         Ok(user)
+    }
+
+    /// Makes an account without a password, whose address somebody has shown to be theirs.
+    pub(super) async fn add_without_password(
+        &self,
+        email: String,
+        display_name: String,
+        language: Language,
+    ) -> Result<User> {
+        let user = User { id: UserId::new(), email, display_name, language, phone: None };
+        self.0.accounts.add(&user, None).await?;
+        Ok(user)
+    }
+
+    /// The client of a provider in the configuration.
+    pub(super) async fn provider(&self, name: &str) -> Result<OidcClient> {
+        // Whatever is wrong with it, this platform goes on without it.
+        self.0.auth.oidc(name).await.map_err(Problem::unavailable)
     }
 
     /// Number of accounts.
@@ -424,7 +443,17 @@ impl Users {
     ///
     /// A session that nobody knows may be left; it expires.
     pub async fn start_session(&self, user: UserId, device: Option<String>) -> Result<TokenPair> {
-        let mut session = NewSession::new(user.to_string()).methods([nebula_auth::AuthMethod::Password]);
+        self.start_session_by(AuthMethod::Password, user, device).await
+    }
+
+    /// The same for somebody who has proven themselves in this way.
+    pub(super) async fn start_session_by(
+        &self,
+        method: AuthMethod,
+        user: UserId,
+        device: Option<String>,
+    ) -> Result<TokenPair> {
+        let mut session = NewSession::new(user.to_string()).methods([method]);
         if let Some(device) = device {
             session = session.label(device);
         }

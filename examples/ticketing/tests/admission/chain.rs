@@ -104,7 +104,7 @@ async fn only_who_reserved_may_buy_and_a_token_says_so_without_the_database() {
         })
     })
     .await;
-    app.app.catalog.forget_session(hall);
+    app.app.catalog.forget_session(hall).await;
     expect_problem(app.post_as(&lan, &path, &json!({})).await, Code::ReservationClosed).await;
     expect_problem(order(&app, &lan, hall, "1-1", &[]).await, Code::ReservationRequired).await;
     expect(order(&app, &mei, hall, "1-1", &[]).await, StatusCode::CREATED).await;

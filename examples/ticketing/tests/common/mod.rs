@@ -194,7 +194,7 @@ impl TestApp {
         .await
     }
 
-    /// Writes to the database behind the platform's back.
+    /// Writes to the database behind the platform's back, and has the catalog read it again.
     pub async fn write<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
@@ -202,7 +202,9 @@ impl TestApp {
             + Send
             + 'static,
     {
-        self.app.database.write.run::<T, Problem, _>(work).await.unwrap()
+        let written = self.app.database.write.run::<T, Problem, _>(work).await.unwrap();
+        self.app.catalog.forget_everything().await;
+        written
     }
 }
 

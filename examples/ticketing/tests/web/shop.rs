@@ -54,7 +54,13 @@ impl Shop {
         Self::open_with(&[("NEBULA_TICKETING__ACCOUNTS__CONFIRM", "false")]).await
     }
 
-    pub async fn open_with(environment: &[(&str, &str)]) -> Self {
+    pub async fn open_with(environment: &[(&'static str, &str)]) -> Self {
+        let given: Vec<_> = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self::open_at(|_| given).await
+    }
+
+    /// The same, where the environment has to know the address.
+    pub async fn open_at(environment: impl FnOnce(&str) -> Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = ReservedPort::pick().unwrap();
         let address = format!("127.0.0.1:{}", port.number());
@@ -72,9 +78,9 @@ impl Shop {
         let spec = ServerSpec::new(env!("CARGO_BIN_EXE_ticketing"), folder.path())
             .args(["serve", "--listen", &address, "--data"])
             .args([folder.path().join("data")]);
-        let spec = environment
-            .iter()
-            .fold(spec, |spec, (name, value)| spec.env(*name, *value))
+        let spec = environment(&url)
+            .into_iter()
+            .fold(spec, |spec, (name, value)| spec.env(name, value))
             .probe(Arc::new(probe))
             .ready_within(PATIENCE);
         let process = ServerProcess::start(spec).await.unwrap_or_else(|error| panic!("the shop did not open: {error}"));

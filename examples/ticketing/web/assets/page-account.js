@@ -6,6 +6,7 @@ import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
 import { button, runPage } from './page.js';
+import { leave, providers } from './providers.js';
 import { notify } from './notice.js';
 import { friendly } from './problem.js';
 import { signForm } from './sign-form.js';
@@ -88,14 +89,41 @@ function devices(sessions, again) {
       button('account.endAll', () => end('/me/sessions', true), 'button quiet')));
 }
 
+/** The providers that lead into the account, and those that could. */
+function ways(identities, offered, again) {
+  if (identities.length === 0 && offered.length === 0) return [];
+  const label = (name) => offered.find((one) => one.name === name)?.label ?? name;
+  const remove = async (name) => {
+    try {
+      await ask('DELETE', `/me/identities/${name}`, { signed: true });
+      notify(t('account.saved'));
+      await again();
+    } catch (problem) {
+      notify(friendly(problem), 'bad');
+    }
+  };
+  const row = ({ provider, since }) => el('li', { class: 'order' },
+    el('div', { class: 'order-text' }, el('h3', {}, label(provider)),
+      el('p', { class: 'note' }, t('account.providerSince', { time: moment(since) })),
+      el('button', { class: 'button quiet small', type: 'button', on: { click: () => remove(provider) } }, t('account.providerRemove'))));
+  const missing = offered.filter(({ name }) => !identities.some(({ provider }) => provider === name));
+  return [el('section', { class: 'sign', id: 'ways' }, el('h2', {}, t('account.providers')), el('p', { class: 'note' }, t('account.providersLead')),
+    identities.length > 0 && el('ul', { class: 'orders' }, identities.map(row)),
+    el('div', { class: 'actions' }, missing.map(({ name, label: text }) => el('button', {
+      class: 'button quiet', type: 'button', id: `add-${name}`, on: { click: () => leave(`/me/identities/${name}`, '/account', { signed: true }) },
+    }, t('account.providerAdd', { label: text })))))];
+}
+
 runPage({
   title: 'account.title',
   signed: true,
   async load(main) {
     const again = async () => {
-      const [me, { sessions }] = await Promise.all([get('/me', { signed: true }), get('/me/sessions', { signed: true })]);
+      const [me, { sessions }, { identities }, offered] = await Promise.all([
+        get('/me', { signed: true }), get('/me/sessions', { signed: true }), get('/me/identities', { signed: true }), providers(),
+      ]);
       main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('account.title'))),
-        profile(me), address(me, again), password(again), devices(sessions, again));
+        profile(me), address(me, again), password(again), ...ways(identities, offered, again), devices(sessions, again));
     };
     await again();
   },

@@ -1,13 +1,17 @@
 // Sign in.
 
+import { nextAddress } from './account.js';
 import { el } from './dom.js';
 import { t } from './i18n.js';
 import { runPage } from './page.js';
+import { providers, signInButtons } from './providers.js';
 import { signForm } from './sign-form.js';
 
 runPage({
   title: 'signIn.title',
-  load(main) {
+  async load(main) {
+    // Without an answer there are the password and its form all the same.
+    const list = await providers().catch(() => []);
     main.replaceChildren(signForm({
       title: 'signIn.title', lead: 'signIn.lead', submit: 'signIn.submit', path: '/auth/login',
       fields: [
@@ -15,6 +19,7 @@ runPage({
         { name: 'password', type: 'password', autocomplete: 'current-password' },
       ],
       foot: [
+        signInButtons(list, nextAddress()),
         el('p', { class: 'sign-foot' }, t('signIn.new'), ' ', el('a', { href: `/register${location.search}` }, t('register.title'))),
         el('p', { class: 'sign-foot' }, el('a', { href: `/forgot${location.search}`, id: 'forgot' }, t('forgot.title'))),
       ],

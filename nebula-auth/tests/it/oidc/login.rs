@@ -8,10 +8,10 @@ use nebula_auth::{
     },
     proof::MemoryProofStore,
     secrecy::SecretString,
+    testing::openid::{CLIENT, Provider, REDIRECT, SECRET},
 };
 use serde_json::{Value, json};
 
-use super::provider::{CLIENT, Provider, REDIRECT, SECRET};
 use crate::support::{self, NOW};
 
 fn settings(provider: &Provider) -> OidcSettings {
@@ -43,7 +43,7 @@ async fn log_in(provider: &Provider) -> Result<ExternalIdentity, OidcRefusal> {
 
 #[tokio::test]
 async fn somebody_logs_in() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     let ann = support::service().0.issue(&AccessGrant::new("10001")).unwrap().principal;
     let request = LoginRequest::new().return_to(ReturnTo::new("/orders?page=2").unwrap()).link_to(&ann);
@@ -58,7 +58,7 @@ async fn somebody_logs_in() {
 /// O02
 #[tokio::test]
 async fn a_login_belongs_to_the_browser_that_began_it() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     let (victim, attacker) = (begin(&client).await, begin(&client).await);
     // The attacker's answer in the victim's browser, and the other way round.
@@ -77,7 +77,7 @@ async fn a_login_belongs_to_the_browser_that_began_it() {
 /// O03
 #[tokio::test]
 async fn a_login_comes_back_once() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     let login = begin(&client).await;
     let callback = provider.agree(&login.url);
@@ -95,7 +95,7 @@ async fn a_login_comes_back_once() {
 /// O04
 #[tokio::test]
 async fn a_code_of_another_login_is_worth_nothing() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     let (victim, attacker) = (begin(&client).await, begin(&client).await);
     let stolen = provider.agree(&victim.url).code;
@@ -109,9 +109,9 @@ async fn a_code_of_another_login_is_worth_nothing() {
 /// O05
 #[tokio::test]
 async fn a_provider_without_s256_is_not_used() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     for methods in [json!(["plain"]), json!([])] {
-        provider.0.lock().unwrap().methods = methods;
+        provider.set_methods(methods);
         let error = OidcClient::discover(settings(&provider), MemoryProofStore::new()).await.unwrap_err();
         assert!(error.kind() == ErrorKind::Config && error.to_string().contains("S256"), "{error}");
     }
@@ -119,7 +119,7 @@ async fn a_provider_without_s256_is_not_used() {
 
 #[tokio::test]
 async fn a_provider_that_calls_itself_otherwise_is_not_used() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let slash = OidcSettings::new(format!("{}/", provider.issuer()), CLIENT, REDIRECT);
     let error = OidcClient::discover(slash, MemoryProofStore::new()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("calls itself"), "{error}");
@@ -130,7 +130,7 @@ async fn a_provider_that_calls_itself_otherwise_is_not_used() {
 /// The answer of one provider, taken for that of another (RFC 9207).
 #[tokio::test]
 async fn an_answer_of_another_provider_is_refused() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     for iss in [Some("https://evil.example.test".to_owned()), Some(String::new()), None] {
         let login = begin(&client).await;
@@ -141,7 +141,7 @@ async fn an_answer_of_another_provider_is_refused() {
 
 #[tokio::test]
 async fn a_provider_that_says_no_is_heard() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let client = client(&provider).await;
     for (code, error) in [(None, Some("access_denied")), (Some("x"), Some("access_denied")), (None, None)] {
         let login = begin(&client).await;
@@ -154,7 +154,7 @@ async fn a_provider_that_says_no_is_heard() {
 /// O08, O09
 #[tokio::test]
 async fn an_id_token_is_for_this_login_this_client_and_now() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let set = |name: &'static str, value: Value| {
         provider.change(move |_, claims| {
             if value.is_null() {
@@ -198,7 +198,7 @@ async fn an_id_token_is_for_this_login_this_client_and_now() {
 
 #[tokio::test]
 async fn an_id_token_is_signed_with_a_key_of_the_provider() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     for (name, value, code) in [
         ("alg", "none", "alg_not_allowed"),
         ("alg", "HS256", "alg_not_allowed"),
@@ -209,13 +209,13 @@ async fn an_id_token_is_signed_with_a_key_of_the_provider() {
     ] {
         provider.change(move |header, _| header[name] = json!(value));
         for unsigned in [false, true] {
-            provider.0.lock().unwrap().unsigned = unsigned;
+            provider.set_unsigned(unsigned);
             assert_eq!(log_in(&provider).await.unwrap_err().code(), code, "{name} = {value}");
         }
     }
     provider.change(|_, _| {});
     assert_eq!(log_in(&provider).await.unwrap_err().code(), "bad_signature", "without a signature");
-    provider.0.lock().unwrap().unsigned = false;
+    provider.set_unsigned(false);
     provider.change(|header, _| {
         header.as_object_mut().unwrap().remove("typ");
     });
@@ -225,7 +225,7 @@ async fn an_id_token_is_signed_with_a_key_of_the_provider() {
 /// O10
 #[tokio::test]
 async fn accounts_are_joined_by_proof_only() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let local = |email_verified| LocalAccount { subject: "10001".to_owned(), email_verified };
     for (verified, here, expected) in [
         (json!(true), true, LinkDecision::Link("10001".to_owned())),

@@ -3,4 +3,3 @@
 mod keys;
 mod login;
 mod oauth;
-mod provider;

@@ -5,10 +5,10 @@ use nebula_auth::{
     audit::{AuditLog, Decision, MemoryAuditSink},
     oidc::{Callback, LoginRequest, OAuthClient, OAuthSettings, OAuthStyle, OAuthUser, OidcRefusal, ReturnTo},
     proof::MemoryProofStore,
+    testing::openid::{ACCESS, CLIENT, Provider, REDIRECT, SECRET},
 };
 use serde_json::{Value, json};
 
-use super::provider::{ACCESS, CLIENT, Provider, REDIRECT, SECRET};
 use crate::support::{self, NOW};
 
 fn settings(provider: &Provider, style: OAuthStyle) -> OAuthSettings {
@@ -32,7 +32,7 @@ fn client(settings: OAuthSettings) -> OAuthClient {
 
 #[tokio::test]
 async fn somebody_logs_in_without_an_id_token() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let ann = support::service().0.issue(&AccessGrant::new("10001")).unwrap().principal;
     for style in [OAuthStyle::Basic, OAuthStyle::Post] {
         let client = client(settings(&provider, style));
@@ -51,7 +51,7 @@ async fn somebody_logs_in_without_an_id_token() {
 
 #[tokio::test]
 async fn a_login_belongs_to_its_browser_its_state_and_its_code() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let log = AuditLog::new(MemoryAuditSink::new());
     let strict = client(settings(&provider, OAuthStyle::Basic)).with_audit(log.clone());
     let victim = strict.begin(LoginRequest::new()).await.unwrap();
@@ -84,12 +84,12 @@ async fn a_login_belongs_to_its_browser_its_state_and_its_code() {
 
 #[tokio::test]
 async fn an_answer_that_says_not_who_it_is_lets_nobody_in() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let posting = client(settings(&provider, OAuthStyle::Post));
     let nobodies =
         [json!({}), json!({ "id": "7" }), json!({ "id": -7 }), json!({ "id": null, "login": "ann" }), json!([7])];
     for user in nobodies {
-        provider.0.lock().unwrap().user = user.clone();
+        provider.set_user(user.clone());
         let login = posting.begin(LoginRequest::new()).await.unwrap();
         let error = posting.finish(&provider.agree(&login.url), &login.browser).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{user}");
@@ -109,15 +109,15 @@ async fn an_answer_that_says_not_who_it_is_lets_nobody_in() {
 
 #[tokio::test]
 async fn wechat_is_spoken_to_in_its_own_way() {
-    let provider = Provider::start().await;
+    let provider = Provider::start().await.at(NOW);
     let wechat = client(settings(&provider, OAuthStyle::WeChat));
-    provider.0.lock().unwrap().user = json!({ "openid": "o-7", "nickname": "An", "unionid": "u-1" });
+    provider.set_user(json!({ "openid": "o-7", "nickname": "An", "unionid": "u-1" }));
     let login = wechat.begin(LoginRequest::new()).await.unwrap();
     let callback = provider.agree_at_wechat(&login.url);
     let identity = wechat.finish(&callback, &login.browser).await.unwrap().unwrap();
     assert_eq!((identity.subject.as_str(), identity.name.as_deref()), ("o-7", Some("An")));
     // Somebody else's answer for this token.
-    provider.0.lock().unwrap().user = json!({ "openid": "o-8", "nickname": "Eve" });
+    provider.set_user(json!({ "openid": "o-8", "nickname": "Eve" }));
     let login = wechat.begin(LoginRequest::new()).await.unwrap();
     let callback = provider.agree_at_wechat(&login.url);
     wechat.finish(&callback, &login.browser).await.unwrap_err();

@@ -17,7 +17,7 @@ use crate::{
     merchant::{Merchants, Scope},
     money::{Currency, Money},
     problem::{Problem, Result},
-    show::Cache,
+    remembered::Cache,
     storage::{
         Connection, Database, Pool,
         sql::{Row, query},

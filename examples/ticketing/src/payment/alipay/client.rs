@@ -15,6 +15,7 @@ use crate::{
         remote::{self, BadAccount, Failure},
         rsa::{SigningKey, VerifyingKey},
     },
+    telemetry::context,
 };
 
 /// What Alipay answers when it did what it was asked for.
@@ -54,14 +55,12 @@ impl Client {
     /// Asks, and answers what was signed.
     pub(super) async fn ask(&self, method: &str, content: &Value, extra: &[(&str, &str)]) -> Result<Value, Failure> {
         let form = fields::form(&self.request(method, content, extra)?);
-        let reply = self
+        let request = self
             .http
             .post(&self.endpoint)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded;charset=utf-8")
-            .body(form)
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)?;
+            .body(form);
+        let reply = context::propagate(request).send().await.map_err(reqwest::Error::without_url)?;
         let status = reply.status();
         let bytes = remote::body(reply).await?;
         if !status.is_success() {

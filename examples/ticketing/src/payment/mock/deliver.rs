@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{MockNews, signature::Signer};
+use crate::telemetry::context;
 
 /// Waits between attempts. A notification that was never delivered is made good by the platform's own query.
 const RETRIES: [Duration; 4] =
@@ -34,7 +35,7 @@ impl Delivery {
             return;
         }
         let delivery = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(context::Carrier::here().over(async move {
             for wait in RETRIES {
                 tokio::time::sleep(wait).await;
                 if delivery.attempt(&body).await {
@@ -42,7 +43,7 @@ impl Delivery {
                 }
             }
             tracing::warn!(?body, "the platform never accepted a notification");
-        });
+        }));
     }
 
     /// `true` when there is nothing left to do.
@@ -57,7 +58,7 @@ impl Delivery {
             .headers(headers)
             .header(axum::http::header::CONTENT_TYPE, "application/json")
             .body(body);
-        match request.send().await {
+        match context::propagate(request).send().await {
             Ok(reply) if reply.status().is_server_error() => false,
             Ok(reply) if reply.status().is_success() => true,
             Ok(reply) => {

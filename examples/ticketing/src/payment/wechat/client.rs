@@ -11,6 +11,7 @@ use crate::{
         remote::{self, BadAccount, Failure, WINDOW},
         rsa::{SigningKey, VerifyingKey},
     },
+    telemetry::context,
 };
 
 #[derive(Debug)]
@@ -79,17 +80,15 @@ impl Client {
         body: String,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let authorization = self.authorization(&method, path, &body).ok_or(Failure::Unsigned)?;
-        let reply = self
+        let request = self
             .http
             .request(method, url)
             .header(header::AUTHORIZATION, authorization)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json")
             .header("Wechatpay-Serial", &self.their_serial)
-            .body(body)
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)?;
+            .body(body);
+        let reply = context::propagate(request).send().await.map_err(reqwest::Error::without_url)?;
         let (status, headers) = (reply.status(), reply.headers().clone());
         let bytes = remote::body(reply).await?;
         Ok((status, headers, bytes))

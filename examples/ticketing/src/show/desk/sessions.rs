@@ -308,7 +308,7 @@ async fn change(
             })
         })
         .await?;
-    seen(&app, id);
+    seen(&app, id).await;
     desk.note(&app, "session:change", id).await?;
     read(&app, &desk, id).await
 }
@@ -347,7 +347,7 @@ async fn price(
             })
         })
         .await?;
-    seen(&app, id);
+    seen(&app, id).await;
     desk.note(&app, "session:price", id).await?;
     read(&app, &desk, id).await
 }
@@ -379,13 +379,12 @@ async fn publish(
             })
         })
         .await?;
-    seen(&app, id);
+    seen(&app, id).await;
     desk.note(&app, if body.published { "session:publish" } else { "session:unpublish" }, id).await?;
     read(&app, &desk, id).await
 }
 
-/// Lets buyers of this process see it with their next request; others do within half a second.
-fn seen(app: &App, id: SessionId) {
-    app.catalog.forget_session(id);
-    app.catalog.forget_shows();
+/// Lets buyers of this process see it with their next request, and those of others a moment later.
+async fn seen(app: &App, id: SessionId) {
+    app.catalog.forget_session(id).await;
 }

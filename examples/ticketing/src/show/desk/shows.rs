@@ -199,7 +199,7 @@ async fn change(
             })
         })
         .await?;
-    app.catalog.forget_shows();
+    app.catalog.forget_show(id).await;
     desk.note(&app, "show:change", id).await?;
     read(&app, &desk, id).await
 }
@@ -231,7 +231,7 @@ async fn publish(
             })
         })
         .await?;
-    app.catalog.forget_shows();
+    app.catalog.forget_show(id).await;
     desk.note(&app, if body.published { "show:publish" } else { "show:unpublish" }, id).await?;
     read(&app, &desk, id).await
 }

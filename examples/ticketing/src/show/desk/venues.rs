@@ -212,6 +212,7 @@ async fn change(
             })
         })
         .await?;
+    app.catalog.forget_venue(id).await;
     desk.note(&app, "venue:change", id).await?;
     read(&app, &desk, id).await
 }

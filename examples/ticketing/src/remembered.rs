@@ -1,4 +1,6 @@
-//! A small cache of shared values: loads each key once at a time and keeps it for a while.
+//! What a process asks the database for again and again, remembered for a moment: loads each key once at a time. Nobody
+//! tells other processes of changes, so the moment is short. What processes share is in nebula-cache, as the
+//! [catalog](crate::show::Catalog) is.
 
 use std::{
     collections::HashMap,
