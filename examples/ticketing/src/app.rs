@@ -19,6 +19,7 @@ use crate::{
     degrade::Degrade,
     demo,
     folder::FolderLock,
+    funnel::Funnel,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
     marketing::Prices,
@@ -29,6 +30,7 @@ use crate::{
     payment::{Payments, mock::MockProvider},
     personal::Vault,
     refund::Refunds,
+    screen::Screens,
     search::Search,
     show::Catalog,
     statement::Statements,
@@ -84,6 +86,10 @@ pub struct Inner {
     pub flash_ledger: Option<Arc<dyn SeatLedger>>,
     /// Seats: free, held, sold.
     pub inventory: Inventory,
+    /// Counts what happens in sales.
+    pub funnel: Funnel,
+    /// Live screens of sales.
+    pub screens: Screens,
     /// Orders.
     pub orders: Orders,
     /// Payments.

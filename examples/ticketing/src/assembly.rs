@@ -24,7 +24,9 @@ use crate::{
     audit::Auditor,
     config::{Config, Provider, secret},
     degrade::Degrade,
-    folder, http,
+    folder,
+    funnel::Funnel,
+    http,
     inventory::{GuardedLedger, Inventory, MemoryLedger, RedisLedger, SeatLedger},
     marketing::{Prices, RuleBook, coupon::Coupons},
     merchant::Merchants,
@@ -40,6 +42,7 @@ use crate::{
     problem::chain,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
+    screen::{self, Screens},
     search::{Pace, Search, TextIndex, follow},
     show::{BOUND, Catalog},
     statement::Statements,
@@ -89,17 +92,18 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     // nebula-delay-queue: the outbox, in the transactions of the database.
     let messages = Messages::open(&database.queue).await?;
     let outbox = DelayQueue::new(messages.backend());
+    let funnel = Funnel::default();
     // Where processes may have to share: seats, locks, and the time-outs of orders.
     let Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations } = match config.ledger.provider {
-        Provider::Memory => embedded(&config, &messages, &database).await?,
-        Provider::Redis => on_redis(&config, &messages, &database).await?,
+        Provider::Memory => embedded(&config, &messages, &database, &funnel).await?,
+        Provider::Redis => on_redis(&config, &messages, &database, &funnel).await?,
     };
     // Flash sales apart, when they have a server of their own.
     let kinds = Kinds::new(database.clone());
     let (ledger, flash_ledger, flash) = match &config.flash.redis {
         None => (ledger, None, None),
         Some(redis) => {
-            let (flash_ledger, domain) = flash(&config, redis).await?;
+            let (flash_ledger, domain) = flash(&config, redis, &funnel).await?;
             let flash_ledger: Arc<dyn SeatLedger> =
                 Arc::new(GuardedLedger::new(Arc::new(flash_ledger), "flash-sale ledger"));
             let routed = RoutedLedger::new(kinds.clone(), ledger, Arc::clone(&flash_ledger));
@@ -115,12 +119,13 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         prices: prices.clone(),
         inventory: inventory.clone(),
         timeouts: armed,
+        funnel: funnel.clone(),
         tasks: tasks.clone(),
     });
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
     let providers = providers(&config, mock_provider.as_ref())?;
-    let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone());
+    let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone(), funnel.clone());
     let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database, payment_outbox.clone())?;
     let refunds = Refunds::new(database.clone(), catalog.clone(), payment_outbox, config.refund.clone());
@@ -142,6 +147,13 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let codes = codes(&config, &users, notices.letters(), &tasks)?;
     let degrade = Degrade::open(config.degrade.clone(), database.clone()).await?;
     let auditor = Auditor::new(database.clone(), inventory.clone());
+    let screens = Screens::new(screen::Sources {
+        catalog: catalog.clone(),
+        inventory: inventory.clone(),
+        admission: admission.clone(),
+        database: database.clone(),
+        stopping: stopping.clone(),
+    });
 
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
     if config.notice.workers {
@@ -151,6 +163,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
     let sweep = Arc::new(sweep.with_statements(statements.clone()));
     tasks.spawn(follow(search.clone(), Pace::default(), stopping.clone()));
+    tasks.spawn(funnel.clone().keep(database.clone(), stopping.clone()));
     tasks.spawn(degrade.clone().watch(stopping.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
@@ -175,6 +188,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         ledger,
         flash_ledger,
         inventory,
+        funnel,
+        screens,
         orders,
         payments,
         refunds,
@@ -234,7 +249,12 @@ struct Shared {
 }
 
 /// Everything in this process and in the database.
-async fn embedded(config: &Config, messages: &Messages, database: &Database) -> Result<Shared, Failure> {
+async fn embedded(
+    config: &Config,
+    messages: &Messages,
+    database: &Database,
+    funnel: &Funnel,
+) -> Result<Shared, Failure> {
     let armed = match config.delay_queue.provider()? {
         QueueProvider::Redis | QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages)?,
         _ => in_database(config, messages)?,
@@ -242,13 +262,18 @@ async fn embedded(config: &Config, messages: &Messages, database: &Database) -> 
     let Armed { timeouts, armed, relay } = armed;
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
     let limiter = rules(config)?.connect().await?;
-    let show = domain(&limiter, Arc::new(MemoryRoom::default()), Answers::memory());
+    let show = domain(&limiter, Arc::new(MemoryRoom::default()), Answers::memory(), funnel);
     let reservations = Reservations::new(database.clone(), None)?;
     Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
-async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> Result<Shared, Failure> {
+async fn on_redis(
+    config: &Config,
+    messages: &Messages,
+    database: &Database,
+    funnel: &Funnel,
+) -> Result<Shared, Failure> {
     let platform = secret::platform_id(&config.data)?;
     let redis = &config.redis;
     let connection = redis.connect().await.map_err(|error| {
@@ -266,6 +291,7 @@ async fn on_redis(config: &Config, messages: &Messages, database: &Database) -> 
         &limiter,
         Arc::new(RedisRoom::new(connection.clone(), format!("{platform}:room:"))),
         Answers::Redis(connection.clone(), format!("{platform}:challenge:")),
+        funnel,
     );
     let filter = (connection.clone(), redis.subscriber()?, format!("{platform}:cache"));
     let reservations = Reservations::new(database.clone(), Some(filter))?;
@@ -296,7 +322,7 @@ async fn caches(config: &Config) -> Result<CacheManager, Failure> {
 }
 
 /// The domain of flash sales: everything of theirs on a server of their own.
-async fn flash(config: &Config, redis: &RedisConfig) -> Result<(RedisLedger, Domain), Failure> {
+async fn flash(config: &Config, redis: &RedisConfig, funnel: &Funnel) -> Result<(RedisLedger, Domain), Failure> {
     let platform = secret::platform_id(&config.data)?;
     // Not waited for: the shows sell whether it is there or not.
     let connection = redis.connect_lazy()?;
@@ -305,14 +331,15 @@ async fn flash(config: &Config, redis: &RedisConfig) -> Result<(RedisLedger, Dom
     let rates = RedisRates::new(connection.clone(), redis.subscriber()?).with_namespace(format!("{prefix}:rates"));
     let limiter = rules(config)?.builder(rates)?.start().await?;
     let room = Arc::new(RedisRoom::new(connection.clone(), format!("{prefix}:room:")));
-    Ok((ledger, domain(&limiter, room, Answers::Redis(connection, format!("{prefix}:challenge:")))))
+    let answers = Answers::Redis(connection, format!("{prefix}:challenge:"));
+    Ok((ledger, domain(&limiter, room, answers, funnel)))
 }
 
-fn domain(limiter: &RateLimiter, room: Arc<dyn WaitingRoom>, answers: Answers) -> Domain {
+fn domain(limiter: &RateLimiter, room: Arc<dyn WaitingRoom>, answers: Answers, funnel: &Funnel) -> Domain {
     Domain {
         limits: Limits::new(limiter.clone()),
         behaviour: Behaviour::new(limiter.clone()),
-        rooms: Rooms::new(room),
+        rooms: Rooms::new(room).with_funnel(funnel.clone()),
         puzzles: Puzzles::new(answers),
     }
 }

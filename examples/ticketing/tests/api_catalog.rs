@@ -248,7 +248,8 @@ async fn every_page_is_there_and_loads_from_here_only() {
         .chain(desks)
         .map(str::to_owned)
         .chain(
-            ["shows", "sessions", "waiting", "checkout", "orders", "pay/mock"].map(|folder| format!("/{folder}/{id}")),
+            ["shows", "sessions", "waiting", "checkout", "orders", "pay/mock", "desk/nebula/screen"]
+                .map(|folder| format!("/{folder}/{id}")),
         )
     {
         let page = app.get(&format!("/{path}")).await;

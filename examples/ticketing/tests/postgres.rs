@@ -28,6 +28,8 @@ mod api_orders;
 mod api_payments;
 #[path = "api_rules.rs"]
 mod api_rules;
+#[path = "api_screen.rs"]
+mod api_screen;
 #[path = "api_seats.rs"]
 mod api_seats;
 #[path = "api_tickets.rs"]

@@ -9,7 +9,7 @@ use super::policy::Policy;
 use crate::clock::Millis;
 
 /// A step of the chain, in its order: the cheapest refusal first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// A flag in memory.
@@ -28,6 +28,35 @@ pub enum Step {
     Slider,
     /// A signature; those who have one are looked up.
     WaitingRoom,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::SoldOut,
+        Self::Blacklist,
+        Self::Limits,
+        Self::Behaviour,
+        Self::Qualification,
+        Self::Reservation,
+        Self::Slider,
+        Self::WaitingRoom,
+    ];
+
+    /// Its name in JSON and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SoldOut => "sold-out",
+            Self::Blacklist => "blacklist",
+            Self::Limits => "limits",
+            Self::Behaviour => "behaviour",
+            Self::Qualification => "qualification",
+            Self::Reservation => "reservation",
+            Self::Slider => "slider",
+            Self::WaitingRoom => "waiting-room",
+        }
+    }
 }
 
 /// What is known of a request; what is not known yet is `None`.
@@ -124,6 +153,24 @@ pub enum Refusal {
     WaitingRoom,
     /// The time inside is over, or given up.
     AdmissionEnded,
+}
+
+impl Refusal {
+    /// The step that refuses, going by what is known.
+    #[must_use]
+    pub fn step(&self, facts: &Facts) -> Step {
+        match self {
+            Self::SoldOut => Step::SoldOut,
+            Self::Blocked(_) if facts.conduct == Some(Conduct::Banned) => Step::Behaviour,
+            Self::Blocked(_) => Step::Blacklist,
+            Self::Limited(_) => Step::Limits,
+            Self::ChallengeRequired if facts.conduct == Some(Conduct::Abnormal) => Step::Behaviour,
+            Self::ChallengeRequired => Step::Slider,
+            Self::QualificationRequired => Step::Qualification,
+            Self::ReservationRequired => Step::Reservation,
+            Self::WaitingRoom | Self::AdmissionEnded => Step::WaitingRoom,
+        }
+    }
 }
 
 /// What to do.
@@ -259,6 +306,24 @@ mod tests {
         use Question::{Conduct, Human, Inside, Limits, Listed, Reserved, SoldOut, Ticket};
         assert_eq!(asked, [SoldOut, Listed, Limits, Conduct, Reserved, Human, Ticket, Inside]);
         assert_eq!(decide(&policy, &facts), Verdict::Admit);
+    }
+
+    #[test]
+    fn a_refusal_names_the_step_that_it_is_of() {
+        let with = |conduct| Facts { conduct: Some(conduct), ..Facts::default() };
+        for (refusal, facts, step) in [
+            (Refusal::SoldOut, Facts::default(), Step::SoldOut),
+            (Refusal::Blocked(None), with(Conduct::Ordinary), Step::Blacklist),
+            (Refusal::Blocked(None), with(Conduct::Banned), Step::Behaviour),
+            (Refusal::ChallengeRequired, with(Conduct::Ordinary), Step::Slider),
+            (Refusal::ChallengeRequired, with(Conduct::Abnormal), Step::Behaviour),
+            (Refusal::AdmissionEnded, fine(), Step::WaitingRoom),
+        ] {
+            assert_eq!(refusal.step(&facts), step, "{refusal:?}");
+        }
+        for step in Step::ALL {
+            assert_eq!(serde_json::to_value(step).unwrap(), step.as_str());
+        }
     }
 
     #[test]

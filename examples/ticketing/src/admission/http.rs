@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::App,
     clock::Millis,
+    funnel::Count,
     http::{Json, Path},
     ids::SessionId,
     merchant::Storefront,
@@ -69,6 +70,7 @@ async fn admission(
     Path(id): Path<SessionId>,
 ) -> Result<Json<AdmissionView>> {
     let session = shop.session(&app, id).await?;
+    app.funnel.count(id, Count::Visited);
     let policy = app.admission.policies().of(id).await?;
     let reservation = match policy.takes_reservations() {
         true => Some(reservation(&app, &session, buyer).await?),
@@ -163,7 +165,9 @@ async fn reserve(
     Path(id): Path<SessionId>,
 ) -> Result<Json<ReservationView>> {
     let session = open(&app, &shop, id).await?;
-    app.admission.reservations().reserve(id, buyer.id).await?;
+    if app.admission.reservations().reserve(id, buyer.id).await? {
+        app.funnel.count(id, Count::Reserved);
+    }
     Ok(Json(reservation(&app, &session, Some(buyer)).await?))
 }
 

@@ -50,7 +50,7 @@ impl Reservations {
         Ok(Self { database, filter })
     }
 
-    /// Reserves; a second time changes nothing.
+    /// Reserves, and answers whether that is new; a second time changes nothing.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Reservations {
     /// # Cancel safety
     ///
     /// It may be reserved.
-    pub async fn reserve(&self, session: SessionId, user: UserId) -> Result<()> {
+    pub async fn reserve(&self, session: SessionId, user: UserId) -> Result<bool> {
         // Before the commit: afterwards somebody may ask. A filter that cannot be told says "perhaps" to everything soon.
         if let Err(error) = self.filter.insert(&key(session, user)).await {
             tracing::warn!(error = crate::problem::chain(&error), "the filter of reservations was not told of one");

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::http::HeaderMap;
 
 use super::{
-    chain::{Conduct, Facts, Question, Refusal, Ticket, Verdict, decide},
+    chain::{Conduct, Facts, Question, Refusal, Step, Ticket, Verdict, decide},
     kinds::{Domain, Domains, Kind, Kinds},
     limits::limited,
     policies::Policies,
@@ -79,6 +79,8 @@ pub struct Knock {
 pub struct Admitted {
     /// Whether the buyer may order, or why not.
     pub outcome: Result<()>,
+    /// The step that refused, if one did.
+    pub step: Option<Step>,
     /// What the answer says about limits.
     pub headers: HeaderMap,
 }
@@ -145,21 +147,24 @@ impl Admission {
     ///
     /// The request may have been counted.
     pub async fn admit(&self, knock: &Knock) -> Admitted {
-        let mut headers = HeaderMap::new();
-        let outcome = self.walk(knock, &mut headers).await;
+        let (mut headers, mut step) = (HeaderMap::new(), None);
+        let outcome = self.walk(knock, &mut headers, &mut step).await;
         if let Err(problem) = &outcome {
             metrics::counter!("ticketing_admission_refused_total", "code" => problem.code.as_str()).increment(1);
         }
-        Admitted { outcome, headers }
+        Admitted { outcome, step, headers }
     }
 
-    async fn walk(&self, knock: &Knock, headers: &mut HeaderMap) -> Result<()> {
+    async fn walk(&self, knock: &Knock, headers: &mut HeaderMap, step: &mut Option<Step>) -> Result<()> {
         let policy = self.0.policies.of(knock.session).await?;
         let mut facts = Facts::default();
         loop {
             match decide(&policy, &facts) {
                 Verdict::Admit => return Ok(()),
-                Verdict::Refuse(refusal) => return Err(problem(&refusal)),
+                Verdict::Refuse(refusal) => {
+                    *step = Some(refusal.step(&facts));
+                    return Err(problem(&refusal));
+                }
                 Verdict::Ask(question) => self.find_out(question, &policy, knock, headers, &mut facts).await?,
             }
         }
@@ -253,6 +258,23 @@ impl Admission {
         let info = self.0.catalog.session(session).await?;
         let rules = Rules::new(room, info.sale_opens_at);
         Ok(Some(self.domain(session).await?.rooms.look(session, rules, user).await?))
+    }
+
+    /// The room of a sale, and how many may be inside; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn crowd(&self, session: SessionId) -> Result<Option<(Crowd, u32)>> {
+        let policy = self.0.policies.of(session).await?;
+        let Some(room) = &policy.room else { return Ok(None) };
+        let info = self.0.catalog.session(session).await?;
+        let rules = Rules::new(room, info.sale_opens_at);
+        Ok(Some((self.domain(session).await?.rooms.crowd(session, rules).await?, room.admitted)))
     }
 
     /// Gives up the place in the room of a sale, in the line or inside.

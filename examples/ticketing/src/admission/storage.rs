@@ -61,9 +61,8 @@ pub(super) async fn put_flash(connection: &mut Connection<'_>, session: SessionI
     Ok(())
 }
 
-pub(super) async fn reserve(connection: &mut Connection<'_>, session: SessionId, user: UserId) -> Result<()> {
-    query(RESERVE).bind(session).bind(user).bind(Millis::now().0).execute(connection).await?;
-    Ok(())
+pub(super) async fn reserve(connection: &mut Connection<'_>, session: SessionId, user: UserId) -> Result<bool> {
+    Ok(query(RESERVE).bind(session).bind(user).bind(Millis::now().0).execute(connection).await? > 0)
 }
 
 pub(super) async fn cancel(connection: &mut Connection<'_>, session: SessionId, user: UserId) -> Result<()> {

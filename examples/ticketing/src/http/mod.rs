@@ -12,6 +12,7 @@ mod process;
 pub mod request_id;
 mod router;
 mod server;
+mod stream;
 
 pub use self::{
     extract::{Body, Json, Path, Query},
@@ -19,4 +20,5 @@ pub use self::{
     observe::exporter,
     router::{openapi, router},
     server::{BindError, Server},
+    stream::live,
 };

@@ -46,7 +46,7 @@ fn describe() {
     metrics::describe_counter!("http_requests_total", "Requests answered, by method, path pattern and status.");
     metrics::describe_histogram!("http_request_duration_seconds", metrics::Unit::Seconds, "Time to the answer's head.");
     metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
-    metrics::describe_gauge!("http_event_streams_open", "Streams of live seats that are open.");
+    metrics::describe_gauge!("http_event_streams_open", "Event streams that are open.");
     metrics::describe_counter!("ticketing_cache_reads_total", "Reads of the caches in the process, by outcome.");
     metrics::describe_counter!("ticketing_search_degraded_total", "Searches that only looked the shows through.");
     metrics::describe_counter!(
@@ -65,7 +65,9 @@ fn describe() {
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response> {
     let mut text = exporter()?.render();
     // What is a state and no event is read when it is asked for: what is gone leaves no last value behind.
-    text.push_str(&seats(&app.inventory.on_sale().await));
+    let on_sale = app.inventory.on_sale().await;
+    text.push_str(&seats(&on_sale));
+    text.push_str(&app.funnel.metrics(on_sale.iter().map(|(session, _)| *session)));
     text.push_str(&process::metrics());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -28,7 +28,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    refund, risk, search, show, statement, ticket, user,
+    refund, risk, screen, search, show, statement, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -70,6 +70,7 @@ fn desks() -> Desk {
         .merge(admission::desk())
         .merge(risk::desk())
         .merge(degrade::desk())
+        .merge(screen::desk())
 }
 
 /// The OpenAPI document.

@@ -136,6 +136,10 @@ async fn finish(app: &App, drain: Duration) {
     }
     // What is not finished in time is delivered again, to this or another process.
     tokio::join!(app.outbox.shutdown(drain), app.timeouts.shutdown(drain));
+    // Nobody counts any more.
+    if let Err(problem) = app.funnel.write(&app.database).await {
+        tracing::warn!(error = crate::problem::chain(&problem), "what was counted last of sales is lost");
+    }
     app.notices.notifier().shutdown(drain).await;
     if let Some(relay) = &app.relay {
         relay.shutdown(drain).await;

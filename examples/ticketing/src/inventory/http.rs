@@ -1,16 +1,11 @@
 //! Seats over HTTP: their state now, and the stream of changes.
 
-use std::{convert::Infallible, time::Duration};
-
 use axum::{
     extract::State,
     http::{HeaderMap, header},
-    response::{
-        IntoResponse,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{IntoResponse, sse::Event},
 };
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::StreamExt;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,16 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Cursor, Update, feed::BatchView, view::SeatsView};
 use crate::{
     app::App,
-    http::{Path, Query},
+    http::{Path, Query, live},
     ids::SessionId,
     merchant::Storefront,
     problem::{Code, Problem, Result},
 };
-
-/// Silence after which a comment is sent, so that nobody in between closes the connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long a browser waits before it connects again.
-const RECONNECT: Duration = Duration::from_secs(2);
 
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
@@ -86,31 +76,7 @@ async fn events(
 ) -> Result<impl IntoResponse> {
     shop.session(&app, id).await?;
     let after = cursor(&headers, params.after.as_deref())?;
-    let open = OpenStream::new();
-    let updates = app.inventory.listen(id, after).await?.into_stream().map(move |update| {
-        let _until_the_end = &open;
-        event(update)
-    });
-    let first = stream::once(async { Event::default().retry(RECONNECT) });
-    let events = Sse::new(infallible(first.chain(updates))).keep_alive(KeepAlive::new().interval(HEARTBEAT));
-    // A proxy that collects the stream before passing it on would make it anything but live.
-    Ok(([("x-accel-buffering", "no")], events))
-}
-
-/// Counts a stream as long as it is open.
-struct OpenStream;
-
-impl OpenStream {
-    fn new() -> Self {
-        metrics::gauge!("http_event_streams_open").increment(1);
-        Self
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        metrics::gauge!("http_event_streams_open").decrement(1);
-    }
+    Ok(live(app.inventory.listen(id, after).await?.into_stream().map(event)))
 }
 
 /// A browser that connects again repeats the address it began with, and knows better in the header.
@@ -127,8 +93,4 @@ fn event(update: Update) -> Event {
         Update::Seats(batch) => Event::default().event("seats").id(batch.cursor.to_string()).data(&batch.json),
         Update::Reset => Event::default().event("reset").data("{}"),
     }
-}
-
-fn infallible<T>(items: impl Stream<Item = T>) -> impl Stream<Item = std::result::Result<T, Infallible>> {
-    items.map(Ok)
 }

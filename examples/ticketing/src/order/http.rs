@@ -20,6 +20,7 @@ use crate::{
     admission::{Admitted, Knock},
     app::App,
     clock::Millis,
+    funnel::{Count, Gate, Hurdle, Refusal},
     http::{Json, Path, Query},
     ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
     marketing::{self, PriceView},
@@ -229,9 +230,13 @@ async fn place(
         Ok(shop) => shop.session(&app, wish.session).await,
         Err(closed) => Err(closed),
     };
+    let (session, known) = (wish.session, found.is_ok());
+    if known {
+        app.funnel.count(session, Count::Requested);
+    }
     let admitted = match found {
         Ok(_) => app.admission.admit(&knock).await,
-        Err(absent) => Admitted { outcome: Err(absent), headers: HeaderMap::new() },
+        Err(absent) => Admitted { outcome: Err(absent), step: None, headers: HeaderMap::new() },
     };
     let answer = match admitted.outcome {
         Ok(()) => app.orders.place(wish).await,
@@ -242,6 +247,10 @@ async fn place(
             Err(problem) => Err(problem),
         },
     };
+    if let (Err(problem), true) = (&answer, known) {
+        let gate = admitted.step.map_or_else(|| Gate::Order(Hurdle::of(problem.code)), Gate::Admission);
+        app.funnel.refused(session, Refusal::new(gate, problem.code));
+    }
     let mut response = match answer {
         Ok(placed) => answered(&app, buyer, placed).await?,
         Err(problem) => problem.into_response(),

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     breaker::Breaker,
     clock::Millis,
+    funnel::{Count, Funnel},
     ids::{OrderId, SeatPosition, SessionId, UserId},
     inventory::{Hold, HoldRequest, Inventory},
     marketing::{self, OrderPrice, Prices},
@@ -74,6 +75,8 @@ pub struct Parts {
     pub inventory: Inventory,
     /// Ends unpaid orders.
     pub timeouts: Timeouts,
+    /// Counts holds and orders.
+    pub funnel: Funnel,
     /// Work that goes on when its request is gone.
     pub tasks: TaskTracker,
 }
@@ -164,11 +167,14 @@ impl Orders {
             seats: seats.iter().map(|seat| seat.position).collect(),
         };
         let seats: Arc<[OrderSeat]> = seats.into();
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             // What cannot be written down is not held either.
             self.breaker.look()?;
             let asked = Instant::now();
             let epoch = self.hold(&session, &request).await?;
+            if attempt == 0 {
+                self.parts.funnel.count(wish.session, Count::Held);
+            }
             let now = Millis::now();
             let order = OrderRow {
                 id,
@@ -184,6 +190,7 @@ impl Orders {
             match self.breaker.call(written, |problem| problem.code == Code::Unavailable).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
+                    self.parts.funnel.count(wish.session, Count::Placed);
                     return Ok(Placed { order: id, replayed: false });
                 }
                 // Another request with the same key was quicker.

@@ -31,6 +31,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/desk/admission", "desk-admission.html"),
     ("/desk/blacklist", "desk-blacklist.html"),
     ("/desk/load", "desk-load.html"),
+    ("/desk/{merchant}/screen/{id}", "desk-screen.html"),
     ("/checkout/{order}", "checkout.html"),
     ("/orders", "orders.html"),
     ("/orders/{id}", "order.html"),

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
+    funnel::Count,
     ids::OrderId,
     marketing::coupon,
     notice::{Notice, Topic},
@@ -66,7 +67,7 @@ impl Payments {
 
     /// `false` when the order changed, or has a payment that is not closed.
     async fn end_if_unpaid(&self, row: OrderRow, ending: Ending) -> Result<bool> {
-        let outbox = self.outbox.clone();
+        let (outbox, session) = (self.outbox.clone(), row.session);
         let ended = self
             .database
             .write
@@ -92,6 +93,13 @@ impl Payments {
         if ended {
             self.outbox.wake();
             metrics::counter!("ticketing_orders_ended_total", "state" => ending.state().as_str()).increment(1);
+            self.funnel.count(
+                session,
+                match ending {
+                    Ending::ByBuyer => Count::Cancelled,
+                    Ending::Timeout => Count::TimedOut,
+                },
+            );
         }
         Ok(ended)
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
+    funnel::{self, Count, Funnel},
     ids::{OrderId, PaymentId, RefundId, UserId},
     marketing::coupon,
     money::Money,
@@ -29,6 +30,7 @@ pub struct Payments {
     pub(super) database: Database,
     pub(super) providers: Providers,
     pub(super) outbox: Outbox,
+    pub(super) funnel: Funnel,
 }
 
 /// What a report of the provider led to.
@@ -80,8 +82,8 @@ impl From<ProviderError> for Problem {
 impl Payments {
     /// The service on its parts.
     #[must_use]
-    pub fn new(database: Database, providers: Providers, outbox: Outbox) -> Self {
-        Self { database, providers, outbox }
+    pub fn new(database: Database, providers: Providers, outbox: Outbox, funnel: Funnel) -> Self {
+        Self { database, providers, outbox, funnel }
     }
 
     /// The providers.
@@ -206,14 +208,28 @@ impl Payments {
 
     async fn settle(&self, report: Report) -> Result<Settlement> {
         let outbox = self.outbox.clone();
-        let settlement = self
+        let (settlement, order) = self
             .database
             .write
             .run(move |connection| Box::pin(async move { settle(connection, &outbox, &report).await }))
             .await?;
         self.outbox.wake();
         metrics::counter!("ticketing_settlements_total", "result" => settlement.as_str()).increment(1);
+        self.count(settlement, &order);
         Ok(settlement)
+    }
+
+    fn count(&self, settlement: Settlement, order: &OrderRow) {
+        match settlement {
+            Settlement::Paid => {
+                self.funnel.count(order.session, Count::Paid);
+                self.funnel.add(order.session, Count::Revenue, u64::try_from(order.total.minor).unwrap_or(0));
+            }
+            Settlement::Declined => {
+                self.funnel.refused(order.session, funnel::Refusal::declined());
+            }
+            Settlement::Duplicate | Settlement::Refunded | Settlement::Settled | Settlement::Ignored => {}
+        }
     }
 }
 
@@ -246,8 +262,9 @@ fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
     }
 }
 
-/// One transaction: the payment, the order and the unique rows of the seats agree, or nothing happened.
-async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Report) -> Result<Settlement> {
+/// One transaction: the payment, the order and the unique rows of the seats agree, or nothing happened. Answers with the order
+/// as it was.
+async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Report) -> Result<(Settlement, OrderRow)> {
     if let Some((_, id)) = &report.notification
         && !storage::remember_notification(connection, id).await?
     {
@@ -264,6 +281,16 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
         .ok_or_else(|| Problem::internal("a payment without an order"))?;
     // As it is now that nobody else settles it.
     let payment = storage::find(&mut *connection, payment.id).await?.ok_or_else(unknown)?;
+    Ok((settle_order(connection, outbox, report, &payment, &order).await?, order))
+}
+
+async fn settle_order(
+    connection: &mut Connection<'_>,
+    outbox: &Outbox,
+    report: &Report,
+    payment: &PaymentRow,
+    order: &OrderRow,
+) -> Result<Settlement> {
     let txn = match &report.outcome {
         Outcome::Declined if payment.state != PaymentState::Pending => return Ok(Settlement::Duplicate),
         Outcome::Declined => {
@@ -280,14 +307,14 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
         return Ok(Settlement::Duplicate);
     }
     storage::settle(connection, payment.id, PaymentState::Succeeded, Some(txn)).await?;
-    charges::insert(connection, &payment, txn).await?;
+    charges::insert(connection, payment, txn).await?;
     let reason = if payment.state == PaymentState::Succeeded || order.state.was_paid() {
         "charged twice"
     } else if order.state != OrderState::Paying {
         "the order had ended before the payment arrived"
     } else if storage::insert_sold(connection, order.id).await? {
         orders::transition(connection, order.id, order.state, OrderState::Paid, "paid").await?;
-        outbox.record(connection, &Follow::sell(&order)).await?;
+        outbox.record(connection, &Follow::sell(order)).await?;
         outbox.record(connection, &Issue { order: order.id }).await?;
         return Ok(Settlement::Paid);
     } else {
@@ -295,7 +322,7 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
         let reason = "a seat was sold to another order";
         orders::transition(connection, order.id, order.state, OrderState::Cancelled, reason).await?;
         coupon::give_back(connection, order.id, coupon::Ended::Unpaid).await?;
-        outbox.record(connection, &Follow::release(&order)).await?;
+        outbox.record(connection, &Follow::release(order)).await?;
         reason
     };
     let refund = RefundRow {

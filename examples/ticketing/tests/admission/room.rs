@@ -205,6 +205,19 @@ macro_rules! conformance {
     };
 }
 
+pub(super) async fn room_counts_everybody_once(room: Room) {
+    let (session, rules, users) = (SessionId::new(), open(2), users(5));
+    let mut counted = (0, 0);
+    let mut add = |answer: &Answer| counted = (counted.0 + answer.queued, counted.1 + answer.let_in);
+    for some in [&users[..3], &users[1..], &users[..]] {
+        add(&join(&room, session, &rules, some).await);
+    }
+    add(&room.visit(session, &rules, Errand::Look, &[]).await.unwrap());
+    // The place of one who leaves is taken within the same call.
+    add(&room.visit(session, &rules, Errand::Leave, &users[..1]).await.unwrap());
+    assert_eq!(counted, (5, 3));
+}
+
 conformance! {
     room_lets_in_so_many,
     room_admits_the_next_when_one_leaves,
@@ -215,6 +228,7 @@ conformance! {
     room_keeps_sessions_apart,
     room_looks_without_joining,
     room_measures_its_pace,
+    room_counts_everybody_once,
 }
 
 #[tokio::test]

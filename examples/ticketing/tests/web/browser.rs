@@ -141,6 +141,17 @@ impl Browser {
         self.client.screenshot().await.unwrap()
     }
 
+    /// Shows pages as somebody wants them who likes it dark.
+    pub async fn dark(&self, dark: bool) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let value = if dark { "dark" } else { "light" };
+        let params = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": params });
+        let command = reqwest::Client::builder().no_proxy().build().unwrap();
+        let command = command.post(format!("{}/session/{session}/goog/cdp/execute", self.driver)).json(&body);
+        assert!(command.send().await.unwrap().status().is_success());
+    }
+
     /// Closes the browser. Fails if a page met an error of its own: a script that failed, something that its security
     /// policy forbids, a file that is missing.
     pub async fn close(self) {

@@ -126,6 +126,7 @@ export async function sessions(desk) {
       el('span', { class: 'note' }, `${moment(session.starts_at)} · ${session.venue}`),
       el('span', { class: 'note' }, t('desk.session.sale', { from: moment(session.sale_opens_at), to: moment(session.sale_closes_at) })),
       el('span', { class: 'note' }, Object.entries(session.prices).map(([name, amount]) => `${name} ${price(amount)}`).join(' · ')),
+      desk.may('sale:audit') && el('a', { href: `${desk.path}/screen/${session.id}`, 'data-screen': session.id }, t('screen.open')),
       desk.may('catalog:write') && priceForm(desk, session)),
     publication(desk, 'sessions', session)));
   const ready = all.length > 0 && plans.length > 0;

@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { deskForm } from './desk-form.js';
+import { proofOf } from './desk-proof.js';
 import { el } from './dom.js';
 import { instant, moment, price, seatName } from './format.js';
 import { has, localized, t } from './i18n.js';
@@ -72,6 +73,7 @@ async function detail(desk, id, place, back) {
         section('desk.orders.payments', payments.map((payment) => line(word('checkout.provider', payment.provider), payment.txn, [el('strong', { class: 'number' }, price(payment.amount)), badge(word('payment', payment.state))])))),
       el('div', { class: 'desk-list' },
         await moneyBack(desk, order, again),
+        await proofOf(desk, order),
         section('order.refunds', order.refunds?.map((refund) => line(price(refund.amount), refund.note ?? reason(refund.reason), badge(word('refund', refund.state))))),
         section('order.history', order.history.map((step) => line(t(`order.${step.state}`), reason(step.reason), el('time', { class: 'note', datetime: step.at }, instant(step.at))))))));
   scrollTo(0, 0);

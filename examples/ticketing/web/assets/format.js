@@ -24,6 +24,10 @@ export function price({ amount, currency }) {
 
 export const count = (number) => formatter(Intl.NumberFormat, {}).format(number);
 
+/** `12K`, `1.2万`; with a currency, `¥12K`. */
+export const compact = (number, currency) => formatter(Intl.NumberFormat, { notation: 'compact', maximumFractionDigits: 1,
+  ...(currency && { style: 'currency', currency, currencyDisplay: 'narrowSymbol', minimumFractionDigits: 0 }) }).format(number);
+
 /** Weekday, date and time where the show is. */
 export const showTime = (session) => dates({ timeZone: zoneOf(session), weekday: 'short', day: 'numeric', month: 'short',
   year: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(new Date(session.starts_at));

@@ -6,7 +6,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{Answer, Crowd, Errand, RoomError, Rules, Standing, WaitingRoom};
-use crate::ids::{SessionId, UserId};
+use crate::{
+    funnel::{Count, Funnel},
+    ids::{SessionId, UserId},
+};
 
 /// Most visits in one call: keeps a shared server responsive for others.
 const BATCH: usize = 256;
@@ -16,6 +19,7 @@ const BATCH: usize = 256;
 pub struct Rooms {
     room: Arc<dyn WaitingRoom>,
     lines: Arc<Mutex<HashMap<SessionId, Vec<Visit>>>>,
+    funnel: Funnel,
 }
 
 #[derive(Debug)]
@@ -29,7 +33,14 @@ impl Rooms {
     /// Rooms on this backend.
     #[must_use]
     pub fn new(room: Arc<dyn WaitingRoom>) -> Self {
-        Self { room, lines: Arc::default() }
+        Self { room, lines: Arc::default(), funnel: Funnel::default() }
+    }
+
+    /// Counts who comes and who is let in.
+    #[must_use]
+    pub fn with_funnel(mut self, funnel: Funnel) -> Self {
+        self.funnel = funnel;
+        self
     }
 
     /// Waits, or shows that one still does.
@@ -66,7 +77,20 @@ impl Rooms {
     ///
     /// Safe.
     pub async fn look(&self, session: SessionId, rules: Rules, user: UserId) -> Result<(Standing, Crowd), RoomError> {
-        single(&self.room.visit(session, &rules, Errand::Look, &[user]).await?)
+        single(&self.visit(session, &rules, Errand::Look, &[user]).await?)
+    }
+
+    /// The room as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`RoomError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn crowd(&self, session: SessionId, rules: Rules) -> Result<Crowd, RoomError> {
+        Ok(self.visit(session, &rules, Errand::Look, &[]).await?.crowd)
     }
 
     /// Gives up the place.
@@ -79,7 +103,20 @@ impl Rooms {
     ///
     /// It was given up or not; it may be repeated.
     pub async fn leave(&self, session: SessionId, rules: Rules, user: UserId) -> Result<(), RoomError> {
-        self.room.visit(session, &rules, Errand::Leave, &[user]).await.map(drop)
+        self.visit(session, &rules, Errand::Leave, &[user]).await.map(drop)
+    }
+
+    async fn visit(
+        &self,
+        session: SessionId,
+        rules: &Rules,
+        errand: Errand,
+        users: &[UserId],
+    ) -> Result<Answer, RoomError> {
+        let answer = self.room.visit(session, rules, errand, users).await?;
+        self.funnel.add(session, Count::Queued, answer.queued);
+        self.funnel.add(session, Count::Admitted, answer.let_in);
+        Ok(answer)
     }
 
     /// Carries batches of one session until none waits. While a call is on its way the next batch comes together.
@@ -97,8 +134,8 @@ impl Rooms {
             // The rules that were read last.
             let Some(rules) = batch.last().map(|visit| visit.rules) else { continue };
             let users: Vec<UserId> = batch.iter().map(|visit| visit.user).collect();
-            match self.room.visit(session, &rules, Errand::Join, &users).await {
-                Ok(Answer { crowd, standings }) => {
+            match self.visit(session, &rules, Errand::Join, &users).await {
+                Ok(Answer { crowd, standings, .. }) => {
                     for (visit, standing) in batch.into_iter().zip(standings) {
                         // Who has gone asks again.
                         let _gone = visit.reply.send(Ok((standing, crowd)));

@@ -83,16 +83,18 @@ impl WaitingRoom for MemoryRoom {
         let room = rooms.entry(session).or_insert_with(|| Room::new(now));
         room.visited = now;
         room.tidy(rules, now);
+        let mut queued = 0;
         for user in users {
             match errand {
-                Errand::Join => room.join(*user, rules, now),
+                Errand::Join => queued += u64::from(room.join(*user, rules, now)),
                 Errand::Leave => room.leave(*user),
                 Errand::Look => {}
             }
         }
+        let before = room.admitted;
         room.let_in(rules, now);
         let standings = users.iter().map(|user| room.standing(*user, rules, errand, now)).collect();
-        Ok(Answer { crowd: room.crowd(now), standings })
+        Ok(Answer { crowd: room.crowd(now), standings, queued, let_in: room.admitted - before })
     }
 }
 
@@ -126,13 +128,14 @@ impl Room {
         self.inside.retain(|_, (until, _)| *until > now);
     }
 
-    fn join(&mut self, user: UserId, rules: &Rules, now: Millis) {
+    /// Whether it is a new place in the line.
+    fn join(&mut self, user: UserId, rules: &Rules, now: Millis) -> bool {
         if self.inside.contains_key(&user) {
-            return;
+            return false;
         }
         if let Some((_, seen)) = self.waiting.get_mut(&user) {
             *seen = now;
-            return;
+            return false;
         }
         let place = if now < rules.opens_at {
             (0, self.chance(user))
@@ -143,6 +146,7 @@ impl Room {
         self.line.insert((place, user));
         self.waiting.insert(user, (place, now));
         self.places.changed = true;
+        true
     }
 
     /// The same for whoever comes again, and foreseen by nobody.

@@ -84,6 +84,10 @@ pub struct Answer {
     pub crowd: Crowd,
     /// Where each of those who asked stands, in their order.
     pub standings: Vec<Standing>,
+    /// How many of them took a place in the line with this call.
+    pub queued: u64,
+    /// How many the room let in with this call, whoever they are.
+    pub let_in: u64,
 }
 
 /// The room could not say. Nobody is let in then.
@@ -122,6 +126,8 @@ pub enum Errand {
 /// - `room_keeps_sessions_apart`: rooms of different sessions know nothing of each other.
 /// - `room_looks_without_joining`: a look changes nobody's place and keeps none.
 /// - `room_measures_its_pace`: counts who was let in lately, beyond those who filled it.
+/// - `room_counts_everybody_once`: of all answers together, `queued` counts each place that was taken, and `let_in` each
+///   admission; who only asks again is not counted.
 #[async_trait]
 pub trait WaitingRoom: std::fmt::Debug + Send + Sync {
     /// Lets these people do their errand in the room of a session, in one step, and lets in whoever may go in.

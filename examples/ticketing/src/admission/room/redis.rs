@@ -65,7 +65,7 @@ impl WaitingRoom for RedisRoom {
 }
 
 fn read(reply: &[i64], users: usize) -> Option<Answer> {
-    let ([waiting, inside, pace], rest) = reply.split_first_chunk()?;
+    let ([waiting, inside, pace, queued, let_in], rest) = reply.split_first_chunk()?;
     let number = |value: &i64| u64::try_from(*value).ok();
     let crowd = Crowd { waiting: number(waiting)?, inside: number(inside)?, pace: number(pace)? };
     let standings = rest
@@ -80,5 +80,6 @@ fn read(reply: &[i64], users: usize) -> Option<Answer> {
             })
         })
         .collect::<Option<Vec<_>>>()?;
-    (standings.len() == users).then_some(Answer { crowd, standings })
+    let (queued, let_in) = (number(queued)?, number(let_in)?);
+    (standings.len() == users).then_some(Answer { crowd, standings, queued, let_in })
 }

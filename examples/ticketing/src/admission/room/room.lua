@@ -6,7 +6,7 @@
 -- KEYS[4] inside  sorted set: user -> until when
 -- KEYS[5] untold  set: users inside who have not asked since they were let in
 -- ARGV: errand, salt, opens_at, admitted, stay, grace, users...
--- Reply: waiting, inside, pace, then two numbers for each user: 0 away, 1 waiting + ahead, 2 inside + milliseconds left
+-- Reply: waiting, inside, pace, new in the line, let in by this call, then two numbers for each user: 0 away, 1 waiting + ahead, 2 inside + milliseconds left
 local book, line, seen, inside, untold = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local errand, opens, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 local stay, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -28,6 +28,7 @@ for _, user in ipairs(over) do
   redis.call('SREM', untold, user)
 end
 
+local queued, let_in = 0, 0
 if errand == 'join' then
   redis.call('HSETNX', book, 'salt', ARGV[2])
   local salt
@@ -45,6 +46,7 @@ if errand == 'join' then
           place = whole(redis.call('HINCRBY', book, 'coming', 1))
         end
         redis.call('ZADD', line, place, user)
+        queued = queued + 1
       end
       redis.call('ZADD', seen, whole(now), user)
     end
@@ -70,6 +72,7 @@ if now >= opens then
       redis.call('ZADD', inside, whole(now + grace), next[i])
       redis.call('SADD', untold, next[i])
     end
+    let_in = count
     if count > 0 then
       local total = redis.call('HINCRBY', book, 'admitted', count)
       -- Those who fill the empty room say nothing about how fast it empties.
@@ -86,7 +89,7 @@ local pace = 0
 for recent = slot - 5, slot do
   pace = pace + tonumber(redis.call('HGET', book, 'p' .. whole(recent)) or 0)
 end
-local reply = { redis.call('ZCARD', line), 0, pace }
+local reply = { redis.call('ZCARD', line), 0, pace, queued, let_in }
 for i = FIRST, #ARGV do
   local user = ARGV[i]
   local until_ = redis.call('ZSCORE', inside, user)
