@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admission::Admission,
     audit::Auditor,
+    breaker::Circuit,
     config::Config,
     degrade::Degrade,
     demo,
@@ -29,6 +30,8 @@ use crate::{
     order::Orders,
     payment::{Payments, mock::MockProvider},
     personal::Vault,
+    queues::Queues,
+    reconcile::StockReports,
     refund::Refunds,
     screen::Screens,
     search::Search,
@@ -106,6 +109,12 @@ pub struct Inner {
     pub mock_provider: Option<MockProvider>,
     /// Checks of the invariants.
     pub auditor: Auditor,
+    /// The stock by the hour.
+    pub stock_reports: StockReports,
+    /// What guards parts that may fail.
+    pub breakers: Vec<Circuit>,
+    /// The queues, for those who operate them.
+    pub queues: Queues,
     /// The outbox; its workers drain when it is shut down.
     pub outbox: DelayQueue,
     /// Time-outs of orders; its workers drain when it is shut down.

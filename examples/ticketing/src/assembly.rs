@@ -3,13 +3,16 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use nebula_cache::{
     CacheManager, RedisShared,
     rate_limit::{RateLimitConfig, RateLimiter, RedisRates, http::TrustedProxies},
 };
-use nebula_delay_queue::{DelayQueue, Provider as QueueProvider, RedisDelayQueue, Relay, RunningRelay};
+use nebula_delay_queue::{
+    DelayQueue, MemoryTrace, Provider as QueueProvider, RedisDelayQueue, RedisTrace, Relay, RunningRelay, TraceStore,
+};
 use nebula_lock::{LockManager, RedisLock};
 use nebula_redis::RedisConfig;
 use secrecy::ExposeSecret;
@@ -22,7 +25,8 @@ use crate::{
     },
     app::{App, Inner},
     audit::Auditor,
-    config::{Config, Provider, secret},
+    breaker::Circuit,
+    config::{Config, DatabaseProvider, Provider, secret},
     degrade::Degrade,
     folder,
     funnel::Funnel,
@@ -40,6 +44,8 @@ use crate::{
     },
     personal::Vault,
     problem::chain,
+    queues::{QueueStore, Queues},
+    reconcile::StockReports,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
     screen::{self, Screens},
@@ -52,6 +58,9 @@ use crate::{
     user::{self, Attempts, Federation, MailCodes, Users},
     workers,
 };
+
+/// How long the lives of messages are kept where processes share them.
+const LIVES: Duration = Duration::from_secs(24 * 3_600);
 
 /// Why the platform cannot be put together, for the person who starts it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -91,21 +100,25 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
     let messages = Messages::open(&database.queue).await?;
-    let outbox = DelayQueue::new(messages.backend());
     let funnel = Funnel::default();
     // Where processes may have to share: seats, locks, and the time-outs of orders.
-    let Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations } = match config.ledger.provider {
-        Provider::Memory => embedded(&config, &messages, &database, &funnel).await?,
-        Provider::Redis => on_redis(&config, &messages, &database, &funnel).await?,
-    };
+    let Shared { ledger, mut breakers, locks, lives, timeouts, armed, relay, limiter, show, reservations } =
+        match config.ledger.provider {
+            Provider::Memory => embedded(&config, &messages, &database, &funnel).await?,
+            Provider::Redis => on_redis(&config, &messages, &database, &funnel).await?,
+        };
+    let outbox = DelayQueue::new(messages.backend()).with_trace(lives);
+    let (outbox_store, timeout_store) = queue_stores(&config)?;
+    let queues = Queues::new((&outbox, outbox_store), (&timeouts, timeout_store))?;
     // Flash sales apart, when they have a server of their own.
     let kinds = Kinds::new(database.clone());
     let (ledger, flash_ledger, flash) = match &config.flash.redis {
         None => (ledger, None, None),
         Some(redis) => {
             let (flash_ledger, domain) = flash(&config, redis, &funnel).await?;
-            let flash_ledger: Arc<dyn SeatLedger> =
-                Arc::new(GuardedLedger::new(Arc::new(flash_ledger), "flash-sale ledger"));
+            let flash_ledger = GuardedLedger::new(Arc::new(flash_ledger), "flash-sale ledger");
+            breakers.push(flash_ledger.circuit());
+            let flash_ledger: Arc<dyn SeatLedger> = Arc::new(flash_ledger);
             let routed = RoutedLedger::new(kinds.clone(), ledger, Arc::clone(&flash_ledger));
             (Arc::new(routed) as Arc<dyn SeatLedger>, Some(flash_ledger), Some(domain))
         }
@@ -122,9 +135,10 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         funnel: funnel.clone(),
         tasks: tasks.clone(),
     });
+    breakers.push(orders.circuit());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
-    let providers = providers(&config, mock_provider.as_ref())?;
+    let providers = providers(&config, mock_provider.as_ref(), &mut breakers)?;
     let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone(), funnel.clone());
     let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database, payment_outbox.clone())?;
@@ -154,6 +168,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database: database.clone(),
         stopping: stopping.clone(),
     });
+    let every = config.sales.stock_interval;
+    let stock_reports = StockReports::new(database.clone(), auditor.clone(), inventory.clone(), locks.clone(), every);
 
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
     if config.notice.workers {
@@ -165,6 +181,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     tasks.spawn(follow(search.clone(), Pace::default(), stopping.clone()));
     tasks.spawn(funnel.clone().keep(database.clone(), stopping.clone()));
     tasks.spawn(degrade.clone().watch(stopping.clone()));
+    tasks.spawn(stock_reports.clone().watch(stopping.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
 
     Ok(App::new(Inner {
@@ -198,6 +215,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         statements,
         mock_provider,
         auditor,
+        stock_reports,
+        breakers,
+        queues,
         outbox,
         timeouts,
         relay,
@@ -232,8 +252,12 @@ async fn office(config: &Config, database: &Database) -> Result<Office, Failure>
 /// What processes may have to share.
 struct Shared {
     ledger: Arc<dyn SeatLedger>,
+    /// What guards it.
+    breakers: Vec<Circuit>,
     /// Who may rebuild a ledger, who sweeps.
     locks: LockManager,
+    /// What became of messages.
+    lives: Arc<dyn TraceStore>,
     /// Delivers the time-outs of orders.
     timeouts: DelayQueue,
     /// Arms them.
@@ -255,16 +279,20 @@ async fn embedded(
     database: &Database,
     funnel: &Funnel,
 ) -> Result<Shared, Failure> {
+    // Of one process, and no work for the database; see decision 0045.
+    let lives: Arc<dyn TraceStore> = Arc::new(MemoryTrace::new());
     let armed = match config.delay_queue.provider()? {
-        QueueProvider::Redis | QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages)?,
-        _ => in_database(config, messages)?,
+        QueueProvider::Redis | QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages, &lives)?,
+        _ => in_database(config, messages, &lives)?,
     };
     let Armed { timeouts, armed, relay } = armed;
     let locks = config.lock.connect().await?.with_prefix("ticketing:");
     let limiter = rules(config)?.connect().await?;
     let show = domain(&limiter, Arc::new(MemoryRoom::default()), Answers::memory(), funnel);
     let reservations = Reservations::new(database.clone(), None)?;
-    Ok(Shared { ledger: Arc::new(MemoryLedger::default()), locks, timeouts, armed, relay, limiter, show, reservations })
+    let ledger = Arc::new(MemoryLedger::default());
+    let breakers = Vec::new();
+    Ok(Shared { ledger, breakers, locks, lives, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// Everything that several processes share on one Redis server, under names of this platform.
@@ -295,19 +323,22 @@ async fn on_redis(
     );
     let filter = (connection.clone(), redis.subscriber()?, format!("{platform}:cache"));
     let reservations = Reservations::new(database.clone(), Some(filter))?;
+    let lives: Arc<dyn TraceStore> =
+        Arc::new(RedisTrace::new(connection.clone()).with_key_prefix(&format!("{platform}:lives")).keep(LIVES));
     let armed = match config.delay_queue.provider()? {
         QueueProvider::Redis => {
             let backend = RedisDelayQueue::new(connection)
                 .with_subscriber(redis.subscriber()?)
                 .with_key_prefix(&format!("{platform}:queue"));
-            elsewhere(config.delay_queue.connect_with(backend), messages)?
+            elsewhere(config.delay_queue.connect_with(backend), messages, &lives)?
         }
-        QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages)?,
-        _ => in_database(config, messages)?,
+        QueueProvider::RabbitMq => elsewhere(connect_queue(config).await?, messages, &lives)?,
+        _ => in_database(config, messages, &lives)?,
     };
     let Armed { timeouts, armed, relay } = armed;
-    let ledger = Arc::new(GuardedLedger::new(Arc::new(ledger), "seat ledger"));
-    Ok(Shared { ledger, locks, timeouts, armed, relay, limiter, show, reservations })
+    let ledger = GuardedLedger::new(Arc::new(ledger), "seat ledger");
+    let (breakers, ledger) = (vec![ledger.circuit()], Arc::new(ledger));
+    Ok(Shared { ledger, breakers, locks, lives, timeouts, armed, relay, limiter, show, reservations })
 }
 
 /// Where the catalog is kept: in this process, and on Redis where others serve the same platform.
@@ -377,29 +408,48 @@ async fn connect_queue(config: &Config) -> Result<DelayQueue, Failure> {
     })
 }
 
-fn elsewhere(timeouts: DelayQueue, messages: &Messages) -> Result<Armed, Failure> {
+fn elsewhere(timeouts: DelayQueue, messages: &Messages, lives: &Arc<dyn TraceStore>) -> Result<Armed, Failure> {
+    let timeouts = timeouts.with_trace(Arc::clone(lives));
     let name = timeouts.name(TIMEOUT)?;
     let relay = Relay::new(messages.backend(), Arc::clone(timeouts.backend())).queue(name.clone())?.start()?;
     Ok(Armed { timeouts, armed: Timeouts::Relayed(messages.clone(), name), relay: Some(relay) })
 }
 
-fn in_database(config: &Config, messages: &Messages) -> Result<Armed, Failure> {
-    let timeouts = config.delay_queue.connect_with(messages.backend());
+fn in_database(config: &Config, messages: &Messages, lives: &Arc<dyn TraceStore>) -> Result<Armed, Failure> {
+    let timeouts = config.delay_queue.connect_with(messages.backend()).with_trace(Arc::clone(lives));
     let name = timeouts.name(TIMEOUT)?;
     Ok(Armed { timeouts, armed: Timeouts::Database(messages.clone(), name), relay: None })
 }
 
+/// Where the messages of the outbox are, and those of time-outs.
+fn queue_stores(config: &Config) -> Result<(QueueStore, QueueStore), Failure> {
+    let database = match config.database.provider {
+        DatabaseProvider::Sqlite => QueueStore::Sqlite,
+        DatabaseProvider::Postgres => QueueStore::Postgres,
+    };
+    let timeouts = match config.delay_queue.provider()? {
+        QueueProvider::Redis => QueueStore::Redis,
+        QueueProvider::RabbitMq => QueueStore::Rabbitmq,
+        _ => database,
+    };
+    Ok((database, timeouts))
+}
+
 /// Where orders are paid; whichever comes first is taken when a buyer names none.
-fn providers(config: &Config, mock: Option<&MockProvider>) -> Result<Providers, Failure> {
+fn providers(config: &Config, mock: Option<&MockProvider>, breakers: &mut Vec<Circuit>) -> Result<Providers, Failure> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
     let here = config.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     if let Some(account) = &config.payment.alipay {
         let alipay = Alipay::new(account, format!("{here}/api/v1/payments/alipay/callback"), format!("{here}/orders"))?;
-        providers.push(Arc::new(Guarded::new(Arc::new(alipay))));
+        let alipay = Guarded::new(Arc::new(alipay));
+        breakers.push(alipay.circuit());
+        providers.push(Arc::new(alipay));
     }
     if let Some(account) = &config.payment.wechat {
         let wechat = WeChat::new(account, format!("{here}/api/v1/payments/wechat/callback"))?;
-        providers.push(Arc::new(Guarded::new(Arc::new(wechat))));
+        let wechat = Guarded::new(Arc::new(wechat));
+        breakers.push(wechat.circuit());
+        providers.push(Arc::new(wechat));
     }
     if let Some(mock) = mock {
         providers.push(Arc::new(mock.clone()));

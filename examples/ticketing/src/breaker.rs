@@ -1,8 +1,8 @@
 //! A part that fails is left alone for a while: whoever needs it is refused at once instead of waiting for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use nebula_cache::{BreakerConfig, CircuitBreaker};
+use nebula_cache::{BreakerConfig, BreakerState, CircuitBreaker};
 use thiserror::Error;
 
 /// Nothing was tried.
@@ -17,9 +17,27 @@ pub struct LeftAlone {
 
 /// A circuit breaker by errors: when half of at least five calls fail, ten seconds of peace; then one call finds out.
 #[derive(Debug)]
-pub struct Breaker {
-    part: &'static str,
-    circuit: CircuitBreaker,
+pub struct Breaker(Circuit);
+
+/// A part with what guards it, to be looked at. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    /// What it is.
+    pub part: &'static str,
+    /// What guards it.
+    pub breaker: Arc<CircuitBreaker>,
+}
+
+impl Circuit {
+    /// Whether the part is asked: `closed` as ever, `open` not at all, `half-open` to find out.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self.breaker.state() {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+        }
+    }
 }
 
 impl Breaker {
@@ -33,7 +51,13 @@ impl Breaker {
             // A part that is only slow has work to do; its own time-outs are failures.
             .with_slow_after(Duration::MAX)
             .with_open_for(Duration::from_secs(10));
-        Self { part, circuit: CircuitBreaker::new(config) }
+        Self(Circuit { part, breaker: Arc::new(CircuitBreaker::new(config)) })
+    }
+
+    /// For those who look at it.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.0.clone()
     }
 
     /// Whether the part would be asked now. Changes nothing.
@@ -42,8 +66,8 @@ impl Breaker {
     ///
     /// [`LeftAlone`] while it is left alone.
     pub fn look(&self) -> Result<(), LeftAlone> {
-        match self.circuit.state() {
-            nebula_cache::BreakerState::Open => Err(self.refused(Duration::from_secs(1))),
+        match self.0.breaker.state() {
+            BreakerState::Open => Err(self.refused(Duration::from_secs(1))),
             _ => Ok(()),
         }
     }
@@ -62,7 +86,7 @@ impl Breaker {
         work: impl Future<Output = Result<T, E>>,
         broken: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
-        let pass = self.circuit.try_call().map_err(|refused| self.refused(refused.retry_after))?;
+        let pass = self.0.breaker.try_call().map_err(|refused| self.refused(refused.retry_after))?;
         let answer = work.await;
         match &answer {
             Err(error) if broken(error) => pass.failed(),
@@ -72,8 +96,9 @@ impl Breaker {
     }
 
     fn refused(&self, retry_after: Duration) -> LeftAlone {
-        metrics::counter!("ticketing_breaker_refused_total", "part" => self.part).increment(1);
-        LeftAlone { part: self.part, retry_after }
+        let part = self.0.part;
+        metrics::counter!("ticketing_breaker_refused_total", "part" => part).increment(1);
+        LeftAlone { part, retry_after }
     }
 }
 

@@ -12,8 +12,7 @@ impl Millis {
     /// The present. Decides only what is shown and when a sale opens; leases and delays have their own clocks.
     #[must_use]
     pub fn now() -> Self {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+        SystemTime::now().into()
     }
 
     /// This instant plus `duration`, or the end of time.
@@ -39,6 +38,14 @@ impl Millis {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// What was before 1970 was then.
+impl From<SystemTime> for Millis {
+    fn from(time: SystemTime) -> Self {
+        let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, counter};
+use metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -23,12 +23,13 @@ pub struct Cache<K, V> {
     capacity: usize,
     keep: Option<Duration>,
     /// Looked up at the first read, when whoever collects them is there.
-    counters: OnceLock<Counters>,
+    meters: OnceLock<Meters>,
 }
 
-struct Counters {
+struct Meters {
     hits: Counter,
     misses: Counter,
+    entries: Gauge,
 }
 
 struct Entry<V> {
@@ -46,7 +47,7 @@ impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
     /// Keeps at most `capacity` values, each for `keep` (`None`: until it has to make room). Reads are counted under `name`.
     #[must_use]
     pub fn new(name: &'static str, capacity: usize, keep: Option<Duration>) -> Self {
-        Self { name, entries: Mutex::new(HashMap::new()), capacity, keep, counters: OnceLock::new() }
+        Self { name, entries: Mutex::new(HashMap::new()), capacity, keep, meters: OnceLock::new() }
     }
 
     /// The value of `key`, from memory or from `load`. Callers that ask for a key at the same time share one `load`.
@@ -65,14 +66,17 @@ impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
         Fut: Future<Output = Result<V>> + Send,
     {
         let cell = self.cell(&key);
-        let counters = self.counters.get_or_init(|| Counters {
-            hits: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "hit"),
-            misses: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "miss"),
-        });
-        if cell.initialized() { &counters.hits } else { &counters.misses }.increment(1);
+        let meters = self.meters.get_or_init(|| self.meters());
+        if cell.initialized() {
+            meters.hits.increment(1);
+        } else {
+            meters.misses.increment(1);
+            self.tell_size();
+        }
         let loaded = cell.get_or_try_init(load).await.cloned();
         if loaded.is_err() {
             self.forget_cell(&key, &cell);
+            self.tell_size();
         }
         loaded
     }
@@ -80,11 +84,30 @@ impl<K: Clone + Eq + Hash + Send + Sync, V: Clone + Send + Sync> Cache<K, V> {
     /// Drops what is known about `key`.
     pub fn forget(&self, key: &K) {
         self.entries.lock().remove(key);
+        self.tell_size();
     }
 
     /// Drops everything.
     pub fn forget_all(&self) {
         self.entries.lock().clear();
+        self.tell_size();
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "no cache is that large")]
+    fn meters(&self) -> Meters {
+        gauge!("ticketing_cache_capacity", "cache" => self.name).set(self.capacity as f64);
+        Meters {
+            hits: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "hit"),
+            misses: counter!("ticketing_cache_reads_total", "cache" => self.name, "outcome" => "miss"),
+            entries: gauge!("ticketing_cache_entries", "cache" => self.name),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "no cache is that large")]
+    fn tell_size(&self) {
+        if let Some(meters) = self.meters.get() {
+            meters.entries.set(self.entries.lock().len() as f64);
+        }
     }
 
     fn cell(&self, key: &K) -> Arc<OnceCell<V>> {

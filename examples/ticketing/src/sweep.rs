@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     clock::Millis,
     ids::{OrderId, PaymentId, SessionId},
-    inventory::{Inventory, SeatState},
+    inventory::{Inventory, SeatState, unsettled},
     order::{Ending, storage as orders},
     payment::{
         Payments,
@@ -168,7 +168,7 @@ impl Sweep {
 
     /// Holds that the ledger keeps although the database knows better, and orders that the ledger does not know.
     async fn ledgers(&self, swept: &mut Swept) -> Result<()> {
-        for session in self.sessions_on_sale().await? {
+        for session in unsettled(&self.database).await? {
             swept.orphans += self.inventory.sweep(session, ORPHAN).await?;
             swept.orphans += self.refunded(session).await?;
             if let Some(epoch) = self.misses_orders(session).await? {
@@ -226,16 +226,6 @@ impl Sweep {
             }
         }
         Ok(None)
-    }
-
-    async fn sessions_on_sale(&self) -> Result<Vec<SessionId>> {
-        // Holds and orders outlive the end of a sale by as long as one may take to pay.
-        let sessions =
-            query("SELECT id FROM sessions WHERE sale_opens_at <= $1 AND sale_closes_at + 2 * hold_ms + 60000 > $1")
-                .bind(Millis::now().0)
-                .scalars(&self.database.read)
-                .await?;
-        Ok(sessions)
     }
 
     async fn forget(&self) -> Result<()> {

@@ -23,6 +23,8 @@ use crate::{
     ticket::Tickets,
 };
 
+/// Whoever has it sweeps.
+pub const SWEEP_LOCK: &str = "ticketing:sweep";
 /// How often the backlog of a queue is looked at.
 const WATCHED: Duration = Duration::from_secs(10);
 
@@ -140,7 +142,7 @@ pub async fn sweep(sweep: Arc<Sweep>, locks: LockManager, every: Duration, stopp
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-        let guard = match locks.try_lock("ticketing:sweep").await {
+        let guard = match locks.try_lock(SWEEP_LOCK).await {
             Ok(Some(guard)) => guard,
             Ok(None) => continue,
             Err(error) => {

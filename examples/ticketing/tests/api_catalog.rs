@@ -241,8 +241,17 @@ async fn every_page_is_there_and_loads_from_here_only() {
     let app = TestApp::start().await;
     let id = SessionId::new();
     let mut assets = BTreeSet::new();
-    let desks =
-        ["/admin/check-in", "/admin/refunds", "/admin/statements", "/desk/admission", "/desk/blacklist", "/desk/load"];
+    let desks = [
+        "/admin/check-in",
+        "/admin/refunds",
+        "/admin/statements",
+        "/desk/admission",
+        "/desk/blacklist",
+        "/desk/load",
+        "/desk/queues",
+        "/desk/reconcile",
+        "/desk/system",
+    ];
     for path in ["/", "/orders", "/login", "/register", "/forgot", "/account"]
         .into_iter()
         .chain(desks)

@@ -439,14 +439,17 @@ fn routes(prefixes: &[&str]) -> Vec<(Method, String)> {
 }
 
 /// What the platform's people alone may ask for.
-const PLATFORM: [&str; 7] = [
+const PLATFORM: [&str; 10] = [
     "/admin/accounts/",
     "/admin/blacklist",
     "/admin/limits/",
     "/admin/load",
     "/admin/merchants",
+    "/admin/queues",
     "/admin/rehearsals",
-    "/admin/statements/",
+    "/admin/statements",
+    "/admin/stock-reports",
+    "/admin/system",
 ];
 
 #[tokio::test]

@@ -255,7 +255,7 @@ async fn a_platform_of_one_merchant_gets_what_is_new_once_and_keeps_what_was_cha
     for permission in ticketing::office::PERMISSIONS {
         assert!(policy.permissions.contains_key(&Permission::new(permission).unwrap()), "{permission}");
     }
-    for entry in ["desk", "door", "refunds", "statements", "admission", "blacklist"] {
+    for entry in ["desk", "door", "refunds", "statements", "admission", "blacklist", "queues", "stock", "system"] {
         assert!(policy.resources.contains_key(&ResourceId::new(entry).unwrap()), "{entry}");
     }
     let may = |user: UserId| {

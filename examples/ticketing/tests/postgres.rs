@@ -22,6 +22,8 @@ mod api_load;
 mod api_merchants;
 #[path = "api_office.rs"]
 mod api_office;
+#[path = "api_operations.rs"]
+mod api_operations;
 #[path = "api_orders.rs"]
 mod api_orders;
 #[path = "api_payments.rs"]

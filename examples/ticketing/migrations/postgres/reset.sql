@@ -1,6 +1,6 @@
 -- Removes what the platform keeps in the database, its messages, roles and audit log included, and nothing else.
 DROP TABLE IF EXISTS
-    ticketing_schema, identities, sale_counts, degradation, blacklist, flash_sessions, reservations, admission_policies, statement_reports, ticket_scans, tickets, mock_refunds, charges, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
+    ticketing_schema, identities, sale_counts, stock_reports, stock_runs, degradation, blacklist, flash_sessions, reservations, admission_policies, statement_reports, ticket_scans, tickets, mock_refunds, charges, mock_charges, refunds, payment_notifications, payments, sold_seats, order_history, order_seats, orders,
     order_prices, coupons, merchant_invitations,
     nebula_tenant_keys, nebula_tenant_keyrings, nebula_tenant_steps, nebula_tenant_domains, nebula_tenants,
     nebula_rules_coupon, nebula_rules_coupon_template, nebula_rules_document, nebula_rules_active, nebula_rules_schema,

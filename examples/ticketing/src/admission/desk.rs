@@ -118,10 +118,7 @@ async fn set_limit(
     if !RULES.contains(&name.as_str()) {
         return Err(Problem::not_found("rule"));
     }
-    let reason = wanted.reason.trim();
-    if reason.is_empty() || reason.chars().count() > 200 {
-        return Err(Problem::new(Code::InvalidValue, "Say why, in 1 to 200 characters.").with("field", "reason"));
-    }
+    let reason = office::reason(&wanted.reason)?;
     let rule = read(&name, &wanted.rule).await?;
     for (_, domain) in app.admission.domains() {
         domain.limits.limiter().set_rule(rule.clone()).await.map_err(Problem::unavailable)?;

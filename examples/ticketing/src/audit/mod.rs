@@ -1,11 +1,14 @@
 //! The invariants of a session, checked against what is stored: nothing here repairs.
 
 mod http;
+mod violations;
+
+use std::{collections::HashSet, time::Duration};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use self::http::desk;
+pub use self::{http::desk, violations::Violations};
 use crate::{
     clock::Millis,
     ids::SessionId,
@@ -61,32 +64,19 @@ pub struct SeatCounts {
     pub sold: u32,
 }
 
-/// Broken invariants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Violations {
-    /// Seats that more than one paid order has.
-    pub oversold: u32,
-    /// Seats of paid orders without their unique row.
-    pub paid_without_seat: u32,
-    /// Unique rows without their paid order.
-    pub seat_without_order: u32,
-    /// Seats that two live orders have.
-    pub held_twice: u32,
-    /// Unpaid orders past their time by more than the grace.
-    pub overdue: u32,
-    /// Charges that nobody has an order for and that do not go back.
-    pub money_without_order: u32,
-    /// Paid orders that have waited for their tickets for longer than the grace.
-    pub paid_without_ticket: u32,
-    /// Seats of orders with tickets that have none, or tickets that open doors without such an order.
-    pub tickets_differ: u32,
-    /// Orders of which what was taken is not what their seats cost and what went back, fees included.
-    pub money_differs: u32,
-    /// Orders that were paid or ended more than once: a message had its effect twice.
-    pub effect_twice: u32,
-    /// Seats about which ledger and database do not agree.
-    pub ledger_differs: u32,
+/// What a look found.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The audit.
+    pub audit: Audit,
+    /// The ledger's epoch: [`Inventory::invalidate`] takes it.
+    pub epoch: i64,
+    /// Seats about which ledger and database do not agree, and how.
+    differing: HashSet<(usize, Differing)>,
 }
+
+/// What the database and the ledger say of a seat; nothing where it has no such seat.
+type Differing = (Option<SeatState>, Option<SeatState>);
 
 /// Audits sessions.
 #[derive(Clone, Debug)]
@@ -107,7 +97,42 @@ impl Auditor {
     /// # Errors
     ///
     /// When the ledger or the database cannot be asked.
-    pub async fn audit(&self, session: SessionId, grace: std::time::Duration) -> Result<Audit> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn audit(&self, session: SessionId, grace: Duration) -> Result<Audit> {
+        Ok(self.look(session, grace).await?.audit)
+    }
+
+    /// Audits one session until it is sound, up to `looks` times with a `pause` in between, and leaves out what was not
+    /// there at every look: orders on their way from the ledger to the database, and back, are no differences.
+    ///
+    /// # Errors
+    ///
+    /// As [`audit`](Self::audit).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn settled(&self, session: SessionId, grace: Duration, looks: u32, pause: Duration) -> Result<Look> {
+        let mut look = self.look(session, grace).await?;
+        for _ in 1..looks {
+            if look.audit.sound {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let earlier = std::mem::replace(&mut look, self.look(session, grace).await?);
+            look.differing.retain(|seat| earlier.differing.contains(seat));
+            let mut violations = look.audit.violations.in_both(earlier.audit.violations);
+            violations.ledger_differs = length(&look.differing);
+            look.audit.violations = violations;
+            look.audit.sound = violations == Violations::default();
+        }
+        Ok(look)
+    }
+
+    async fn look(&self, session: SessionId, grace: Duration) -> Result<Look> {
         let pool = &self.database.read;
         // The ledger first: what it does not know yet the database cannot know either.
         let snapshot = self.inventory.snapshot(session).await?;
@@ -133,17 +158,10 @@ impl Auditor {
             effect_twice: count(pool, include_str!("sql/effect_twice.sql"), session).await?,
             ledger_differs: 0,
         };
-        let mut expected = vec![SeatState::Available; snapshot.states.len()];
-        for (position, state) in &states {
-            match expected.get_mut(*position as usize) {
-                Some(seat) => *seat = *state,
-                None => violations.ledger_differs += 1,
-            }
-        }
-        let differing = expected.iter().zip(&snapshot.states).filter(|(expected, found)| expected != found);
-        violations.ledger_differs += u32::try_from(differing.count()).unwrap_or(u32::MAX);
+        let differing = differing(&states, &snapshot.states);
+        violations.ledger_differs = length(&differing);
         let counts = snapshot.counts();
-        Ok(Audit {
+        let audit = Audit {
             session_id: session,
             at,
             sound: violations == Violations::default(),
@@ -156,8 +174,27 @@ impl Auditor {
             database,
             money: money(pool, session).await?,
             violations,
-        })
+        };
+        Ok(Look { audit, epoch: snapshot.cursor.epoch, differing })
     }
+}
+
+/// The seats that are not in the ledger as the database has them.
+fn differing(database: &[(u32, SeatState)], ledger: &[SeatState]) -> HashSet<(usize, Differing)> {
+    let mut expected = vec![SeatState::Available; ledger.len()];
+    let mut differing = HashSet::new();
+    for (position, state) in database {
+        let position = usize::try_from(*position).unwrap_or(usize::MAX);
+        match expected.get_mut(position) {
+            Some(seat) => *seat = *state,
+            None => {
+                differing.insert((position, (Some(*state), None)));
+            }
+        }
+    }
+    let seats = expected.into_iter().zip(ledger.iter().copied()).enumerate();
+    differing.extend(seats.filter(|(_, (is, has))| is != has).map(|(place, (is, has))| (place, (Some(is), Some(has)))));
+    differing
 }
 
 async fn count(pool: &Pool, sql: &'static str, session: SessionId) -> Result<u32> {
@@ -197,8 +234,8 @@ async fn states(pool: &Pool, session: SessionId) -> Result<Vec<(u32, SeatState)>
         .collect()
 }
 
-fn length<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).unwrap_or(u32::MAX)
+fn length(items: impl IntoIterator<IntoIter: ExactSizeIterator>) -> u32 {
+    u32::try_from(items.into_iter().len()).unwrap_or(u32::MAX)
 }
 
 fn length_of(states: &[(u32, SeatState)], wanted: SeatState) -> u32 {

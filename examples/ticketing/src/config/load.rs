@@ -97,6 +97,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.sales.sweep_interval.is_zero() {
         return refuse("sales.sweep-interval", "must be longer than nothing");
     }
+    if config.sales.stock_interval < Duration::from_secs(1) {
+        return refuse("sales.stock-interval", "must be at least 1s");
+    }
     if config.database.provider == DatabaseProvider::Postgres && config.database.url.is_none() {
         return refuse("database.url", "is needed with the provider postgres: postgres://user:password@host/database");
     }

@@ -168,6 +168,9 @@ pub struct SalesConfig {
     /// How often leftovers are looked for: holds without an order, orders past their time.
     #[serde(with = "duration")]
     pub sweep_interval: Duration,
+    /// How often the stock of all sessions on sale is compared with the orders and the money.
+    #[serde(with = "duration")]
+    pub stock_interval: Duration,
     /// So long after its beginning a show is over: its orders are completed.
     #[serde(with = "duration")]
     pub show_length: Duration,
@@ -340,6 +343,7 @@ impl Default for SalesConfig {
             hold_time: Duration::from_secs(15 * 60),
             seats_per_user: 10,
             sweep_interval: Duration::from_secs(15),
+            stock_interval: Duration::from_secs(3_600),
             show_length: Duration::from_secs(6 * 3_600),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     clock::Millis,
     http::Json,
-    office::{Desk, limits},
+    office::{Desk, limits, reason},
     problem::{Problem, Result},
     user::Buyer,
 };
@@ -93,10 +93,7 @@ async fn load_order(
 ) -> Result<Json<Load>> {
     let level =
         Level::new(wanted.least).ok_or_else(|| Problem::invalid("least", format!("0 to {}.", Level::MOST.number())))?;
-    let reason = wanted.reason.trim();
-    if reason.is_empty() || reason.chars().count() > 200 || reason.chars().any(char::is_control) {
-        return Err(Problem::invalid("reason", "Say why, in 1 to 200 characters."));
-    }
+    let reason = reason(&wanted.reason)?;
     let made_by = who.id.to_string();
     let orders = Orders {
         least: level.number(),

@@ -17,7 +17,7 @@ use crate::{
     ids::SessionId,
     inventory::Counts,
     problem::{Problem, Result},
-    telemetry::Part,
+    telemetry::{Kept, Part},
 };
 
 /// Durations worth telling apart, in seconds.
@@ -34,9 +34,14 @@ pub fn exporter() -> Result<&'static PrometheusHandle> {
         .get_or_init(|| {
             PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), BUCKETS)
-                .and_then(PrometheusBuilder::install_recorder)
-                .inspect(|_| describe())
                 .map_err(|error| error.to_string())
+                .and_then(|builder| {
+                    let recorder = builder.build_recorder();
+                    let handle = recorder.handle();
+                    metrics::set_global_recorder(Kept::new(recorder)).map_err(|error| error.to_string())?;
+                    describe();
+                    Ok(handle)
+                })
         })
         .as_ref()
         .map_err(|error| Problem::internal(error.clone()))
@@ -48,6 +53,11 @@ fn describe() {
     metrics::describe_gauge!("http_requests_in_flight", "Requests that are being answered.");
     metrics::describe_gauge!("http_event_streams_open", "Event streams that are open.");
     metrics::describe_counter!("ticketing_cache_reads_total", "Reads of the caches in the process, by outcome.");
+    metrics::describe_gauge!("ticketing_cache_entries", "Values in the caches in the process.");
+    metrics::describe_gauge!("ticketing_cache_capacity", "Most values that the caches in the process keep.");
+    metrics::describe_counter!("ticketing_stock_runs_total", "Comparisons of the stock of all sessions on sale.");
+    metrics::describe_counter!("ticketing_stock_reports_total", "Sessions whose stock was compared, by outcome.");
+    metrics::describe_counter!("ticketing_stock_differences_total", "Differences that comparisons of the stock found.");
     metrics::describe_counter!("ticketing_search_degraded_total", "Searches that only looked the shows through.");
     metrics::describe_counter!(
         "ticketing_search_differences_total",

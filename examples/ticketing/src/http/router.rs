@@ -28,7 +28,7 @@ use crate::{
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    refund, risk, screen, search, show, statement, ticket, user,
+    queues, reconcile, refund, risk, screen, search, show, statement, system, ticket, user,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -71,6 +71,9 @@ fn desks() -> Desk {
         .merge(risk::desk())
         .merge(degrade::desk())
         .merge(screen::desk())
+        .merge(queues::desk())
+        .merge(reconcile::desk())
+        .merge(system::desk())
 }
 
 /// The OpenAPI document.

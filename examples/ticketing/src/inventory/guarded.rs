@@ -9,7 +9,7 @@ use super::{
     Changes, Counts, Cursor, Hold, HoldRequest, LedgerError, LedgerImage, Load, SeatLedger, Settled, Snapshot,
 };
 use crate::{
-    breaker::{Breaker, LeftAlone},
+    breaker::{Breaker, Circuit, LeftAlone},
     ids::{OrderId, SessionId},
 };
 
@@ -26,6 +26,12 @@ impl GuardedLedger {
     #[must_use]
     pub fn new(inner: Arc<dyn SeatLedger>, name: &'static str) -> Self {
         Self { inner, breaker: Breaker::new(name) }
+    }
+
+    /// What guards it.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.breaker.circuit()
     }
 }
 

@@ -17,6 +17,7 @@ mod state;
 mod truth;
 mod view;
 
+pub(crate) use self::truth::unsettled;
 pub use self::{
     feed::{Batch, Listener, Update},
     guarded::GuardedLedger,
@@ -25,6 +26,7 @@ pub use self::{
     image::{ImageOrder, LedgerImage},
     ledger::{HINT_COVERS, Hold, HoldRequest, LedgerError, Load, SeatLedger, Settled},
     memory::MemoryLedger,
+    rebuild::REBUILD_LOCK,
     redis::RedisLedger,
     state::{Changes, Counts, Cursor, CursorError, SeatState, Snapshot},
 };

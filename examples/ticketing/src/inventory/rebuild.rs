@@ -27,6 +27,8 @@ use crate::{
     storage::Database,
 };
 
+/// What the key of the lock of a rebuild begins with; the session follows.
+pub const REBUILD_LOCK: &str = "ledger:";
 /// How long a caller waits for a rebuild before it is told to ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a rebuild may take, waiting for other processes included.
@@ -109,7 +111,7 @@ impl Rebuilder {
         flight
     }
 
-    #[distributed_lock(manager = self.locks, key = "ledger:{session}", wait = DEADLINE, fence = token)]
+    #[distributed_lock(manager = self.locks, key = format!("{REBUILD_LOCK}{session}"), wait = DEADLINE, fence = token)]
     async fn run(&self, session: SessionId, beyond: i64) -> Result<Outcome, Problem> {
         let mut at_least = i64::try_from(token.get()).unwrap_or(0).max(beyond.saturating_add(1));
         for _ in 0..ATTEMPTS {

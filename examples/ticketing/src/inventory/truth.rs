@@ -77,6 +77,12 @@ pub(super) async fn on_sale(database: &Database, limit: u32) -> Result<Vec<Sessi
     Ok(sessions.scalars(&database.read).await?)
 }
 
+/// All sessions whose seats may still change: holds and orders outlive the end of a sale by as long as one may take to pay.
+pub(crate) async fn unsettled(database: &Database) -> Result<Vec<SessionId>, Problem> {
+    let sessions = query(include_str!("sql/unsettled.sql")).bind(Millis::now().0);
+    Ok(sessions.scalars(&database.read).await?)
+}
+
 /// Whether there is such a session.
 pub(super) async fn exists(database: &Database, session: SessionId) -> Result<bool, Problem> {
     let found = query("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1)").bind(session);

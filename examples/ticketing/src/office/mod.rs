@@ -6,6 +6,7 @@ mod demo;
 mod desk;
 mod http;
 mod names;
+mod reason;
 mod roles;
 mod staff;
 
@@ -25,9 +26,10 @@ pub use self::{
     demo::{STAFF, appoint, second_merchant},
     desk::Desk,
     names::{
-        PERMISSIONS, account, admission, blacklist, catalog, coupon, limits, merchant, order, refund, rehearsal, rule,
-        sale, staff as people, statement, ticket,
+        PERMISSIONS, account, admission, blacklist, catalog, coupon, limits, merchant, order, queue, refund, rehearsal,
+        rule, sale, staff as people, statement, stock, system, ticket,
     },
+    reason::reason,
     staff::{Employee, MERCHANT_ROLES, Reach},
 };
 use crate::{

@@ -56,7 +56,7 @@ const NEW: [&str; 2] = ["general-agent", "door"];
 /// Nobody both takes money at the counter and settles it.
 const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
 
-const MENU: [(&str, &str, &str, Option<&str>); 11] = [
+const MENU: [(&str, &str, &str, Option<&str>); 14] = [
     ("office", "Back office · 后台", "", None),
     ("desk", "Merchant desk · 商户后台", "/desk", Some("catalog:read")),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
@@ -67,6 +67,9 @@ const MENU: [(&str, &str, &str, Option<&str>); 11] = [
     ("admission", "Admission · 入场策略", "/desk/admission", Some("admission:read")),
     ("blacklist", "Blacklist · 黑名单", "/desk/blacklist", Some("blacklist:read")),
     ("load", "Load · 降级", "/desk/load", Some("limits:edit")),
+    ("queues", "Queues · 消息队列", "/desk/queues", Some("queue:read")),
+    ("stock", "Reconciliation · 库存与账单", "/desk/reconcile", Some("stock:read")),
+    ("system", "Locks, caches, limits · 锁、缓存与限流", "/desk/system", Some("system:read")),
     ("access", "Access · 访问权限", "/admin/access/page", Some("rbac:user:read")),
 ];
 
@@ -81,7 +84,7 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     }
     departments(rbac, &start).await?;
     permissions(rbac, &start).await?;
-    menu(rbac, &start).await?;
+    menu(rbac, &start, |_| true).await?;
     for (name, title, parents, patterns, rows) in ROLES {
         if name == ADMINISTRATION {
             keep_apart(rbac, &start).await?;
@@ -107,7 +110,7 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
     }
     departments(rbac, &upgrade).await?;
     permissions(rbac, &upgrade).await?;
-    menu(rbac, &upgrade).await?;
+    menu(rbac, &upgrade, |_| true).await?;
     for (name, title, parents, patterns, rows) in ROLES {
         let (name, rule, patterns) = (RoleName::new(name)?, at_desks(rows)?, patterns_of(patterns)?);
         let Some(role) = known.roles.get(&name) else {
@@ -175,6 +178,8 @@ async fn grant_new(rbac: &RbacService) -> Result<(), Failure> {
             made(rbac.update_role(&upgrade, &name, |role| role.permissions.extend(added.iter().cloned())).await?)?;
         }
     }
+    // What leads there is not in the menus yet.
+    menu(rbac, &upgrade, |permission| permission.is_some_and(|one| new.contains(one))).await?;
     permissions(rbac, &upgrade).await
 }
 
@@ -214,15 +219,20 @@ fn patterns_of(patterns: &[&str]) -> Result<Vec<PermissionPattern>, Failure> {
     Ok(patterns.iter().map(PermissionPattern::new).collect::<Result<_, _>>()?)
 }
 
-async fn menu(rbac: &RbacService, start: &Actor) -> Result<(), Failure> {
+/// Makes the menu's entries whose permission is wanted.
+async fn menu(rbac: &RbacService, start: &Actor, wanted: impl Fn(Option<&Permission>) -> bool) -> Result<(), Failure> {
     for (order, (id, title, target, permission)) in MENU.into_iter().enumerate() {
+        let permission = permission.map(Permission::new).transpose()?;
+        if !wanted(permission.as_ref()) {
+            continue;
+        }
         let resource = Resource {
             id: ResourceId::new(id)?,
             kind: ResourceKind::Menu,
             title: title.to_owned(),
             target: target.to_owned(),
             parent: (id != "office").then(|| ResourceId::new("office")).transpose()?,
-            permission: permission.map(Permission::new).transpose()?,
+            permission,
             order: i32::try_from(order)?,
         };
         made(rbac.put_resource(start, resource).await?)?;

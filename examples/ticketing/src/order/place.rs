@@ -12,7 +12,7 @@ use super::{
     storage::{self, Inserted, OrderRow, OrderSeat},
 };
 use crate::{
-    breaker::Breaker,
+    breaker::{Breaker, Circuit},
     clock::Millis,
     funnel::{Count, Funnel},
     ids::{OrderId, SeatPosition, SessionId, UserId},
@@ -94,6 +94,12 @@ impl Orders {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self { parts, breaker: Arc::new(Breaker::new("database")) }
+    }
+
+    /// What guards the database.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.breaker.circuit()
     }
 
     /// Holds the seats and writes the order: when this answers, the order survives any crash.

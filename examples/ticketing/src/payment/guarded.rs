@@ -12,7 +12,7 @@ use super::provider::{
     Acknowledgement, BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError,
     RefundOrder, Returned, StatementLine, Till,
 };
-use crate::ids::PaymentId;
+use crate::{breaker::Circuit, ids::PaymentId};
 
 /// Nothing was tried.
 #[derive(Clone, Copy, Debug, Error)]
@@ -26,7 +26,7 @@ pub(super) struct LeftAlone {
 #[derive(Debug)]
 pub struct Guarded {
     inner: Arc<dyn PaymentProvider>,
-    breaker: CircuitBreaker,
+    breaker: Arc<CircuitBreaker>,
 }
 
 impl Guarded {
@@ -39,7 +39,13 @@ impl Guarded {
             .with_failures_in_a_row(5)
             .with_slow_after(Duration::from_secs(1))
             .with_open_for(Duration::from_secs(10));
-        Self { inner, breaker: CircuitBreaker::new(config) }
+        Self { inner, breaker: Arc::new(CircuitBreaker::new(config)) }
+    }
+
+    /// What guards it.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        Circuit { part: self.inner.name(), breaker: Arc::clone(&self.breaker) }
     }
 
     async fn call<T>(

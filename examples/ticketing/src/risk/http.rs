@@ -12,7 +12,7 @@ use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
-    office::{Desk, blacklist},
+    office::{Desk, blacklist, reason},
     problem::{Code, Problem, Result},
     user::Buyer,
 };
@@ -112,10 +112,7 @@ async fn blacklist_remove(
     Path(id): Path<Uuid>,
     Query(removal): Query<Removal>,
 ) -> Result<StatusCode> {
-    let reason = removal.reason.trim();
-    if reason.is_empty() || reason.chars().count() > 200 {
-        return Err(Problem::new(Code::InvalidValue, "Say why, in 1 to 200 characters.").with("field", "reason"));
-    }
+    let reason = reason(&removal.reason)?;
     let removed = app.admission.blacklist().remove(id).await?.ok_or_else(|| Problem::not_found("entry"))?;
     app.office.changed(&who.id.to_string(), "blacklist.remove", &removed.value, reason).await?;
     Ok(StatusCode::NO_CONTENT)

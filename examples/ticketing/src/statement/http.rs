@@ -3,9 +3,11 @@
 use axum::extract::State;
 use jiff::civil::Date;
 use nebula_auth::access::{Granted, Requirement};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::compare::Report;
+use super::{compare::Report, service::Comparison};
 use crate::{
     app::App,
     http::{Json, Path},
@@ -15,8 +17,30 @@ use crate::{
 
 /// What this module has for the back office.
 pub fn desk() -> Desk {
-    Desk::new().routes(Requirement::permission::<statement::Compare>(), routes!(report, compare))
+    Desk::new()
+        .routes(Requirement::permission::<statement::Compare>(), routes!(statements))
+        .routes(Requirement::permission::<statement::Compare>(), routes!(report, compare))
 }
+
+/// Comparisons.
+#[derive(Debug, Serialize, ToSchema)]
+struct Comparisons {
+    /// Of the latest days, the newest first.
+    statements: Vec<Comparison>,
+}
+
+/// The days whose bills were compared last, with how many differences there were.
+#[utoipa::path(
+    get, operation_id = "statements", path = "/admin/statements", tag = "admin",
+    responses((status = 200, body = Comparisons), (status = 403, description = "`forbidden`")),
+    security(("bearer" = []))
+)]
+async fn statements(State(app): State<App>, _: Granted<statement::Compare>) -> Result<Json<Comparisons>> {
+    Ok(Json(Comparisons { statements: app.statements.latest(LATEST).await? }))
+}
+
+/// Most comparisons in a list.
+const LATEST: u32 = 60;
 
 fn day(text: &str) -> Result<Date> {
     text.parse().map_err(|_| Problem::new(Code::InvalidValue, "A day is written 2026-11-22.").with("field", "day"))

@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::{
     books,
@@ -14,13 +16,29 @@ use crate::{
     clock::Millis,
     payment::{Providers, day},
     problem::{Code, Problem, Result},
-    storage::{Database, sql::query},
+    storage::{
+        Database,
+        sql::{Row, query},
+    },
 };
 
 /// Providers have written their bills so long after midnight.
 const WRITTEN: Duration = Duration::from_secs(10 * 3_600);
 /// A bill that could not be had is not asked for again before this time.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// When a provider's bill of a day was compared, and what came out.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Comparison {
+    /// The provider.
+    pub provider: String,
+    /// The day, as the provider counts them.
+    pub day: String,
+    /// When it was compared last.
+    pub at: Millis,
+    /// How many lines do not agree.
+    pub differences: u32,
+}
 
 /// Statements. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -105,6 +123,24 @@ impl Statements {
             .await?;
         let text = text.ok_or_else(|| Problem::not_found("report"))?;
         serde_json::from_str(&text).map_err(Problem::internal)
+    }
+
+    /// The comparisons of the latest days, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn latest(&self, limit: u32) -> Result<Vec<Comparison>> {
+        let rows = query(include_str!("sql/latest.sql")).bind(limit).fetch_all(&self.database.read).await?;
+        let comparison = |row: &Row| {
+            let (provider, day, at) = (row.get("provider")?, row.get("day")?, Millis(row.get("at")?));
+            Ok(Comparison { provider, day, at, differences: row.get("differences")? })
+        };
+        rows.iter().map(comparison).collect()
     }
 
     /// Compares yesterday's bills, once each, when they have been written. Answers how many were compared. A provider that

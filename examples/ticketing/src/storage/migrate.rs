@@ -17,6 +17,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_degradation.sql"),
     include_str!("../../migrations/sqlite/0015_identities.sql"),
     include_str!("../../migrations/sqlite/0014_sale_counts.sql"),
+    include_str!("../../migrations/sqlite/0013_stock_reports.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -34,6 +35,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0011_degradation.sql"),
     include_str!("../../migrations/postgres/0015_identities.sql"),
     include_str!("../../migrations/postgres/0014_sale_counts.sql"),
+    include_str!("../../migrations/postgres/0013_stock_reports.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

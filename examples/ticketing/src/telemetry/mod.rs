@@ -1,8 +1,9 @@
-//! Log lines on standard error, and traces to a collector.
+//! Log lines on standard error, traces to a collector, and figures for pages.
 
 mod config;
 pub(crate) mod context;
 mod export;
+mod figures;
 mod json;
 mod part;
 
@@ -18,6 +19,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+pub(crate) use self::figures::Kept;
+pub use self::figures::{Figure, Figures, figures};
 use self::json::JsonLines;
 pub(crate) use self::part::Part;
 pub use self::{config::TraceConfig, export::Traces};

@@ -26,6 +26,9 @@ const CODES_BY_ADDRESS: &str = "code.ip";
 /// The rule for codes to a mail address, whoever asks.
 const CODES_TO: &str = "code.address";
 
+/// All of them.
+pub const RULES: [&str; 5] = [BY_ADDRESS, BY_ACCOUNT, REGISTER, CODES_BY_ADDRESS, CODES_TO];
+
 /// Limits of attempts to sign in and to register. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Attempts {
@@ -55,6 +58,12 @@ impl Attempts {
     #[must_use]
     pub fn new(limiter: RateLimiter, proxies: TrustedProxies) -> Self {
         Self { limiter, proxies }
+    }
+
+    /// The limiter.
+    #[must_use]
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.limiter
     }
 
     /// Whose word about the client's address is believed.

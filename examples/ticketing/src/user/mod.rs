@@ -18,7 +18,7 @@ pub(crate) const SESSIONS_FILE: &str = "auth.db";
 pub(crate) use self::accounts::address;
 pub use self::{
     accounts::{Kind, Profile, User},
-    attempts::{Attempts, default_rules},
+    attempts::{Attempts, RULES, default_rules},
     codes::{MailCodes, Scene},
     config::AccountsConfig,
     extract::Buyer,

@@ -15,7 +15,7 @@ pub struct Shop {
     client: Client,
     _process: ServerProcess,
     _port: ReservedPort,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A session of the demo data that is on sale.
@@ -84,7 +84,14 @@ impl Shop {
             .probe(Arc::new(probe))
             .ready_within(PATIENCE);
         let process = ServerProcess::start(spec).await.unwrap_or_else(|error| panic!("the shop did not open: {error}"));
-        Self { url, client, _process: process, _port: port, _folder: folder }
+        Self { url, client, _process: process, _port: port, folder }
+    }
+
+    /// The database that the shop sells from.
+    pub async fn database(&self) -> sqlx::SqlitePool {
+        let file = self.folder.path().join("data/ticketing.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
+        sqlx::SqlitePool::connect_with(options).await.unwrap()
     }
 
     pub fn page(&self, path: &str) -> String {

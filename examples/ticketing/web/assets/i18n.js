@@ -33,6 +33,11 @@ document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
 
 const plurals = new Intl.PluralRules(locale);
 
+/** Adds the texts of some pages, by language; a page loads those that it needs. */
+export function teach(dictionaries) {
+  for (const [language, words] of Object.entries(dictionaries)) Object.assign(WORDS[language], words);
+}
+
 /** True when the dictionary has the key. */
 export const has = (key) => Object.hasOwn(WORDS[lang], key);
 

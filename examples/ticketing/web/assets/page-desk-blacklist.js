@@ -1,6 +1,8 @@
 // Back office: who may not buy.
 
 import { ask, get, post } from './api.js';
+import { deskMenu } from './desk-menu.js';
+import { reasonFor } from './desk-reason.js';
 import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
@@ -10,27 +12,10 @@ import { friendly } from './problem.js';
 
 const labelled = (key, input) => el('div', { class: 'field' }, el('label', { for: input.id }, t(key)), input);
 
-/** Asks for a reason; gives it, or null. */
-function reasonOf(entry) {
-  const input = el('input', { id: 'why', required: true, maxlength: 200 });
-  const dialog = el('dialog', { class: 'dialog', 'aria-labelledby': 'why-title' },
-    el('form', { method: 'dialog' }, el('h2', { id: 'why-title' }, entry.value), labelled('desk.removeWhy', input),
-      el('div', { class: 'actions' }, el('button', { class: 'button quiet', value: '', formnovalidate: true }, t('close')),
-        el('button', { class: 'button danger', value: 'yes', id: 'remove-yes' }, t('desk.remove')))));
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((done) => {
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      done(dialog.returnValue === 'yes' ? input.value : null);
-    });
-  });
-}
-
 function table(entries, redraw) {
   if (!entries.length) return el('p', { class: 'note' }, t('blacklist.none'));
   const remove = async (entry) => {
-    const reason = await reasonOf(entry);
+    const reason = await reasonFor(entry.value, { ask: 'desk.removeWhy', act: 'desk.remove', danger: true });
     if (!reason) return;
     try {
       await ask('DELETE', `/admin/blacklist/${entry.id}?reason=${encodeURIComponent(reason)}`, { signed: true });
@@ -78,7 +63,7 @@ runPage({
         notify(friendly(problem), 'bad');
       }
     });
-    main.replaceChildren(el('div', { class: 'desk' },
+    main.replaceChildren(el('div', { class: 'desk' }, await deskMenu(),
       el('header', { class: 'lead' }, el('h1', {}, t('desk.blacklist')), el('p', {}, t('desk.blacklistLead'))), form, place));
   },
 });

@@ -1,6 +1,7 @@
 // Back office: what is given up under load.
 
 import { ask, get } from './api.js';
+import { deskMenu } from './desk-menu.js';
 import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
@@ -54,7 +55,7 @@ runPage({
         notify(friendly(problem), 'bad');
       }
     });
-    main.replaceChildren(el('div', { class: 'desk' },
+    main.replaceChildren(el('div', { class: 'desk' }, await deskMenu(),
       el('header', { class: 'lead' }, el('h1', {}, t('load.title')), el('p', {}, t('load.lead'))), place, form));
 
     setInterval(async () => {

@@ -3,6 +3,7 @@
 import { get } from './api.js';
 import { sessions, shows, venues } from './desk-catalog.js';
 import { coupons } from './desk-coupons.js';
+import { menuOf } from './desk-menu.js';
 import { orders } from './desk-orders.js';
 import { rules } from './desk-rules.js';
 import { acceptForm, staff } from './desk-staff.js';
@@ -38,6 +39,7 @@ async function draw(main) {
   const body = await fill({ path: `/desk/${encodeURIComponent(merchant.id)}`, may, draw: redraw });
   body.dataset.part = part;
   main.replaceChildren(
+    ...menuOf(permissions),
     el('header', { class: 'lead' }, el('h1', {}, t('desk.title')),
       el('div', { class: 'desk-whose' }, merchants.length > 1 ? choice : el('strong', {}, localized(merchant, 'name')),
         el('a', { href: `/m/${encodeURIComponent(merchant.id)}` }, t('desk.shop')))),

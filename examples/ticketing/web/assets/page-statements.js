@@ -30,8 +30,9 @@ runPage({
   signed: true,
   async load(main) {
     const { providers } = await get('/payments/providers');
-    const provider = el('select', { id: 'provider' }, providers.map((name) => el('option', {}, name)));
-    const day = el('input', { type: 'date', id: 'day', value: yesterday(), max: yesterday(), required: true });
+    const asked = new URLSearchParams(location.search);
+    const provider = el('select', { id: 'provider' }, providers.map((name) => el('option', { selected: name === asked.get('provider') }, name)));
+    const day = el('input', { type: 'date', id: 'day', value: asked.get('day') ?? yesterday(), max: yesterday(), required: true });
     const shown = el('div', {});
     const path = () => `/admin/statements/${encodeURIComponent(provider.value)}/${day.value}`;
     const run = async (ask) => {
@@ -51,5 +52,6 @@ runPage({
       el('button', { class: 'button quiet', type: 'button', on: { click: () => run((where) => get(where, { signed: true })) } }, t('bill.show'))));
     main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('bill.title')), el('p', {}, t('bill.lead'))),
       el('div', { class: 'desk-columns' }, el('section', { class: 'panel' }, form), shown));
+    if (asked.has('day')) await run((where) => get(where, { signed: true }));
   },
 });
