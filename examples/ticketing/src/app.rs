@@ -40,6 +40,7 @@ use crate::{
     storage::{Database, Sole, sql::query},
     ticket::Tickets,
     user::{Attempts, Federation, MailCodes, Users},
+    warm::Warmth,
 };
 
 /// The running platform. Cheap to clone.
@@ -127,6 +128,8 @@ pub struct Inner {
     pub locks: LockManager,
     /// Background work; waited for before the program ends.
     pub tasks: TaskTracker,
+    /// How far the sessions are that are loaded before anybody asks.
+    pub warmth: Warmth,
     /// Cancelled when the platform stops: workers finish, event streams end.
     pub stopping: CancellationToken,
 }

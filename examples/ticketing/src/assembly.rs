@@ -24,6 +24,7 @@ use crate::{
         room::{MemoryRoom, RedisRoom, Rooms, WaitingRoom},
     },
     app::{App, Inner},
+    archive::Archive,
     audit::Auditor,
     breaker::Circuit,
     config::{Config, DatabaseProvider, Provider, secret},
@@ -56,6 +57,7 @@ use crate::{
     sweep::Sweep,
     ticket::{Codes, Tickets},
     user::{self, Attempts, Federation, MailCodes, Users},
+    warm::Warmth,
     workers,
 };
 
@@ -183,6 +185,11 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     tasks.spawn(degrade.clone().watch(stopping.clone()));
     tasks.spawn(stock_reports.clone().watch(stopping.clone()));
     tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
+    let archive = Archive::new(database.clone(), config.archive.clone(), length);
+    if config.archive.enabled {
+        let every = config.archive.interval;
+        tasks.spawn(workers::archive(archive, locks.clone(), every, stopping.clone()));
+    }
 
     Ok(App::new(Inner {
         config,
@@ -224,6 +231,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         sole,
         locks,
         tasks,
+        warmth: Warmth::default(),
         stopping,
     }))
 }

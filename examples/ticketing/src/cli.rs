@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    archive::Archive,
     backup, cluster,
     config::{self, Config, ConfigError, DatabaseProvider},
     import,
@@ -47,6 +49,8 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy into an empty data folder, and into an empty database.
     Restore(backup::RestoreArgs),
+    /// Move what is over and old enough into the archive now. Servers may be running.
+    Archive(CommonArgs),
     /// Remove the platform's data and start over with the next `serve`.
     Reset(ResetArgs),
 }
@@ -183,6 +187,11 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             backup::restore(&args).await?;
             println!("Restored. Start the servers, and audit the sessions on sale.");
         }
+        Command::Archive(args) => {
+            let config = args.load()?;
+            crate::telemetry::init(&config::LogConfig::quiet())?;
+            archive(&config).await?;
+        }
         Command::Reset(args) => reset(&args).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -210,6 +219,17 @@ async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
         role => office.assign(user, role, "command line").await?,
     }
     println!("{} now has the role {}.", args.email, args.role);
+    Ok(())
+}
+
+async fn archive(config: &Config) -> Result<(), Failure> {
+    let database = Database::of(config).await?;
+    let archive = Archive::new(database, config.archive.clone(), config.sales.show_length);
+    let progress = |all: crate::archive::Archived| {
+        crate::serve::print(&format!("{} orders are in the archive, with {} rows …\n", all.orders, all.rows));
+    };
+    let all = archive.run(&CancellationToken::new(), progress).await?;
+    println!("Archived {} orders, with {} rows in all.", all.orders, all.rows);
     Ok(())
 }
 

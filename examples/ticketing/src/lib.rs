@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod archive;
 pub mod assembly;
 pub mod audit;
 pub mod backup;
@@ -50,4 +51,5 @@ pub mod system;
 pub mod telemetry;
 pub mod ticket;
 pub mod user;
+pub mod warm;
 pub mod workers;

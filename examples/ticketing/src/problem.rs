@@ -114,6 +114,10 @@ codes! {
     SoldOut = "sold-out", CONFLICT, "Sold out";
     /// With this order you would have more seats of the session than one buyer may.
     UserLimit = "user-limit", CONFLICT, "The limit of seats per buyer is reached";
+    /// You have placed as many orders of this sale today as an account may. `limit` says how many; `until` says when the next day begins.
+    DailyLimit = "daily-limit", CONFLICT, "The limit of orders per day is reached";
+    /// With this order you would have more seats of this sale than one person may, over all accounts of your mailbox. `has` and `limit` say how many.
+    PersonLimit = "person-limit", CONFLICT, "The limit of seats per person is reached";
     /// The sale has not begun. `opens_at` says when it does.
     SaleNotOpen = "sale-not-open", CONFLICT, "The sale is not open yet";
     /// The sale is over.

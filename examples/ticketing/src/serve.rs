@@ -10,11 +10,9 @@ use crate::{
     config::{Config, DatabaseProvider},
     demo,
     http::{Server, exporter},
-    problem::{Problem, chain},
+    problem::chain,
+    warm,
 };
-
-/// How long the server may say that it is not ready because the catalog is being loaded.
-const WARMING: Duration = Duration::from_secs(30);
 
 /// Opens everything, says where it is, and serves until a signal to stop.
 ///
@@ -32,7 +30,10 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Sen
     let accounts = if app.config.demo { demo::load(&app, !address.ip().is_loopback()).await? } else { Vec::new() };
     on_signal(&app)?;
     app.tasks.spawn(housekeeping(app.clone()));
-    app.tasks.spawn(warm(app.clone()));
+    // Not ready before the first connection is accepted.
+    app.warmth.begin();
+    let warming = app.clone();
+    app.tasks.spawn(async move { warming.stopping.run_until_cancelled(warm::load(&warming)).await });
     print(&welcome(&app.config, address, &accounts));
     server.run(app).await;
     print("Stopped. · 已停止。\n");
@@ -72,22 +73,6 @@ async fn housekeeping(app: App) {
         {
             tracing::warn!(error = chain(&problem), "old notices could not be removed");
         }
-    }
-}
-
-/// Loads plans and ledgers before the first buyer asks for them.
-async fn warm(app: App) {
-    let warming = async {
-        app.catalog.warm_up(WARMING).await?;
-        for show in app.catalog.shows().await? {
-            for session in show.sessions {
-                app.inventory.warm(session.id).await?;
-            }
-        }
-        Ok::<_, Problem>(())
-    };
-    if let Some(Err(problem)) = app.stopping.run_until_cancelled(warming).await {
-        tracing::warn!(error = chain(&problem), "not every session could be loaded beforehand");
     }
 }
 

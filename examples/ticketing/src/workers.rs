@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::Admission,
+    archive::Archive,
     clock::Millis,
     inventory::Inventory,
     notice::{NOTICE, Notice, Notices},
@@ -25,6 +26,8 @@ use crate::{
 
 /// Whoever has it sweeps.
 pub const SWEEP_LOCK: &str = "ticketing:sweep";
+/// Whoever has it archives.
+pub const ARCHIVE_LOCK: &str = "ticketing:archive";
 /// How often the backlog of a queue is looked at.
 const WATCHED: Duration = Duration::from_secs(10);
 
@@ -139,20 +142,52 @@ async fn expire(payments: &Payments, timeout: Timeout) -> Result<Outcome, Handle
 
 /// Sweeps until `stopping`; of several processes one sweeps at a time.
 pub async fn sweep(sweep: Arc<Sweep>, locks: LockManager, every: Duration, stopping: CancellationToken) {
+    let work = || {
+        let sweep = Arc::clone(&sweep);
+        async move {
+            sweep.run().await;
+        }
+    };
+    alone(SWEEP_LOCK, locks, every, stopping, work).await;
+}
+
+/// Archives until `stopping`; of several processes one archives at a time.
+pub async fn archive(archive: Archive, locks: LockManager, every: Duration, stopping: CancellationToken) {
+    let work = || {
+        let (archive, stopping) = (archive.clone(), stopping.clone());
+        async move {
+            if let Err(problem) = archive.run(&stopping, |_| ()).await {
+                tracing::warn!(error = crate::problem::chain(&problem), "ended orders could not be archived");
+            }
+        }
+    };
+    alone(ARCHIVE_LOCK, locks, every, stopping.clone(), work).await;
+}
+
+/// Does something now and then, in one process at a time. Two at once must do no harm: nothing but work is lost when the lock
+/// is.
+async fn alone<F>(
+    name: &'static str,
+    locks: LockManager,
+    every: Duration,
+    stopping: CancellationToken,
+    work: impl Fn() -> F,
+) where
+    F: Future<Output = ()> + Send,
+{
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-        let guard = match locks.try_lock(SWEEP_LOCK).await {
+        let guard = match locks.try_lock(name).await {
             Ok(Some(guard)) => guard,
             Ok(None) => continue,
             Err(error) => {
-                tracing::warn!(error = crate::problem::chain(&error), "the sweep could not be locked");
+                tracing::warn!(name, error = crate::problem::chain(&error), "a job could not be locked");
                 continue;
             }
         };
-        // Two sweeps at once do no harm, so nothing but work is lost when the lock is.
-        if guard.run(sweep.run()).await.is_err() {
-            tracing::warn!("the sweep's lock was lost");
+        if guard.run(work()).await.is_err() {
+            tracing::warn!(name, "the lock of a job was lost");
         }
         let _outcome = guard.release().await;
     }

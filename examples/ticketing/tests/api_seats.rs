@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use ticketing::{
     ids::{OrderId, SessionId},
     problem::Code,
+    storage::sql::query,
 };
 use tokio::time::timeout;
 
@@ -182,4 +183,43 @@ async fn metrics_tell_what_is_left() {
     .await;
     let text = app.get("//metrics").await.text().await.unwrap();
     assert!(!text.contains(&session.to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_is_ready_when_what_is_listed_is_loaded_and_says_how_far_it_is() {
+    // The sweep would load what it looks at.
+    let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_secs(3_600)).await;
+    let (one, other) = (app.hall(60).await, app.hall(40).await);
+    let ready = || async { app.get("//readyz").await };
+    expect(ready().await, StatusCode::OK).await;
+
+    // As at a start: nothing is loaded, and nobody has counted what there is.
+    app.app.warmth.begin();
+    let problem = expect_problem(ready().await, Code::Unavailable).await;
+    assert_eq!(problem["loading"], json!({"loaded": 0, "all": 0}));
+    for session in [one, other] {
+        assert_eq!(app.app.ledger.counts(session).await.unwrap(), None, "nobody has asked for it yet");
+    }
+    ticketing::warm::load(&app.app).await;
+    expect(ready().await, StatusCode::OK).await;
+    let text = app.get("//metrics").await.text().await.unwrap();
+    for state in ["listed", "loaded"] {
+        assert!(text.contains(&format!("ticketing_warm_sessions{{state=\"{state}\"}} 2")), "{text}");
+    }
+    for (session, seats) in [(one, 60), (other, 40)] {
+        let counts = app.app.ledger.counts(session).await.unwrap();
+        assert_eq!(counts.map(|counts| counts.seats), Some(seats), "the ledger was not loaded");
+    }
+    // The plans are here, too: without their rows in the database they are still shown.
+    app.write(|connection| {
+        Box::pin(async move {
+            query("DELETE FROM plan_seats").execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    for (session, seats) in [(one, 60), (other, 40)] {
+        let map = expect(app.get(&format!("/sessions/{session}/seatmap")).await, StatusCode::OK).await;
+        assert_eq!(map["seats"].as_array().map(Vec::len), Some(seats), "the plan was not loaded");
+    }
 }

@@ -11,7 +11,7 @@ use nebula_test_support::{eventually, unique};
 use serde_json::json;
 use ticketing::problem::Code;
 
-use self::web::{Browser, PASSWORD, PATIENCE, Shop};
+use self::web::{Browser, PASSWORD, PATIENCE, Shop, camera};
 
 const ENTER: char = '\u{e007}';
 const ESCAPE: char = '\u{e00c}';
@@ -205,6 +205,36 @@ async fn a_ticket_opens_the_door_once_and_another_is_given_back() {
     browser.click("#refund-yes").await;
     browser.until("document.querySelector(\"[data-state='REFUNDED']\")").await;
     assert_eq!(browser.value("document.querySelector('.stub-code img')").await, serde_json::Value::Null);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_camera_reads_tickets_at_the_door() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let rival = shop.rival().await;
+    let seat = free_seats(&shop, &sale.session, 1).await.remove(0);
+    let order = shop.take(&rival, &sale.session, &seat).await;
+    shop.pay(&rival, &order).await;
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("ticket.y4m");
+    camera::film(&shop.codes(&rival, &order).await[0], &film);
+
+    let browser = Browser::with_camera("en", &film).await;
+    browser.go(&shop.page("/admin/check-in")).await;
+    sign_in(&browser, ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+    browser.element("#camera").await;
+    let choose = "(() => { const s = document.querySelector('#session'); s.value = 'ID'; s.dispatchEvent(new Event('change')); return s.value })()";
+    assert_eq!(browser.value(&choose.replace("ID", &sale.session)).await, sale.session);
+    browser.click("#camera").await;
+    browser.until("document.querySelector('#camera-picture').videoWidth === 640").await;
+    browser.until("document.querySelector('#verdict').dataset.verdict === 'admitted'").await;
+    shots(&browser, "door-camera").await;
+    // Held before the camera for longer, or once more, it opens nothing.
+    browser.until("document.querySelector('#verdict').dataset.verdict === 'used'").await;
+    browser.until("document.querySelector('#counts').textContent.includes('1 of 1')").await;
+    browser.click("#camera").await;
+    browser.until("document.querySelector('#camera-picture').hidden").await;
     browser.close().await;
 }
 

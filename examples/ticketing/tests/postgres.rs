@@ -6,6 +6,8 @@
 mod admission_chain;
 #[path = "admission/desk.rs"]
 mod admission_desk;
+#[path = "admission/person.rs"]
+mod admission_person;
 #[path = "api_account.rs"]
 mod api_account;
 #[path = "api_catalog.rs"]
@@ -36,6 +38,8 @@ mod api_screen;
 mod api_seats;
 #[path = "api_tickets.rs"]
 mod api_tickets;
+#[path = "archive.rs"]
+mod archive;
 mod common;
 #[path = "document/main.rs"]
 mod document;

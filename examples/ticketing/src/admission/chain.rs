@@ -260,6 +260,7 @@ mod tests {
             qualification: false,
             slider: true,
             room: Some(Room::default()),
+            per_person: None,
         }
     }
 

@@ -25,7 +25,7 @@ pub use self::{
     kinds::{Domain, Domains, Kind, Kinds},
     limits::Limits,
     policies::Policies,
-    policy::{Policy, Room},
+    policy::{PerPerson, Policy, Room},
     reservations::Reservations,
     routed::RoutedLedger,
     service::{Admission, Admitted, Knock, Parts},

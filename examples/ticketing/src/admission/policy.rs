@@ -27,6 +27,21 @@ pub struct Policy {
     pub slider: bool,
     /// Let so many in at a time.
     pub room: Option<Room>,
+    /// How much one person may order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_person: Option<PerPerson>,
+}
+
+/// How much one person may order of a sale. Orders that ended without seats do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerPerson {
+    /// Most orders of an account on a day, from midnight to midnight in China.
+    #[schema(minimum = 1, maximum = 1_000)]
+    pub orders_per_day: Option<u32>,
+    /// Most seats of all accounts of a person: of one mailbox, whatever stands behind a plus sign in their addresses.
+    #[schema(minimum = 1, maximum = 1_000)]
+    pub seats: Option<u32>,
 }
 
 /// A waiting room.
@@ -55,6 +70,7 @@ impl Default for Policy {
             qualification: false,
             slider: false,
             room: None,
+            per_person: None,
         }
     }
 }
@@ -66,10 +82,10 @@ impl Default for Room {
 }
 
 impl Policy {
-    /// Whether it asks for anything but a look at the sold-out flag.
+    /// Whether it asks for anything before an order but a look at the sold-out flag.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { sold_out: self.sold_out, ..Self::default() }
+        *self == Self { sold_out: self.sold_out, per_person: self.per_person, ..Self::default() }
     }
 
     /// Whether buyers may reserve.
@@ -84,13 +100,15 @@ impl Policy {
     ///
     /// [`Code::InvalidValue`], naming the field and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let Some(room) = self.room else { return Ok(()) };
+        let (room, person) = (self.room, self.per_person.unwrap_or_default());
         for (field, value, least, most) in [
-            ("room.admitted", room.admitted, 1, 1_000_000),
-            ("room.stay_seconds", room.stay_seconds, 10, 86_400),
-            ("room.grace_seconds", room.grace_seconds, 5, 600),
+            ("room.admitted", room.map(|room| room.admitted), 1, 1_000_000),
+            ("room.stay_seconds", room.map(|room| room.stay_seconds), 10, 86_400),
+            ("room.grace_seconds", room.map(|room| room.grace_seconds), 5, 600),
+            ("per_person.orders_per_day", person.orders_per_day, 1, 1_000),
+            ("per_person.seats", person.seats, 1, 1_000),
         ] {
-            if !(least..=most).contains(&value) {
+            if value.is_some_and(|value| !(least..=most).contains(&value)) {
                 let detail = format!("`{field}` is {least} to {most}.");
                 return Err(Problem::new(Code::InvalidValue, detail).with("field", field));
             }

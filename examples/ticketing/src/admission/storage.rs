@@ -44,8 +44,10 @@ pub(super) async fn is_flash<'t>(target: impl Into<Target<'t>>, session: Session
 
 /// Whether somebody ordered seats of a session, ever.
 pub(super) async fn has_orders(connection: &mut Connection<'_>, session: SessionId) -> Result<bool> {
-    let found: Option<String> =
-        query("SELECT id FROM orders WHERE session_id = $1 LIMIT 1").bind(session).scalar_optional(connection).await?;
+    let found: Option<String> = query("SELECT id FROM all_orders WHERE session_id = $1 LIMIT 1")
+        .bind(session)
+        .scalar_optional(connection)
+        .await?;
     Ok(found.is_some())
 }
 

@@ -19,6 +19,12 @@ use crate::{
     storage::{Database, Pool, sql::query},
 };
 
+/// A query about what a session has, wherever it is.
+macro_rules! of_session {
+    ($query:literal) => {
+        concat!(include_str!("sql/session.sql"), include_str!($query))
+    };
+}
 /// What an audit found. Every count under `violations` must be zero once the queues have come to rest.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Audit {
@@ -146,16 +152,16 @@ impl Auditor {
             sold: length_of(&states, SeatState::Sold),
         };
         let mut violations = Violations {
-            oversold: count(pool, include_str!("sql/oversold.sql"), session).await?,
-            paid_without_seat: count(pool, include_str!("sql/paid_without_seat.sql"), session).await?,
-            seat_without_order: count(pool, include_str!("sql/seat_without_order.sql"), session).await?,
-            held_twice: count(pool, include_str!("sql/held_twice.sql"), session).await?,
+            oversold: count(pool, of_session!("sql/oversold.sql"), session).await?,
+            paid_without_seat: count(pool, of_session!("sql/paid_without_seat.sql"), session).await?,
+            seat_without_order: count(pool, of_session!("sql/seat_without_order.sql"), session).await?,
+            held_twice: count(pool, of_session!("sql/held_twice.sql"), session).await?,
             overdue: overdue(pool, session, at.minus(grace)).await?,
-            money_without_order: count(pool, include_str!("sql/money_without_order.sql"), session).await?,
+            money_without_order: count(pool, of_session!("sql/money_without_order.sql"), session).await?,
             paid_without_ticket: waiting(pool, session, at.minus(grace)).await?,
-            tickets_differ: count(pool, include_str!("sql/tickets_differ.sql"), session).await?,
-            money_differs: count(pool, include_str!("sql/money_differs.sql"), session).await?,
-            effect_twice: count(pool, include_str!("sql/effect_twice.sql"), session).await?,
+            tickets_differ: count(pool, of_session!("sql/tickets_differ.sql"), session).await?,
+            money_differs: count(pool, of_session!("sql/money_differs.sql"), session).await?,
+            effect_twice: count(pool, of_session!("sql/effect_twice.sql"), session).await?,
             ledger_differs: 0,
         };
         let differing = differing(&states, &snapshot.states);
@@ -207,7 +213,7 @@ async fn waiting(pool: &Pool, session: SessionId, before: Millis) -> Result<u32>
 }
 
 async fn money(pool: &Pool, session: SessionId) -> Result<Vec<MoneyCounts>> {
-    let rows = query(include_str!("sql/money.sql")).bind(session).fetch_all(pool).await?;
+    let rows = query(of_session!("sql/money.sql")).bind(session).fetch_all(pool).await?;
     let counts = rows.iter().map(|row| {
         let taken = orders::money(row)?;
         let part = |column: &'static str| Ok::<_, Problem>(Money { minor: row.get(column)?, ..taken });
@@ -222,7 +228,7 @@ async fn overdue(pool: &Pool, session: SessionId, before: Millis) -> Result<u32>
 
 /// Every seat that is not free, as the database has it.
 async fn states(pool: &Pool, session: SessionId) -> Result<Vec<(u32, SeatState)>> {
-    query(include_str!("sql/states.sql"))
+    query(of_session!("sql/states.sql"))
         .bind(session)
         .fetch_all(pool)
         .await?

@@ -143,6 +143,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.auth.oauth.is_empty() {
         return refuse("auth.oauth", "this platform signs in with OpenID Connect only: auth.oidc");
     }
+    if let Err((key, reason)) = config.archive.check() {
+        return Err(ConfigError::Refused { key, reason });
+    }
     if let Err((key, reason)) = config.refund.check() {
         return Err(ConfigError::Refused { key, reason });
     }

@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
+    archive::ArchiveConfig,
     degrade::DegradeConfig,
     notice::NoticeConfig,
     payment::{alipay::AlipayConfig, wechat::WeChatConfig},
@@ -72,6 +73,8 @@ pub struct Config {
     pub payment: PaymentConfig,
     /// When money goes back, and how much of it.
     pub refund: refund::Policy,
+    /// When ended orders are archived.
+    pub archive: ArchiveConfig,
     /// Codes of tickets.
     pub ticket: TicketConfig,
     /// How buyers are told what happened.
@@ -278,6 +281,7 @@ impl Default for Config {
             flash: FlashConfig::default(),
             payment: PaymentConfig::default(),
             refund: refund::Policy::default(),
+            archive: ArchiveConfig::default(),
             ticket: TicketConfig::default(),
             notice: NoticeConfig::default(),
             notification: NotificationConfig::default(),

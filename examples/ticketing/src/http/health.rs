@@ -33,16 +33,20 @@ pub(super) struct Readiness {
     parts: Vec<&'static str>,
 }
 
-/// Everything that orders and payments need can be reached.
+/// Everything that orders and payments need can be reached, and what is listed is loaded.
 ///
 /// What they can do without for a while is named and takes no server out of a balancer: all servers share it.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses(
     (status = OK, body = Readiness),
-    (status = SERVICE_UNAVAILABLE, description = "`unavailable`: stopping, still loading, or `parts` names what cannot be reached"),
+    (status = SERVICE_UNAVAILABLE, description = "`unavailable`: `parts` names what cannot be reached, `loading` says how many sessions are `loaded` of `all` after the start"),
 ))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Readiness>> {
     if app.stopping.is_cancelled() {
         return Err(Problem::new(Code::Unavailable, "The server is stopping."));
+    }
+    if let Some(loading) = app.warmth.progress() {
+        let detail = format!("{} of {} sessions are loaded.", loading.loaded, loading.all);
+        return Err(Problem::new(Code::Unavailable, detail).with("loading", loading));
     }
     if app.catalog.is_warming() {
         return Err(Problem::new(Code::Unavailable, "The sessions on sale are being loaded."));

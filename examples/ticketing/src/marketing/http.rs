@@ -270,7 +270,8 @@ async fn roll_back(State(app): State<App>, desk: AtDesk, Json(body): Json<RollBa
         (status = NOT_FOUND, description = "`not-found`: no such order, or one at list prices"),
     ), security(("bearer" = [])))]
 async fn order_price(State(app): State<App>, desk: AtDesk, Path(one): Path<OneOrder>) -> Result<Json<OrderPrice>> {
-    let row = desk.scope.query("SELECT revision, coupon_id, proof FROM order_prices WHERE order_id = $1").bind(one.id);
+    let row =
+        desk.scope.query("SELECT revision, coupon_id, proof FROM all_order_prices WHERE order_id = $1").bind(one.id);
     let row = row.fetch_optional(&app.database.read).await?.ok_or_else(|| Problem::not_found("price of an order"))?;
     let (revision, text): (i64, String) = (row.get("revision")?, row.get("proof")?);
     let coupon: Option<String> = row.get("coupon_id")?;

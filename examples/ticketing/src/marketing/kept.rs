@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ids::{CouponId, OrderId, UserId},
     money::Money,
-    order::storage::money,
+    order::storage::OrderRow,
     problem::{Problem, Result},
     show::PricedSeat,
     storage::{
@@ -143,12 +143,10 @@ pub async fn keep(connection: &mut Connection<'_>, order: OrderId, user: UserId,
 /// # Cancel safety
 ///
 /// Safe.
-pub async fn kept(target: impl Into<Target<'_>>, order: OrderId) -> Result<Option<PriceView>> {
-    let row = query(
-        "SELECT order_prices.subtotal AS minor, orders.currency, order_prices.steps FROM order_prices \
-         JOIN orders ON orders.id = order_prices.order_id WHERE order_prices.order_id = $1",
-    );
-    let Some(row) = row.bind(order).fetch_optional(target).await? else { return Ok(None) };
+pub async fn kept(target: impl Into<Target<'_>>, order: &OrderRow) -> Result<Option<PriceView>> {
+    let row = query("SELECT subtotal, steps FROM all_order_prices WHERE order_id = $1").bind(order.id);
+    let Some(row) = row.fetch_optional(target).await? else { return Ok(None) };
     let steps: String = row.get("steps")?;
-    Ok(Some(PriceView { subtotal: money(&row)?, steps: serde_json::from_str(&steps).map_err(Problem::internal)? }))
+    let subtotal = Money { minor: row.get("subtotal")?, currency: order.total.currency };
+    Ok(Some(PriceView { subtotal, steps: serde_json::from_str(&steps).map_err(Problem::internal)? }))
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Tables whose rows are one merchant's each, with the keys that are unique over all of them. Tables that are not listed
 /// cannot be spoken of in a scope.
-const TABLES: [(&str, &[&[&str]]); 9] = [
+const TABLES: [(&str, &[&[&str]]); 11] = [
     ("venues", &[&["id"]]),
     ("plans", &[&["id"]]),
     ("shows", &[&["id"]]),
@@ -25,6 +25,9 @@ const TABLES: [(&str, &[&[&str]]); 9] = [
     ("merchant_invitations", &[&["id"], &["code_hash"]]),
     ("coupons", &[&["id"]]),
     ("order_prices", &[&["order_id"], &["coupon"]]),
+    // With what is archived.
+    ("all_orders", &[&["id"]]),
+    ("all_order_prices", &[&["order_id"], &["coupon"]]),
 ];
 
 /// The wall for this database.

@@ -72,6 +72,9 @@ struct DeskOrder {
     state: OrderState,
     total: Money,
     created_at: Millis,
+    /// When it was put into the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<Millis>,
     buyer: BuyerView,
 }
 
@@ -206,6 +209,7 @@ async fn line(app: &App, row: &OrderRow, buyer: BuyerView) -> Result<DeskOrder> 
         state: row.state,
         total: row.total,
         created_at: row.created_at,
+        archived_at: row.archived_at,
         buyer,
     })
 }

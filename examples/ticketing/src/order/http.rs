@@ -80,6 +80,9 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<PriceView>,
     created_at: Millis,
+    /// When it was put into the archive: it can only be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<Millis>,
     /// When an unpaid order ends.
     expires_at: Millis,
     /// The server's time, to correct a countdown by.
@@ -202,7 +205,7 @@ struct PayReply {
         (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
         (status = 403, description = "`waiting-room`, `admission-ended`, `reservation-required`, `qualification-required`, `challenge-required`, `blocked`: see `GET /sessions/{id}/admission`"),
         (status = 404, description = "`not-found`: no such session, or it is not on sale here"),
-        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `sale-not-open`, `sale-closed`, `price-changed`, `coupon-refused`, `not-priced`"),
+        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `daily-limit`, `person-limit`, `sale-not-open`, `sale-closed`, `price-changed`, `coupon-refused`, `not-priced`"),
         (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`one-moment`, `busy`, `unavailable`: repeat with the same key"),
@@ -225,6 +228,7 @@ async fn place(
         coupon: body.coupon,
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
+        per_person: app.admission.policies().of(body.session_id).await?.per_person,
     };
     let found = match shop {
         Ok(shop) => shop.session(&app, wish.session).await,
@@ -378,7 +382,7 @@ async fn cancel(State(app): State<App>, buyer: Buyer, Path(id): Path<OrderId>) -
 
 /// The order, if it is this buyer's. Others are told that there is none.
 pub(crate) async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow> {
-    storage::find(&app.database.read, id)
+    storage::find_any(&app.database.read, id)
         .await?
         .filter(|order| order.user == buyer.id)
         .ok_or_else(|| Problem::not_found("order"))
@@ -387,7 +391,7 @@ pub(crate) async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow
 pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
     let pool = &app.database.read;
     let session = app.catalog.session(row.session).await?;
-    let seats = storage::seats(pool, row.id).await?;
+    let seats = storage::seats(pool, row).await?;
     let seats = seats
         .into_iter()
         .map(|seat| {
@@ -408,7 +412,7 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
     let refunds = if fresh { Vec::new() } else { refunds::of_order(pool, row.id).await? };
     let tickets = if history && row.state.was_paid() { app.tickets.of_order(row.id).await? } else { Vec::new() };
     let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, &ticket, code)).collect();
-    let price = if history { marketing::kept(pool, row.id).await? } else { None };
+    let price = if history { marketing::kept(pool, row).await? } else { None };
     let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
     Ok(OrderView {
         id: row.id,
@@ -422,6 +426,7 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
         total: row.total,
         price,
         created_at: row.created_at,
+        archived_at: row.archived_at,
         expires_at: row.expires_at,
         server_time: Millis::now(),
         payment: payment.map(PaymentView::from),

@@ -4,6 +4,7 @@ mod desk;
 mod domain;
 mod http;
 mod place;
+mod quota;
 mod search;
 pub mod storage;
 

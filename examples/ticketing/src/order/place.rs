@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use super::{
     domain::OrderState,
+    quota::Quota,
     storage::{self, Inserted, OrderRow, OrderSeat},
 };
 use crate::{
+    admission::PerPerson,
     breaker::{Breaker, Circuit},
     clock::Millis,
     funnel::{Count, Funnel},
@@ -49,6 +51,8 @@ pub struct Wish {
     pub expected_total: Option<Money>,
     /// Makes a repeated wish the same order.
     pub idempotency_key: Option<String>,
+    /// How much one person may order.
+    pub per_person: Option<PerPerson>,
 }
 
 /// The answer to a wish that was granted.
@@ -134,7 +138,7 @@ impl Orders {
     /// Safe.
     pub async fn placed(&self, wish: &Wish) -> Result<Option<Placed>> {
         let Some(key) = wish.idempotency_key.as_deref() else { return Ok(None) };
-        let Some(known) = storage::find(&self.parts.database.read, derive(wish.user, key)).await? else {
+        let Some(known) = storage::find_any(&self.parts.database.read, derive(wish.user, key)).await? else {
             return Ok(None);
         };
         let session = self.parts.catalog.session(wish.session).await?;
@@ -148,13 +152,18 @@ impl Orders {
         let fingerprint = fingerprint(&wish, &chosen);
         let id = wish.idempotency_key.as_deref().map_or_else(OrderId::new, |key| derive(wish.user, key));
         if wish.idempotency_key.is_some()
-            && let Some(known) = storage::find(&self.parts.database.read, id).await?
+            && let Some(known) = storage::find_any(&self.parts.database.read, id).await?
         {
             return replay(&known, &fingerprint);
         }
         check_sale(&session)?;
         if !session.published || !self.parts.merchants.is_active(&session.merchant).await? {
             return Err(Problem::not_found("session"));
+        }
+        let quota = wish.per_person.map(|limits| Quota { limits, session: wish.session, user: wish.user });
+        if let Some(quota) = quota {
+            // Refused without a hold; what comes in between is found by the transaction.
+            quota.leaves(&self.parts.database.read, seats.len()).await?;
         }
         let price = self.parts.prices.of(&session, &chosen, wish.user, wish.coupon.as_deref()).await?;
         for (seat, price) in seats.iter_mut().zip(price.iter().flat_map(|price| &price.quoted.prices)) {
@@ -191,8 +200,10 @@ impl Orders {
                 fingerprint: fingerprint.clone(),
                 created_at: now,
                 expires_at: now.plus(session.hold),
+                archived_at: None,
             };
-            let written = self.write(order, (Arc::clone(&seats), price.clone()), epoch, asked, session.hold);
+            let made = (Arc::clone(&seats), price.clone(), quota);
+            let written = self.write(order, made, epoch, asked, session.hold);
             match self.breaker.call(written, |problem| problem.code == Code::Unavailable).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
@@ -209,6 +220,11 @@ impl Orders {
                     return replay(&known, &fingerprint);
                 }
                 Ok(Inserted::EpochPassed) => self.parts.inventory.invalidate(wish.session, epoch).await?,
+                // Nobody else can have this order's identifier: its hold is of no use any more.
+                Err(problem) if wish.idempotency_key.is_none() && is_quota(&problem) => {
+                    self.parts.inventory.release(wish.session, id).await?;
+                    return Err(problem);
+                }
                 // The hold, if the order did not come to be, is left to the sweep: a request with the same key may be
                 // on its way with it.
                 Err(problem) => return Err(problem),
@@ -241,7 +257,7 @@ impl Orders {
     async fn write(
         &self,
         order: OrderRow,
-        (seats, price): (Arc<[OrderSeat]>, Option<Arc<OrderPrice>>),
+        (seats, price, quota): (Arc<[OrderSeat]>, Option<Arc<OrderPrice>>, Option<Quota>),
         epoch: i64,
         asked: Instant,
         hold: Duration,
@@ -256,8 +272,14 @@ impl Orders {
                     if asked.elapsed() > LATEST {
                         return Err(Problem::new(Code::Busy, "The database was too slow for this order."));
                     }
+                    if let Some(quota) = quota {
+                        quota.alone(connection).await?;
+                    }
                     let inserted = storage::insert(connection, &order, &seats, epoch).await?;
                     if inserted == Inserted::New {
+                        if let Some(quota) = quota {
+                            quota.left(connection, seats.len()).await?;
+                        }
                         if let Some(price) = price {
                             marketing::keep(connection, order.id, order.user, &price).await?;
                         }
@@ -270,6 +292,10 @@ impl Orders {
         self.parts.timeouts.wake();
         inserted
     }
+}
+
+fn is_quota(problem: &Problem) -> bool {
+    matches!(problem.code, Code::DailyLimit | Code::PersonLimit)
 }
 
 fn check_sale(session: &SessionInfo) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{
     domain::OrderState,
-    storage::{OrderRow, order},
+    storage::{OrderRow, any_order},
 };
 use crate::{
     clock::Millis,
@@ -73,16 +73,16 @@ pub(super) async fn search(
         .fetch_all(pool)
         .await?
         .iter()
-        .map(order)
+        .map(any_order)
         .collect()
 }
 
 /// One of the merchant's orders. Others are not there.
 pub(super) async fn find(pool: &Pool, scope: &Scope, id: OrderId) -> Result<OrderRow> {
-    let sql = "SELECT id, user_id, session_id, state, minor, currency, fingerprint, created_at, expires_at FROM orders \
-               WHERE id = $1";
+    let sql = "SELECT id, user_id, session_id, state, minor, currency, fingerprint, created_at, expires_at, archived_at \
+               FROM all_orders WHERE id = $1";
     let row = scope.query(sql).bind(id).fetch_optional(pool).await?;
-    order(&row.ok_or_else(|| Problem::not_found("order"))?)
+    any_order(&row.ok_or_else(|| Problem::not_found("order"))?)
 }
 
 #[cfg(test)]

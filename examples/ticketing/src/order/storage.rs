@@ -32,6 +32,8 @@ pub struct OrderRow {
     pub created_at: Millis,
     /// When an unpaid one ends.
     pub expires_at: Millis,
+    /// When it was archived, if it was.
+    pub archived_at: Option<Millis>,
 }
 
 /// A seat of an order.
@@ -86,6 +88,7 @@ pub(crate) fn money(row: &Row) -> Result<Money> {
 /// Reads a row that has all columns of an order.
 pub(super) fn order(row: &Row) -> Result<OrderRow> {
     Ok(OrderRow {
+        archived_at: None,
         id: row.get("id")?,
         user: row.get("user_id")?,
         session: row.get("session_id")?,
@@ -97,7 +100,19 @@ pub(super) fn order(row: &Row) -> Result<OrderRow> {
     })
 }
 
-/// One order.
+/// Reads the same, and when it was archived.
+pub(super) fn any_order(row: &Row) -> Result<OrderRow> {
+    let archived_at = row.get::<Option<i64>>("archived_at")?.map(Millis);
+    Ok(OrderRow { archived_at, ..order(row)? })
+}
+
+/// One order, in the archive as well: for whoever reads.
+pub async fn find_any(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Option<OrderRow>> {
+    let row = query("SELECT * FROM all_orders WHERE id = $1").bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(any_order).transpose()
+}
+
+/// One order that is not archived: one that may change.
 pub async fn find(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Option<OrderRow>> {
     let row = query("SELECT * FROM orders WHERE id = $1").bind(id).fetch_optional(executor).await?;
     row.as_ref().map(order).transpose()
@@ -114,7 +129,7 @@ pub async fn lock(connection: &mut Connection<'_>, id: OrderId) -> Result<Option
     row.as_ref().map(order).transpose()
 }
 
-/// The orders of a user, newest first, those before `before` if given.
+/// The orders of a user, archived ones as well, newest first, those before `before` if given.
 pub async fn list(pool: &Pool, user: UserId, before: Option<&OrderRow>, limit: u32) -> Result<Vec<OrderRow>> {
     let (at, id) = before.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()));
     query(include_str!("sql/list.sql"))
@@ -125,14 +140,14 @@ pub async fn list(pool: &Pool, user: UserId, before: Option<&OrderRow>, limit: u
         .fetch_all(pool)
         .await?
         .iter()
-        .map(order)
+        .map(any_order)
         .collect()
 }
 
 /// The seats of an order, by position.
-pub async fn seats(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Vec<OrderSeat>> {
-    query(include_str!("sql/seats.sql"))
-        .bind(id)
+pub async fn seats(executor: impl Into<Target<'_>>, order: &OrderRow) -> Result<Vec<OrderSeat>> {
+    query("SELECT position, guid, category, minor FROM all_order_seats WHERE order_id = $1 ORDER BY position")
+        .bind(order.id)
         .fetch_all(executor)
         .await?
         .iter()
@@ -141,7 +156,7 @@ pub async fn seats(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Vec<O
                 position: row.get("position")?,
                 guid: row.get("guid")?,
                 category: row.get("category")?,
-                price: money(row)?,
+                price: Money { minor: row.get("minor")?, currency: order.total.currency },
             })
         })
         .collect()
@@ -149,7 +164,7 @@ pub async fn seats(executor: impl Into<Target<'_>>, id: OrderId) -> Result<Vec<O
 
 /// The history of an order, oldest first.
 pub async fn history(pool: &Pool, id: OrderId) -> Result<Vec<HistoryRow>> {
-    query("SELECT to_state, reason, at FROM order_history WHERE order_id = $1 ORDER BY version")
+    query("SELECT to_state, reason, at FROM all_order_history WHERE order_id = $1 ORDER BY version")
         .bind(id)
         .fetch_all(pool)
         .await?

@@ -41,7 +41,7 @@ impl Payments {
     /// When the provider or the database cannot be asked; the order then stays as it is, to be ended later.
     pub async fn end(&self, order: OrderId, ending: Ending) -> Result<Ended> {
         for _ in 0..ATTEMPTS {
-            let row = orders::find(&self.database.read, order).await?.ok_or_else(|| Problem::not_found("order"))?;
+            let row = orders::find_any(&self.database.read, order).await?.ok_or_else(|| Problem::not_found("order"))?;
             if row.state.owns_seats() {
                 return Ok(Ended::Paid(row.state));
             }

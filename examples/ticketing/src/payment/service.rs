@@ -112,7 +112,7 @@ impl Payments {
                 self.close(&payment).await?;
             }
         }
-        let (payment, expires_at) = self
+        let begun = self
             .database
             .write
             .run::<_, Problem, _>(move |connection| {
@@ -139,7 +139,17 @@ impl Payments {
                     Ok((payment, order.expires_at))
                 })
             })
-            .await?;
+            .await;
+        let (payment, expires_at) = match begun {
+            Ok(begun) => begun,
+            Err(problem) => {
+                if problem.code == Code::NotFound {
+                    // What is archived is refused with the words of what is over.
+                    payable(orders::find_any(&self.database.read, order).await?, user)?;
+                }
+                return Err(problem);
+            }
+        };
         // Repeatable: when this fails, the buyer asks again and gets the same payment.
         let charge = Charge { payment: payment.id, amount: payment.amount, expires_at };
         let till = self.providers.of(&payment.provider)?.open(&charge).await?;
@@ -215,7 +225,9 @@ impl Payments {
             .await?;
         self.outbox.wake();
         metrics::counter!("ticketing_settlements_total", "result" => settlement.as_str()).increment(1);
-        self.count(settlement, &order);
+        if let Some(order) = order {
+            self.count(settlement, &order);
+        }
         Ok(settlement)
     }
 
@@ -262,9 +274,25 @@ fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
     }
 }
 
+/// What a report changes of a payment that is archived: nothing, if it tells what is known; otherwise nobody has an order for
+/// it, and the comparison with the provider's bill says so as well.
+fn archived(payment: &PaymentRow, outcome: &Outcome) -> Option<Settlement> {
+    match outcome {
+        Outcome::Paid(taken) if payment.txn.as_ref() != Some(&taken.txn) => {
+            tracing::error!(payment = %payment.id, txn = taken.txn, "money was taken for an order in the archive");
+            None
+        }
+        Outcome::Paid(_) | Outcome::Declined => Some(Settlement::Duplicate),
+    }
+}
+
 /// One transaction: the payment, the order and the unique rows of the seats agree, or nothing happened. Answers with the order
-/// as it was.
-async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Report) -> Result<(Settlement, OrderRow)> {
+/// as it was, unless it is archived.
+async fn settle(
+    connection: &mut Connection<'_>,
+    outbox: &Outbox,
+    report: &Report,
+) -> Result<(Settlement, Option<OrderRow>)> {
     if let Some((_, id)) = &report.notification
         && !storage::remember_notification(connection, id).await?
     {
@@ -276,12 +304,12 @@ async fn settle(connection: &mut Connection<'_>, outbox: &Outbox, report: &Repor
     if report.notification.as_ref().is_some_and(|(provider, _)| *provider != payment.provider) {
         return Err(unknown());
     }
-    let order = orders::lock(connection, payment.order)
-        .await?
-        .ok_or_else(|| Problem::internal("a payment without an order"))?;
+    let Some(order) = orders::lock(connection, payment.order).await? else {
+        return Ok((archived(&payment, &report.outcome).ok_or_else(unknown)?, None));
+    };
     // As it is now that nobody else settles it.
     let payment = storage::find(&mut *connection, payment.id).await?.ok_or_else(unknown)?;
-    Ok((settle_order(connection, outbox, report, &payment, &order).await?, order))
+    Ok((settle_order(connection, outbox, report, &payment, &order).await?, Some(order)))
 }
 
 async fn settle_order(

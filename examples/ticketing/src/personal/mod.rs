@@ -5,6 +5,7 @@
 
 mod config;
 mod existing;
+mod person;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,8 @@ pub const PHONE: Place<'static> = Place::column("users", "phone");
 pub const PENDING: Place<'static> = Place::column("identities", "pending");
 /// What providers of sign-ins call people.
 pub const IDENTITY: Place<'static> = Place::column("identities", "identity");
+/// Which accounts are one person's: those of one mailbox.
+const PERSON: Place<'static> = Place::column("users", "person");
 /// Where the addresses of those are who were invited.
 pub const INVITED: Place<'static> = Place::column("merchant_invitations", "email");
 
@@ -139,6 +142,19 @@ impl Vault {
     pub async fn index(&self, column: Place<'_>, text: &str) -> Result<String> {
         let index = self.owned(self.cipher.index(column, text.as_bytes())).await?;
         Ok(data_encoding::HEXLOWER.encode(&index))
+    }
+
+    /// What all accounts of a person have in common: a keyed hash of their mailbox.
+    ///
+    /// # Errors
+    ///
+    /// The keys cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`seal`](Self::seal).
+    pub async fn person(&self, address: &str) -> Result<String> {
+        self.index(PERSON, &person::mailbox(address)).await
     }
 
     async fn owned<T>(&self, work: impl Future<Output = Result<T, nebula_tenant::Error>>) -> Result<T> {

@@ -26,11 +26,12 @@ async fn all_sealed(database: &Database, vault: &Vault) {
     for (number, email) in PEOPLE.iter().enumerate() {
         let (id, email) = (format!("user-{number}"), email.to_lowercase());
         let index = vault.index(EMAIL, &email).await.unwrap();
-        let found = query("SELECT id, email_sealed FROM users WHERE email_index = $1").bind(index);
+        let found = query("SELECT id, email_sealed, person_index FROM users WHERE email_index = $1").bind(index);
         let row = found.fetch_optional(&database.read).await.unwrap().unwrap();
         assert_eq!(row.get::<String>("id").unwrap(), id);
         let sealed: String = row.get("email_sealed").unwrap();
         assert_eq!(vault.unseal(EMAIL, &id, &sealed).await.unwrap(), email);
+        assert_eq!(row.get::<String>("person_index").unwrap(), vault.person(&email).await.unwrap());
     }
 }
 

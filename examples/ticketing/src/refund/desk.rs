@@ -228,7 +228,7 @@ async fn refuse(
 
 /// An order of a merchant that they work for.
 async fn order_of(app: &App, staff: &Staff, id: OrderId, what: &str) -> Result<OrderRow> {
-    let order = orders::find(&app.database.read, id).await?.ok_or_else(|| Problem::not_found(what))?;
+    let order = orders::find_any(&app.database.read, id).await?.ok_or_else(|| Problem::not_found(what))?;
     let merchant = &app.catalog.session(order.session).await?.merchant;
     staff.enter(app, merchant, what).await.map(|_| order)
 }

@@ -120,11 +120,15 @@ impl Refunds {
     ///
     /// Asked for or not; asking again finds out.
     pub async fn ask(&self, request: Request) -> Result<RefundRow> {
-        let found = orders::find(&self.database.read, request.order).await?;
-        let starts_at = match found {
-            Some(order) => self.catalog.session(order.session).await?.starts_at,
-            None => return Err(Problem::not_found("order")),
-        };
+        let found = orders::find_any(&self.database.read, request.order).await?;
+        let found = found.ok_or_else(|| Problem::not_found("order"))?;
+        if found.archived_at.is_some() {
+            let known = refunds::of_order(&self.database.read, found.id).await?.into_iter();
+            let mut asked = known.filter(|refund| refund.kind == RefundKind::Order);
+            let returned = asked.find(|refund| refund.state == RefundState::Done);
+            return returned.ok_or_else(|| Refusal::State.into());
+        }
+        let starts_at = self.catalog.session(found.session).await?.starts_at;
         let this = self.clone();
         let refund = self
             .database

@@ -15,9 +15,10 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_search.sql"),
     include_str!("../../migrations/sqlite/0010_personal_data.sql"),
     include_str!("../../migrations/sqlite/0011_degradation.sql"),
-    include_str!("../../migrations/sqlite/0015_identities.sql"),
-    include_str!("../../migrations/sqlite/0014_sale_counts.sql"),
+    include_str!("../../migrations/sqlite/0012_archive.sql"),
     include_str!("../../migrations/sqlite/0013_stock_reports.sql"),
+    include_str!("../../migrations/sqlite/0014_sale_counts.sql"),
+    include_str!("../../migrations/sqlite/0015_identities.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -33,9 +34,10 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0009_search.sql"),
     include_str!("../../migrations/postgres/0010_personal_data.sql"),
     include_str!("../../migrations/postgres/0011_degradation.sql"),
-    include_str!("../../migrations/postgres/0015_identities.sql"),
-    include_str!("../../migrations/postgres/0014_sale_counts.sql"),
+    include_str!("../../migrations/postgres/0012_archive.sql"),
     include_str!("../../migrations/postgres/0013_stock_reports.sql"),
+    include_str!("../../migrations/postgres/0014_sale_counts.sql"),
+    include_str!("../../migrations/postgres/0015_identities.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -87,7 +87,7 @@ pub(super) async fn state(app: &App, figures: &Figures) -> Result<Locks> {
 }
 
 async fn leases(app: &App) -> Result<Vec<Lease>> {
-    let always = [workers::SWEEP_LOCK, reconcile::LOCK].map(|name| (name.to_owned(), true));
+    let always = [workers::SWEEP_LOCK, workers::ARCHIVE_LOCK, reconcile::LOCK].map(|name| (name.to_owned(), true));
     let sessions = unsettled(&app.database).await?.into_iter().take(SESSIONS);
     let names = always.into_iter().chain(sessions.map(|session| (format!("{REBUILD_LOCK}{session}"), false)));
     let asked = stream::iter(names)

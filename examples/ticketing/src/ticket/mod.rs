@@ -5,6 +5,7 @@ mod door;
 mod http;
 mod issue;
 mod offline;
+mod picture;
 mod scan;
 pub mod storage;
 

@@ -84,19 +84,19 @@ pub async fn issue(connection: &mut Connection<'_>, order: OrderId) -> Result<()
 
 /// The tickets of an order, by seat.
 pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<TicketRow>> {
-    let sql = "SELECT * FROM tickets WHERE order_id = $1 ORDER BY position";
+    let sql = "SELECT * FROM all_tickets WHERE order_id = $1 ORDER BY position";
     query(sql).bind(order).fetch_all(executor).await?.iter().map(ticket).collect()
 }
 
 /// The tickets of a session, by seat.
 pub async fn of_session(pool: &Pool, session: SessionId) -> Result<Vec<TicketRow>> {
-    let sql = "SELECT * FROM tickets WHERE session_id = $1 ORDER BY position, issued_at";
+    let sql = "SELECT * FROM all_tickets WHERE session_id = $1 ORDER BY position, issued_at";
     query(sql).bind(session).fetch_all(pool).await?.iter().map(ticket).collect()
 }
 
 /// One ticket.
 pub async fn find(executor: impl Into<Target<'_>>, id: TicketId) -> Result<Option<TicketRow>> {
-    let row = query("SELECT * FROM tickets WHERE id = $1").bind(id).fetch_optional(executor).await?;
+    let row = query("SELECT * FROM all_tickets WHERE id = $1").bind(id).fetch_optional(executor).await?;
     row.as_ref().map(ticket).transpose()
 }
 
@@ -150,7 +150,7 @@ pub struct DoorCounts {
 
 /// Counts the tickets of a session.
 pub async fn counts(pool: &Pool, session: SessionId) -> Result<DoorCounts> {
-    let rows = query("SELECT state, count(*) AS tickets FROM tickets WHERE session_id = $1 GROUP BY state")
+    let rows = query("SELECT state, count(*) AS tickets FROM all_tickets WHERE session_id = $1 GROUP BY state")
         .bind(session)
         .fetch_all(pool)
         .await?;
@@ -203,7 +203,7 @@ pub async fn log(connection: &mut Connection<'_>, scan: &ScanRow) -> Result<()> 
 
 /// What was answered to this scan before.
 pub async fn logged(connection: &mut Connection<'_>, id: &str) -> Result<Option<String>> {
-    Ok(query("SELECT result FROM ticket_scans WHERE id = $1").bind(id).scalar_optional(connection).await?)
+    Ok(query("SELECT result FROM all_ticket_scans WHERE id = $1").bind(id).scalar_optional(connection).await?)
 }
 
 /// Paid orders that have waited for their tickets since `before`, oldest first.

@@ -175,14 +175,15 @@ impl Accounts {
     pub(super) async fn change_email(&self, id: UserId, email: &str) -> Result<()> {
         let index = self.vault.index(EMAIL, email).await?;
         let sealed = self.vault.seal(EMAIL, &id.to_string(), email).await?;
+        let person = self.vault.person(email).await?;
         let changed = self
             .database
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    let change = "UPDATE users SET email_index = $1, email_sealed = $2 WHERE id = $3 \
+                    let change = "UPDATE users SET email_index = $1, email_sealed = $2, person_index = $4 WHERE id = $3 \
                                   AND NOT EXISTS (SELECT 1 FROM users other WHERE other.email_index = $1 AND other.id <> $3)";
-                    match query(change).bind(index).bind(sealed).bind(id).execute(connection).await {
+                    match query(change).bind(index).bind(sealed).bind(id).bind(person).execute(connection).await {
                         // Of two at the same moment the index lets one through.
                         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(0),
                         changed => Ok::<_, Problem>(changed?),
@@ -223,10 +224,13 @@ impl Accounts {
     pub(super) async fn add(&self, user: &User, hash: Option<PasswordHash>) -> Result<()> {
         let index = self.vault.index(EMAIL, &user.email).await?;
         let sealed = self.vault.seal(EMAIL, &user.id.to_string(), &user.email).await?;
+        let person = self.vault.person(&user.email).await?;
         let user = user.clone();
         self.database
             .write
-            .run(move |connection| Box::pin(async move { insert(connection, &user, index, sealed, hash).await }))
+            .run(move |connection| {
+                Box::pin(async move { insert(connection, &user, [index, sealed, person], hash).await })
+            })
             .await
     }
 }
@@ -248,17 +252,17 @@ pub(super) fn taken() -> Problem {
 async fn insert(
     connection: &mut Connection<'_>,
     user: &User,
-    index: String,
-    sealed: String,
+    [index, sealed, person]: [String; 3],
     hash: Option<PasswordHash>,
 ) -> Result<()> {
     let written = query(
-        "INSERT INTO users (id, email_index, email_sealed, display_name, language, password_hash, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email_index) DO NOTHING",
+        "INSERT INTO users (id, email_index, email_sealed, person_index, display_name, language, password_hash, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_index) DO NOTHING",
     )
     .bind(user.id)
     .bind(index)
     .bind(sealed)
+    .bind(person)
     .bind(&user.display_name)
     .bind(user.language.as_str())
     .bind(hash.map(|hash| hash.expose().to_owned()))

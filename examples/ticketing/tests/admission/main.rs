@@ -7,6 +7,7 @@ mod common;
 mod chain;
 mod desk;
 mod help;
+mod person;
 mod room;
 mod shared;
 mod waiting;

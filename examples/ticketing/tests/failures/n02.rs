@@ -24,6 +24,7 @@ async fn n2_a_hold_is_checked_against_the_orders_and_freed_when_there_is_none() 
         session,
         seats: vec!["1-1".to_owned()],
         coupon: None,
+        per_person: None,
         expected_total: None,
         idempotency_key: None,
     };

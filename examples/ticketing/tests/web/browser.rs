@@ -1,6 +1,6 @@
 //! Headless Chromium behind chromedriver.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use fantoccini::{
     Client, ClientBuilder,
@@ -27,6 +27,18 @@ pub struct Browser {
 impl Browser {
     /// A window of a browser that speaks `language` (`en`, `zh-CN`).
     pub async fn open(language: &str) -> Self {
+        Self::open_with(language, &[]).await
+    }
+
+    /// A window of a browser whose camera shows this film, and who lets every page use it that may ask.
+    pub async fn with_camera(language: &str, film: &Path) -> Self {
+        let film = format!("--use-file-for-fake-video-capture={}", film.display());
+        let arguments =
+            ["--use-fake-device-for-media-stream".to_owned(), "--use-fake-ui-for-media-stream".to_owned(), film];
+        Self::open_with(language, &arguments).await
+    }
+
+    async fn open_with(language: &str, further: &[String]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let port = ReservedPort::pick().unwrap();
         let driver = format!("http://127.0.0.1:{}", port.number());
@@ -56,7 +68,7 @@ impl Browser {
             "--remote-debugging-pipe",
             "--window-size=1280,900",
         ];
-        let arguments = arguments.into_iter().map(str::to_owned).chain([
+        let arguments = arguments.into_iter().map(str::to_owned).chain(further.iter().cloned()).chain([
             format!("--user-data-dir={}", profile.path().join("profile").display()),
             format!("--lang={language}"),
         ]);

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unreachable_pub, reason = "parts of a test")]
 
 mod browser;
+pub mod camera;
 mod shop;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ import { instant, moment, price, seatName } from './format.js';
 import { has, localized, t } from './i18n.js';
 import { icon } from './icons.js';
 import { offerFor, offerForms, tried } from './refund-desk.js';
-import { stateBadge } from './ticket.js';
+import { archivedNote, stateBadge } from './ticket.js';
 
 const signed = { signed: true };
 const STATES = ['LOCKED', 'PAYING', 'PAID', 'ISSUED', 'COMPLETED', 'CANCELLED', 'TIMEOUT_CANCELLED', 'REFUNDING', 'REFUNDED', 'RESCHEDULED'];
@@ -37,7 +37,7 @@ function row(order, open) {
   return el('li', { class: 'desk-item', 'data-order': order.id },
     el('div', {}, el('button', { class: 'desk-open', type: 'button', on: { click: () => tried(() => open(order.id)) } }, localized(order, 'show_title')),
       el('span', { class: 'note' }, `${moment(order.starts_at)} · ${t('order.number', { id: order.id })}`),
-      el('span', { class: 'note' }, `${order.buyer.email} · ${instant(order.created_at)}`)),
+      el('span', { class: 'note' }, `${order.buyer.email} · ${instant(order.created_at)}`), archivedNote(order)),
     el('strong', { class: 'number' }, price(order.total)), stateBadge(order));
 }
 
@@ -64,7 +64,7 @@ async function detail(desk, id, place, back) {
     el('button', { class: 'desk-open', type: 'button', on: { click: back } }, icon('back'), t('desk.orders.back')),
     el('div', { class: 'desk-columns', id: 'one-order', 'data-state': order.state },
       el('div', { class: 'desk-list' },
-        el('section', { class: 'panel' }, el('h2', {}, localized(order, 'show_title')), el('p', {}, stateBadge(order)),
+        el('section', { class: 'panel' }, el('h2', {}, localized(order, 'show_title')), el('p', {}, stateBadge(order), ' ', archivedNote(order)),
           el('p', { class: 'note' }, t('order.number', { id: order.id })), el('p', { class: 'note' }, `${moment(order.starts_at)} · ${order.venue}`),
           el('p', { id: 'buyer' }, buyer.email || t('desk.orders.gone')), buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
           el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price)))))),

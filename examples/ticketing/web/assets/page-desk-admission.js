@@ -20,6 +20,11 @@ function form(session, settings) {
   const flash = el('input', { type: 'checkbox', id: 'flash', checked: settings.flash });
   const room = { ...ROOM, ...policy.room };
   const fields = { admitted: number('admitted', room.admitted), stay_seconds: number('stay', room.stay_seconds), grace_seconds: number('grace', room.grace_seconds) };
+  const person = policy.per_person ?? {};
+  const most = (id, value) => el('input', { id, type: 'number', min: 1, max: 1000, step: 1, value: value ?? '' });
+  const perPerson = { orders_per_day: most('orders-per-day', person.orders_per_day), seats: most('seats-per-person', person.seats) };
+  const people = el('div', { class: 'desk-fields' },
+    labelled('desk.ordersPerDay', perPerson.orders_per_day), labelled('desk.seatsPerPerson', perPerson.seats));
   const numbers = el('div', { class: 'desk-fields' },
     labelled('desk.admitted', fields.admitted), labelled('desk.stay', fields.stay_seconds), labelled('desk.grace', fields.grace_seconds));
   const show = () => { numbers.hidden = !boxes.room.checked; };
@@ -29,11 +34,13 @@ function form(session, settings) {
   const made = el('form', { class: 'panel', id: 'policy' },
     el('fieldset', { class: 'desk-steps' }, el('legend', { class: 'visually-hidden' }, t('desk.admission')),
       STEPS.map((name) => step(boxes[name], `step.${name}`)), step(flash, 'desk.flash')),
-    numbers, el('div', { class: 'actions' }, el('button', { class: 'button', id: 'save' }, t('desk.save'))));
+    numbers, people, el('p', { class: 'note' }, t('desk.perPersonNote')), el('div', { class: 'actions' }, el('button', { class: 'button', id: 'save' }, t('desk.save'))));
   made.addEventListener('submit', async (event) => {
     event.preventDefault();
     const wanted = Object.fromEntries(STEPS.filter((name) => name !== 'room').map((name) => [name, boxes[name].checked]));
     wanted.room = boxes.room.checked ? Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, Number(field.value)])) : null;
+    const limits = Object.fromEntries(Object.entries(perPerson).filter(([, field]) => field.value).map(([name, field]) => [name, Number(field.value)]));
+    if (Object.keys(limits).length) wanted.per_person = limits;
     try {
       await ask('PUT', `/admin/sessions/${encodeURIComponent(session)}/admission`, { signed: true, body: { flash: flash.checked, policy: wanted } });
       notify(t('desk.saved'), 'good');

@@ -8,7 +8,7 @@ import { icon } from './icons.js';
 import { has, t } from './i18n.js';
 import { announce } from './notice.js';
 import { idOfPath, linkButton, runPage, setTitle } from './page.js';
-import { bill, isOver, isPaid, isPayable, showHead, stateBadge, tickets } from './ticket.js';
+import { archivedNote, bill, isOver, isPaid, isPayable, showHead, stateBadge, tickets } from './ticket.js';
 
 const path = `/orders/${encodeURIComponent(idOfPath())}`;
 /** Asked for more and more seldom: a payment is confirmed in a second, or something is wrong. */
@@ -54,7 +54,7 @@ function draw(main, order) {
     el('header', { class: 'lead' },
       el('a', { class: 'back', href: '/orders' }, icon('back'), t('nav.orders')),
       el('h1', {}, t('order.title')),
-      el('p', { class: 'order-id' }, stateBadge(order), el('span', { class: 'note' }, t('order.number', { id: order.id })))),
+      el('p', { class: 'order-id' }, stateBadge(order), el('span', { class: 'note' }, t('order.number', { id: order.id })), archivedNote(order))),
     el('div', { class: 'order-page' },
       el('div', {}, banner(order), el('section', { class: 'panel' }, showHead(order), isPaid(order) ? tickets(order) : null, bill(order))),
       el('div', {}, refundPanel(order, (latest) => { draw(main, latest); watch(main, latest); }), history(order), refunds(order))));

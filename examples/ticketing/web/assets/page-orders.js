@@ -9,7 +9,7 @@ import { linkButton, messageBox, runPage } from './page.js';
 import { notify } from './notice.js';
 import { poster } from './poster.js';
 import { friendly } from './problem.js';
-import { isPayable, orderAddress, stateBadge } from './ticket.js';
+import { archivedNote, isPayable, orderAddress, stateBadge } from './ticket.js';
 
 const PAGE = 20;
 
@@ -25,7 +25,7 @@ function row(order) {
         el('p', { class: 'meta' }, icon('clock'), el('span', {}, showTime(order))),
         el('p', { class: 'meta' }, icon('ticket'), el('span', {}, seats))),
       el('div', { class: 'order-side' }, stateBadge(order), el('strong', { class: 'number' }, price(order.total)),
-        el('span', { class: 'note' }, isPayable(order) && order.expires_at ? t('orders.payUntil', { time: moment(order.expires_at) }) : moment(order.created_at)))));
+        el('span', { class: 'note' }, isPayable(order) && order.expires_at ? t('orders.payUntil', { time: moment(order.expires_at) }) : moment(order.created_at)), archivedNote(order))));
 }
 
 runPage({

@@ -9,7 +9,8 @@ import { runPage } from './page.js';
 const BUYING = [['shows', '/'], ['search', '/?q=peony'], ['orders', '/orders'], ['inbox', '/inbox'], ['account', '/account']];
 const WORKING = [
   ['desk', '/desk'], ['door', '/admin/check-in'], ['refunds', '/admin/refunds'], ['statements', '/admin/statements'],
-  ['admission', '/desk/admission'], ['blacklist', '/desk/blacklist'], ['load', '/desk/load'], ['access', '/admin/access/page'],
+  ['admission', '/desk/admission'], ['blacklist', '/desk/blacklist'], ['load', '/desk/load'],
+  ['queues', '/desk/queues'], ['reconcile', '/desk/reconcile'], ['system', '/desk/system'], ['access', '/admin/access/page'],
 ];
 const BUILDING = [['api', '/api/docs'], ['document', '/api/openapi.json'], ['problems', '/problems'], ['metrics', '/metrics'], ['ready', '/readyz']];
 const COMMANDS = ['rush', 'rush --chaos', 'cluster --replicas 3', 'import seating-plan --help'];

@@ -26,6 +26,8 @@ export default {
   'problem.duplicate-seat': 'A seat was chosen twice. Please reload the page.',
   'problem.seat-taken': 'Somebody was faster: a seat is already taken. Please choose another.',
   'problem.sold-out': 'Sold out. Seats of unpaid orders come back within minutes, so keep an eye on the map.',
+  'problem.daily-limit': 'You have placed as many orders for this session today as one account may. Come back tomorrow.',
+  'problem.person-limit': 'With these seats you would have more than one person may. All accounts of your mailbox count together.',
   'problem.user-limit': 'With these seats you would have more than one buyer may. Your other orders of this session count too.',
   'problem.sale-not-open': 'The sale is not open yet. It opens {time}',
   'problem.sale-closed': 'The sale of this session has ended.',

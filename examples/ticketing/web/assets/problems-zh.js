@@ -26,6 +26,8 @@ export default {
   'problem.duplicate-seat': '有座位被重复选择，请刷新页面。',
   'problem.seat-taken': '手慢了一步：有座位已被他人选走，请另选。',
   'problem.sold-out': '已售罄。未付款的座位几分钟内会重新放出，请留意座位图。',
+  'problem.daily-limit': '您今天在本场次的下单次数已达上限，请明天再来。',
+  'problem.person-limit': '超出每人限购数量，同一邮箱的所有账户合并计算。',
   'problem.user-limit': '超出每人限购数量，您在本场次的其他订单也计算在内。',
   'problem.sale-not-open': '尚未开售。开售时间：{time}',
   'problem.sale-closed': '本场次已停止售票。',

@@ -1,7 +1,7 @@
 // Parts that the order pages share.
 
 import { el } from './dom.js';
-import { place, price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
+import { moment, place, price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { poster } from './poster.js';
@@ -20,6 +20,10 @@ export const orderAddress = (order) => `/orders/${encodeURIComponent(order.id)}`
 
 export const stateBadge = ({ state }) =>
   el('span', { class: `badge tone-${TONES[state] ?? 'wait'}`, 'data-state': state }, t(`order.${state}`));
+
+/** That an order lies in the archive, if it does. */
+export const archivedNote = ({ archived_at: at }) =>
+  (at ? el('span', { class: 'note', 'data-archived': '' }, t('order.archived', { time: moment(at) })) : null);
 
 /** Show, time and place, with the show's picture. */
 export function showHead(order, level = 'h2') {

@@ -1,7 +1,6 @@
 SELECT count(*)
-FROM payments JOIN orders ON orders.id = payments.order_id
-LEFT JOIN refunds ON refunds.payment_id = payments.id
-WHERE orders.session_id = $1
-  AND payments.state = 'SUCCEEDED'
-  AND orders.state NOT IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING', 'REFUNDED')
-  AND refunds.id IS NULL
+FROM session_payments JOIN session_orders ON session_orders.id = session_payments.order_id
+LEFT JOIN session_refunds ON session_refunds.payment_id = session_payments.id
+WHERE session_payments.state = 'SUCCEEDED'
+  AND session_orders.state NOT IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING', 'REFUNDED')
+  AND session_refunds.payment_id IS NULL

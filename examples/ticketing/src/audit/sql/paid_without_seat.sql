@@ -1,8 +1,4 @@
 SELECT count(*)
-FROM orders JOIN order_seats ON order_seats.order_id = orders.id
-LEFT JOIN sold_seats ON sold_seats.session_id = orders.session_id
-    AND sold_seats.position = order_seats.position
-    AND sold_seats.order_id = orders.id
-WHERE orders.session_id = $1
-  AND orders.state IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING')
-  AND sold_seats.order_id IS NULL
+FROM session_seats
+LEFT JOIN session_sold ON session_sold.position = session_seats.position AND session_sold.order_id = session_seats.order_id
+WHERE session_seats.state IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING') AND session_sold.order_id IS NULL

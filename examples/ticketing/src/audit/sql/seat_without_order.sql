@@ -1,7 +1,5 @@
 SELECT count(*)
-FROM sold_seats
-LEFT JOIN orders ON orders.id = sold_seats.order_id
-LEFT JOIN order_seats ON order_seats.order_id = sold_seats.order_id AND order_seats.position = sold_seats.position
-WHERE sold_seats.session_id = $1
-  AND (orders.id IS NULL OR order_seats.position IS NULL
-       OR orders.state NOT IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING'))
+FROM session_sold
+LEFT JOIN session_seats
+    ON session_seats.order_id = session_sold.order_id AND session_seats.position = session_sold.position
+WHERE session_seats.order_id IS NULL OR session_seats.state NOT IN ('PAID', 'ISSUED', 'COMPLETED', 'REFUNDING')

@@ -1,5 +1,3 @@
-SELECT position, true AS sold FROM sold_seats WHERE session_id = $1
+SELECT position, true AS sold FROM session_sold
 UNION ALL
-SELECT order_seats.position, false AS sold
-FROM orders JOIN order_seats ON order_seats.order_id = orders.id
-WHERE orders.session_id = $1 AND orders.state IN ('LOCKED', 'PAYING')
+SELECT position, false AS sold FROM session_seats WHERE state IN ('LOCKED', 'PAYING')

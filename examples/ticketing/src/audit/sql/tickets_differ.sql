@@ -1,10 +1,9 @@
 SELECT
     (SELECT count(*)
-     FROM orders JOIN order_seats ON order_seats.order_id = orders.id
-     LEFT JOIN tickets ON tickets.order_id = orders.id AND tickets.position = order_seats.position
-         AND tickets.state IN ('VALID', 'USED')
-     WHERE orders.session_id = $1 AND orders.state IN ('ISSUED', 'COMPLETED') AND tickets.id IS NULL)
+     FROM session_seats
+     LEFT JOIN session_tickets ON session_tickets.order_id = session_seats.order_id
+         AND session_tickets.position = session_seats.position AND session_tickets.state IN ('VALID', 'USED')
+     WHERE session_seats.state IN ('ISSUED', 'COMPLETED') AND session_tickets.id IS NULL)
   + (SELECT count(*)
-     FROM tickets JOIN orders ON orders.id = tickets.order_id
-     WHERE tickets.session_id = $1 AND tickets.state IN ('VALID', 'USED')
-       AND orders.state NOT IN ('ISSUED', 'COMPLETED'))
+     FROM session_tickets JOIN session_orders ON session_orders.id = session_tickets.order_id
+     WHERE session_tickets.state IN ('VALID', 'USED') AND session_orders.state NOT IN ('ISSUED', 'COMPLETED'))

@@ -136,7 +136,7 @@ pub(in crate::marketing) fn desk() -> Desk {
 
 async fn view(app: &App, desk: &AtDesk, coupon: Coupon) -> Result<DeskCoupon> {
     let used =
-        desk.scope.query("SELECT COUNT(*) AS used FROM order_prices WHERE coupon_id = $1 AND coupon IS NOT NULL");
+        desk.scope.query("SELECT COUNT(*) AS used FROM all_order_prices WHERE coupon_id = $1 AND coupon IS NOT NULL");
     let used = used.bind(coupon.id).fetch_optional(&app.database.read).await?;
     let used: i64 = used.map_or(Ok(0), |row| row.get("used"))?;
     Ok(DeskCoupon {

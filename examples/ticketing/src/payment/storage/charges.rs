@@ -52,7 +52,7 @@ pub async fn insert(connection: &mut Connection<'_>, payment: &PaymentRow, txn: 
 
 /// One charge.
 pub async fn find(executor: impl Into<Target<'_>>, provider: &str, txn: &str) -> Result<Option<ChargeRow>> {
-    let sql = "SELECT * FROM charges WHERE provider = $1 AND txn = $2";
+    let sql = "SELECT * FROM all_charges WHERE provider = $1 AND txn = $2";
     query(sql).bind(provider).bind(txn).fetch_optional(executor).await?.as_ref().map(charge).transpose()
 }
 
@@ -62,7 +62,7 @@ pub async fn between(
     provider: &str,
     (from, to): (Millis, Millis),
 ) -> Result<Vec<ChargeRow>> {
-    query("SELECT * FROM charges WHERE provider = $1 AND at >= $2 AND at < $3 ORDER BY at, txn")
+    query("SELECT * FROM all_charges WHERE provider = $1 AND at >= $2 AND at < $3 ORDER BY at, txn")
         .bind(provider)
         .bind(from.0)
         .bind(to.0)

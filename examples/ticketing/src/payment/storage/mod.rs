@@ -81,13 +81,13 @@ fn payment(row: &Row) -> Result<PaymentRow> {
 
 /// One payment.
 pub async fn find(executor: impl Into<Target<'_>>, id: PaymentId) -> Result<Option<PaymentRow>> {
-    let row = query("SELECT * FROM payments WHERE id = $1").bind(id).fetch_optional(executor).await?;
+    let row = query("SELECT * FROM all_payments WHERE id = $1").bind(id).fetch_optional(executor).await?;
     row.as_ref().map(payment).transpose()
 }
 
 /// The payments of an order, newest first.
 pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<PaymentRow>> {
-    query("SELECT * FROM payments WHERE order_id = $1 ORDER BY created_at DESC, id DESC")
+    query("SELECT * FROM all_payments WHERE order_id = $1 ORDER BY created_at DESC, id DESC")
         .bind(order)
         .fetch_all(executor)
         .await?

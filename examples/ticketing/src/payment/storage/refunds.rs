@@ -136,13 +136,13 @@ pub async fn insert(connection: &mut Connection<'_>, refund: &RefundRow) -> Resu
 
 /// One refund. Messages of an earlier version named the charge instead: that is found as well.
 pub async fn find(executor: impl Into<Target<'_>>, id: &str) -> Result<Option<RefundRow>> {
-    let sql = "SELECT * FROM refunds WHERE id = $1 OR (kind = 'CHARGE' AND provider_txn = $1)";
+    let sql = "SELECT * FROM all_refunds WHERE id = $1 OR (kind = 'CHARGE' AND provider_txn = $1)";
     query(sql).bind(id).fetch_optional(executor).await?.as_ref().map(refund).transpose()
 }
 
 /// The refunds of an order, oldest first.
 pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result<Vec<RefundRow>> {
-    query("SELECT * FROM refunds WHERE order_id = $1 ORDER BY created_at, id")
+    query("SELECT * FROM all_refunds WHERE order_id = $1 ORDER BY created_at, id")
         .bind(order)
         .fetch_all(executor)
         .await?
