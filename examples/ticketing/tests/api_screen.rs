@@ -176,7 +176,7 @@ async fn next(stream: &mut Response, seen: &mut String, wanted: impl Fn(&Value) 
                     return shown;
                 }
             }
-            let chunk = stream.chunk().await.unwrap().expect("the stream goes on");
+            let chunk = stream.chunk().await.unwrap().unwrap();
             seen.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     };

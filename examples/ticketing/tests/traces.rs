@@ -26,9 +26,12 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+/// Spans, and the resource of each request.
+type Sent = (Vec<Span>, Vec<BTreeMap<String, String>>);
+
 /// What was sent to a collector: the spans, and what every resource said of itself.
 #[derive(Clone, Debug, Default)]
-struct Collected(Arc<Mutex<(Vec<Span>, Vec<BTreeMap<String, String>>)>>);
+struct Collected(Arc<Mutex<Sent>>);
 
 impl Collected {
     /// The spans of a trace by their names.

@@ -141,6 +141,7 @@ async fn accept(stock: &Stock, request: &HoldRequest, epoch: i64) -> bool {
         fingerprint: String::new(),
         created_at: Millis(0),
         expires_at: Millis(0),
+        archived_at: None,
     };
     let seat = |position: &u32| OrderSeat {
         position: *position,
