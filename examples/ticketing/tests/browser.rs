@@ -799,6 +799,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         browser.until("document.querySelector('#last-run') && document.querySelector('#compare')").await;
         let before = browser.value("document.querySelector('#last-run').dataset.at").await;
         browser.click("#compare").await;
+        browser.until("document.querySelector('.toast-good')").await;
         browser
             .until(&format!("document.querySelector('#last-run')?.dataset.at > '{}'", before.as_str().unwrap_or("")))
             .await;
