@@ -26,7 +26,10 @@ async function once(method, address, { body, headers, token, timeout = 20_000, c
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeout),
     });
-    if (response.ok) answer = [202, 204].includes(response.status) ? null : await response.json();
+    if (response.ok) {
+      const text = await response.text();
+      answer = text ? JSON.parse(text) : null;
+    }
   } catch (error) {
     throw new Problem(error.name === 'TimeoutError' ? NO_ANSWER : NO_NETWORK);
   }
