@@ -14,7 +14,7 @@ use nebula_delay_queue::{
     DelayQueue, MemoryTrace, Provider as QueueProvider, RedisDelayQueue, RedisTrace, Relay, RunningRelay, TraceStore,
 };
 use nebula_lock::{LockManager, RedisLock};
-use nebula_redis::RedisConfig;
+use nebula_redis::{Connection, RedisConfig};
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -312,10 +312,7 @@ async fn on_redis(
 ) -> Result<Shared, Failure> {
     let platform = secret::platform_id(&config.data)?;
     let redis = &config.redis;
-    let connection = redis.connect().await.map_err(|error| {
-        let cause = chain(&error);
-        format!("the Redis server that the configuration names in redis.url cannot be used: {cause}")
-    })?;
+    let connection = connected(redis).await?;
     let ledger = RedisLedger::new(redis.pinned_manager()?, redis.subscriber()?).with_prefix(format!("{platform}:v1:"));
     let locks = RedisLock::new(connection.clone())
         .with_subscriber(redis.subscriber()?)
@@ -349,13 +346,20 @@ async fn on_redis(
     Ok(Shared { ledger, breakers, locks, lives, timeouts, armed, relay, limiter, show, reservations })
 }
 
+async fn connected(redis: &RedisConfig) -> Result<Connection, Failure> {
+    redis.connect().await.map_err(|error| {
+        let cause = chain(&error);
+        format!("the Redis server that the configuration names in redis.url cannot be used: {cause}").into()
+    })
+}
+
 /// Where the catalog is kept: in this process, and on Redis where others serve the same platform.
 async fn caches(config: &Config) -> Result<CacheManager, Failure> {
     if config.embedded() {
         return Ok(CacheManager::local());
     }
     let platform = secret::platform_id(&config.data)?;
-    let shared = RedisShared::new(config.redis.connect().await?, config.redis.subscriber()?)
+    let shared = RedisShared::new(connected(&config.redis).await?, config.redis.subscriber()?)
         .with_namespace(format!("{platform}:catalog"));
     Ok(CacheManager::builder().with_shared(shared).with_staleness_bound(BOUND).start().await?)
 }

@@ -44,8 +44,8 @@ struct CacheState {
     name: String,
     /// Values in it.
     entries: u64,
-    /// Most values that it keeps.
-    capacity: u64,
+    /// Most values that it keeps, if that is counted in values.
+    capacity: Option<u64>,
     /// Reads that found theirs.
     hits: u64,
     /// Reads that did not.
@@ -113,12 +113,24 @@ fn caches(figures: &Figures) -> Vec<CacheState> {
         CacheState {
             name: name.to_owned(),
             entries: whole(entries),
-            capacity: whole(capacity),
+            capacity: Some(whole(capacity)),
             hits: of("hit"),
             misses: of("miss"),
         }
     };
-    capacities.iter().map(|figure| cache(figure.label("cache"), figure.value)).collect()
+    let small = capacities.iter().map(|figure| cache(figure.label("cache"), figure.value));
+    // Those of nebula-cache tell what they counted now and then.
+    let catalog = figures.gauges("nebula_cache_local_entries").into_iter().map(|figure| {
+        let name = figure.label("cache");
+        CacheState {
+            name: name.to_owned(),
+            entries: whole(figure.value),
+            capacity: None,
+            hits: figures.count_of("nebula_cache_hits_total", "cache", name),
+            misses: figures.count_of("nebula_cache_misses_total", "cache", name),
+        }
+    });
+    small.chain(catalog).collect()
 }
 
 /// A gauge that counts things.

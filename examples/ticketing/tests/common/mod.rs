@@ -19,14 +19,14 @@ use ticketing::{
     app::App,
     assembly,
     clock::Millis,
-    config::{Config, DatabaseProvider},
+    config::{Config, DatabaseProvider, SalesConfig},
     http::Server,
     ids::{SessionId, UserId},
     money::{Currency, Money},
     office::MERCHANT_ROLES,
     problem::Problem,
     show::{HALL_CATEGORY, hall, store},
-    storage::Connection,
+    storage::{Connection, sql::query},
 };
 use tokio::task::JoinHandle;
 
@@ -167,28 +167,19 @@ impl TestApp {
         change: impl FnOnce(&mut store::NewSession) + Send + 'static,
     ) -> SessionId {
         let sales = self.app.config.sales.clone();
+        self.write(move |connection| Box::pin(async move { insert_hall(connection, &sales, seats, change).await }))
+            .await
+    }
+
+    /// A hall in the domain of flash sales, from its first moment: the platform looks at what is on sale by itself.
+    pub async fn flash_hall(&self, seats: u32) -> SessionId {
+        let sales = self.app.config.sales.clone();
         self.write(move |connection| {
             Box::pin(async move {
-                let venue = store::venue(connection, "Test hall", "Shanghai", "").await?;
-                let plan = store::insert_plan(connection, venue, &hall(seats), |_| {}).await?;
-                let show = store::NewShow { title: "Test".into(), title_zh: "测试".into(), ..Default::default() };
-                let show = store::insert_show(connection, &show).await?;
-                let now = Millis::now();
-                let mut session = store::NewSession {
-                    show,
-                    plan,
-                    starts_at: now.plus(Duration::from_secs(86_400)),
-                    sale_opens_at: now.minus(Duration::from_secs(60)),
-                    sale_closes_at: now.plus(Duration::from_secs(3_600)),
-                    hold: sales.hold_time,
-                    seats_per_user: sales.seats_per_user,
-                    prices: BTreeMap::from([(
-                        HALL_CATEGORY.to_owned(),
-                        Money { minor: 38_000, currency: Currency::CNY },
-                    )]),
-                };
-                change(&mut session);
-                Ok(store::insert_session(connection, &session).await?)
+                let session = insert_hall(connection, &sales, seats, |_| {}).await?;
+                let flash = query("INSERT INTO flash_sessions (session_id, at) VALUES ($1, 0)").bind(session);
+                flash.execute(connection).await?;
+                Ok(session)
             })
         })
         .await
@@ -206,6 +197,31 @@ impl TestApp {
         self.app.catalog.forget_everything().await;
         written
     }
+}
+
+async fn insert_hall(
+    connection: &mut Connection<'_>,
+    sales: &SalesConfig,
+    seats: u32,
+    change: impl FnOnce(&mut store::NewSession) + Send,
+) -> Result<SessionId, Problem> {
+    let venue = store::venue(connection, "Test hall", "Shanghai", "").await?;
+    let plan = store::insert_plan(connection, venue, &hall(seats), |_| {}).await?;
+    let show = store::NewShow { title: "Test".into(), title_zh: "测试".into(), ..Default::default() };
+    let show = store::insert_show(connection, &show).await?;
+    let now = Millis::now();
+    let mut session = store::NewSession {
+        show,
+        plan,
+        starts_at: now.plus(Duration::from_secs(86_400)),
+        sale_opens_at: now.minus(Duration::from_secs(60)),
+        sale_closes_at: now.plus(Duration::from_secs(3_600)),
+        hold: sales.hold_time,
+        seats_per_user: sales.seats_per_user,
+        prices: BTreeMap::from([(HALL_CATEGORY.to_owned(), Money { minor: 38_000, currency: Currency::CNY })]),
+    };
+    change(&mut session);
+    Ok(store::insert_session(connection, &session).await?)
 }
 
 impl Drop for TestApp {

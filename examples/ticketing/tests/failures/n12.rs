@@ -10,7 +10,6 @@ use ticketing::{
     admission::{Policy, Room},
     config::Provider,
     ids::SessionId,
-    storage::sql::query,
 };
 
 use crate::common::{Account, TestApp, expect};
@@ -52,14 +51,7 @@ async fn n12_one_domain_fails_and_the_other_sells_on() {
         config.flash.redis = Some(RedisConfig::new(flash_url).with_response_timeout(Duration::from_secs(2)));
     })
     .await;
-    let (show, flash) = (app.hall(10).await, app.hall(10).await);
-    app.write(move |connection| {
-        Box::pin(async move {
-            let insert = query("INSERT INTO flash_sessions (session_id, at) VALUES ($1, 0)").bind(flash);
-            Ok(insert.execute(connection).await?)
-        })
-    })
-    .await;
+    let (show, flash) = (app.hall(10).await, app.flash_hall(10).await);
     let policy = Policy { limits: true, room: Some(Room::default()), ..Policy::default() };
     for session in [show, flash] {
         app.app.admission.policies().put(session, policy.clone(), "test".to_owned()).await.unwrap();

@@ -32,7 +32,7 @@ function locks({ round_trip_ms: round, held, waiting, leases, counts: done }) {
 
 const caches = (all) => part('caches', 'system.caches', el('p', { class: 'note' }, t('system.here')),
   table(t('system.caches'), ['system.cache', 'system.entries', 'system.hits', 'system.misses', 'system.rate'],
-    all.map(({ name, entries, capacity, hits, misses }) => ({ 'data-cache': name, cells: [name, number(`${count(entries)} / ${count(capacity)}`),
+    all.map(({ name, entries, capacity, hits, misses }) => ({ 'data-cache': name, cells: [name, number(capacity === null ? count(entries) : `${count(entries)} / ${count(capacity)}`),
       number(count(hits)), number(count(misses)), number(rate(hits, misses))] }))));
 
 const limits = (all, refusals) => part('limits', 'system.limits', el('p', { class: 'note' }, t('system.here')),
