@@ -187,19 +187,15 @@ async fn metrics_tell_what_is_left() {
 
 #[tokio::test]
 async fn a_server_is_ready_when_what_is_listed_is_loaded_and_says_how_far_it_is() {
-    // The sweep would load what it looks at.
-    let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_secs(3_600)).await;
+    let app = TestApp::start().await;
     let (one, other) = (app.hall(60).await, app.hall(40).await);
     let ready = || async { app.get("//readyz").await };
     expect(ready().await, StatusCode::OK).await;
 
-    // As at a start: nothing is loaded, and nobody has counted what there is.
+    // As at a start: nobody has counted what there is. The sweep and the comparison of the stock may have loaded some of it.
     app.app.warmth.begin();
     let problem = expect_problem(ready().await, Code::Unavailable).await;
     assert_eq!(problem["loading"], json!({"loaded": 0, "all": 0}));
-    for session in [one, other] {
-        assert_eq!(app.app.ledger.counts(session).await.unwrap(), None, "nobody has asked for it yet");
-    }
     ticketing::warm::load(&app.app).await;
     expect(ready().await, StatusCode::OK).await;
     let text = app.get("//metrics").await.text().await.unwrap();
