@@ -279,12 +279,23 @@ async fn every_page_is_there_and_loads_from_here_only() {
     for asset in assets {
         let file = app.get(&format!("/{asset}")).await;
         assert_eq!(file.status(), StatusCode::OK, "{asset}");
+        // A page of another server's version, during an upgrade, is not left without its scripts.
+        let (_, name) = asset.strip_prefix("/assets/v-").unwrap().split_once('/').unwrap();
+        for elsewhere in [format!("//assets/{name}"), format!("//assets/v-0/{name}")] {
+            let other = app.get(&elsewhere).await;
+            assert_eq!(
+                (other.status(), &other.headers()["cache-control"]),
+                (StatusCode::OK, &"no-cache".parse().unwrap())
+            );
+            assert_eq!(other.headers()["etag"], file.headers()["etag"], "{elsewhere}");
+        }
         let tag = file.headers()["etag"].clone();
         let again = app.request(Method::GET, &format!("/{asset}")).header("if-none-match", tag).send().await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{asset}");
     }
     expect_problem(app.get("//assets/../Cargo.toml").await, Code::NotFound).await;
     expect_problem(app.get("//assets/%2e%2e/%2e%2e/Cargo.toml").await, Code::NotFound).await;
+    expect_problem(app.get("//assets/v-0/%2e%2e/index.html").await, Code::NotFound).await;
     let lost = app.request(Method::GET, "//nowhere").header("accept", "text/html").send().await.unwrap();
     assert_eq!(
         (lost.status(), &lost.headers()["content-type"]),

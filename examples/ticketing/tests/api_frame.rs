@@ -4,8 +4,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{TestApp, expect, expect_problem};
+use common::{PASSWORD, TestApp, expect, expect_problem};
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 use ticketing::problem::Code;
 
 #[tokio::test]
@@ -110,5 +111,31 @@ async fn the_problems_page_explains_each_code() {
     let page = app.get("//problems").await.text().await.unwrap();
     for code in Code::ALL {
         assert!(page.contains(&format!("<dt id=\"{}\">", code.as_str())), "{}", code.as_str());
+    }
+}
+
+/// Without cookies nothing is sent along by itself, and what a form of another site can send is not read.
+#[tokio::test]
+async fn a_page_of_another_site_can_do_nothing_in_a_buyers_name() {
+    let app = TestApp::start().await;
+    let buyer = app.register("ann@example.com").await;
+    let wish = json!({ "email": buyer.email, "password": PASSWORD });
+    let signed_in = app.post("/auth/login", &wish).await;
+    assert_eq!(signed_in.status(), StatusCode::OK);
+    assert!(!signed_in.headers().contains_key("set-cookie"));
+    let elsewhere = "https://elsewhere.example";
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        let form = app.request(Method::POST, "/orders").bearer_auth(&buyer.access);
+        let form = form.header("content-type", kind).header("origin", elsewhere);
+        expect_problem(form.body("{}").send().await.unwrap(), Code::UnsupportedMediaType).await;
+    }
+    let asked = app
+        .request(Method::OPTIONS, "/orders")
+        .header("origin", elsewhere)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type");
+    let read = app.request(Method::GET, "/shows").header("origin", elsewhere);
+    for answer in [asked.send().await.unwrap(), read.send().await.unwrap()] {
+        assert!(!answer.headers().keys().any(|name| name.as_str().starts_with("access-control-allow")), "{answer:?}");
     }
 }

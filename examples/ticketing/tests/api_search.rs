@@ -148,6 +148,11 @@ async fn shows_are_found_by_their_words_in_both_languages() {
         ("脱口秀", &["Stand-up 2027"]),
         ("ｊａｚｚ", &["Midnight Jazz"]),
         ("话剧", &[]),
+        // Of the database's language and of the index's.
+        ("' OR '1'='1", &[]),
+        ("'; DROP TABLE shows; --", &[]),
+        ("title:* OR genre:concert", &[]),
+        ("%", &[]),
         ("jazz circus", &[]),
         ("?!", &[]),
         ("\" OR title:* --", &[]),

@@ -25,6 +25,16 @@ async fn chosen(browser: &Browser, seats: usize) {
     browser.until(&format!("document.querySelectorAll('.tray-seat').length === {seats}")).await;
 }
 
+/// What somebody may write where a name is asked for, and what a browser must not make of it.
+const MARKUP: &str = "<img src=\"//nowhere.invalid/x\" onerror=\"document.documentElement.dataset.ran=1\"><b>bold</b>";
+
+/// What people wrote is on the page as they wrote it.
+async fn is_text(browser: &Browser) {
+    browser.until("document.body.textContent.includes('onerror=')").await;
+    assert_eq!(browser.value("document.querySelectorAll('[onerror], img[src*=nowhere], main b').length").await, 0);
+    assert_eq!(browser.value("document.documentElement.dataset.ran ?? null").await, json!(null));
+}
+
 async fn register(browser: &Browser) {
     browser.fill("#display_name", "Lin Mei").await;
     browser.fill("#email", &format!("{}@example.com", unique("buyer"))).await;
@@ -430,11 +440,12 @@ async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
     browser.element("[data-plan]").await;
 
     browser.click("a[href='#shows']").await;
-    browser.fill("#new-show #f-title", "Starlight").await;
+    browser.fill("#new-show #f-title", &format!("Starlight {MARKUP}")).await;
     browser.fill("#new-show #f-title_zh", "星光").await;
     browser.click("#new-show button").await;
     browser.click("[data-part='shows'] [data-publish]").await;
     browser.element("[data-part='shows'] .badge-open").await;
+    is_text(&browser).await;
 
     browser.click("a[href='#sessions']").await;
     browser.fill("#new-session #price-0", "88.00").await;
@@ -446,9 +457,13 @@ async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
     // A buyer finds it in the merchant's shop.
     browser.go(&shop.page("/m/star")).await;
     browser.until("document.querySelectorAll('.card').length === 1").await;
+    is_text(&browser).await;
     browser.click(".card-link").await;
+    browser.element("a[href^='/sessions/']").await;
+    is_text(&browser).await;
     browser.click("a[href^='/sessions/']").await;
     browser.until(LIVE).await;
+    is_text(&browser).await;
     browser.close().await;
 }
 

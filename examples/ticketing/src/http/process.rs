@@ -20,6 +20,7 @@ pub(super) fn metrics() -> String {
     tell("process_virtual_memory_bytes", "gauge", kilobytes(&status, "VmSize:"));
     tell("process_threads", "gauge", field(&status, "Threads:"));
     tell("process_cpu_seconds_total", "counter", processor_time(&stat));
+    tell("ticketing_processors", "gauge", processors());
     tell("process_open_fds", "gauge", open_files());
     tell("process_max_fds", "gauge", field(&limits, "Max open files"));
     text
@@ -40,6 +41,12 @@ fn processor_time(stat: &str) -> Option<f64> {
     let mut fields = rest.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<f64>().ok();
     Some((next()? + next()?) / TICKS)
+}
+
+/// How many processors there are for this process: of the machine, or of its share.
+#[allow(clippy::cast_precision_loss, reason = "a count of processors")]
+fn processors() -> Option<f64> {
+    Some(std::thread::available_parallelism().ok()?.get() as f64)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a count of files")]

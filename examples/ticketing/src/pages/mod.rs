@@ -1,6 +1,8 @@
 //! The pages: static files that talk to the interface like any other client. In debug builds they are read from disk
 //! with each request, so that editing one needs no build; in release builds they are part of the program.
 
+mod assets;
+
 use axum::{
     Router,
     extract::Path,
@@ -68,7 +70,12 @@ pub fn routes() -> Router<App> {
 ///
 /// There is none of that name.
 pub fn page(file: &str, headers: &HeaderMap) -> Result<Response> {
-    let mut response = Web::get(file).map(|found| answer(&found, headers)).ok_or_else(|| Problem::not_found("page"))?;
+    let found = Web::get(file).ok_or_else(|| Problem::not_found("page"))?;
+    // A page keeps its name, and says which versions of the others it wants: ask each time.
+    let fresh = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))]);
+    let html = assets::versioned(&String::from_utf8_lossy(&found.data)).into_bytes();
+    let tag = format!("\"{}.{}\"", hash(&found), *assets::VERSION);
+    let mut response = answer(headers, &tag, fresh, "text/html; charset=utf-8", html);
     if file == DOOR {
         let permissions = HeaderValue::from_static(DOOR_PERMISSIONS);
         response.headers_mut().insert(HeaderName::from_static("permissions-policy"), permissions);
@@ -80,27 +87,31 @@ pub fn page(file: &str, headers: &HeaderMap) -> Result<Response> {
 #[must_use]
 pub fn not_found() -> Option<Response> {
     let file = Web::get("404.html")?;
-    Some((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], file.data).into_response())
+    let html = assets::versioned(&String::from_utf8_lossy(&file.data));
+    Some((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response> {
-    page(&format!("assets/{path}"), &headers)
-}
-
-fn answer(file: &EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hash: String = file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{hash}\"");
-    // The names of the files carry no version: ask each time, and be told in a few bytes that nothing has changed.
-    let mut caching = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))]);
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        caching.insert(header::ETAG, tag);
-    }
-    if none_match(headers, &tag) {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
-    }
+    let (name, lifetime) = assets::unversioned(&path);
+    let file = Web::get(&format!("assets/{name}")).ok_or_else(|| Problem::not_found("page"))?;
     let kind = match file.metadata.mimetype() {
         kind if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
         kind => kind.to_owned(),
     };
-    (caching, [(header::CONTENT_TYPE, kind)], file.data.clone()).into_response()
+    Ok(answer(&headers, &format!("\"{}\"", hash(&file)), lifetime, &kind, file.data.into_owned()))
+}
+
+fn hash(file: &EmbeddedFile) -> String {
+    file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The body, or that whoever asks has it already.
+fn answer(asked: &HeaderMap, tag: &str, mut headers: HeaderMap, kind: &str, body: Vec<u8>) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if none_match(asked, tag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, kind.to_owned())], body).into_response()
 }
