@@ -248,6 +248,7 @@ async fn every_page_is_there_and_loads_from_here_only() {
         "/desk/admission",
         "/desk/blacklist",
         "/desk/load",
+        "/desk/merchants",
         "/desk/queues",
         "/desk/reconcile",
         "/desk/system",

@@ -160,6 +160,12 @@ async fn sign_in(browser: &Browser, email: &str, password: &str) {
     browser.click("#submit").await;
 }
 
+/// Signs the operator in, on the way to this page.
+async fn sign_in_at(shop: &Shop, browser: &Browser, page: &str) {
+    browser.go(&shop.page(&format!("/login?next={page}"))).await;
+    sign_in(browser, ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+}
+
 /// The first seats of a session that nobody has.
 async fn free_seats(shop: &Shop, session: &str, count: usize) -> Vec<String> {
     let states = shop.get(&format!("/sessions/{session}/seats")).await["states"].as_str().unwrap().to_owned();
@@ -388,6 +394,34 @@ async fn both_dictionaries_have_every_text_and_every_problem_code() {
     browser.close().await;
 }
 
+/// The page of those who run the platform.
+async fn merchants_are_made_and_suspended(shop: &Shop, browser: &Browser, language: &str) {
+    sign_in_at(shop, browser, "/desk/merchants").await;
+    browser.until("document.querySelectorAll('[data-merchant]').length >= 2").await;
+    let id = format!("moon-{language}");
+    // What is wrong is said beside its field.
+    browser.fill("#new-merchant #f-id", "star").await;
+    browser.fill("#new-merchant #f-name", "Moon Theatre").await;
+    browser.fill("#new-merchant #f-name_zh", "月亮剧院").await;
+    browser.click("#new-merchant button").await;
+    browser
+        .until(
+            "document.querySelector('#new-merchant .field-error:not(:empty), #new-merchant .form-error:not(:empty)')",
+        )
+        .await;
+    browser.value("document.querySelector('#new-merchant #f-id').value = ''").await;
+    browser.fill("#new-merchant #f-id", &id).await;
+    browser.click("#new-merchant button").await;
+    let shown = format!("[data-merchant='{id}']");
+    browser.element(&format!("{shown}[data-status=active]")).await;
+    browser.click(&format!("{shown} summary")).await;
+    shots(browser, &format!("desk-merchants-{language}")).await;
+    // By keyboard: the news that it was made may still lie over it.
+    browser.value(&format!("document.querySelector(\"[data-suspend='{id}']\").focus()")).await;
+    browser.press(&[ENTER]).await;
+    browser.element(&format!("{shown}[data-status=suspended]")).await;
+}
+
 #[tokio::test]
 async fn the_back_office_is_administered_in_english_and_chinese() {
     let shop = Shop::open().await;
@@ -406,6 +440,7 @@ async fn the_back_office_is_administered_in_english_and_chinese() {
         browser.click("#sections a[href='#/separations']").await;
         browser.until(&format!("document.querySelector('main h2')?.textContent === '{separations}'")).await;
         assert!(browser.text("main").await.contains("counter-and-books"));
+        merchants_are_made_and_suspended(&shop, &browser, language).await;
         browser.close().await;
     }
 }

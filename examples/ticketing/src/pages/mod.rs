@@ -34,6 +34,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/desk/blacklist", "desk-blacklist.html"),
     ("/desk/load", "desk-load.html"),
     ("/desk/{merchant}/screen/{id}", "desk-screen.html"),
+    ("/desk/merchants", "desk-merchants.html"),
     ("/desk/queues", "desk-queues.html"),
     ("/desk/reconcile", "desk-reconcile.html"),
     ("/desk/system", "desk-system.html"),

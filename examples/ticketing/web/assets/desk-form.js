@@ -4,22 +4,21 @@ import { el } from './dom.js';
 import { t } from './i18n.js';
 import { friendly } from './problem.js';
 
-function control({ name, options, value, ...attributes }) {
-  const id = `f-${name}`;
+function control({ id, name, options, value, ...attributes }) {
   if (!options) return el('input', { id, name, value, ...attributes });
   return el('select', { id, name, ...attributes }, options.map(([key, text]) => el('option', { value: key, selected: key === value }, text)));
 }
 
 /**
  * `fields` are `{ name, label, type, options, … }`; `send` gets their values by name and may throw a `Problem`. Extra
- * elements stand between the fields and the button.
+ * elements stand between the fields and the button. Of several forms with the same fields each has its own `prefix`.
  */
-export function deskForm({ id, title, fields, submit, send, extra = [] }) {
+export function deskForm({ id, title, fields, submit, send, extra = [], prefix = '' }) {
   const errors = new Map();
   const inputs = new Map();
   const rows = fields.map(({ label, ...field }) => {
-    const input = control({ 'aria-describedby': `e-${field.name}`, ...field });
-    const error = el('p', { class: 'field-error', id: `e-${field.name}` });
+    const input = control({ id: `f-${prefix}${field.name}`, 'aria-describedby': `e-${prefix}${field.name}`, ...field });
+    const error = el('p', { class: 'field-error', id: `e-${prefix}${field.name}` });
     inputs.set(field.name, input);
     errors.set(field.name, error);
     return el('div', { class: 'field' }, el('label', { for: input.id }, label ?? t(`desk.field.${field.name}`)), input, error);

@@ -7,6 +7,7 @@ import './operations-words.js';
 
 const PAGES = [
   ['/desk', 'catalog:read', 'desk'],
+  ['/desk/merchants', 'merchant:read', 'merchants'],
   ['/desk/queues', 'queue:read', 'queues'],
   ['/desk/reconcile', 'stock:read', 'reconcile'],
   ['/desk/system', 'system:read', 'system'],

@@ -1,6 +1,7 @@
 // Back office: what each sale asks of buyers.
 
 import { ask, get } from './api.js';
+import { deskMenu } from './desk-menu.js';
 import { el } from './dom.js';
 import { showTime } from './format.js';
 import { localized, t } from './i18n.js';
@@ -68,7 +69,7 @@ runPage({
     };
     choice.addEventListener('change', () => draw().catch((problem) => notify(friendly(problem), 'bad')));
     if (sessions.length) await draw();
-    main.replaceChildren(el('div', { class: 'desk' },
+    main.replaceChildren(el('div', { class: 'desk' }, await deskMenu(),
       el('header', { class: 'lead' }, el('h1', {}, t('desk.admission')), el('p', {}, t('desk.admissionLead'))),
       labelled('desk.session', choice), place));
   },

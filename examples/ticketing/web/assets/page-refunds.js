@@ -1,6 +1,7 @@
 // Refunds for the staff: the newest ones, what waits for a decision, and an order's money by its number.
 
 import { get, post } from './api.js';
+import { deskMenu } from './desk-menu.js';
 import { el } from './dom.js';
 import { instant, price } from './format.js';
 import { t } from './i18n.js';
@@ -58,7 +59,7 @@ runPage({
       list.replaceChildren(refunds.length ? table(refunds, draw) : el('p', { class: 'note' }, t('desk.none')));
     };
     await draw();
-    main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('desk.refunds'))), el('div', { class: 'desk-columns' }, orderForm(draw),
+    main.replaceChildren(...await deskMenu(), el('header', { class: 'lead' }, el('h1', {}, t('desk.refunds'))), el('div', { class: 'desk-columns' }, orderForm(draw),
       el('section', { class: 'panel' }, el('div', { class: 'desk-bar' }, el('label', {}, t('desk.state'), ' ', state),
         el('button', { class: 'button small quiet', type: 'button', on: { click: () => tried(draw) } }, t('reload'))), list)));
   },

@@ -1,6 +1,7 @@
 // A provider's bill of a day against the books.
 
 import { get, post } from './api.js';
+import { deskMenu } from './desk-menu.js';
 import { el } from './dom.js';
 import { count, instant, price } from './format.js';
 import { t } from './i18n.js';
@@ -50,7 +51,7 @@ runPage({
     el('label', {}, t('bill.provider'), provider), el('label', {}, t('bill.day'), day),
     el('div', { class: 'desk-bar' }, el('button', { class: 'button', id: 'compare' }, t('bill.compare')),
       el('button', { class: 'button quiet', type: 'button', on: { click: () => run((where) => get(where, { signed: true })) } }, t('bill.show'))));
-    main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('bill.title')), el('p', {}, t('bill.lead'))),
+    main.replaceChildren(...await deskMenu(), el('header', { class: 'lead' }, el('h1', {}, t('bill.title')), el('p', {}, t('bill.lead'))),
       el('div', { class: 'desk-columns' }, el('section', { class: 'panel' }, form), shown));
     if (asked.has('day')) await run((where) => get(where, { signed: true }));
   },
