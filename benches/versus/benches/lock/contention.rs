@@ -18,10 +18,10 @@ pub(crate) struct Contended {
     pub(crate) spread: f64,
 }
 
-/// `tasks` tasks that take the lock, hold it for a millisecond and release it again, for about `time`. `commands` tells
+/// `tasks` tasks that take the lock, hold it for a while and release it again, for about `time`. `commands` tells
 /// how many were sent so far.
 pub(crate) async fn contend<S, L, A, G>(
-    tasks: usize,
+    (tasks, hold): (usize, Duration),
     time: Duration,
     side: &S,
     commands: impl AsyncFn() -> u64,
@@ -45,7 +45,9 @@ where
                 let asked = Instant::now();
                 let guard = acquire(side.clone()).await;
                 waits.record(asked.elapsed());
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                if !hold.is_zero() {
+                    tokio::time::sleep(hold).await;
+                }
                 release(side.clone(), guard).await;
             }
             waits
