@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admission::Admission,
+    api_limits::ApiLimits,
     audit::Auditor,
     breaker::Circuit,
     config::Config,
@@ -21,8 +22,10 @@ use crate::{
     demo,
     folder::FolderLock,
     funnel::Funnel,
+    identity::Identities,
     ids::SessionId,
     inventory::{Inventory, SeatLedger},
+    jobs::Jobs,
     marketing::Prices,
     merchant::Merchants,
     notice::Notices,
@@ -60,12 +63,16 @@ pub struct Inner {
     pub users: Users,
     /// What seals personal data.
     pub vault: Vault,
+    /// How many requests this server takes.
+    pub api_limits: ApiLimits,
     /// Codes by mail.
     pub codes: MailCodes,
     /// What is given up when there is too much to do.
     pub degrade: Degrade,
     /// Signing in with providers.
     pub federation: Federation,
+    /// People by their documents.
+    pub identities: Identities,
     /// How often somebody may try to sign in.
     pub attempts: Attempts,
     /// What stands between buyers and seats.
@@ -110,6 +117,8 @@ pub struct Inner {
     pub mock_provider: Option<MockProvider>,
     /// Checks of the invariants.
     pub auditor: Auditor,
+    /// What is done again and again.
+    pub jobs: Jobs,
     /// The stock by the hour.
     pub stock_reports: StockReports,
     /// What guards parts that may fail.

@@ -23,16 +23,20 @@ use crate::{
         self, Admission, Domain, Domains, Kinds, Limits, Parts, Policies, Reservations, RoutedLedger, Tokens,
         room::{MemoryRoom, RedisRoom, Rooms, WaitingRoom},
     },
+    api_limits::ApiLimits,
     app::{App, Inner},
     archive::Archive,
     audit::Auditor,
     breaker::Circuit,
     config::{Config, DatabaseProvider, Provider, secret},
+    counter::{Drawer, Method},
     degrade::Degrade,
     folder,
     funnel::Funnel,
     http,
+    identity::Identities,
     inventory::{GuardedLedger, Inventory, MemoryLedger, RedisLedger, SeatLedger},
+    jobs::Jobs,
     marketing::{Prices, RuleBook, coupon::Coupons},
     merchant::Merchants,
     notice::{Letters, Notices},
@@ -49,15 +53,17 @@ use crate::{
     reconcile::StockReports,
     refund::Refunds,
     risk::{Answers, Behaviour, Blacklist, Puzzles},
+    routine::Routine,
     screen::{self, Screens},
-    search::{Pace, Search, TextIndex, follow},
+    search::{Search, TextIndex, follow},
     show::{BOUND, Catalog},
     statement::Statements,
     storage::{Database, Sole},
     sweep::Sweep,
     ticket::{Codes, Tickets},
     user::{self, Attempts, Federation, MailCodes, Users},
-    warm::Warmth,
+    wanted::Reminders,
+    warm::{Ahead, Warmth},
     workers,
 };
 
@@ -82,7 +88,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let sole = Sole::claim(&config, &stopping).await?;
     // nebula-cache: the catalog, in this process and on what processes share.
     let caches = caches(&config).await?;
-    let catalog = Catalog::new(database.orm(), caches.clone())?;
+    let catalog = Catalog::new(database.orm(), caches.clone(), config.hot_keys)
+        .map_err(|error| format!("hot-keys: {}", chain(&error)))?;
     // nebula-tenant: what seals personal data.
     let vault = Vault::open(&config, &database).await?;
     let users = Users::open(&config, database.clone(), vault.clone()).await?;
@@ -126,6 +133,11 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         }
     };
 
+    let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
+        .map_err(|error| format!("http.trusted-proxies: {error}"))?;
+    let attempts = Attempts::new(limiter, proxies);
+    let identities = Identities::new(&config, database.clone(), vault.clone(), &caches, attempts.clone())?;
+    breakers.push(identities.circuit());
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
     let orders = Orders::new(order::Parts {
         database: database.clone(),
@@ -134,20 +146,20 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         prices: prices.clone(),
         inventory: inventory.clone(),
         timeouts: armed,
+        identities: identities.clone(),
         funnel: funnel.clone(),
         tasks: tasks.clone(),
     });
     breakers.push(orders.circuit());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
-    let providers = providers(&config, mock_provider.as_ref(), &mut breakers)?;
+    let drawers = Method::ALL.map(|method| Arc::new(Traced::new(Arc::new(Drawer::new(method, database.clone())))) as _);
+    let providers = providers(&config, mock_provider.as_ref(), &mut breakers)?.with_counters(drawers.into());
     let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone(), funnel.clone());
     let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database, payment_outbox.clone())?;
+    let reminder_outbox = payment_outbox.clone();
     let refunds = Refunds::new(database.clone(), catalog.clone(), payment_outbox, config.refund.clone());
-    let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
-        .map_err(|error| format!("http.trusted-proxies: {error}"))?;
-    let attempts = Attempts::new(limiter, proxies);
     let admission = Admission::new(Parts {
         policies: Policies::new(database.clone()),
         reservations,
@@ -161,6 +173,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     // nebula-notification: inboxes, mails, and what waits for a server that is away.
     let notices = Notices::open(&config, &database, &vault, &catalog, config.url(address)).await?;
     let codes = codes(&config, &users, notices.letters(), &tasks)?;
+    let api_limits = ApiLimits::new(&config.api_limits)?;
     let degrade = Degrade::open(config.degrade.clone(), database.clone()).await?;
     let auditor = Auditor::new(database.clone(), inventory.clone());
     let screens = Screens::new(screen::Sources {
@@ -170,8 +183,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database: database.clone(),
         stopping: stopping.clone(),
     });
-    let every = config.sales.stock_interval;
-    let stock_reports = StockReports::new(database.clone(), auditor.clone(), inventory.clone(), locks.clone(), every);
+    let stock_reports = StockReports::new(database.clone(), auditor.clone(), inventory.clone());
 
     workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
     if config.notice.workers {
@@ -179,17 +191,23 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     }
     let length = config.sales.show_length;
     let sweep = Sweep::new(database.clone(), inventory.clone(), payments.clone(), tickets.clone(), length);
-    let sweep = Arc::new(sweep.with_statements(statements.clone()));
-    tasks.spawn(follow(search.clone(), Pace::default(), stopping.clone()));
+    tasks.spawn(follow(search.clone(), stopping.clone()));
     tasks.spawn(funnel.clone().keep(database.clone(), stopping.clone()));
     tasks.spawn(degrade.clone().watch(stopping.clone()));
-    tasks.spawn(stock_reports.clone().watch(stopping.clone()));
-    tasks.spawn(workers::sweep(sweep, locks.clone(), config.sales.sweep_interval, stopping.clone()));
-    let archive = Archive::new(database.clone(), config.archive.clone(), length);
-    if config.archive.enabled {
-        let every = config.archive.interval;
-        tasks.spawn(workers::archive(archive, locks.clone(), every, stopping.clone()));
-    }
+    let routine = Routine {
+        sweep: sweep.with_identities(identities.clone()),
+        reminders: Reminders::new(database.clone(), reminder_outbox),
+        stock: stock_reports.clone(),
+        statements: statements.clone(),
+        archive: Archive::new(database.clone(), config.archive.clone(), length),
+        users: users.clone(),
+        notices: notices.clone(),
+        search: search.clone(),
+        ahead: Ahead::new(database.clone(), catalog.clone(), inventory.clone(), config.sales.warm_ahead),
+    };
+    let jobs = routine.jobs(&config)?;
+    let jobs = Jobs::new(database.clone(), locks.clone(), tasks.clone(), stopping.clone(), jobs);
+    jobs.start();
 
     Ok(App::new(Inner {
         config,
@@ -197,9 +215,11 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database,
         users,
         vault,
+        api_limits,
         codes,
         federation,
         degrade,
+        identities,
         attempts,
         admission,
         accounts: OnceLock::new(),
@@ -222,6 +242,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         statements,
         mock_provider,
         auditor,
+        jobs,
         stock_reports,
         breakers,
         queues,

@@ -3,7 +3,7 @@
 
 mod start;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ pub use self::start::routes;
 use crate::{
     app::App,
     clock::Millis,
-    ids::{PlanId, SessionId},
+    ids::{PlanId, SessionId, VenueId},
     import::{Findings, plan},
     marketing,
     merchant::platform,
@@ -34,12 +34,17 @@ pub const PASSWORD: &str = "seats please";
 
 /// The plan is a sample of the import format, too.
 const PLAN: &str = include_str!("../demo/nebula-grand-theatre.json");
+/// A standing floor before the stage, and seats in a gallery.
+const CLUB: &str = include_str!("../demo/orbit-hall.json");
 const VENUE: &str = "Nebula Grand Theatre";
 const FLASH: &str = "Nebula Live: One Night Only";
 /// Names the lock of whoever loads the demo.
 const ONE_LOADS: i64 = 0x6465_6d6f;
 /// How long after a start the flash sale opens.
 const COUNTDOWN: Duration = Duration::from_secs(2 * 60);
+/// Categories of the theatre with their prices in yuan.
+const THEATRE: [(&str, i64); 5] =
+    [("Box", 880), ("Premium", 780), ("Stalls", 580), ("Side stalls", 380), ("Balcony", 180)];
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account to try.
@@ -106,10 +111,9 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
     if known > 0 {
         return Ok(());
     }
-    let mut findings = Findings::default();
-    let plan = plan::read(PLAN.as_bytes(), &mut findings).ok_or_else(|| Problem::internal(findings.to_string()))?;
     let venue = store::venue(connection, VENUE, "Shanghai · 上海", "1 Stardust Road").await?;
-    let plan = store::insert_plan(connection, venue, &plan, |_| {}).await?;
+    stands(connection, venue, 31.2304, 121.4737).await?;
+    let plan = store::insert_plan(connection, venue, &read(PLAN)?, |_| {}).await?;
 
     let opera = NewShow {
         title: "The Peony Pavilion".to_owned(),
@@ -124,7 +128,7 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
     let show = store::insert_show(connection, &opera).await?;
     let now = Millis::now();
     for days in [30, 31, 37] {
-        let session = session(show, plan, evening(now, days), now, 10, [880, 780, 580, 380, 180]);
+        let session = session(show, plan, evening(now, days), now, 10, &THEATRE);
         store::insert_session(connection, &session).await?;
     }
     let concert = NewShow {
@@ -139,9 +143,44 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         ..NewShow::default()
     };
     let show = store::insert_show(connection, &concert).await?;
-    let session = session(show, plan, evening(now, 60), now.plus(COUNTDOWN), 4, [440, 390, 290, 190, 90]);
-    store::insert_session(connection, &session).await?;
+    let flash =
+        session(show, plan, evening(now, 60), now.plus(COUNTDOWN), 4, &THEATRE.map(|(name, yuan)| (name, yuan / 2)));
+    store::insert_session(connection, &flash).await?;
+
+    let hall = store::venue(connection, "Orbit Hall", "Shanghai · 上海", "8 Apogee Lane").await?;
+    stands(connection, hall, 31.1846, 121.4365).await?;
+    let plan = store::insert_plan(connection, hall, &read(CLUB)?, |_| {}).await?;
+    let night = NewShow {
+        title: "Apogee: A Night on the Floor".to_owned(),
+        title_zh: "远地点之夜".to_owned(),
+        description: "Four bands, one floor to stand on, and a gallery for those who would rather sit.".to_owned(),
+        description_zh: "四支乐队同台，内场站席尽情起舞，也可在看台就座。".to_owned(),
+        artist: "Perigee, Doppler Drive and friends".to_owned(),
+        artist_zh: "近地点乐队与朋友们".to_owned(),
+        genre: Genre::Concert,
+        ..NewShow::default()
+    };
+    let show = store::insert_show(connection, &night).await?;
+    let prices = [("Pit standing", 480), ("Floor standing", 280), ("Gallery", 380)];
+    let night = session(show, plan, evening(now, 75), now, 6, &prices);
+    store::insert_session(connection, &night).await?;
     Ok(())
+}
+
+/// Where a venue is on the map.
+async fn stands(connection: &mut Connection<'_>, venue: VenueId, north: f64, east: f64) -> Result<()> {
+    query("UPDATE venues SET latitude = $1, longitude = $2 WHERE id = $3")
+        .bind(north)
+        .bind(east)
+        .bind(venue)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn read(json: &str) -> Result<store::NewPlan> {
+    let mut findings = Findings::default();
+    plan::read(json.as_bytes(), &mut findings).ok_or_else(|| Problem::internal(findings.to_string()))
 }
 
 fn session(
@@ -150,9 +189,8 @@ fn session(
     starts_at: Millis,
     opens_at: Millis,
     seats_per_user: u32,
-    yuan: [i64; 5],
+    prices: &[(&str, i64)],
 ) -> NewSession {
-    let categories = ["Box", "Premium", "Stalls", "Side stalls", "Balcony"];
     let price = |yuan: i64| Money { minor: yuan * 100, currency: Currency::CNY };
     NewSession {
         show,
@@ -162,7 +200,7 @@ fn session(
         sale_closes_at: starts_at,
         hold: Duration::from_secs(15 * 60),
         seats_per_user,
-        prices: BTreeMap::from_iter(categories.map(str::to_owned).into_iter().zip(yuan.map(price))),
+        prices: prices.iter().map(|(category, yuan)| ((*category).to_owned(), price(*yuan))).collect(),
     }
 }
 

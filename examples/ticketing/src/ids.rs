@@ -89,6 +89,15 @@ id! {
     TicketId,
     /// A coupon that a merchant offers.
     CouponId,
+    /// Somebody whom a buyer buys for.
+    ContactId,
+    /// Where somebody gets mail.
+    AddressId,
+}
+
+impl UserId {
+    /// Whoever buys at a counter: an account that nobody signs in to. Limits of a buyer do not hold for it.
+    pub const COUNTER: Self = Self(Uuid::nil());
 }
 
 /// Number of a seat within its plan, from 0 without gaps.

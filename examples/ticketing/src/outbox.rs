@@ -20,6 +20,7 @@ use crate::{
     problem::{Problem, Result},
     storage::{Connection, Pool},
     telemetry::context,
+    wanted::REMIND,
 };
 
 /// Queue of [`Follow`].
@@ -271,7 +272,7 @@ impl Outbox {
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
     pub fn wake(&self) {
-        for name in [FOLLOW, ISSUE, REFUND, NOTICE].into_iter().filter_map(|name| QueueName::new(name).ok()) {
+        for name in [FOLLOW, ISSUE, REFUND, NOTICE, REMIND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
             self.messages.notify(&name);
         }
     }

@@ -86,10 +86,24 @@ codes! {
     CodeRefused = "code-refused", UNPROCESSABLE_ENTITY, "The code is not accepted";
     /// The password breaks a rule; `detail` says which.
     PasswordRefused = "password-refused", UNPROCESSABLE_ENTITY, "The password is not acceptable";
+    /// The authority says that this name and this document do not belong together. `reason` is `differs`, or `unknown` where there is no such document.
+    IdentityRefused = "identity-refused", UNPROCESSABLE_ENTITY, "Name and document do not belong together";
+    /// The document has all that one may have. `reason` is `accounts`, `tickets` (of this sale) or `day`; `limit` says how many.
+    IdentityLimit = "identity-limit", CONFLICT, "The limit of this document is reached";
+    /// The account belongs to somebody else, as far as was shown.
+    IdentitySet = "identity-set", CONFLICT, "The account has another identity";
+    /// Names and documents cannot be checked at present: the authority does not answer. Nothing was held.
+    IdentityUnchecked = "identity-unchecked", SERVICE_UNAVAILABLE, "Names cannot be checked at present";
+    /// The sale asks for names. `names` is `per-order` or `per-ticket`; `count` says how many are needed.
+    RealNameRequired = "real-name-required", UNPROCESSABLE_ENTITY, "Say who the tickets are for";
+    /// The list has as many entries as it may. `limit` says how many.
+    ListFull = "list-full", CONFLICT, "The list is full";
     /// Something of this name is there already. `field` says which name.
     NameTaken = "name-taken", CONFLICT, "The name is taken";
     /// Somebody else has changed it since you read it: read it again, and change that. `version` is the one that is there.
     VersionConflict = "version-conflict", CONFLICT, "Somebody else was quicker";
+    /// The job runs at this moment: wait until it has ended.
+    JobRunning = "job-running", CONFLICT, "The job is running";
     /// Something else still needs it.
     InUse = "in-use", CONFLICT, "It is still in use";
     /// The invitation is unknown, over, used, or for another address; or the account works for another merchant.
@@ -110,6 +124,10 @@ codes! {
     DuplicateSeat = "duplicate-seat", UNPROCESSABLE_ENTITY, "A seat stands twice in the order";
     /// Some of the seats belong to someone else. `seats` lists them; nothing was held.
     SeatTaken = "seat-taken", CONFLICT, "A seat is already taken";
+    /// There are no such seats next to each other. `together` says how many are, `left` how many there are at all; nothing was held.
+    NotTogether = "not-together", CONFLICT, "Not so many seats together";
+    /// Of the seats that you asked for, fewer are left: `left`. Nothing was held; seats may come back when unpaid orders end.
+    TooFewLeft = "too-few-left", CONFLICT, "Not so many seats left";
     /// No seat is left. Seats may come back when unpaid orders end.
     SoldOut = "sold-out", CONFLICT, "Sold out";
     /// With this order you would have more seats of the session than one buyer may.
@@ -166,6 +184,10 @@ codes! {
     RefundChanged = "refund-changed", CONFLICT, "Another amount goes back now";
     /// The refund is in a state in which there is nothing to decide. `state` names it.
     RefundState = "refund-state", CONFLICT, "There is nothing to decide about this refund";
+    /// The till of that day was counted and closed: nothing goes into it or out of it any more.
+    TillClosed = "till-closed", CONFLICT, "The till is closed";
+    /// Whoever took money, or asked for it to go back, does not decide about it: that is for a colleague.
+    OwnMoney = "own-money", FORBIDDEN, "Somebody else has to do this";
     /// The notification names another amount than the payment's; nothing was changed.
     CallbackAmount = "callback-amount", UNPROCESSABLE_ENTITY, "The amount does not match the payment";
     /// The server is busy: try again after the seconds in `Retry-After`.
@@ -198,7 +220,8 @@ impl Problem {
     /// A problem; `detail` is for people and may name what the client sent, never a secret.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let retry_after = matches!(code, Code::OneMoment | Code::Busy | Code::Unavailable).then_some(1);
+        let retry_after =
+            matches!(code, Code::OneMoment | Code::Busy | Code::Unavailable | Code::IdentityUnchecked).then_some(1);
         Self { code, detail: detail.into(), members: Map::new(), retry_after, source: None }
     }
 

@@ -10,7 +10,6 @@ use crate::{
     config::{Config, DatabaseProvider},
     demo,
     http::{Server, exporter},
-    problem::chain,
     warm,
 };
 
@@ -54,24 +53,12 @@ fn on_signal(app: &App) -> io::Result<()> {
     Ok(())
 }
 
-/// What has to be done now and then.
+/// Drops what nobody asks the exporter for any more.
 async fn housekeeping(app: App) {
-    let mut ticks: u32 = 0;
     let every = Duration::from_secs(5);
     while app.stopping.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
         if let Ok(exporter) = exporter() {
             exporter.run_upkeep();
-        }
-        ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(720)
-            && let Err(problem) = app.users.purge_sessions().await
-        {
-            tracing::warn!(error = chain(&problem), "old sign-ins could not be removed");
-        }
-        if ticks.is_multiple_of(720)
-            && let Err(problem) = app.notices.forget().await
-        {
-            tracing::warn!(error = chain(&problem), "old notices could not be removed");
         }
     }
 }

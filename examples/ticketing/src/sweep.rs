@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     clock::Millis,
+    identity::Identities,
     ids::{OrderId, PaymentId, SessionId},
     inventory::{Inventory, SeatState, unsettled},
     order::{Ending, storage as orders},
@@ -12,7 +13,6 @@ use crate::{
         storage::{self as payments, PaymentState, refunds},
     },
     problem::{Problem, Result},
-    statement::Statements,
     storage::{
         Database,
         sql::{Column, query},
@@ -52,6 +52,24 @@ pub struct Swept {
     pub completed: u32,
     /// Sessions whose seats were counted anew.
     pub rebuilt: u32,
+    /// Steps that could not be finished.
+    pub failed: u32,
+}
+
+impl Swept {
+    /// What was mended, by name.
+    #[must_use]
+    pub const fn counts(&self) -> [(&'static str, u32); 7] {
+        [
+            ("overdue", self.overdue),
+            ("orphan", self.orphans),
+            ("pulled", self.pulled),
+            ("refund", self.refunds),
+            ("issued", self.issued),
+            ("completed", self.completed),
+            ("rebuilt", self.rebuilt),
+        ]
+    }
 }
 
 /// The sweep on its parts.
@@ -62,7 +80,7 @@ pub struct Sweep {
     payments: Payments,
     tickets: Tickets,
     show_length: Duration,
-    statements: Option<Statements>,
+    identities: Option<Identities>,
 }
 
 impl Sweep {
@@ -75,40 +93,40 @@ impl Sweep {
         tickets: Tickets,
         show_length: Duration,
     ) -> Self {
-        Self { database, inventory, payments, tickets, show_length, statements: None }
+        Self { database, inventory, payments, tickets, show_length, identities: None }
     }
 
-    /// Compares yesterday's bills as well, when it is time.
+    /// Has names checked that could not be when they were ordered.
     #[must_use]
-    pub fn with_statements(mut self, statements: Statements) -> Self {
-        self.statements = Some(statements);
+    pub fn with_identities(mut self, identities: Identities) -> Self {
+        self.identities = Some(identities);
         self
     }
 
     /// One run. A step that fails is logged and left to the next run; the others go on.
     pub async fn run(&self) -> Swept {
         let mut swept = Swept::default();
-        report("overdue orders", self.overdue(&mut swept).await);
-        report("silent payments", self.silent(&mut swept).await);
-        report("unfinished refunds", self.refunds(&mut swept).await);
-        report("tickets", self.tickets(&mut swept).await);
-        report("ledgers", self.ledgers(&mut swept).await);
-        report("old notifications", self.forget().await);
-        if let Some(statements) = &self.statements {
-            report("statements", statements.daily().await.map(drop));
+        let steps = [
+            ("overdue orders", self.overdue(&mut swept).await),
+            ("silent payments", self.silent(&mut swept).await),
+            ("unfinished refunds", self.refunds(&mut swept).await),
+            ("tickets", self.tickets(&mut swept).await),
+            ("ledgers", self.ledgers(&mut swept).await),
+            ("old notifications", self.forget().await),
+        ];
+        for (what, step) in steps {
+            swept.failed += u32::from(step.is_err());
+            report(what, step);
         }
-        for (what, found) in [
-            ("overdue", swept.overdue),
-            ("orphan", swept.orphans),
-            ("pulled", swept.pulled),
-            ("refund", swept.refunds),
-            ("issued", swept.issued),
-            ("completed", swept.completed),
-            ("rebuilt", swept.rebuilt),
-        ] {
+        if let Some(identities) = &self.identities {
+            let step = identities.check_later().await.map(drop);
+            swept.failed += u32::from(step.is_err());
+            report("names", step);
+        }
+        for (what, found) in swept.counts() {
             metrics::counter!("ticketing_swept_total", "what" => what).increment(found.into());
         }
-        if swept != Swept::default() {
+        if swept.counts().iter().any(|(_, found)| *found > 0) {
             tracing::info!(?swept, "the sweep mended something");
         }
         swept

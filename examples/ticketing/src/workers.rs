@@ -1,17 +1,11 @@
-//! What runs beside the requests: the listeners of the queues and the sweep.
+//! What runs beside the requests: the listeners of the queues.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use nebula_delay_queue::{DelayQueue, HandlerError, Outcome, Received};
-use nebula_lock::LockManager;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::Admission,
-    archive::Archive,
     clock::Millis,
     inventory::Inventory,
     notice::{NOTICE, Notice, Notices},
@@ -19,15 +13,11 @@ use crate::{
     outbox::{FOLLOW, Follow, ISSUE, Issue, REFUND, Refund, Step, TIMEOUT, Timeout},
     payment::{Ended, Payments},
     problem::{Code, Problem},
-    sweep::Sweep,
     telemetry::Part,
     ticket::Tickets,
+    wanted::{REMIND, Reminder},
 };
 
-/// Whoever has it sweeps.
-pub const SWEEP_LOCK: &str = "ticketing:sweep";
-/// Whoever has it archives.
-pub const ARCHIVE_LOCK: &str = "ticketing:archive";
 /// How often the backlog of a queue is looked at.
 const WATCHED: Duration = Duration::from_secs(10);
 
@@ -52,7 +42,8 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Follow>| {
             let (seats, admission) = (seats.clone(), admission.clone());
-            Part::of_message(&message).run(async move { follow(&seats, &admission, &message).await })
+            let part = Part::of_message(&message).about(message.body().order);
+            part.run(async move { follow(&seats, &admission, &message).await })
         })
         .start()?;
     let provider = payments.clone();
@@ -71,7 +62,8 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Issue>| {
             let issuer = issuer.clone();
-            Part::of_message(&message).run(async move { issuer.issue(message.body().order).await.map(drop) })
+            let part = Part::of_message(&message).about(message.body().order);
+            part.run(async move { issuer.issue(message.body().order).await.map(drop) })
         })
         .start()?;
     let orders = payments.clone();
@@ -81,11 +73,12 @@ pub fn listen(
         .prefetch(64)
         .handle(move |message: Received<Timeout>| {
             let orders = orders.clone();
-            Part::of_message(&message).run(async move { expire(&orders, message.into_body()).await })
+            let part = Part::of_message(&message).about(message.body().order);
+            part.run(async move { expire(&orders, message.into_body()).await })
         })
         .start()?;
     for (messages, queue) in
-        [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (outbox, NOTICE), (timeouts, TIMEOUT)]
+        [(outbox, FOLLOW), (outbox, ISSUE), (outbox, REFUND), (outbox, NOTICE), (outbox, REMIND), (timeouts, TIMEOUT)]
     {
         messages.watch(queue, WATCHED, WATCHED)?;
     }
@@ -98,6 +91,15 @@ pub fn listen(
 ///
 /// When the queue's name is none.
 pub fn tell(outbox: &DelayQueue, notices: &Notices) -> Result<(), nebula_delay_queue::Error> {
+    let reminding = notices.clone();
+    outbox
+        .worker(REMIND)?
+        .concurrency(4)
+        .handle(move |message: Received<Reminder>| {
+            let notices = reminding.clone();
+            Part::of_message(&message).run(async move { notices.remind(*message.body()).await })
+        })
+        .start()?;
     let notices = notices.clone();
     outbox
         .worker(NOTICE)?
@@ -138,57 +140,4 @@ async fn expire(payments: &Payments, timeout: Timeout) -> Result<Outcome, Handle
         Err(problem) if problem.code == Code::NotFound => Outcome::Done,
         Err(problem) => return Err(problem.into()),
     })
-}
-
-/// Sweeps until `stopping`; of several processes one sweeps at a time.
-pub async fn sweep(sweep: Arc<Sweep>, locks: LockManager, every: Duration, stopping: CancellationToken) {
-    let work = || {
-        let sweep = Arc::clone(&sweep);
-        async move {
-            sweep.run().await;
-        }
-    };
-    alone(SWEEP_LOCK, locks, every, stopping, work).await;
-}
-
-/// Archives until `stopping`; of several processes one archives at a time.
-pub async fn archive(archive: Archive, locks: LockManager, every: Duration, stopping: CancellationToken) {
-    let work = || {
-        let (archive, stopping) = (archive.clone(), stopping.clone());
-        async move {
-            if let Err(problem) = archive.run(&stopping, |_| ()).await {
-                tracing::warn!(error = crate::problem::chain(&problem), "ended orders could not be archived");
-            }
-        }
-    };
-    alone(ARCHIVE_LOCK, locks, every, stopping.clone(), work).await;
-}
-
-/// Does something now and then, in one process at a time. Two at once must do no harm: nothing but work is lost when the lock
-/// is.
-async fn alone<F>(
-    name: &'static str,
-    locks: LockManager,
-    every: Duration,
-    stopping: CancellationToken,
-    work: impl Fn() -> F,
-) where
-    F: Future<Output = ()> + Send,
-{
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-        let guard = match locks.try_lock(name).await {
-            Ok(Some(guard)) => guard,
-            Ok(None) => continue,
-            Err(error) => {
-                tracing::warn!(name, error = crate::problem::chain(&error), "a job could not be locked");
-                continue;
-            }
-        };
-        if guard.run(work()).await.is_err() {
-            tracing::warn!(name, "the lock of a job was lost");
-        }
-        let _outcome = guard.release().await;
-    }
 }

@@ -15,8 +15,8 @@ async fn from_registration_to_sign_out() {
     let app = TestApp::start().await;
     let mei = app.register("Mei@Example.com").await;
     let me = expect(app.get_as(&mei, "/me").await, StatusCode::OK).await;
-    let expected =
-        json!({"id": mei.id, "email": "mei@example.com", "display_name": "Somebody", "language": "en", "roles": []});
+    let expected = json!({"id": mei.id, "email": "mei@example.com", "display_name": "Somebody", "language": "en", "phone_confirmed": false,
+        "text_messages": true, "roles": []});
     assert_eq!(me, expected);
 
     let again = app.login(" MEI@example.com ", PASSWORD).await;

@@ -251,9 +251,12 @@ async fn every_page_is_there_and_loads_from_here_only() {
         "/desk/merchants",
         "/desk/queues",
         "/desk/reconcile",
+        "/desk/jobs",
         "/desk/system",
+        "/desk/counter",
+        "/desk/tills",
     ];
-    for path in ["/", "/orders", "/login", "/register", "/forgot", "/account"]
+    for path in ["/", "/orders", "/login", "/register", "/forgot", "/account", "/wanted"]
         .into_iter()
         .chain(desks)
         .map(str::to_owned)

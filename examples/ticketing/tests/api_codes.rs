@@ -9,7 +9,12 @@ use common::{Account, PASSWORD, TestApp, expect, expect_problem};
 use nebula_test_support::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{config::Config, problem::Code, storage::sql::query};
+use ticketing::{
+    admission::{PerPerson, Policy},
+    config::Config,
+    problem::Code,
+    storage::sql::query,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -220,25 +225,17 @@ async fn a_profile_is_changed_and_devices_are_signed_out() {
     let app = TestApp::start().await;
     let (mei, tom) = (app.register("mei@example.com").await, app.register("tom@example.com").await);
     let patch = |body: Value| app.request(Method::PATCH, "/me").bearer_auth(&mei.access).json(&body).send();
-    let me = patch(json!({"display_name": " Lin Mei ", "language": "zh", "phone": "+86 138 0013 8000"})).await.unwrap();
+    let me = patch(json!({"display_name": " Lin Mei ", "language": "zh", "text_messages": false})).await.unwrap();
     let me = expect(me, StatusCode::OK).await;
     assert_eq!(
-        (&me["display_name"], &me["language"], &me["phone"]),
-        (&json!("Lin Mei"), &json!("zh"), &json!("+8613800138000"))
+        (&me["display_name"], &me["language"], &me["text_messages"]),
+        (&json!("Lin Mei"), &json!("zh"), &json!(false))
     );
-    for (field, value) in [("display_name", " "), ("phone", "138"), ("phone", "call me")] {
-        let problem = expect_problem(patch(json!({field: value})).await.unwrap(), Code::InvalidValue).await;
-        assert_eq!(problem["field"], field);
-    }
+    let problem = expect_problem(patch(json!({"display_name": " "})).await.unwrap(), Code::InvalidValue).await;
+    assert_eq!(problem["field"], "display_name");
     expect_problem(patch(json!({"language": "xx"})).await.unwrap(), Code::MalformedRequest).await;
-    let row = "SELECT email_index, email_sealed, phone_sealed FROM users WHERE id = $1";
-    let row = query(row).bind(mei.id).fetch_optional(&app.app.database.read).await.unwrap().unwrap();
-    for column in ["email_index", "email_sealed", "phone_sealed"] {
-        let kept: String = row.get(column).unwrap();
-        assert!(kept.len() >= 40 && !kept.contains("mei") && !kept.contains("138001"), "{column}: {kept}");
-    }
-    let me = expect(patch(json!({"phone": ""})).await.unwrap(), StatusCode::OK).await;
-    assert!(me.get("phone").is_none());
+    // A number needs a code.
+    expect_problem(patch(json!({"phone": "+86 138 0013 8000"})).await.unwrap(), Code::MalformedRequest).await;
 
     let devices = |who: &Account| {
         let request = app.request(Method::GET, "/me/sessions").bearer_auth(&who.access);
@@ -272,4 +269,99 @@ async fn a_profile_is_changed_and_devices_are_signed_out() {
     assert_eq!(end(&mei, "/me/sessions").await.unwrap().status(), StatusCode::NO_CONTENT);
     expect_problem(app.get_as(&mei, "/me").await, Code::TokenInvalid).await;
     assert_eq!(devices(&tom).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_telephone_is_confirmed_by_a_code_signs_in_and_hears_of_tickets() {
+    const NUMBER: &str = "+8613800138000";
+    let app = TestApp::start_with(|config| {
+        config.auth.mfa.code.cool_down = Duration::from_millis(1);
+        config.sales.sweep_interval = Duration::from_millis(200);
+        let rules = json!({"code.ip": {"limit": 1000, "window": "1d"}, "code.address": {"limit": 5, "window": "1d"}});
+        config.rate_limit = serde_json::from_value(json!({ "rules": rules })).unwrap();
+    })
+    .await;
+    let (mei, tom) = (app.register("mei@example.com").await, app.register("tom@example.com").await);
+    let codes = json!({"phone": "+86 138-0013-8000", "password": PASSWORD});
+    let put = |who: &Account, code: &str| {
+        let body = json!({"phone": NUMBER, "code": code});
+        app.request(Method::PUT, "/me/phone").bearer_auth(&who.access).json(&body).send()
+    };
+    // Only whoever knows the password, a number that can be one, and one's own code.
+    let wrong = json!({"phone": NUMBER, "password": "not hers at all"});
+    expect_problem(app.post_as(&mei, "/me/phone/codes", &wrong).await, Code::WrongCredentials).await;
+    for bad in ["138", "call me"] {
+        let refused = app.post_as(&mei, "/me/phone/codes", &json!({"phone": bad, "password": PASSWORD})).await;
+        assert_eq!(expect_problem(refused, Code::InvalidValue).await["field"], "phone");
+    }
+    let sent = expect(app.post_as(&mei, "/me/phone/codes", &codes).await, StatusCode::ACCEPTED).await;
+    assert_eq!(sent["expires_in"], 300);
+    let first = code(&letters(&app, NUMBER, 1).await[0]);
+    expect_problem(put(&tom, &first).await.unwrap(), Code::CodeRefused).await;
+    let me = expect(put(&mei, &first).await.unwrap(), StatusCode::OK).await;
+    assert_eq!((&me["phone"], &me["phone_confirmed"]), (&json!(NUMBER), &json!(true)));
+    expect_problem(put(&mei, &first).await.unwrap(), Code::CodeRefused).await;
+    let row = "SELECT phone_index, phone_sealed FROM users WHERE id = $1";
+    let row = query(row).bind(mei.id).fetch_optional(&app.app.database.read).await.unwrap().unwrap();
+    for column in ["phone_index", "phone_sealed"] {
+        let kept: String = row.get(column).unwrap();
+        assert!(kept.len() >= 40 && !kept.contains("138001"), "{column}: {kept}");
+    }
+
+    // It signs in; a number that nobody has gets the same answer, and no message.
+    let nobody = app.post("/auth/phone/codes", &json!({"phone": "+8613800138001"})).await;
+    let somebody = app.post("/auth/phone/codes", &json!({ "phone": NUMBER })).await;
+    assert_eq!(expect(nobody, StatusCode::ACCEPTED).await, expect(somebody, StatusCode::ACCEPTED).await);
+    let second = letters(&app, NUMBER, 2).await;
+    let second = code(second.iter().find(|text| text.contains("to sign in")).unwrap());
+    let sign_in = async |code: &str| app.post("/auth/phone", &json!({"phone": NUMBER, "code": code})).await;
+    expect_problem(sign_in("000000").await, Code::CodeRefused).await;
+    let signed = expect(sign_in(&second).await, StatusCode::OK).await;
+    assert_eq!(signed["user"]["id"], mei.id.to_string());
+    expect_problem(sign_in(&second).await, Code::CodeRefused).await;
+    assert!(mails(&app, "+8613800138001").await.is_empty());
+
+    // Tickets are told by text message, unless the account does not want it.
+    let session = app.hall(10).await;
+    for (seat, wanted, count) in [("1-1", true, 3), ("1-2", false, 3)] {
+        let change = json!({ "text_messages": wanted });
+        let changed = app.request(Method::PATCH, "/me").bearer_auth(&mei.access).json(&change).send().await.unwrap();
+        expect(changed, StatusCode::OK).await;
+        let body = json!({"session_id": session, "seats": [seat]});
+        let order = expect(app.post_as(&mei, "/orders", &body).await, StatusCode::CREATED).await;
+        let order = order["id"].as_str().unwrap();
+        let begun = app.post_as(&mei, &format!("/orders/{order}/pay"), &json!({})).await;
+        let page = expect(begun, StatusCode::OK).await["payment"]["pay_url"].as_str().unwrap().to_owned();
+        expect(app.post(&format!("/{page}/approve"), &json!({})).await, StatusCode::OK).await;
+        // The mail of the same notice is there, so a message to the telephone would be on its way.
+        eventually(PATIENCE, || async {
+            let told = mails(&app, "mei@example.com").await;
+            let told = told.iter().filter(|mail| words(mail).contains(order)).count();
+            if told == 1 { Ok(()) } else { Err(format!("{told}")) }
+        })
+        .await;
+        let texts = letters(&app, NUMBER, count).await;
+        assert!(texts.iter().any(|text| text.contains("your tickets for Test are ready")), "{texts:?}");
+    }
+
+    // Both accounts of a number are one person in the limits of a sale.
+    let policy = Policy { per_person: Some(PerPerson { seats: Some(2), ..PerPerson::default() }), ..Policy::default() };
+    app.app.admission.policies().put(session, policy, "test".to_owned()).await.unwrap();
+    expect(app.post_as(&tom, "/me/phone/codes", &codes).await, StatusCode::ACCEPTED).await;
+    let third =
+        letters(&app, NUMBER, 4).await.into_iter().find(|text| text.contains("confirm") && !text.contains(&first));
+    let third = code(&third.unwrap());
+    let order = json!({"session_id": session, "seats": ["1-3"]});
+    expect(put(&tom, &third).await.unwrap(), StatusCode::OK).await;
+    expect_problem(app.post_as(&tom, "/orders", &order).await, Code::PersonLimit).await;
+    let gone = app.request(Method::DELETE, "/me/phone").bearer_auth(&tom.access).send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    expect(app.post_as(&tom, "/orders", &order).await, StatusCode::CREATED).await;
+
+    // Five codes a day to a number, whoever asks; it has had three.
+    for _ in 0..2 {
+        expect(app.post_as(&tom, "/me/phone/codes", &codes).await, StatusCode::ACCEPTED).await;
+    }
+    expect_problem(app.post_as(&tom, "/me/phone/codes", &codes).await, Code::TooManyAttempts).await;
+    expect_problem(app.post("/auth/phone/codes", &json!({ "phone": NUMBER })).await, Code::TooManyAttempts).await;
 }

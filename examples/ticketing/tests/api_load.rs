@@ -9,7 +9,10 @@ use common::{Account, TestApp, expect, expect_problem};
 use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use ticketing::problem::Code;
+use ticketing::{
+    api_limits::{ApiLimit, ApiLimitsConfig},
+    problem::Code,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +91,68 @@ async fn operators_give_up_what_costs_the_sale_least_and_payments_go_on() {
     assert_eq!(log.iter().filter(|entry| entry.record.what == "load.order").count(), 4);
     order(&app, &boss, 0).await;
     expect(app.post_as(&mei, "/orders", &wish("1-3")).await, StatusCode::CREATED).await;
+}
+
+/// Asks until it is one too many; answers how the limit of that name says so.
+async fn one_too_many(name: &str, ask: impl AsyncFn(usize) -> Response) {
+    for turn in 0..1_000 {
+        let answer = ask(turn).await;
+        if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+            assert!(answer.status().is_success(), "{name}: {}", answer.text().await.unwrap());
+            continue;
+        }
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        let wait: u64 = header("retry-after").parse().unwrap();
+        assert_eq!(header("ratelimit-policy"), format!("\"{name}\";q=1;w=1"));
+        assert!(header("ratelimit").starts_with(&format!("\"{name}\";r=0;t=")), "{}", header("ratelimit"));
+        let problem = expect_problem(answer, Code::RateLimited).await;
+        assert_eq!((&problem["limit"], problem["retry_after"].as_u64()), (&json!(name), Some(wait)));
+        assert!(wait > 0 && problem["request_id"].is_string(), "{problem}");
+        return;
+    }
+    panic!("{name} is never reached");
+}
+
+#[tokio::test]
+async fn a_server_takes_so_many_requests_of_a_class_and_says_when_to_come_back() {
+    let slow = ApiLimit { rate: Some(1), warm_up: None };
+    let app = TestApp::start_with(|config| {
+        config.api_limits = ApiLimitsConfig { queries: slow, orders: slow, payments: slow };
+    })
+    .await;
+    let boss = app.register_admin("boss@example.com").await;
+    let mei = app.register("mei@example.com").await;
+    let session = app.hall_with(1_000, |session| session.seats_per_user = 1_000).await;
+    let placed = app.post_as(&mei, "/orders", &json!({"session_id": session, "seats": ["1-1"]})).await;
+    let placed = expect(placed, StatusCode::CREATED).await;
+    let pay = format!("/orders/{}/pay", placed["id"].as_str().unwrap());
+
+    one_too_many("api.queries", async |_| app.get("/shows").await).await;
+    one_too_many("api.orders", async |turn| {
+        let seat = format!("{}-{}", turn / 50 + 2, turn % 50 + 1);
+        app.post_as(&mei, "/orders", &json!({"session_id": session, "seats": [seat]})).await
+    })
+    .await;
+    one_too_many("api.payments", async |_| app.post_as(&mei, &pay, &json!({})).await).await;
+
+    // Operators are in nobody's way, and see it.
+    for _ in 0..5 {
+        let state = expect(app.get_as(&boss, "/admin/system").await, StatusCode::OK).await;
+        let limits = state["limits"].as_array().unwrap();
+        for name in ["api.queries", "api.orders", "api.payments"] {
+            let limit = limits.iter().find(|limit| limit["name"] == name).unwrap();
+            assert_eq!((&limit["count"], &limit["window_ms"]), (&json!(1), &json!(1_000)));
+            assert!(limit["refused"].as_u64() > Some(0) && limit["allowed"].as_u64() > Some(0), "{limit}");
+        }
+    }
+    let metrics = app.get("//metrics").await.text().await.unwrap();
+    for line in [
+        "ticketing_api_limit_decisions_total{class=\"api.queries\",outcome=\"refused\"}",
+        "ticketing_api_limit_decisions_total{class=\"api.orders\",outcome=\"allowed\"}",
+        "ticketing_api_limit_rate{class=\"api.payments\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
 }
 
 #[tokio::test]

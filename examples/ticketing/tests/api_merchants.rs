@@ -108,7 +108,7 @@ async fn the_platform_enters_a_desk_and_leaves_a_trace() {
     assert_eq!(desks["merchants"].as_array().unwrap().len(), 2, "{desks}");
     assert_eq!(
         desks["permissions"],
-        json!(["admission:read", "refund:read", "sale:audit", "catalog:read", "order:read"])
+        json!(["admission:read", "refund:read", "sale:audit", "catalog:read", "order:read", "order:sell"])
     );
     expect_problem(app.get_as(&agent, "/desk/star/staff").await, Code::Forbidden).await;
 }
@@ -406,6 +406,15 @@ impl Belongings {
             "/admin/sessions/{id}/check-in/scans" => {
                 json!({"gate": "x", "scans": [{"id": "x", "code": "x", "at": 1}]})
             }
+            "/desk/{merchant}/counter/orders/{id}/payment" => {
+                json!({"method": "cash", "amount": {"amount": "380.00", "currency": "CNY"}})
+            }
+            "/desk/{merchant}/counter/orders/{id}/refund" => json!({"reason": "x"}),
+            "/desk/{merchant}/counter/orders" => json!({"session_id": self.session, "seats": ["1-2"]}),
+            "/desk/{merchant}/counter/till" => json!({"opening": {"amount": "1.00", "currency": "CNY"}}),
+            "/desk/{merchant}/tills/closings" => {
+                json!({"clerk_id": self.id("staff"), "day": "2026-11-22", "counted": {"amount": "1.00", "currency": "CNY"}})
+            }
             "/desk/{merchant}/rules/active" => json!({"revision": 1}),
             "/desk/{merchant}/coupons/{id}" => {
                 let mut body = coupon();
@@ -439,9 +448,10 @@ fn routes(prefixes: &[&str]) -> Vec<(Method, String)> {
 }
 
 /// What the platform's people alone may ask for.
-const PLATFORM: [&str; 10] = [
+const PLATFORM: [&str; 11] = [
     "/admin/accounts/",
     "/admin/blacklist",
+    "/admin/jobs",
     "/admin/limits/",
     "/admin/load",
     "/admin/merchants",

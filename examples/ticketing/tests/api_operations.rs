@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use common::{Account, TestApp, expect, expect_problem};
 use nebula_auth::audit::AuditQuery;
+use nebula_cache::HotKeys;
 use nebula_delay_queue::{DelayMessage, DelayQueue, RetryPolicy};
 use nebula_redis::RedisConfig;
 use nebula_test_support::{amqp_url, eventually, redis_url, unique};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use ticketing::{
-    config::Provider,
+    config::{Config, Provider},
     ids::{OrderId, SessionId, UserId},
     inventory::{Hold, HoldRequest},
     outbox::{ISSUE, Issue, TIMEOUT},
     problem::Code,
     reconcile::{LOCK, StockRun},
+    routine::SWEEP_LOCK,
     storage::sql::query,
-    workers::SWEEP_LOCK,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,7 +103,10 @@ async fn a_dead_letter_is_looked_at_and_replayed_and_its_order_gets_its_ticket()
     let state = expect(app.get_as(&boss, "/admin/queues").await, StatusCode::OK).await;
     let names: Vec<_> =
         state["queues"].as_array().unwrap().iter().map(|queue| queue["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["ledger.follow", "ticket.issue", "payment.refund", "notice.send", "order.timeout"]);
+    assert_eq!(
+        names,
+        ["ledger.follow", "ticket.issue", "payment.refund", "notice.send", "wanted.remind", "order.timeout"]
+    );
     let counted = queue(&state, ISSUE);
     assert!(counted["messages"]["overdue"].is_u64() && counted["messages"]["lateness_ms"].is_u64(), "{counted}");
 
@@ -248,7 +252,10 @@ async fn stray(app: &TestApp, session: SessionId, seats: std::ops::Range<u32>) {
 
 /// A run, once the one that the start began is over.
 async fn run(app: &TestApp) -> StockRun {
-    eventually(PATIENCE, || async { app.app.stock_reports.run(true).await.unwrap().ok_or("another is at it") }).await
+    let guard = app.app.locks.lock(LOCK).await.unwrap();
+    let run = app.app.stock_reports.compare_all().await.unwrap();
+    guard.release().await;
+    run
 }
 
 #[tokio::test]
@@ -299,20 +306,104 @@ async fn the_stock_is_compared_and_a_few_seats_are_mended_and_many_are_left_to_p
 
     // One process at a time; and when somebody asks.
     let guard = app.app.locks.lock(LOCK).await.unwrap();
-    assert_eq!(app.app.stock_reports.run(true).await.unwrap(), None);
+    let asked = app.post_as(&boss, "/admin/stock-reports", &json!({})).await;
+    assert_eq!(asked.status(), StatusCode::ACCEPTED, "somebody is at it: that is enough");
+    let now = app.post_as(&boss, "/admin/jobs/stock/runs", &json!({"reason": "now"})).await;
+    expect_problem(now, Code::JobRunning).await;
     guard.release().await;
-    assert_eq!(app.app.stock_reports.run(false).await.unwrap(), None, "not due for an hour");
     let before = expect(app.get_as(&boss, "/admin/stock-reports").await, StatusCode::OK).await["runs"][0]["at"].clone();
     let asked = app.post_as(&boss, "/admin/stock-reports", &json!({})).await;
     assert_eq!(asked.status(), StatusCode::ACCEPTED);
     until(&app, &boss, "/admin/stock-reports", |known| known["runs"][0]["at"] != before).await;
     let done: Vec<_> = done(&app, &boss).await.into_iter().map(|(what, ..)| what).collect();
-    assert_eq!(done, ["stock.recount", "stock.compare"]);
+    assert_eq!(done, ["stock.recount", "stock.compare", "stock.compare"]);
+}
+
+fn job<'a>(state: &'a Value, name: &str) -> &'a Value {
+    state["jobs"].as_array().unwrap().iter().find(|job| job["name"] == name).unwrap_or_else(|| panic!("{state}"))
+}
+
+#[tokio::test]
+async fn jobs_are_told_alike_by_every_server_and_run_when_somebody_asks_and_again_after_a_failure() {
+    let redis = redis_url().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config =
+        Config { listen: ([127, 0, 0, 1], 0).into(), data: folder.path().join("data"), ..Config::default() };
+    config.ledger.provider = Provider::Redis;
+    config.redis = RedisConfig::new(redis);
+    config.sales.sweep_interval = Duration::from_millis(500);
+    config.archive.schedule = Some("0 3 1 * *".to_owned());
+    let (one, two) = (TestApp::start_on(config.clone()).await, TestApp::start_on(config).await);
+    let boss = one.register_admin("boss@example.com").await;
+    let mei = one.register("mei@example.com").await;
+    let why = json!({"reason": "a test"});
+    let run = "/admin/jobs/stock/runs";
+
+    // The first run of the stock's comparison comes by itself, on one of them; both tell of it.
+    let ran = |state: &Value| job(state, "stock")["runs"] == 1;
+    let here = until(&one, &boss, "/admin/jobs", ran).await;
+    let there = until(&two, &boss, "/admin/jobs", ran).await;
+    for key in ["last", "next_at", "succeeded_at", "failures", "every_ms", "overdue"] {
+        assert_eq!(job(&here, "stock")[key], job(&there, "stock")[key], "{key}");
+    }
+    let last = &job(&here, "stock")["last"];
+    assert_eq!((&last["outcome"], &last["did"]["sessions"], &last["error"]), (&json!("done"), &json!(0), &Value::Null));
+    assert!(last["process"].as_str().unwrap().ends_with(&format!("/{}", std::process::id())), "{last}");
+    let at = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    assert_eq!(at(&job(&here, "stock")["next_at"]) - at(&last["began_at"]), 3_600_000);
+    let archive = job(&here, "archive");
+    assert_eq!((&archive["cron"], &archive["time_zone"]), (&json!("0 3 1 * *"), &json!("Asia/Shanghai")));
+    assert_eq!((&archive["last"], &archive["every_ms"]), (&Value::Null, &Value::Null), "by the calendar only");
+    assert_eq!(job(&here, "search")["place"], "each");
+
+    // One at a time, on whichever server somebody asks.
+    let guard = one.app.locks.lock(LOCK).await.unwrap();
+    for app in [&one, &two] {
+        expect_problem(app.post_as(&boss, run, &why).await, Code::JobRunning).await;
+        let state = expect(app.get_as(&boss, "/admin/jobs").await, StatusCode::OK).await;
+        assert_eq!(
+            (&job(&state, "stock")["running"], &job(&state, "archive")["running"]),
+            (&json!(true), &json!(false))
+        );
+    }
+    guard.release().await;
+    assert_eq!(two.post_as(&boss, run, &why).await.status(), StatusCode::ACCEPTED);
+    until(&one, &boss, "/admin/jobs", |state| job(state, "stock")["runs"] == 2).await;
+
+    // A run that fails is told with its cause, and the next one comes when it is due.
+    rename(&one, "ALTER TABLE refunds RENAME TO refunds_away").await;
+    let failed = until(&two, &boss, "/admin/jobs", |state| job(state, "sweep")["last"]["outcome"] == "failed").await;
+    assert!(job(&failed, "sweep")["last"]["error"].as_str().unwrap().contains("steps"), "{failed}");
+    let metrics = one.get("//metrics").await.text().await.unwrap();
+    for line in [
+        "ticketing_job_runs_total{name=\"sweep\",outcome=\"failed\"}",
+        "ticketing_job_interval_seconds{name=\"stock\"} 3600",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
+    rename(&one, "ALTER TABLE refunds_away RENAME TO refunds").await;
+    let mended = until(&two, &boss, "/admin/jobs", |state| job(state, "sweep")["last"]["outcome"] == "done").await;
+    assert!(job(&mended, "sweep")["failures"].as_u64() > Some(0), "{mended}");
+
+    // Nobody else, nothing else, and not without a reason; it is written down.
+    expect_problem(one.get_as(&mei, "/admin/jobs").await, Code::Forbidden).await;
+    expect_problem(one.post_as(&mei, run, &why).await, Code::Forbidden).await;
+    expect_problem(one.post_as(&boss, "/admin/jobs/nothing/runs", &why).await, Code::NotFound).await;
+    expect_problem(one.post_as(&boss, run, &json!({"reason": " "})).await, Code::InvalidValue).await;
+    let changes = AuditQuery { what: Some("job.run".to_owned()), ..AuditQuery::default() };
+    let log = one.app.office.log().query(&changes).await.unwrap().entries;
+    assert_eq!(log.iter().map(|entry| &*entry.record.on).collect::<Vec<_>>(), ["job:stock"]);
+    one.stop().await;
+    two.stop().await;
 }
 
 #[tokio::test]
 async fn the_stock_is_compared_by_itself_and_locks_caches_and_limits_are_shown() {
-    let app = TestApp::start_with(|config| config.sales.stock_interval = Duration::from_secs(1)).await;
+    let app = TestApp::start_with(|config| {
+        config.sales.stock_interval = Duration::from_secs(1);
+        config.hot_keys = HotKeys::new().with_threshold(1).with_sample(1);
+    })
+    .await;
     let boss = app.register_admin("boss@example.com").await;
     let mei = app.register("mei@example.com").await;
     let session = app.hall(10).await;
@@ -327,6 +418,15 @@ async fn the_stock_is_compared_by_itself_and_locks_caches_and_limits_are_shown()
     let ask = || app.post_as(&mei, &quote, &wish);
     expect(ask().await, StatusCode::OK).await;
     expect_problem(ask().await, Code::RateLimited).await;
+
+    // What is read most is named.
+    let hot = until(&app, &boss, "/admin/system", |state| {
+        state["hot"].as_array().is_some_and(|hot| hot.iter().any(|one| one["key"] == json!(session)))
+    })
+    .await;
+    let hot = hot["hot"].as_array().unwrap().iter().find(|one| one["key"] == json!(session)).unwrap();
+    assert_eq!((&hot["cache"], &hot["title_zh"]), (&json!("sessions"), &json!("测试")));
+    assert!(hot["reads"].as_u64() > Some(0), "{hot}");
 
     let guard = app.app.locks.lock("ledger:a-session-that-nobody-sells").await.unwrap();
     let sweep =

@@ -139,7 +139,6 @@ async fn wrong_json_is_refused_with_its_place() {
     for (body, path) in [
         ("{".to_owned(), "."),
         ("[]".to_owned(), "."),
-        (json!({"session_id": session}).to_string(), "."),
         (json!({"session_id": "x", "seats": ["1-1"]}).to_string(), "session_id"),
         (json!({"session_id": session, "seats": [1]}).to_string(), "seats[0]"),
         (json!({"session_id": session, "seats": "1-1"}).to_string(), "seats"),
@@ -153,6 +152,12 @@ async fn wrong_json_is_refused_with_its_place() {
         let problem = expect_problem(send(body.clone()).await.unwrap(), Code::MalformedRequest).await;
         assert_eq!(problem["path"], path, "{body}: {problem}");
     }
+    // Exactly one of two ways to say which seats.
+    let neither = send(json!({"session_id": session}).to_string()).await.unwrap();
+    assert_eq!(expect_problem(neither, Code::InvalidValue).await["field"], "seats");
+    let both = json!({"session_id": session, "seats": ["1-1"], "best": {"count": 1}});
+    let both = send(both.to_string()).await.unwrap();
+    assert_eq!(expect_problem(both, Code::InvalidValue).await["field"], "best");
     assert_eq!(locked(&app, session).await, 0);
 }
 

@@ -11,9 +11,12 @@ use futures_util::StreamExt;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use ticketing::{
+    clock::Millis,
     ids::{OrderId, SessionId},
     problem::{Code, Problem},
+    show::store::NewSession,
     storage::sql::query,
+    warm::Ahead,
 };
 use tokio::time::timeout;
 
@@ -183,6 +186,46 @@ async fn metrics_tell_what_is_left() {
     .await;
     let text = app.get("//metrics").await.text().await.unwrap();
     assert!(!text.contains(&session.to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_sale_needs_is_loaded_before_it_opens() {
+    let app = TestApp::start().await;
+    let now = Millis::now();
+    let (hour, minutes) = (Duration::from_secs(3_600), |count: u64| Duration::from_secs(60 * count));
+    let opens = move |session: &mut NewSession| {
+        session.sale_opens_at = now.plus(hour);
+        session.sale_closes_at = now.plus(2 * hour);
+    };
+    let (soon, later) = (app.hall_with(30, opens).await, app.hall_with(20, opens).await);
+    app.write(move |connection| {
+        Box::pin(async move {
+            query("UPDATE sessions SET published = 0 WHERE id = $1").bind(later).execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    let (database, catalog) = (app.app.database.clone(), app.app.catalog.clone());
+    let ahead = Ahead::new(database, catalog, app.app.inventory.clone(), minutes(10));
+    let seats = async |session| app.app.ledger.counts(session).await.unwrap().map(|counts| counts.seats);
+
+    assert!(ahead.load(now).await.unwrap().is_empty(), "not within ten minutes");
+    assert!(ahead.load(now.plus(minutes(49))).await.unwrap().is_empty());
+    assert_eq!(seats(soon).await, None, "nobody has asked for it");
+    assert_eq!(ahead.load(now.plus(minutes(51))).await.unwrap(), [soon], "and not what nobody can find");
+    assert_eq!((seats(soon).await, seats(later).await), (Some(30), None));
+    // The plan is here, too: without its rows in the database it is still shown. Nobody tells the catalog.
+    let gone = app.app.database.write.run::<_, Problem, _>(|connection| {
+        Box::pin(async move {
+            query("DELETE FROM plan_seats").execute(connection).await?;
+            Ok(())
+        })
+    });
+    gone.await.unwrap();
+    let map = expect(app.get(&format!("/sessions/{soon}/seatmap")).await, StatusCode::OK).await;
+    assert_eq!(map["seats"].as_array().map(Vec::len), Some(30));
+    assert_eq!(ahead.load(now.plus(minutes(59))).await.unwrap(), [soon], "again and again until it opens");
+    assert!(ahead.load(now.plus(hour)).await.unwrap().is_empty(), "it has opened");
 }
 
 #[tokio::test]

@@ -16,9 +16,11 @@ use nebula_test_support::eventually;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use ticketing::{
+    admission::Policy,
     archive::{Archive, ArchiveConfig},
     clock::Millis,
     config::DatabaseProvider,
+    identity::RealName,
     ids::SessionId,
     problem::Code,
     storage::{
@@ -32,11 +34,12 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "orders",
     "order_seats",
     "order_history",
     "order_prices",
+    "order_attendees",
     "sold_seats",
     "payments",
     "charges",
@@ -55,7 +58,7 @@ async fn order(app: &TestApp, who: &Account, session: SessionId, seat: &str) -> 
         .request(Method::POST, "/orders")
         .bearer_auth(&who.access)
         .header("Idempotency-Key", format!("key-{seat}"))
-        .json(&json!({"session_id": session, "seats": [seat]}))
+        .json(&json!({"session_id": session, "seats": [seat], "attendees": [{"person": {"name": "李雷", "kind": "cn-id", "number": "11010519491231002X"}}]}))
         .send()
         .await
         .unwrap();
@@ -155,6 +158,8 @@ async fn what_is_over_is_archived_with_its_money_and_found_as_before() {
     .await;
     let (buyer, boss) = (app.register("buyer@example.com").await, app.register_admin("boss@example.com").await);
     let session = app.hall(100).await;
+    let named = Policy { real_name: Some(RealName::default()), ..Policy::default() };
+    app.app.admission.policies().put(session, named, "test".to_owned()).await.unwrap();
     let mut orders = Vec::new();
     for seat in ["1-1", "1-2", "1-3", "1-4", "1-5", "1-6"] {
         orders.push(order(&app, &buyer, session, seat).await);

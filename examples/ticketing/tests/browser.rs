@@ -21,6 +21,13 @@ const DOWN: char = '\u{e015}';
 /// The map is drawn and follows the live stream.
 const LIVE: &str = "document.querySelector('#live.live-live')";
 
+/// Chooses something by keyboard.
+async fn enter(browser: &Browser, selector: &str) {
+    browser.element(selector).await;
+    browser.value(&format!("document.querySelector(\"{selector}\").focus()")).await;
+    browser.press(&[ENTER]).await;
+}
+
 async fn chosen(browser: &Browser, seats: usize) {
     browser.until(&format!("document.querySelectorAll('.tray-seat').length === {seats}")).await;
 }
@@ -224,6 +231,95 @@ async fn a_ticket_opens_the_door_once_and_another_is_given_back() {
     browser.close().await;
 }
 
+/// Goes through the price, which a coupon of the demo makes a question, to the checkout.
+async fn to_checkout(browser: &Browser) -> String {
+    browser.click("#quote-go").await;
+    browser.until("location.pathname.startsWith('/checkout/') && document.querySelector('.bill li')").await;
+    browser.text(".bill").await
+}
+
+#[tokio::test]
+async fn the_shop_chooses_seats_and_sells_standing_tickets_in_both_languages() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let shows = shop.get("/shows").await;
+    let shows = shows["shows"].as_array().unwrap();
+    let night = shows.iter().find(|show| show["title"].as_str().unwrap().starts_with("Apogee")).unwrap();
+    let standing = night["sessions"][0]["id"].as_str().unwrap();
+    for (language, free, place) in [("en", "places left", "Floor, standing"), ("zh-CN", "余", "Floor 站席")] {
+        let rival = shop.rival().await;
+        let browser = Browser::open(language).await;
+        browser.go(&shop.page(&format!("/login?next=/sessions/{}", sale.session))).await;
+        sign_in(&browser, &rival.email, PASSWORD).await;
+        browser.until(LIVE).await;
+        browser.element("#choose-form").await;
+        shots(&browser, &format!("choose-{language}")).await;
+        // By keyboard alone: three together, at any price.
+        browser.value("document.querySelector('#choose-count').focus()").await;
+        browser.press(&['3', '\u{e004}', '\u{e004}', '\u{e004}', ENTER]).await;
+        let bill = to_checkout(&browser).await;
+        assert_eq!(browser.value("document.querySelectorAll('.bill li').length").await, 3, "{bill}");
+
+        // Two to stand; how many are left is seen while others buy.
+        browser.go(&shop.page(&format!("/sessions/{standing}"))).await;
+        browser.until(LIVE).await;
+        browser
+            .until(&format!(
+                "document.querySelector(\"[data-area='Floor'] [data-left]\").textContent.includes('{free}')"
+            ))
+            .await;
+        let before = browser.text("[data-area='Floor'] [data-left]").await;
+        let other = shop.rival().await;
+        shop.stand(&other, standing, "Floor").await;
+        browser
+            .until(&format!("document.querySelector(\"[data-area='Floor'] [data-left]\").textContent !== '{before}'"))
+            .await;
+        browser.click("[data-area='Floor'] [data-step='1']").await;
+        assert_eq!(browser.text("[data-area='Floor'] output").await, "2");
+        assert_eq!(
+            browser.value("document.querySelectorAll('#map circle[data-position]').length").await,
+            80,
+            "no dot for a place to stand"
+        );
+        shots(&browser, &format!("standing-{language}")).await;
+        browser.click("[data-area='Floor'] button[type='submit']").await;
+        let bill = to_checkout(&browser).await;
+        assert_eq!(bill.matches(place).count(), 2, "{bill}");
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_show_is_kept_with_a_heart_and_listed() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    for (language, title) in [("en", "Shows you want to see"), ("zh-CN", "想看的演出")] {
+        let rival = shop.rival().await;
+        let browser = Browser::open(language).await;
+        let heart = format!("[data-heart='{}']", sale.show);
+        // Who is not signed in is asked to.
+        browser.go(&shop.page("/")).await;
+        browser.click(&heart).await;
+        sign_in(&browser, &rival.email, PASSWORD).await;
+        browser.until("location.pathname === '/'").await;
+        browser.click(&heart).await;
+        browser.element(&format!("{heart}[aria-pressed='true']")).await;
+        browser.go(&shop.page(&format!("/shows/{}", sale.show))).await;
+        browser.element(&format!("{heart}[aria-pressed='true']")).await;
+        browser.element("#map-web").await;
+        shots(&browser, &format!("show-{language}")).await;
+        browser.go(&shop.page("/wanted")).await;
+        browser.until(&format!("document.querySelector('h1')?.textContent === '{title}'")).await;
+        browser.element(&format!("#wanted {heart}[aria-pressed='true']")).await;
+        shots(&browser, &format!("wanted-{language}")).await;
+        browser.click(&format!("#wanted {heart}")).await;
+        browser.element(&format!("#wanted {heart}[aria-pressed='false']")).await;
+        browser.go(&shop.page("/wanted")).await;
+        browser.until("document.querySelector('.message') && !document.querySelector('#wanted')").await;
+        browser.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_camera_reads_tickets_at_the_door() {
     let shop = Shop::open().await;
@@ -414,11 +510,10 @@ async fn merchants_are_made_and_suspended(shop: &Shop, browser: &Browser, langua
     browser.click("#new-merchant button").await;
     let shown = format!("[data-merchant='{id}']");
     browser.element(&format!("{shown}[data-status=active]")).await;
-    browser.click(&format!("{shown} summary")).await;
-    shots(browser, &format!("desk-merchants-{language}")).await;
     // By keyboard: the news that it was made may still lie over it.
-    browser.value(&format!("document.querySelector(\"[data-suspend='{id}']\").focus()")).await;
-    browser.press(&[ENTER]).await;
+    enter(browser, &format!("{shown} summary")).await;
+    shots(browser, &format!("desk-merchants-{language}")).await;
+    enter(browser, &format!("[data-suspend='{id}']")).await;
     browser.element(&format!("{shown}[data-status=suspended]")).await;
 }
 
@@ -458,6 +553,13 @@ async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
     browser.click("a[href='#venues']").await;
     browser.fill("#new-venue #f-name", "Star House").await;
     browser.click("#new-venue button").await;
+    // Where it is.
+    browser.click("[data-venue] summary").await;
+    for (field, text) in [("address", "1 Star Road"), ("latitude", "31.2304"), ("longitude", "121.4737")] {
+        browser.fill(&format!("[data-venue] [name={field}]"), text).await;
+    }
+    browser.click("[data-venue] button").await;
+    browser.until("document.querySelector('[data-part=venues]')?.textContent.includes('1 Star Road')").await;
     // What is wrong with a file is said before anything is stored, and so is what is right.
     let folder = tempfile::tempdir().unwrap();
     for (name, content, usable) in [
@@ -496,6 +598,12 @@ async fn a_merchant_goes_from_nothing_to_on_sale_by_importing_a_seating_plan() {
     browser.click(".card-link").await;
     browser.element("a[href^='/sessions/']").await;
     is_text(&browser).await;
+    browser.until("document.querySelector('#map-web')?.href.includes('mlat=31.230400&mlon=121.473700')").await;
+    assert_eq!(
+        browser.value("document.querySelector('#map-app').getAttribute('href')").await,
+        "geo:31.230400,121.473700"
+    );
+    assert!(browser.text("#venue").await.contains("1 Star Road"));
     browser.click("a[href^='/sessions/']").await;
     browser.until(LIVE).await;
     is_text(&browser).await;
@@ -561,6 +669,99 @@ async fn orders_are_searched_at_the_desk_and_money_goes_back() {
     browser.click("[data-grant=goodwill] button").await;
     browser.until("['REFUNDING', 'REFUNDED'].includes(document.querySelector('#one-order').dataset.state)").await;
     assert!(browser.text("#one-order").await.contains("the show was moved"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_clerk_sells_at_the_counter_prints_and_finance_counts_the_till() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    let seats = free_seats(&shop, &sale.session, 2).await;
+    let choose = |seat: &str| {
+        format!(
+            "import('/assets/api.js').then(async ({{ get }}) => {{ \
+             const {{ seats }} = await get('/sessions/{}/seatmap'); \
+             const position = seats.findIndex((one) => one.guid === '{seat}'); \
+             return position; }})",
+            sale.session
+        )
+    };
+    for (index, (language, who, channel)) in
+        [("en", "boxoffice@example.com", "BOX_OFFICE"), ("zh", "agent@example.com", "AGENT")].into_iter().enumerate()
+    {
+        let browser = Browser::open(language).await;
+        browser.go(&shop.page("/desk/counter")).await;
+        sign_in(&browser, who, ticketing::demo::PASSWORD).await;
+        browser.element(&format!("#channel[data-channel='{channel}']")).await;
+        browser.fill("#f-opening", "100").await;
+        browser.click("#open-till button[type=submit]").await;
+        browser.until("document.querySelector('[data-expected=\"100.00\"]')").await;
+        shots(&browser, &format!("counter-{language}")).await;
+        browser.click(&format!("[data-session='{}'] button", sale.session)).await;
+        // The list needs no pointer.
+        browser.click("#view-list").await;
+        let position = browser.value(&choose(&seats[index])).await;
+        browser.until("document.querySelector('#seat-list summary')").await;
+        browser
+            .value("document.querySelectorAll('#seat-list details').forEach((one) => { one.open = true; }), 1")
+            .await;
+        browser.click(&format!("#seat-list [data-position='{position}']")).await;
+        shots(&browser, &format!("counter-seats-{language}")).await;
+        browser.click("#buy").await;
+        browser.element(".counter-sale[data-state='LOCKED']").await;
+        browser.fill("#tendered", "1").await;
+        let missing = if language == "en" { "is missing" } else { "还差" };
+        browser.until(&format!("document.querySelector('#change').textContent.includes('{missing}')")).await;
+        browser.fill("#tendered", "0000").await;
+        let change = if language == "en" { "Change:" } else { "找零" };
+        browser.until(&format!("document.querySelector('#change').textContent.includes('{change}')")).await;
+        shots(&browser, &format!("counter-pay-{language}")).await;
+        if channel == "AGENT" {
+            browser.click("#method-card").await;
+            browser.fill("#reference", "T-4711").await;
+        }
+        browser.click("#take").await;
+        browser.element("#paid[data-printable]").await;
+        browser.until("document.querySelector('.stub-code img')?.naturalWidth > 0").await;
+        shots(&browser, &format!("counter-tickets-{language}")).await;
+
+        // On paper there are the tickets with their codes, and nothing else.
+        browser.paper(true).await;
+        let hidden = "['#top', '.lead', '.counter-aside', '.counter-top', '.bill', '.show-head', '#foot', '.ops-menu'] \
+                      .flatMap((one) => [...document.querySelectorAll(one)]).every((one) => !one.checkVisibility())";
+        assert_eq!(browser.value(hidden).await, json!(true));
+        let code = "(() => { const { width, height } = document.querySelector('.stub-code img').getBoundingClientRect(); \
+                    return document.querySelector('.stub').checkVisibility() && width === height && width > 110; })()";
+        assert_eq!(browser.value(code).await, json!(true));
+        shots(&browser, &format!("counter-paper-{language}")).await;
+        browser.paper(false).await;
+        // A reload goes on with what is at hand.
+        browser.value("location.reload()").await;
+        browser.element("#paid[data-printable]").await;
+        browser.fill("#refund-reason", "ill").await;
+        browser.click("#ask-back button").await;
+        browser.element(".counter-sale[data-state='REFUNDING']").await;
+        browser.close().await;
+    }
+
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/desk/tills")).await;
+    sign_in(&browser, "finance@example.com", ticketing::demo::PASSWORD).await;
+    browser.until("document.querySelectorAll('[data-till]').length === 2").await;
+    shots(&browser, "tills").await;
+    let cash = "document.querySelector('[data-method=cash]').closest('[data-till]')";
+    let expected = browser.value(&format!("{cash}.querySelector('[data-expected]').dataset.expected")).await;
+    let expected: f64 = expected.as_str().unwrap().parse().unwrap();
+    assert!(expected > 100.0, "{expected}");
+    let till = browser.value(&format!("{cash}.dataset.till")).await;
+    let till = format!("[data-till='{}']", till.as_str().unwrap());
+    browser.fill(&format!("{till} [name=counted]"), "50").await;
+    browser.click(&format!("{till} button[type=submit]")).await;
+    browser.element(&format!("{till}[data-closed]")).await;
+    let difference =
+        browser.value(&format!("document.querySelector(\"{till} [data-difference]\").dataset.difference")).await;
+    assert!(difference.as_str().unwrap().starts_with('-'), "{difference}");
+    shots(&browser, "tills-closed").await;
     browser.close().await;
 }
 
@@ -702,9 +903,15 @@ async fn an_account_is_confirmed_by_mail_changed_and_recovered() {
     // Profile and devices.
     browser.go(&shop.page("/account")).await;
     browser.until("document.querySelectorAll('#devices [data-current=true]').length === 1").await;
-    browser.fill("#profile-phone", "+86 138 0013 8000").await;
     browser.click("#profile-submit").await;
     browser.until("[...document.querySelectorAll('[role=status], .notice, .toast')].some((e) => e.textContent.includes('Saved'))").await;
+    browser.fill("#phone-phone", "+86 138 0013 8000").await;
+    browser.fill("#phone-password", "a pass phrase of some length").await;
+    browser.click("#phone-code-send").await;
+    browser.fill("#phone-code", &shop.code("+8613800138000", "confirm this number").await).await;
+    browser.click("#phone-submit").await;
+    browser.until("document.querySelector('#phone [data-confirmed=true]')").await;
+    shots(&browser, "account-phone").await;
 
     // A forgotten password: the code sets another one, and signs out.
     browser.go(&shop.page("/forgot")).await;
@@ -804,9 +1011,11 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
     .await;
     sqlx::raw_sql("ALTER TABLE orders_away RENAME TO orders").execute(&database).await.unwrap();
 
-    let titles =
-        [("en", ["Queues", "Reconciliation", "Locks, caches, limits"]), ("zh", ["消息队列", "对账", "锁、缓存与限流"])];
-    for (language, [queues, stock, system]) in titles {
+    let titles = [
+        ("en", ["Queues", "Reconciliation", "Jobs", "Locks, caches, limits"]),
+        ("zh", ["消息队列", "对账", "定时任务", "锁、缓存与限流"]),
+    ];
+    for (language, [queues, stock, jobs, system]) in titles {
         let browser = Browser::open(language).await;
         browser.go(&shop.page("/login")).await;
         sign_in(&browser, ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
@@ -814,7 +1023,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         browser.go(&shop.page("/desk")).await;
         browser.click(".ops-menu a[href='/desk/queues']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{queues}'")).await;
-        browser.until("document.querySelectorAll('[data-queue]').length === 5").await;
+        browser.until("document.querySelectorAll('[data-queue]').length === 6").await;
         browser.click("[data-open='ticket.issue']").await;
         browser.until("document.querySelector('#letters h2')").await;
         if language == "en" {
@@ -861,6 +1070,17 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         browser.click("#reports-close").await;
 
         browser.value("window.scrollTo({ top: 0, behavior: 'instant' })").await;
+        browser.click(".ops-menu a[href='/desk/jobs']").await;
+        browser.until(&format!("document.querySelector('h1')?.textContent === '{jobs}'")).await;
+        browser.until("document.querySelectorAll('[data-job]').length === 9").await;
+        browser.click("[data-run=search]").await;
+        browser.fill("#why", "now").await;
+        browser.click("#why-yes").await;
+        browser.until("document.querySelector('.toast-good')").await;
+        browser.until("document.querySelector('[data-job=search] [data-state=done]')").await;
+        shots(&browser, &format!("jobs-{language}")).await;
+
+        browser.value("window.scrollTo({ top: 0, behavior: 'instant' })").await;
         browser.click(".ops-menu a[href='/desk/system']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{system}'")).await;
         browser.until("document.querySelector(\"[data-lock='ticketing:sweep']\") && document.querySelector('[data-cache=sessions]')").await;
@@ -868,4 +1088,107 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         shots(&browser, &format!("system-{language}")).await;
         browser.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_buyer_names_who_the_tickets_are_for_and_the_desk_finds_them() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    // Staff asks for names, in Chinese.
+    let desk = Browser::open("zh").await;
+    desk.go(&shop.page(&format!("/desk/admission?session={}", sale.session))).await;
+    sign_in(&desk, ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+    desk.until(
+        "document.querySelector('#real-name') && document.querySelector('#tickets-per-day').closest('[hidden]')",
+    )
+    .await;
+    desk.value(
+        "(() => { const s = document.querySelector('#real-name'); s.value = 'per-ticket'; s.dispatchEvent(new Event('change')) })()",
+    )
+    .await;
+    desk.until("!document.querySelector('#tickets-per-day').closest('[hidden]')").await;
+    shots(&desk, "names-admission").await;
+    desk.click("#save").await;
+    desk.until("document.querySelector('.toast')").await;
+
+    // A buyer's own identity, with a digit mistyped first, and two people to buy for.
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/register?next=/account")).await;
+    register(&browser).await;
+    browser.until("document.querySelector('#identity-number') && document.querySelector('#identity-country').closest('[hidden]')").await;
+    assert!(browser.text("#authority").await.contains("demonstration"));
+    browser.fill("#identity-name", "Lin Mei").await;
+    browser.fill("#identity-number", "110105194912310021").await;
+    browser.click("#identity-submit").await;
+    browser.until("document.querySelector('#identity-number-error').textContent.includes('swapped')").await;
+    browser.value("document.querySelector('#identity-number').value = ''").await;
+    browser.fill("#identity-number", "11010519491231002X").await;
+    browser.click("#identity-submit").await;
+    browser.until("document.querySelector('#identity-remove')").await;
+    assert!(browser.text("#identity").await.contains("110***********002X"));
+    enter(&browser, "#add-contact summary").await;
+    browser.fill("#contact-name", "Lin Mei").await;
+    browser.fill("#contact-number", "11010519491231002X").await;
+    browser.click("#contact-submit").await;
+    browser.until("document.querySelectorAll('[data-contact]').length === 1").await;
+    shots(&browser, "names-account").await;
+
+    // At the order one is chosen, and one is added.
+    browser.go(&shop.page(&format!("/sessions/{}", sale.session))).await;
+    browser.until(LIVE).await;
+    browser.click("#view-list").await;
+    browser.value("document.querySelector('#seat-list details').open = true").await;
+    browser.until("document.querySelectorAll('.seat-button[aria-disabled=false]').length > 1").await;
+    browser
+        .value(
+            "[...document.querySelectorAll('.seat-button[aria-disabled=false]')].slice(0, 2).forEach((b) => b.click())",
+        )
+        .await;
+    chosen(&browser, 2).await;
+    browser.click("#buy").await;
+    browser.until("document.querySelector('#attendees[open]') || document.querySelector('#quote[open]')").await;
+    if browser.value("Boolean(document.querySelector('#quote[open]'))").await == json!(true) {
+        browser.click("#quote-go").await;
+    }
+    browser.until("document.querySelector('#attendees[open] #attendee-1')").await;
+    assert_eq!(browser.value("document.querySelector('#attendee-1').value").await, json!(""));
+    browser.value(
+        "(() => { const s = document.querySelector('#attendee-new-kind'); s.value = 'passport'; s.dispatchEvent(new Event('change')) })()",
+    )
+    .await;
+    browser.fill("#attendee-new-name", "Anne Li").await;
+    browser.fill("#attendee-new-country", "DE").await;
+    browser.fill("#attendee-new-number", "C01X00T47").await;
+    shots(&browser, "names-choose").await;
+    browser.click("#attendee-new-submit").await;
+    browser.until("document.querySelector('#attendee-1').value !== ''").await;
+    browser.click("#attendees-go").await;
+    browser
+        .until("location.pathname.startsWith('/checkout/') && document.querySelectorAll('.attendee').length === 2")
+        .await;
+    let named = browser.text(".bill").await;
+    assert!(named.contains("A*** L*") && named.contains("*****0T47") && !named.contains("C01X"), "{named}");
+    shots(&browser, "names-checkout").await;
+
+    desk.close().await;
+    browser.close().await;
+
+    // The desk finds the order by the whole number, and shows all of it to whoever may see people.
+    let support = Browser::open("en").await;
+    support.go(&shop.page("/login?next=/desk")).await;
+    support.fill("#email", "support@example.com").await;
+    support.fill("#password", ticketing::demo::PASSWORD).await;
+    support.click("#submit").await;
+    support.click("a[href='#orders']").await;
+    support.fill("#f-attendee_number", "c01x00t48").await;
+    support.click("#search-attendees button[type=submit]").await;
+    support.until("document.querySelector('#orders').textContent.includes('No orders')").await;
+    support.value("document.querySelector('#f-attendee_number').value = ''").await;
+    support.fill("#f-attendee_number", "c01x00t47").await;
+    support.click("#search-attendees button[type=submit]").await;
+    support.until("document.querySelectorAll('[data-order]').length === 1").await;
+    shots(&support, "names-desk").await;
+    support.click(".desk-open").await;
+    support.until("document.querySelector('#one-order')?.textContent.includes('Anne Li · C01X00T47')").await;
+    support.close().await;
 }

@@ -361,3 +361,45 @@ fn replace(value: &mut Value, left: &mut usize, with: &Value) -> bool {
         _ => false,
     }
 }
+
+#[test]
+fn an_area_may_have_standing_places_which_come_after_all_seats() {
+    let with = |standing: Value| {
+        let mut document = document();
+        let area = json!({"shape": "rectangle", "rectangle": {"width": 20, "height": 10}, "position": {"x": 30, "y": 40},
+            "text": {"text": "Yard"}, "standing": standing});
+        document["zones"][0]["areas"].as_array_mut().unwrap().push(area);
+        document
+    };
+    let (plan, findings) = read(&with(json!({"name": "Yard", "category": "Circle", "capacity": 3})));
+    let plan = plan.unwrap_or_else(|| panic!("{findings}"));
+    let names: Vec<_> = plan.seats.iter().map(|seat| (&*seat.guid, seat.standing)).collect();
+    let seated = [("gf-1-1", false), ("gf-1-2", false), ("ff-a-1", false)];
+    assert_eq!(names, [&seated[..], &[("Yard#1", true), ("Yard#2", true), ("Yard#3", true)]].concat());
+    let place = &plan.seats[5];
+    assert_eq!((&*place.zone, &*place.row, &*place.number, &*place.category), ("Yard", "", "", "Circle"));
+    assert_eq!(plan.areas.as_array().unwrap().last().unwrap()["standing"], "Yard");
+
+    let place = "$.zones[0].areas[6].standing";
+    for (standing, problem) in [
+        (json!({"name": "Yard", "category": "Circle", "capacity": 0}), "capacity: the number of places"),
+        (json!({"name": "Yard", "category": "Circle", "capacity": 2.5}), "capacity: the number of places"),
+        (json!({"name": "Yard", "category": "Circle"}), "capacity: the number of places"),
+        (json!({"name": "Yard", "category": "Circle", "capacity": 100_000}), "more than 100000 seats and places"),
+        (
+            json!({"name": "Yard", "category": "Attic", "capacity": 3}),
+            "category: the category \"Attic\" is not in `categories`",
+        ),
+        (json!({"category": "Circle", "capacity": 3}), "`name` is missing"),
+        (json!({"name": "Ground floor", "category": "Circle", "capacity": 3}), "another part of the house is called"),
+        (json!("many"), "expected an object"),
+    ] {
+        let (plan, findings) = read(&with(standing.clone()));
+        assert!(plan.is_none(), "{standing}");
+        let problems = findings.problems();
+        assert!(
+            problems.iter().any(|text| text.starts_with(place) && text.contains(problem)),
+            "{standing}: {problems:?}"
+        );
+    }
+}

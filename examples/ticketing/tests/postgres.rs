@@ -10,10 +10,14 @@ mod admission_desk;
 mod admission_person;
 #[path = "api_account.rs"]
 mod api_account;
+#[path = "api_best.rs"]
+mod api_best;
 #[path = "api_catalog.rs"]
 mod api_catalog;
 #[path = "api_codes.rs"]
 mod api_codes;
+#[path = "api_counter.rs"]
+mod api_counter;
 #[path = "api_coupons.rs"]
 mod api_coupons;
 #[path = "api_desk.rs"]
@@ -38,13 +42,21 @@ mod api_screen;
 mod api_seats;
 #[path = "api_tickets.rs"]
 mod api_tickets;
+#[path = "api_wanted.rs"]
+mod api_wanted;
 #[path = "archive.rs"]
 mod archive;
+#[path = "identity/authority.rs"]
+mod authority;
 mod common;
 #[path = "document/main.rs"]
 mod document;
 #[path = "admission/help.rs"]
 mod help;
+#[path = "identity/mine.rs"]
+mod identity_mine;
+#[path = "identity/orders.rs"]
+mod identity_orders;
 mod program;
 
 use nebula_test_support::postgres_database;

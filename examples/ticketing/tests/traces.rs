@@ -160,6 +160,11 @@ async fn q6_one_trace_leads_from_a_request_over_the_queue_to_its_consumers() {
     assert_eq!(told["http.response.status_code"], "201");
     assert_eq!(told["http.route"], "/api/v1/orders");
     assert!(told["user_id"].len() > 30, "{told:?}");
+    // Whatever is about an order names it: its own request, those with its path, what a provider says, and messages.
+    let about = ["POST /api/v1/orders", "POST /api/v1/orders/{id}/pay", "POST /api/v1/payments/{provider}/callback"];
+    for name in about.into_iter().chain(["process ledger.follow", "process ticket.issue"]) {
+        assert_eq!(attributes(&named(name).attributes)["order_id"], buyer.order, "{name}");
+    }
     // The provider was asked by the request, and its call back has led to the messages.
     let asked = |call: &str| {
         spans.iter().find(|span| attributes(&span.attributes).get("call").is_some_and(|known| known == call))

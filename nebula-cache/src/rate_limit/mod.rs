@@ -45,6 +45,11 @@
 //! and not spent is lost, which is why leases grow and shrink with what is used. A key that is used up is refused here until
 //! a portion has come together again: a scarce rate is not fetched token by token.
 //!
+//! # A whole process
+//!
+//! [`WarmUpLimiter`] protects a process from more than it can do, whoever asks: one rate without keys and without a store, which
+//! begins low and rises while caches fill.
+//!
 //! # When Redis is down
 //!
 //! Each rule says what holds then: [`WhenDown::LocalShare`] (this node's part of the quota, by the number of nodes that
@@ -76,6 +81,7 @@ mod shards;
 mod snapshot;
 mod store;
 mod sync;
+mod warm_up;
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
@@ -94,3 +100,4 @@ pub use redis::RedisRates;
 pub use rule::{Rule, WhenDown};
 pub use snapshot::{RateLimitSnapshot, RuleSnapshot};
 pub use store::{Book, Changes, Charge, RateLimitStore, Ruling, Verdict};
+pub use warm_up::WarmUpLimiter;

@@ -261,6 +261,7 @@ mod tests {
             slider: true,
             room: Some(Room::default()),
             per_person: None,
+            real_name: None,
         }
     }
 

@@ -89,6 +89,7 @@ async fn admission(
         sale_closes_at: session.sale_closes_at,
         steps: steps(&policy),
         sold_out: policy.sold_out && app.inventory.sold_out(id),
+        real_name: policy.real_name,
         reservation,
         waiting_room,
     }))

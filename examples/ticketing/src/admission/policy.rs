@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::problem::{Code, Problem, Result};
+use crate::{
+    identity::RealName,
+    problem::{Code, Problem, Result},
+};
 
 /// The steps of a sale, each on or off. Left out means off, except the sold-out flag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,6 +33,9 @@ pub struct Policy {
     /// How much one person may order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_person: Option<PerPerson>,
+    /// Whether tickets have names, and how many somebody may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_name: Option<RealName>,
 }
 
 /// How much one person may order of a sale. Orders that ended without seats do not count.
@@ -71,6 +77,7 @@ impl Default for Policy {
             slider: false,
             room: None,
             per_person: None,
+            real_name: None,
         }
     }
 }
@@ -85,7 +92,8 @@ impl Policy {
     /// Whether it asks for anything before an order but a look at the sold-out flag.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { sold_out: self.sold_out, per_person: self.per_person, ..Self::default() }
+        let (per_person, real_name) = (self.per_person, self.real_name);
+        *self == Self { sold_out: self.sold_out, per_person, real_name, ..Self::default() }
     }
 
     /// Whether buyers may reserve.
@@ -107,6 +115,8 @@ impl Policy {
             ("room.grace_seconds", room.map(|room| room.grace_seconds), 5, 600),
             ("per_person.orders_per_day", person.orders_per_day, 1, 1_000),
             ("per_person.seats", person.seats, 1, 1_000),
+            ("real_name.tickets", self.real_name.and_then(|names| names.tickets), 1, 1_000),
+            ("real_name.tickets_per_day", self.real_name.map(|names| names.tickets_per_day), 1, 1_000),
         ] {
             if value.is_some_and(|value| !(least..=most).contains(&value)) {
                 let detail = format!("`{field}` is {least} to {most}.");

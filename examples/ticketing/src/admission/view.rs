@@ -10,7 +10,7 @@ use super::{
     policy::{Policy, Room},
     room::{Crowd, Standing},
 };
-use crate::{clock::Millis, ids::SessionId};
+use crate::{clock::Millis, identity::RealName, ids::SessionId};
 
 /// What a sale asks, and where this buyer stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,6 +23,9 @@ pub(super) struct AdmissionView {
     pub(super) steps: Vec<Step>,
     /// Nothing is left at the moment.
     pub(super) sold_out: bool,
+    /// Whose names an order has, if it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) real_name: Option<RealName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reservation: Option<ReservationView>,
     /// Only for those who are signed in.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::duration;
+use crate::{
+    config::duration,
+    jobs::{Schedule, ScheduleError},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -17,16 +20,27 @@ pub struct ArchiveConfig {
     /// So long nothing of an order has changed, and so long its show is over.
     #[serde(with = "duration")]
     pub after: Duration,
-    /// How often it is looked for such orders.
+    /// How often it is looked for such orders, unless `schedule` says when.
     #[serde(with = "duration")]
     pub interval: Duration,
+    /// Minute, hour, day of the month, month and day of the week, as cron has them: `0 3 1 * *` is three o'clock on the first.
+    pub schedule: Option<String>,
+    /// The time zone of `schedule`.
+    pub time_zone: String,
     /// Most orders of one transaction: so long others may wait.
     pub batch: u32,
 }
 
 impl Default for ArchiveConfig {
     fn default() -> Self {
-        Self { enabled: true, after: 365 * DAY, interval: Duration::from_secs(3_600), batch: 100 }
+        Self {
+            enabled: true,
+            after: 365 * DAY,
+            interval: Duration::from_secs(3_600),
+            schedule: None,
+            time_zone: "Asia/Shanghai".to_owned(),
+            batch: 100,
+        }
     }
 }
 
@@ -44,9 +58,24 @@ impl ArchiveConfig {
         if self.interval.is_zero() {
             return Err(("archive.interval", "must be longer than nothing".to_owned()));
         }
+        if let Err(error) = self.schedule() {
+            return Err(("archive.schedule", error.to_string()));
+        }
         if !(1..=1_000).contains(&self.batch) {
             return Err(("archive.batch", "is 1 to 1000".to_owned()));
         }
         Ok(())
+    }
+
+    /// When servers look for such orders.
+    ///
+    /// # Errors
+    ///
+    /// `schedule` or `time-zone` is none.
+    pub fn schedule(&self) -> Result<Schedule, ScheduleError> {
+        match &self.schedule {
+            Some(text) => Schedule::calendar(text, &self.time_zone),
+            None => Ok(Schedule::Every(self.interval)),
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Table {
 }
 
 /// The orders themselves come first, since all others refer to them.
-pub(super) const TABLES: [Table; 10] = [
+pub(super) const TABLES: [Table; 12] = [
     Table {
         name: "orders",
         columns: "id, user_id, session_id, state, minor, currency, fingerprint, ledger_epoch, created_at, expires_at, \
@@ -23,6 +23,16 @@ pub(super) const TABLES: [Table; 10] = [
     Table {
         name: "order_prices",
         columns: "order_id, tenant_id, revision, subtotal, steps, proof, coupon_id, coupon",
+        rows: OF_ORDERS,
+    },
+    Table {
+        name: "counter_sales",
+        columns: "order_id, tenant_id, clerk_id, channel, commission_bp, name_sealed, email_sealed, language, at",
+        rows: OF_ORDERS,
+    },
+    Table {
+        name: "order_attendees",
+        columns: "order_id, position, tenant_id, identity_index, name_index, number_index, person_sealed, verified",
         rows: OF_ORDERS,
     },
     Table { name: "sold_seats", columns: "session_id, position, order_id, at", rows: OF_ORDERS },

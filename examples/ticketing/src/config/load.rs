@@ -100,6 +100,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.sales.stock_interval < Duration::from_secs(1) {
         return refuse("sales.stock-interval", "must be at least 1s");
     }
+    if config.sales.warm_ahead > Duration::from_secs(24 * 3_600) {
+        return refuse("sales.warm-ahead", "must be at most 1d");
+    }
     if config.database.provider == DatabaseProvider::Postgres && config.database.url.is_none() {
         return refuse("database.url", "is needed with the provider postgres: postgres://user:password@host/database");
     }
@@ -118,6 +121,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");
     }
+    if let Err((key, reason)) = config.api_limits.check() {
+        return refuse(key, reason);
+    }
     if let Err((key, reason)) = config.degrade.check() {
         return refuse(key, reason);
     }
@@ -125,6 +131,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return refuse(key, reason);
     }
     if let Err((key, reason)) = config.personal_data.check() {
+        return refuse(key, reason);
+    }
+    if let Err((key, reason)) = config.identity.check() {
         return refuse(key, reason);
     }
     for (name, provider) in &config.auth.oidc {
@@ -219,6 +228,10 @@ mod tests {
             ("ledger: { provider: paper }", &["ledger.provider", "memory", "redis"]),
             ("http: { body-limit: 10 }", &["http.body-limit"]),
             ("public-url: tickets", &["public-url", "https://"]),
+            ("archive: { schedule: 0 3 31 2 * }", &["archive.schedule", "never comes"]),
+            ("archive: { schedule: monthly }", &["archive.schedule", "monthly"]),
+            ("api-limits: { orders: { rate: 0 } }", &["api-limits.orders.rate", "1 to"]),
+            ("api-limits: { orders: { warm-up: soon } }", &["api-limits.orders.warm-up", "soon"]),
             ("sales: [", &["config.yaml"]),
         ] {
             with(yaml, &[], |config| {

@@ -10,7 +10,7 @@ pub mod secret;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use nebula_auth::{AuthConfig, JwtConfig};
-use nebula_cache::rate_limit::RateLimitConfig;
+use nebula_cache::{HotKeys, rate_limit::RateLimitConfig};
 use nebula_delay_queue::DelayQueueConfig;
 use nebula_lock::LockConfig;
 use nebula_notification::NotificationConfig;
@@ -20,8 +20,10 @@ use serde::Deserialize;
 
 pub use self::load::{ConfigError, load};
 use crate::{
+    api_limits::ApiLimitsConfig,
     archive::ArchiveConfig,
     degrade::DegradeConfig,
+    identity::IdentityConfig,
     notice::NoticeConfig,
     payment::{alipay::AlipayConfig, wechat::WeChatConfig},
     personal::PersonalDataConfig,
@@ -55,14 +57,20 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Accounts.
     pub accounts: AccountsConfig,
-    /// The keys of addresses and telephone numbers.
+    /// The keys of addresses, telephone numbers, and names and numbers of documents.
     pub personal_data: PersonalDataConfig,
+    /// Who checks names and documents.
+    pub identity: IdentityConfig,
     /// How often somebody may do something: the rules `login.ip` and `login.account` limit attempts to sign in, `code.ip` and
-    /// `code.address` codes by mail, `quote.user` prices and coupons, `order.…`,
+    /// `code.address` codes by mail, `identity.account` people that an authority is asked about, `quote.user` prices and coupons, `order.…`,
     /// `challenge.user` and `conduct.…` sales whose policy asks for it. What was used is kept on the server of `redis` when the ledger lives there, and in this process otherwise.
     pub rate_limit: RateLimitConfig,
+    /// How many requests a second a server takes, whoever asks.
+    pub api_limits: ApiLimitsConfig,
     /// Limits of the HTTP server.
     pub http: HttpConfig,
+    /// Sessions, plans and lists that are read far more often than others, in the catalog's caches.
+    pub hot_keys: HotKeys,
     /// What is given up when there is too much to do.
     pub degrade: DegradeConfig,
     /// Rules of selling; new sessions take them over.
@@ -174,6 +182,9 @@ pub struct SalesConfig {
     /// How often the stock of all sessions on sale is compared with the orders and the money.
     #[serde(with = "duration")]
     pub stock_interval: Duration,
+    /// So long before a sale opens its session, plan, ledger and seats are loaded.
+    #[serde(with = "duration")]
+    pub warm_ahead: Duration,
     /// So long after its beginning a show is over: its orders are completed.
     #[serde(with = "duration")]
     pub show_length: Duration,
@@ -274,8 +285,11 @@ impl Default for Config {
             auth: auth(),
             accounts: AccountsConfig::default(),
             personal_data: PersonalDataConfig::default(),
+            identity: IdentityConfig::default(),
             rate_limit: RateLimitConfig::default(),
+            api_limits: ApiLimitsConfig::default(),
             http: HttpConfig::default(),
+            hot_keys: HotKeys::default(),
             degrade: DegradeConfig::default(),
             sales: SalesConfig::default(),
             flash: FlashConfig::default(),
@@ -348,6 +362,7 @@ impl Default for SalesConfig {
             seats_per_user: 10,
             sweep_interval: Duration::from_secs(15),
             stock_interval: Duration::from_secs(3_600),
+            warm_ahead: Duration::from_secs(10 * 60),
             show_length: Duration::from_secs(6 * 3_600),
         }
     }

@@ -114,7 +114,7 @@ impl Hurdle {
         match code {
             Code::SaleNotOpen | Code::SaleClosed | Code::NotFound => Self::Sale,
             Code::PriceChanged | Code::CouponRefused | Code::NotPriced => Self::Price,
-            Code::SeatTaken | Code::SoldOut | Code::UserLimit => Self::Seats,
+            Code::SeatTaken | Code::NotTogether | Code::TooFewLeft | Code::SoldOut | Code::UserLimit => Self::Seats,
             code if code.status().is_server_error() => Self::Platform,
             _ => Self::Request,
         }

@@ -42,7 +42,11 @@ fn complete_operation(operation: &mut Operation, door: Door) {
         ("404", takes(&ParameterIn::Path), "`not-found`"),
         ("413", body, "`body-too-large`"),
         ("415", body, "`unsupported-media-type`"),
-        ("default", true, "A failure: `internal`, `timeout`, `busy`, `unavailable` or `one-moment`"),
+        (
+            "default",
+            true,
+            "A failure: `internal`, `timeout`, `busy`, `unavailable` or `one-moment`; or `rate-limited`, too much for the server",
+        ),
     ];
     let responses = &mut operation.responses.responses;
     for (status, _, description) in answers.into_iter().filter(|(_, applies, _)| *applies) {

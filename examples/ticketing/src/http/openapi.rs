@@ -25,6 +25,7 @@ use utoipa::{
         (name = "admission", description = "Reserve, wait, show that you are a person"),
         (name = "orders", description = "Hold, pay, cancel"),
         (name = "payments", description = "The payment provider's side"),
+        (name = "counter", description = "Selling at a counter, and its tills"),
         (name = "admin", description = "For administrators"),
         (name = "operations", description = "For those who run it"),
     ),

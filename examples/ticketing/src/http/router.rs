@@ -20,21 +20,22 @@ use super::{
     problems, request_id,
 };
 use crate::{
-    admission,
+    admission, api_limits,
     app::App,
     audit,
     config::HttpConfig,
-    degrade, demo, inventory, marketing, merchant, notice,
+    counter, degrade, demo, identity, inventory, jobs, marketing, merchant, notice,
     office::{self, Desk},
     order, pages, payment,
     problem::{Code, Problem},
-    queues, reconcile, refund, risk, screen, search, show, statement, system, ticket, user,
+    queues, reconcile, refund, risk, screen, search, show, statement, system, ticket, user, wanted,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(user::routes())
+        .merge(identity::routes())
         .merge(merchant::routes())
         .merge(marketing::routes())
         .merge(show::routes())
@@ -45,6 +46,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(payment::routes())
         .merge(refund::routes())
         .merge(notice::routes())
+        .merge(wanted::routes())
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -73,7 +75,9 @@ fn desks() -> Desk {
         .merge(screen::desk())
         .merge(queues::desk())
         .merge(reconcile::desk())
+        .merge(jobs::desk())
         .merge(system::desk())
+        .merge(counter::desk())
 }
 
 /// The OpenAPI document.
@@ -99,7 +103,8 @@ pub fn router(app: App) -> Router {
         .merge(demo::routes(&app.config))
         .merge(office::secured(&app, desks()))
         .merge(documents.layer(from_fn(guard::documents_policy)))
-        .layer(from_fn_with_state(app.degrade.clone(), degrade::layer));
+        .layer(from_fn_with_state(app.degrade.clone(), degrade::layer))
+        .layer(from_fn_with_state(app.api_limits.clone(), api_limits::layer));
     surround(routes, &app.config.http).with_state(app)
 }
 

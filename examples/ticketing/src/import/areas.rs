@@ -16,6 +16,7 @@ const KNOWN: &[&str] = &[
     "circle",
     "text",
     "uuid",
+    "standing",
 ];
 /// Most corners of a polygon.
 const CORNERS: usize = 10_000;
@@ -72,6 +73,10 @@ pub(super) fn area(value: &Value, place: &Place<'_>, zone: (f64, f64), findings:
     area.insert("position".into(), json!({"x": zone.0 + x, "y": zone.1 + y}));
     area.insert("rotation".into(), object.number("rotation", findings).flatten().unwrap_or_default().into());
     area.insert("shape".into(), shape.into());
+    // So that pages know which area is which.
+    if let Some(name) = object.members.get("standing").and_then(|standing| standing.get("name")?.as_str()) {
+        area.insert("standing".into(), name.into());
+    }
     Some(Value::Object(area))
 }
 

@@ -6,6 +6,7 @@ mod fields;
 mod findings;
 mod place;
 pub mod plan;
+mod standing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,7 @@
 //! Reads a seating plan in the format of the pretix seating-plan editor (public JSON schema 0.0.1).
 //!
+//! Besides, an area may have standing places (`standing`): they are numbered after all seats.
+//!
 //! Positions add up: zone + row + seat. Unknown keys are ignored with a note, because older and newer editors differ;
 //! everything that would sell a wrong seat is a problem.
 
@@ -10,7 +12,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{areas, fields::Object, findings::Findings, place::Place};
+use super::{
+    areas,
+    fields::Object,
+    findings::Findings,
+    place::Place,
+    standing::{self, Standing},
+};
 use crate::show::{Category, Seat, store};
 
 /// Largest plan, in seats.
@@ -56,11 +64,13 @@ pub fn read(json: &[u8], findings: &mut Findings) -> Option<store::NewPlan> {
         places: HashMap::new(),
         texts: HashSet::new(),
         seats: Vec::new(),
+        standing: Vec::new(),
         areas: Vec::new(),
         rows: 0,
     };
     reader.categories(&root);
     reader.zones(&root);
+    reader.stand();
     let (seats, areas, categories) = (reader.seats, reader.areas, reader.categories);
     if seats.is_empty() && findings.is_clean() {
         findings.problem(&Place::ROOT, "the plan has no seats");
@@ -86,6 +96,8 @@ struct Reader<'a> {
     /// Names that repeat from seat to seat, kept once.
     texts: HashSet<Arc<str>>,
     seats: Vec<Seat>,
+    /// Where each standing area stands, and where its places lie.
+    standing: Vec<(Standing, String, (f64, f64))>,
     areas: Vec<Value>,
     rows: usize,
 }
@@ -125,7 +137,54 @@ impl Reader<'_> {
                     self.findings.problem(&areas, format_args!("more than {MAX_AREAS} areas"));
                     return;
                 }
-                self.areas.extend(areas::area(value, &areas.index(index), at, self.findings));
+                let place = areas.index(index);
+                let area = areas::area(value, &place, at, self.findings);
+                if let Some(standing) = standing::standing(value, &place, self.findings) {
+                    self.standing.push((standing, place.to_string(), area.as_ref().map_or(at, middle)));
+                }
+                self.areas.extend(area);
+            }
+        }
+    }
+
+    /// Numbers the places of the standing areas.
+    fn stand(&mut self) {
+        let mut names = HashSet::new();
+        for (standing, place, (x, y)) in std::mem::take(&mut self.standing) {
+            let Standing { name, category, capacity } = standing;
+            let place = format!("{place}.standing");
+            if !names.insert(name.clone()) || self.seats.iter().any(|seat| !seat.standing && *seat.zone == *name) {
+                self.findings.problem_at(&place, format_args!("another part of the house is called {name:?}"));
+                continue;
+            }
+            if !self.categories.iter().any(|known| known.name == category) {
+                let text = format_args!("the category {category:?} is not in `categories`");
+                self.findings.problem_at(&format!("{place}.category"), text);
+                continue;
+            }
+            let places = usize::try_from(capacity.get()).unwrap_or(usize::MAX);
+            if self.seats.len().saturating_add(places) > MAX_SEATS {
+                self.findings.problem_at(&place, format_args!("more than {MAX_SEATS} seats and places"));
+                return;
+            }
+            let (zone, category, none) = (self.shared(&name), self.shared(&category), self.shared(""));
+            for number in 1..=capacity.get() {
+                let guid: Arc<str> = format!("{name}#{number}").into();
+                if self.places.contains_key(&guid) {
+                    self.findings.problem_at(&place, format_args!("a seat is called {guid:?}"));
+                    return;
+                }
+                self.seats.push(Seat {
+                    guid,
+                    zone: Arc::clone(&zone),
+                    row: Arc::clone(&none),
+                    number: String::new(),
+                    category: Arc::clone(&category),
+                    x,
+                    y,
+                    r: None,
+                    standing: true,
+                });
             }
         }
     }
@@ -198,6 +257,7 @@ impl Reader<'_> {
             x: origin.0 + x,
             y: origin.1 + y,
             r: radius,
+            standing: false,
         });
     }
 
@@ -209,6 +269,12 @@ impl Reader<'_> {
         self.texts.insert(Arc::clone(&text));
         text
     }
+}
+
+/// Where the middle of an area is, roughly: where its text stands.
+fn middle(area: &Value) -> (f64, f64) {
+    let number = |pointer: &str| area.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
+    (number("/position/x") + number("/text/position/x"), number("/position/y") + number("/text/position/y"))
 }
 
 /// A label has `%s` where the number goes: "Box %s" and "3" make "Box 3".

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use nebula_lock::LockManager;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Counts, Cursor, Hold, HoldRequest, Listener, SeatLedger, Settled, Snapshot,
     feed::Feeds,
+    mirror::{Mirror, Mirrors},
     rebuild::{Rebuilder, one_moment},
     sold_out::SoldOut,
     view::Views,
@@ -48,6 +49,7 @@ struct Inner {
     sold_out: Arc<SoldOut>,
     feeds: Feeds,
     views: Views,
+    mirrors: Mirrors,
 }
 
 impl Inventory {
@@ -63,7 +65,14 @@ impl Inventory {
         let rebuilder = Arc::new(Rebuilder::new(Arc::clone(&ledger), locks, database));
         let sold_out = Arc::new(SoldOut::new(Arc::clone(&ledger)));
         let feeds = Feeds::new(Arc::clone(&ledger), Arc::clone(&rebuilder), Arc::clone(&sold_out), stopping);
-        Self(Arc::new(Inner { ledger, rebuilder, sold_out, feeds, views: Views::default() }))
+        Self(Arc::new(Inner {
+            ledger,
+            rebuilder,
+            sold_out,
+            feeds,
+            views: Views::default(),
+            mirrors: Mirrors::default(),
+        }))
     }
 
     /// Holds seats for an order, all or none. See [`SeatLedger::hold`].
@@ -213,6 +222,32 @@ impl Inventory {
         self.0.views.get(session, at_hand, || self.counts(session), || self.snapshot(session)).await
     }
 
+    /// The seats of a session for choosing among them, known at least as of `since`: one reading for all who wait for it, of
+    /// what has changed since the last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`hold`](Self::hold).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub(crate) async fn mirror(&self, session: SessionId, since: Instant) -> Result<Arc<Mirror>, Problem> {
+        let inner = &self.0;
+        let mirror = inner.mirrors.of(session);
+        let followed = mirror.follow(&*inner.ledger, session, since, || self.snapshot(session)).await;
+        if followed.is_err() {
+            // Perhaps there is no such session: keep nothing of it.
+            inner.mirrors.forget(session);
+        }
+        followed.map(|()| mirror)
+    }
+
+    /// Somebody looked in vain for seats: perhaps none is left.
+    pub(crate) fn suspect(&self, session: SessionId) {
+        self.0.sold_out.suspect(session);
+    }
+
     /// Listens to the changes of a session from now on, or from where an earlier stream ended. A snapshot taken after
     /// this has answered, and the updates, together miss nothing.
     ///
@@ -310,7 +345,7 @@ fn label(hold: &Hold) -> &'static str {
     match hold {
         Hold::NotReady => "not-ready",
         Hold::UnknownSeat(_) => "unknown-seat",
-        Hold::OtherSeats => "other-seats",
+        Hold::OtherSeats(_) => "other-seats",
         Hold::UserLimit { .. } => "user-limit",
         Hold::Taken(_) => "taken",
         Hold::Held { .. } => "held",

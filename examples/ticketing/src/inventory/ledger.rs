@@ -18,9 +18,10 @@ use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 /// * `hold_takes_all_or_none`: `hold` is one atomic step; a refusal changes nothing and names every seat that is taken.
 /// * `hold_repeats_by_order`: the order's own seats again, in whatever sequence, answer [`Hold::Held`] and change
 ///   nothing but the age of the hold, also when they are sold by now; the same order with other seats is refused with
-///   [`Hold::OtherSeats`].
+///   [`Hold::OtherSeats`], which names those that it has.
 /// * `no_seat_twice`: a seat is never held by two orders, whatever runs at the same time.
 /// * `user_limit_counts_held_and_sold`: one user never holds or owns more than the session's limit of seats.
+/// * `the_counter_has_no_limit`: who buys at a counter is not one person, and [`UserId::COUNTER`] has no limit.
 /// * `unknown_seats_are_refused`: seats outside the plan are refused.
 /// * `release_frees_only_holds`: `release` frees the seats that this order still holds; sold seats stay sold.
 /// * `expire_spares_young_holds`: `expire` is `release`, unless the hold is younger than the given age; both are one
@@ -128,8 +129,8 @@ pub enum Hold {
     NotReady,
     /// The plan has no such seat.
     UnknownSeat(SeatPosition),
-    /// The order already has other seats, or another user has it.
-    OtherSeats,
+    /// The order already has other seats: these, in ascending order. None are named if it is another user's.
+    OtherSeats(Vec<SeatPosition>),
     /// With these seats the user would have more than `limit`; they have `has`.
     UserLimit {
         /// Seats the user holds or owns now.

@@ -214,8 +214,11 @@ impl Book {
             return Hold::UnknownSeat(*unknown);
         }
         if let Some(owned) = self.orders.get_mut(&request.order) {
-            if owned.user != request.user || *owned.seats != *seats {
-                return Hold::OtherSeats;
+            if owned.user != request.user {
+                return Hold::OtherSeats(Vec::new());
+            }
+            if *owned.seats != *seats {
+                return Hold::OtherSeats(owned.seats.to_vec());
             }
             if let Some(since) = &mut owned.since {
                 self.ages.remove(&(*since, request.order));
@@ -226,7 +229,7 @@ impl Book {
         }
         let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
         let has = self.users.get(&request.user).copied().unwrap_or(0);
-        if has.saturating_add(count) > self.limit {
+        if request.user != UserId::COUNTER && has.saturating_add(count) > self.limit {
             return Hold::UserLimit { has, limit: self.limit };
         }
         let free = |position: &SeatPosition| self.states[*position as usize] == SeatState::Available;

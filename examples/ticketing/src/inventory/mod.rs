@@ -10,6 +10,7 @@ mod http;
 mod image;
 mod ledger;
 mod memory;
+mod mirror;
 mod rebuild;
 mod redis;
 mod sold_out;
@@ -17,7 +18,6 @@ mod state;
 mod truth;
 mod view;
 
-pub(crate) use self::truth::unsettled;
 pub use self::{
     feed::{Batch, Listener, Update},
     guarded::GuardedLedger,
@@ -30,3 +30,4 @@ pub use self::{
     redis::RedisLedger,
     state::{Changes, Counts, Cursor, CursorError, SeatState, Snapshot},
 };
+pub(crate) use self::{mirror::Claimed, truth::unsettled};

@@ -15,6 +15,7 @@ use crate::{
     merchant::{AtDesk, Storefront},
     money::Money,
     office::{Desk, order, rule},
+    order::{Best, Places, places, propose},
     problem::{Problem, Result},
     user::{Buyer, Kind},
 };
@@ -106,9 +107,13 @@ struct OrderPrice {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuoteRequest {
-    /// `guid`s of 1 to 10 seats.
+    /// `guid`s of 1 to 10 seats. Either these or `best`.
+    #[serde(default)]
     #[schema(min_items = 1, max_items = 10)]
-    seats: Vec<String>,
+    seats: Option<Vec<String>>,
+    /// Good seats, as in an order: what those that would be chosen now cost. Either this or `seats`.
+    #[serde(default)]
+    best: Option<Best>,
     /// The code of a coupon.
     #[serde(default)]
     coupon: Option<String>,
@@ -295,8 +300,9 @@ async fn order_price(State(app): State<App>, desk: AtDesk, Path(one): Path<OneOr
     post, path = "/sessions/{id}/quote", tag = "orders", params(("id" = SessionId, Path)), request_body = QuoteRequest, responses(
     (status = OK, body = Quote),
     (status = NOT_FOUND, description = "`not-found`"),
-    (status = CONFLICT, description = "`coupon-refused`, `not-priced`"),
-    (status = UNPROCESSABLE_ENTITY, description = "`unknown-seat`, `seat-count`, `duplicate-seat`"),
+    (status = CONFLICT, description = "`not-together`, `too-few-left`, `coupon-refused`, `not-priced`"),
+    (status = UNPROCESSABLE_ENTITY, description = "`unknown-seat`, `seat-count`, `duplicate-seat`, `invalid-value`"),
+    (status = SERVICE_UNAVAILABLE, description = "`one-moment`, `unavailable`"),
     (status = TOO_MANY_REQUESTS, description = "`rate-limited`"),
 ), security(("bearer" = [])))]
 async fn quote_seats(
@@ -308,7 +314,10 @@ async fn quote_seats(
 ) -> Result<Json<Quote>> {
     let session = shop.session(&app, id).await?;
     app.admission.domain(id).await?.limits.quote(buyer.id).await?;
-    let seats = session.choose(&body.seats)?;
+    let seats = match places(body.seats, body.best)? {
+        Places::Named(names) => session.choose(&names)?,
+        Places::Best(best) => propose(&app.inventory, &session, &best).await?,
+    };
     let price = app.prices.of(&session, &seats, buyer.id, body.coupon.as_deref()).await?;
     let coupons = !app.prices.coupons.good(&session.merchant, Millis::now()).await?.is_empty();
     let list: Vec<Money> = seats.iter().map(|seat| seat.price).collect();

@@ -37,10 +37,14 @@ pub(super) struct Invitation {
     pub(super) accepted_at: Option<Millis>,
 }
 
-async fn invitation(vault: &Vault, row: &Row) -> Result<Invitation> {
+async fn invitation(vault: &Vault, merchant: &TenantId, row: &Row) -> Result<Invitation> {
     let id: String = row.get("id")?;
     let email = match row.get::<Option<String>>("email_sealed")? {
-        Some(sealed) => vault.unseal(INVITED, &id, &sealed).await?,
+        Some(sealed) => match vault.of(merchant).unseal(INVITED, &id, &sealed).await {
+            Ok(email) => email,
+            // Invitations of former versions are under the platform's key.
+            Err(_) => vault.unseal(INVITED, &id, &sealed).await?,
+        },
         None => row.get("email_index")?,
     };
     Ok(Invitation {
@@ -69,7 +73,8 @@ pub(super) async fn invite(
     let (now, code) = (Millis::now(), code());
     let made = Invitation { id: Uuid::now_v7(), email, role, expires_at: now.plus(OPEN), accepted_at: None };
     let id = made.id.to_string();
-    let (index, sealed) = (vault.index(INVITED, &made.email).await?, vault.seal(INVITED, &id, &made.email).await?);
+    let (index, sealed) =
+        (vault.index(INVITED, &made.email).await?, vault.of(scope.tenant()).seal(INVITED, &id, &made.email).await?);
     let (scope, row, hash) = (scope.clone(), made.clone(), sha256(code.as_bytes()));
     database
         .write
@@ -107,7 +112,7 @@ pub(super) async fn list(database: &Database, vault: &Vault, scope: &Scope) -> R
         .await?;
     let mut list = Vec::with_capacity(rows.len());
     for row in &rows {
-        list.push(invitation(vault, row).await?);
+        list.push(invitation(vault, scope.tenant(), row).await?);
     }
     Ok(list)
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Tables whose rows are one merchant's each, with the keys that are unique over all of them. Tables that are not listed
 /// cannot be spoken of in a scope.
-const TABLES: [(&str, &[&[&str]]); 11] = [
+const TABLES: [(&str, &[&[&str]]); 17] = [
     ("venues", &[&["id"]]),
     ("plans", &[&["id"]]),
     ("shows", &[&["id"]]),
@@ -25,9 +25,15 @@ const TABLES: [(&str, &[&[&str]]); 11] = [
     ("merchant_invitations", &[&["id"], &["code_hash"]]),
     ("coupons", &[&["id"]]),
     ("order_prices", &[&["order_id"], &["coupon"]]),
+    ("counter_sales", &[&["order_id"]]),
+    ("tills", &[]),
+    ("till_entries", &[&["id"]]),
+    ("order_attendees", &[&["order_id", "position"]]),
     // With what is archived.
     ("all_orders", &[&["id"]]),
+    ("all_order_attendees", &[&["order_id", "position"]]),
     ("all_order_prices", &[&["order_id"], &["coupon"]]),
+    ("all_counter_sales", &[&["order_id"]]),
 ];
 
 /// The wall for this database.

@@ -23,7 +23,7 @@ pub struct Notice {
     pub refund: Option<RefundId>,
 }
 
-/// What happened to an order.
+/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
@@ -37,12 +37,14 @@ pub enum Topic {
     RefundRefused,
     /// Its money went back.
     RefundDone,
+    /// The sale of a show that somebody wants to see opens soon. It is about no order.
+    SaleOpens,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::TicketsIssued, Self::Ended, Self::RefundAgreed, Self::RefundRefused, Self::RefundDone];
+    pub const ALL: [Self; 6] =
+        [Self::TicketsIssued, Self::Ended, Self::RefundAgreed, Self::RefundRefused, Self::RefundDone, Self::SaleOpens];
 
     /// Its name, which is that of its template as well.
     #[must_use]
@@ -53,6 +55,7 @@ impl Topic {
             Self::RefundAgreed => "refund-agreed",
             Self::RefundRefused => "refund-refused",
             Self::RefundDone => "refund-done",
+            Self::SaleOpens => "sale-opens",
         }
     }
 }

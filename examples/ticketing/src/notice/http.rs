@@ -47,7 +47,7 @@ pub fn development(notices: &Notices) -> Router<App> {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Message {
     id: String,
-    /// What it is about: `tickets-issued`, `order-ended`, `refund-agreed`, `refund-refused` or `refund-done`.
+    /// What it is about: `tickets-issued`, `order-ended`, `refund-agreed`, `refund-refused`, `refund-done` or `sale-opens`.
     topic: String,
     title: Option<String>,
     text: String,

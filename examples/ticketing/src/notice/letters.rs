@@ -1,12 +1,12 @@
-//! Mails about accounts: codes, and what happened to an account. They go out at once or not at all, and no record keeps whom
-//! they went to.
+//! Mails and text messages about accounts: codes, and what happened to an account. They go out at once or not at all, and no record
+//! keeps whom they went to.
 
 use std::time::{Duration, SystemTime};
 
 use nebula_auth::secrecy::{ExposeSecret, SecretString};
 use nebula_notification::{
     Channel, Content, DevelopmentOutbox, EmailAddress, Kind, MemoryTemplates, Notification, NotificationTemplate,
-    Notifier, ParamSpec, Recipient,
+    Notifier, ParamSpec, Phone, Recipient,
 };
 
 use super::service::{failed, senders};
@@ -19,7 +19,7 @@ use crate::{
 /// How long this process remembers what it sent.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
-/// A mail about an account.
+/// A mail or a text message about an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Letter {
     /// A code to open an account.
@@ -38,10 +38,14 @@ pub enum Letter {
     EmailChanged,
     /// An account can be entered by way of a provider from now on.
     SignInAdded,
+    /// A code, to the telephone number that an account is to have.
+    ConfirmPhone,
+    /// A code to sign in with a telephone number.
+    PhoneSignIn,
 }
 
 impl Letter {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Register,
         Self::ChangeEmail,
         Self::ResetPassword,
@@ -50,6 +54,8 @@ impl Letter {
         Self::PasswordChanged,
         Self::EmailChanged,
         Self::SignInAdded,
+        Self::ConfirmPhone,
+        Self::PhoneSignIn,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -62,11 +68,23 @@ impl Letter {
             Self::PasswordChanged => "password-changed",
             Self::EmailChanged => "email-changed",
             Self::SignInAdded => "sign-in-added",
+            Self::ConfirmPhone => "code-confirm-phone",
+            Self::PhoneSignIn => "code-phone-sign-in",
         }
     }
 
     const fn has_code(self) -> bool {
-        matches!(self, Self::Register | Self::ChangeEmail | Self::ResetPassword | Self::SignIn)
+        matches!(self, Self::Register | Self::ChangeEmail | Self::ResetPassword | Self::SignIn) || self.is_text()
+    }
+
+    /// Whether it goes to a telephone.
+    pub(crate) const fn is_text(self) -> bool {
+        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn)
+    }
+
+    /// By which way.
+    const fn channel(self) -> Channel {
+        if self.is_text() { Channel::Sms } else { Channel::Email }
     }
 
     /// Title and text, in English and Chinese.
@@ -122,6 +140,23 @@ impl Letter {
                     "您的星云票务账户现可使用第三方账户登录，可在账户页面查看或解除绑定。\n\n如非本人操作，请立即解除绑定并修改密码：{{ link }}/account",
                 ],
             ],
+            Self::ConfirmPhone => [
+                [
+                    "Your code: {{ code }}",
+                    "{{ code }} is your code to confirm this number at Nebula Tickets. It holds for {{ minutes }} minutes. Tell it to nobody.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "验证码 {{ code }}，用于在星云票务绑定本手机号，{{ minutes }} 分钟内有效。切勿告诉他人。",
+                ],
+            ],
+            Self::PhoneSignIn => [
+                [
+                    "Your code: {{ code }}",
+                    "{{ code }} is your code to sign in at Nebula Tickets. It holds for {{ minutes }} minutes. Tell it to nobody.",
+                ],
+                ["验证码：{{ code }}", "验证码 {{ code }}，用于登录星云票务，{{ minutes }} 分钟内有效。切勿告诉他人。"],
+            ],
             Self::AccountExists => [
                 [
                     "You have an account already",
@@ -164,16 +199,17 @@ impl Letter {
         } else {
             template
         };
-        template.channels([Channel::Email]).content("en", en).content("zh", zh)
+        template.channels([self.channel()]).content("en", en).content("zh", zh)
     }
 }
 
-/// Sends mails about accounts. Cheap to clone.
+/// Sends mails and text messages about accounts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Letters {
     notifier: Notifier,
     here: String,
     delivers: bool,
+    texts: bool,
 }
 
 impl Letters {
@@ -186,8 +222,9 @@ impl Letters {
         let templates =
             || Letter::ALL.into_iter().try_fold(MemoryTemplates::new(), |known, letter| known.with(letter.template()));
         let notifier = senders(config, development, templates).await?.build();
-        let delivers = notifier.circuits().iter().any(|circuit| circuit.channel == Channel::Email);
-        Ok(Self { notifier, here, delivers })
+        let [delivers, texts] = [Channel::Email, Channel::Sms]
+            .map(|channel| notifier.circuits().iter().any(|circuit| circuit.channel == channel));
+        Ok(Self { notifier, here, delivers, texts })
     }
 
     /// Whether there is somewhere to send mails to.
@@ -196,11 +233,17 @@ impl Letters {
         self.delivers
     }
 
-    /// Sends a mail; `code` is the code that it tells, and how long that holds.
+    /// Whether there is somewhere to send text messages to.
+    #[must_use]
+    pub const fn texts(&self) -> bool {
+        self.texts
+    }
+
+    /// Sends a mail to an address, or a text message to a number; `code` is the code that it tells, and how long that holds.
     ///
     /// # Errors
     ///
-    /// No server took it.
+    /// Nobody took it.
     ///
     /// # Cancel safety
     ///
@@ -208,12 +251,15 @@ impl Letters {
     pub async fn send(
         &self,
         letter: Letter,
-        email: &str,
+        to: &str,
         language: Language,
         code: Option<(&SecretString, Duration)>,
     ) -> Result<()> {
-        let address = EmailAddress::new(email).map_err(failed)?;
-        let recipient = Recipient::address_only(address).with_locale(language.as_str());
+        let recipient = match letter.channel() {
+            Channel::Sms => Recipient::address_only(Phone::parse(to, None).map_err(failed)?),
+            _ => Recipient::address_only(EmailAddress::new(to).map_err(failed)?),
+        };
+        let recipient = recipient.with_locale(language.as_str());
         let mut mail = Notification::new(letter.as_str()).to(recipient).param("link", self.here.as_str());
         if let Some((code, holds)) = code.filter(|_| letter.has_code()) {
             let minutes = i64::try_from(holds.as_secs().div_ceil(60)).unwrap_or(i64::MAX);

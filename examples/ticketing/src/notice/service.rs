@@ -7,25 +7,30 @@ use std::{
 
 use nebula_notification::{
     Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, MemoryTemplates, Notification, Notifier,
-    NotifierBuilder, Params, Pump, Recipient, SqlStore,
+    NotifierBuilder, Params, Phone, Pump, Recipient, SqlStore,
 };
 
 use super::{
-    domain::Notice,
+    domain::{Notice, Topic},
     letters::Letters,
     storage::{self, Reader},
     templates,
 };
 use crate::{
     config::Config,
+    counter,
     ids::UserId,
-    order::storage as orders,
+    order::storage::{self as orders, OrderRow},
     payment::storage::refunds,
     personal::Vault,
     problem::{Problem, Result},
     show::Catalog,
     storage::Database,
+    wanted::Reminder,
 };
+
+/// Where the venues are: times are told as their clocks show them.
+const VENUES: jiff::tz::Offset = jiff::tz::Offset::constant(8);
 
 /// How often a message is tried whose server is away. With the pause doubling from half a minute: for a day and a half.
 const ROUNDS: u32 = 13;
@@ -98,7 +103,7 @@ impl Notices {
         &self.0.inbox
     }
 
-    /// Mails about accounts.
+    /// Mails and text messages about accounts.
     #[must_use]
     pub fn letters(&self) -> &Letters {
         &self.0.letters
@@ -130,7 +135,9 @@ impl Notices {
 
         let inner = &self.0;
         let Some(order) = orders::find(&inner.database.read, notice.order).await? else { return Ok(()) };
-        let Some(reader) = storage::reader(&inner.database, &inner.vault, order.user).await? else { return Ok(()) };
+        let Some(Addressed { recipient, template, link }) = self.addressed(&order, notice.topic).await? else {
+            return Ok(());
+        };
         let session = inner.catalog.session(order.session).await?;
         let refund = match notice.refund {
             Some(id) => refunds::find(&inner.database.read, &id.to_string()).await?,
@@ -141,16 +148,68 @@ impl Notices {
             .with("show", session.title.as_str())
             .with("show_zh", session.title_zh.as_str())
             .with("amount", amount.to_string())
-            .with("link", format!("{}/orders/{}", inner.here, order.id));
+            .with("link", link);
         if let Some(note) = refund.and_then(|refund| refund.note) {
             params = params.with("reason", note);
         }
-        let notification = Notification::new(notice.topic.as_str())
-            .to(recipient(order.user, reader))
+        let notification = Notification::new(template)
+            .to(recipient)
             .params(params)
             .fanout(Fanout::All)
             .tenant(session.merchant.to_string())
             .idempotency_key(notice.id());
+        inner.notifier.enqueue(notification).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Who hears of it, in which words; nobody if there is nobody to write to.
+    async fn addressed(&self, order: &OrderRow, topic: Topic) -> Result<Option<Addressed>> {
+        let inner = &self.0;
+        if order.user != UserId::COUNTER {
+            let reader = storage::reader(&inner.database, &inner.vault, order.user).await?;
+            let link = format!("{}/orders/{}", inner.here, order.id);
+            return Ok(reader.map(|reader| Addressed {
+                recipient: recipient(order.user, reader),
+                template: topic.as_str(),
+                link,
+            }));
+        }
+        let Some(sold) = counter::sale_of(&inner.database.read, order.id).await? else { return Ok(None) };
+        let Some(address) = counter::buyer_address(&inner.vault, order.id, &sold.sale).await? else { return Ok(None) };
+        let Ok(address) = EmailAddress::new(address) else { return Ok(None) };
+        let recipient = Recipient::address_only(address).with_locale(sold.sale.language);
+        // They have paper tickets and no account: there is no page of the order for them.
+        let template = if topic == Topic::TicketsIssued { templates::RECEIPT } else { topic.as_str() };
+        Ok(Some(Addressed { recipient, template, link: format!("{}/", inner.here) }))
+    }
+
+    /// Tells a buyer that a sale opens soon. Told again, it is the same notice.
+    ///
+    /// # Errors
+    ///
+    /// When a database cannot be reached: tell it again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Stored or not; telling it again finds out.
+    pub async fn remind(&self, reminder: Reminder) -> Result<()> {
+        use crate::outbox::Recorded;
+
+        let inner = &self.0;
+        let Some(reader) = storage::reader(&inner.database, &inner.vault, reminder.user).await? else { return Ok(()) };
+        let session = inner.catalog.session(reminder.session).await?;
+        let opens = session.sale_opens_at.timestamp().to_zoned(VENUES.to_time_zone());
+        let params = Params::new()
+            .with("show", session.title.as_str())
+            .with("show_zh", session.title_zh.as_str())
+            .with("time", opens.strftime("%Y-%m-%d %H:%M (UTC%:z)").to_string())
+            .with("link", format!("{}/sessions/{}", inner.here, session.id));
+        let notification = Notification::new(Topic::SaleOpens.as_str())
+            .to(recipient(reminder.user, reader))
+            .params(params)
+            .fanout(Fanout::All)
+            .tenant(session.merchant.to_string())
+            .idempotency_key(format!("{}:{}", Topic::SaleOpens.as_str(), reminder.id()));
         inner.notifier.enqueue(notification).await.map_err(failed)?;
         Ok(())
     }
@@ -172,9 +231,20 @@ impl Notices {
     }
 }
 
+/// To whom a notice goes, by which template, and where its link leads.
+struct Addressed {
+    recipient: Recipient,
+    template: &'static str,
+    link: String,
+}
+
 fn recipient(user: UserId, reader: Reader) -> Recipient {
     let recipient = Recipient::user(user.to_string()).with_locale(reader.language);
-    // An address that no mail can go to leaves the inbox.
+    // What no message can go to leaves the inbox.
+    let recipient = match reader.phone.map(|phone| Phone::parse(&phone, None)) {
+        Some(Ok(phone)) => recipient.with(phone),
+        _ => recipient,
+    };
     match EmailAddress::new(reader.email) {
         Ok(address) => recipient.with(address),
         Err(_) => recipient,

@@ -6,7 +6,7 @@ use sqlx::postgres::PgPoolOptions;
 use crate::{
     config::Config,
     ids::UserId,
-    personal::Vault,
+    personal::{PHONE, Vault},
     problem::Result,
     storage::{Database, Pool, side_file, sql::query},
     user::address,
@@ -37,13 +37,21 @@ pub(super) async fn open(
 /// Who reads a notice.
 pub(super) struct Reader {
     pub(super) email: String,
+    /// The number for text messages: confirmed, and wanted.
+    pub(super) phone: Option<String>,
     pub(super) language: String,
 }
 
 /// The buyer, if it is a person: accounts of rehearsals have no password, and nobody reads what they get.
 pub(super) async fn reader(database: &Database, vault: &Vault, user: UserId) -> Result<Option<Reader>> {
-    let found = "SELECT email_index, email_sealed, language FROM users WHERE id = $1 AND password_hash IS NOT NULL";
+    let found = "SELECT email_index, email_sealed, language, \
+                 CASE WHEN phone_index IS NOT NULL AND text_messages = 1 THEN phone_sealed END AS phone_sealed \
+                 FROM users WHERE id = $1 AND password_hash IS NOT NULL";
     let Some(row) = query(found).bind(user).fetch_optional(&database.read).await? else { return Ok(None) };
     let email = address(vault, &user.to_string(), row.get("email_sealed")?, row.get("email_index")?).await?;
-    Ok(Some(Reader { email, language: row.get("language")? }))
+    let phone = match row.get::<Option<String>>("phone_sealed")? {
+        Some(sealed) => Some(vault.unseal(PHONE, &user.to_string(), &sealed).await?),
+        None => None,
+    };
+    Ok(Some(Reader { email, phone, language: row.get("language")? }))
 }

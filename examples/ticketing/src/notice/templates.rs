@@ -4,9 +4,13 @@ use nebula_notification::{Channel, Content, Kind, MemoryTemplates, NotificationT
 
 use super::domain::Topic;
 
+/// What whoever bought at a counter reads instead of [`Topic::TicketsIssued`].
+pub(super) const RECEIPT: &str = "counter-receipt";
+
 /// Every template. A buyer whose language has no text reads the English one.
 pub(super) fn all() -> Result<MemoryTemplates> {
-    Topic::ALL.into_iter().try_fold(MemoryTemplates::new(), |templates, topic| templates.with(of(topic)))
+    let known = MemoryTemplates::new().with(at_counter())?;
+    Topic::ALL.into_iter().try_fold(known, |templates, topic| templates.with(of(topic)))
 }
 
 struct Said {
@@ -15,17 +19,49 @@ struct Said {
 }
 
 fn of(topic: Topic) -> NotificationTemplate {
-    let (en, zh) = words(topic);
+    let template = template(topic.as_str(), words(topic)).channels(channels(topic).iter().copied());
+    match topic {
+        Topic::SaleOpens => template.param("time", ParamSpec::text()),
+        _ => of_money(template),
+    }
+}
+
+fn of_money(template: NotificationTemplate) -> NotificationTemplate {
+    template.param("amount", ParamSpec::text()).param("reason", ParamSpec::text().optional())
+}
+
+fn at_counter() -> NotificationTemplate {
+    of_money(template(RECEIPT, receipt())).channels([Channel::Email])
+}
+
+fn receipt() -> (Said, Said) {
+    let en = Said {
+        title: "Your receipt: {{ show }}",
+        text: "You bought tickets for {{ show }} at the counter and paid {{ amount }}. Keep the printed tickets: the door reads them.",
+    };
+    let zh = Said {
+        title: "购票凭证：{{ show_zh }}",
+        text: "您已在柜台购买《{{ show_zh }}》门票，支付 {{ amount }}。请妥善保管纸质票，入场时需要扫码。",
+    };
+    (en, zh)
+}
+
+fn template(name: &'static str, (en, zh): (Said, Said)) -> NotificationTemplate {
     let content = |said: Said| Content::new().title(said.title).text(format!("{}\n\n{{{{ link }}}}", said.text));
-    NotificationTemplate::new(topic.as_str(), Kind::Notice)
+    NotificationTemplate::new(name, Kind::Notice)
         .param("show", ParamSpec::text())
         .param("show_zh", ParamSpec::text())
-        .param("amount", ParamSpec::text())
-        .param("reason", ParamSpec::text().optional())
         .param("link", ParamSpec::text())
-        .channels([Channel::Inbox, Channel::Email])
         .content("en", content(en))
         .content("zh", content(zh))
+}
+
+/// What matters on the way there goes to telephones, too.
+const fn channels(topic: Topic) -> &'static [Channel] {
+    match topic {
+        Topic::TicketsIssued | Topic::RefundDone => &[Channel::Inbox, Channel::Email, Channel::Sms],
+        _ => &[Channel::Inbox, Channel::Email],
+    }
 }
 
 fn words(topic: Topic) -> (Said, Said) {
@@ -60,6 +96,12 @@ fn words(topic: Topic) -> (Said, Said) {
             "退款完成：{{ show_zh }}",
             "《{{ show_zh }}》的退款 {{ amount }} 已按原支付方式退回。",
         ),
+        Topic::SaleOpens => (
+            "On sale soon: {{ show }}",
+            "You want to see {{ show }}: its sale opens on {{ time }}.",
+            "即将开售：{{ show_zh }}",
+            "您想看的《{{ show_zh }}》将于 {{ time }} 开售。",
+        ),
     };
     (Said { title, text }, Said { title: title_zh, text: text_zh })
 }
@@ -73,17 +115,23 @@ mod tests {
     #[test]
     fn every_topic_is_told_in_both_languages() {
         for topic in Topic::ALL {
-            let params = Params::new()
-                .with("show", "Peony")
-                .with("show_zh", "牡丹亭")
-                .with("amount", "380.00 CNY")
-                .with("link", "http://here/orders/1");
+            let params =
+                Params::new().with("show", "Peony").with("show_zh", "牡丹亭").with("link", "http://here/orders/1");
+            let params = match topic {
+                Topic::SaleOpens => params.with("time", "2026-12-24 20:00 (UTC+08)"),
+                _ => params.with("amount", "380.00 CNY"),
+            };
             for (locale, show) in [("en", "Peony"), ("zh", "牡丹亭"), ("fr", "Peony")] {
                 let said = of(topic).render(locale, &params).unwrap();
                 let (title, text) = (said.title.unwrap(), said.text.unwrap());
                 assert!(title.contains(show) && text.contains(show), "{topic:?} {locale}: {title} {text}");
                 assert!(text.ends_with("http://here/orders/1"), "{text}");
             }
+        }
+        let params = Params::new().with("show", "P").with("show_zh", "牡").with("amount", "1").with("link", "l");
+        for (locale, word) in [("en", "printed tickets"), ("zh", "纸质票")] {
+            let said = at_counter().render(locale, &params).unwrap();
+            assert!(said.text.unwrap().contains(word));
         }
         let refused = Params::new().with("show", "P").with("show_zh", "牡").with("amount", "1").with("link", "l");
         let said = of(Topic::RefundRefused).render("en", &refused.with("reason", "Used <b>")).unwrap();

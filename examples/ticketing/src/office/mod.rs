@@ -26,8 +26,8 @@ pub use self::{
     demo::{STAFF, appoint, second_merchant},
     desk::Desk,
     names::{
-        PERMISSIONS, account, admission, blacklist, catalog, coupon, limits, merchant, order, queue, refund, rehearsal,
-        rule, sale, staff as people, statement, stock, system, ticket,
+        PERMISSIONS, account, admission, blacklist, catalog, coupon, job, limits, merchant, order, queue, refund,
+        rehearsal, rule, sale, staff as people, statement, stock, system, ticket, till,
     },
     reason::reason,
     staff::{Employee, MERCHANT_ROLES, Reach},

@@ -9,6 +9,7 @@ nebula_auth::permissions! {
     sale: [Audit = "sale:audit"],
     statement: [Compare = "statement:compare"],
     stock: [Read = "stock:read", Repair = "stock:repair"],
+    job: [Read = "job:read", Run = "job:run"],
     queue: [Read = "queue:read", Edit = "queue:edit"],
     system: [Read = "system:read"],
     ticket: [CheckIn = "ticket:check-in"],
@@ -16,7 +17,8 @@ nebula_auth::permissions! {
     account: [Manage = "account:manage"],
     staff: [Read = "staff:read", Manage = "staff:manage"],
     catalog: [Read = "catalog:read", Write = "catalog:write", Publish = "catalog:publish"],
-    order: [Read = "order:read", Personal = "order:personal"],
+    order: [Read = "order:read", Personal = "order:personal", Sell = "order:sell"],
     rule: [Read = "rule:read", Write = "rule:write"],
     coupon: [Read = "coupon:read", Write = "coupon:write"],
+    till: [Read = "till:read", Close = "till:close"],
 }

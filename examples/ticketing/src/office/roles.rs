@@ -39,8 +39,10 @@ const ROLES: [Beginning; 7] = [
 
 const SUPPORT: &[&str] = &["catalog:read", "order:personal", "order:read", "refund:read"];
 const DOOR: &[&str] = &["ticket:check-in"];
-const BOX_OFFICE: &[&str] = &["admission:read", "catalog:read", "order:read", "sale:audit", "refund:read"];
-const FINANCE: &[&str] = &["catalog:read", "coupon:read", "order:read", "rule:read", "sale:audit", "refund:*"];
+const BOX_OFFICE: &[&str] =
+    &["admission:read", "catalog:read", "order:read", "order:sell", "sale:audit", "refund:read"];
+const FINANCE: &[&str] =
+    &["catalog:read", "coupon:read", "order:read", "rule:read", "sale:audit", "refund:*", "till:close", "till:read"];
 const MERCHANT_ADMIN: &[&str] = &["admission:*", "catalog:*", "coupon:*", "rule:*", "staff:*"];
 
 /// What roles of merchants could do before there were several: it reaches beyond a merchant.
@@ -54,9 +56,13 @@ const BEYOND: [(&str, &[&str]); 3] = [
 const NEW: [&str; 2] = ["general-agent", "door"];
 
 /// Nobody both takes money at the counter and settles it.
-const APART: (&str, [&str; 2]) = ("counter-and-books", ["box-office", "finance"]);
+const APART: [(&str, [&str; 2]); 2] =
+    [("counter-and-books", ["box-office", "finance"]), ("agents-and-books", ["general-agent", "finance"])];
 
-const MENU: [(&str, &str, &str, Option<&str>); 14] = [
+/// Who has it takes money.
+const SELL: &str = "order:sell";
+
+const MENU: [(&str, &str, &str, Option<&str>); 17] = [
     ("office", "Back office · 后台", "", None),
     ("desk", "Merchant desk · 商户后台", "/desk", Some("catalog:read")),
     ("rehearsals", "Rehearsals · 演练", "/api/v1/admin/rehearsals", Some("rehearsal:create")),
@@ -69,7 +75,10 @@ const MENU: [(&str, &str, &str, Option<&str>); 14] = [
     ("load", "Load · 降级", "/desk/load", Some("limits:edit")),
     ("queues", "Queues · 消息队列", "/desk/queues", Some("queue:read")),
     ("stock", "Reconciliation · 库存与账单", "/desk/reconcile", Some("stock:read")),
+    ("jobs", "Jobs · 定时任务", "/desk/jobs", Some("job:read")),
     ("system", "Locks, caches, limits · 锁、缓存与限流", "/desk/system", Some("system:read")),
+    ("counter", "Counter · 柜台售票", "/desk/counter", Some("order:sell")),
+    ("tills", "Tills · 收银日结", "/desk/tills", Some("till:read")),
     ("access", "Access · 访问权限", "/admin/access/page", Some("rbac:user:read")),
 ];
 
@@ -178,6 +187,9 @@ async fn grant_new(rbac: &RbacService) -> Result<(), Failure> {
             made(rbac.update_role(&upgrade, &name, |role| role.permissions.extend(added.iter().cloned())).await?)?;
         }
     }
+    if new.iter().any(|one| one.as_str() == SELL) {
+        keep_agents_apart(rbac, &upgrade).await?;
+    }
     // What leads there is not in the menus yet.
     menu(rbac, &upgrade, |permission| permission.is_some_and(|one| new.contains(one))).await?;
     permissions(rbac, &upgrade).await
@@ -241,10 +253,25 @@ async fn menu(rbac: &RbacService, start: &Actor, wanted: impl Fn(Option<&Permiss
 }
 
 async fn keep_apart(rbac: &RbacService, start: &Actor) -> Result<(), Failure> {
-    let (name, roles) = APART;
+    for one in APART {
+        made(rbac.put_separation(start, apart(one)?).await?)?;
+    }
+    Ok(())
+}
+
+fn apart((name, roles): (&str, [&str; 2])) -> Result<Separation, Failure> {
     let roles = roles.into_iter().map(RoleName::new).collect::<Result<_, _>>()?;
-    let apart = Separation { name: name.parse()?, kind: SeparationKind::Static, roles, limit: 2 };
-    Ok(made(rbac.put_separation(start, apart).await?)?)
+    Ok(Separation { name: name.parse()?, kind: SeparationKind::Static, roles, limit: 2 })
+}
+
+/// Keeps apart what could be combined before there were sales at counters. Whoever has both roles already goes on, and the log
+/// says so: a till is never closed by whoever took its money.
+async fn keep_agents_apart(rbac: &RbacService, upgrade: &Actor) -> Result<(), Failure> {
+    let [_, agents] = APART;
+    if let Err(refusal) = rbac.put_separation(upgrade, apart(agents)?).await?.into_result() {
+        tracing::warn!(%refusal, "agents and finance are not kept apart");
+    }
+    Ok(())
 }
 
 /// Appoints those who were administrators when the platform's own table said so.

@@ -13,13 +13,14 @@ use utoipa_axum::routes;
 
 use super::{
     domain::OrderState,
-    http::{OrderView, view},
+    http::{OrderView, view_for},
     search::{self, Number, Wanted},
     storage::OrderRow,
 };
 use crate::{
     app::App,
     clock::Millis,
+    counter,
     http::{Json, Path, Query},
     ids::{OrderId, PaymentId, SessionId, UserId},
     merchant::AtDesk,
@@ -38,6 +39,7 @@ pub fn desk() -> Desk {
     Desk::new()
         .routes(Requirement::permission::<order::Read>(), routes!(list))
         .routes(Requirement::permission::<order::Read>(), routes!(show))
+        .routes(Requirement::permission::<order::Personal>(), routes!(of_attendee))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -115,6 +117,18 @@ struct DeskOrderDetail {
     buyer: BuyerView,
     /// Newest first.
     payments: Vec<DeskPayment>,
+    /// Who sold it, if that was at a counter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sale: Option<DeskSale>,
+}
+
+/// Who sold an order at a counter, and where.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeskSale {
+    channel: counter::Channel,
+    clerk_id: UserId,
+    /// How to address the clerk; empty when the account is gone.
+    clerk: String,
 }
 
 /// What the path names besides the merchant.
@@ -174,6 +188,48 @@ async fn list(State(app): State<App>, desk: AtDesk, Query(search): Query<Search>
     Ok(Json(DeskOrders { orders, next }))
 }
 
+/// Somebody who is named in orders: by name, by number, or by both.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Sought {
+    /// All of the name, as the document has it; capitals are no difference.
+    name: Option<String>,
+    /// All of the document's number.
+    number: Option<String>,
+}
+
+/// Find the merchant's orders that are for somebody, at most 100, newest first. A number stands in no address of this interface.
+#[utoipa::path(
+    operation_id = "desk_attendee_orders",
+    post, path = "/desk/{merchant}/attendees", tag = "desk", params(("merchant" = String, Path)), request_body = Sought,
+    responses(
+        (status = OK, body = DeskOrders),
+        (status = FORBIDDEN, description = "`forbidden`"),
+        (status = NOT_FOUND, description = "`not-found`"),
+        (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
+    ), security(("bearer" = [])))]
+async fn of_attendee(State(app): State<App>, desk: AtDesk, Json(sought): Json<Sought>) -> Result<Json<DeskOrders>> {
+    let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let name = match given(sought.name) {
+        Some(name) => Some(app.identities.index_of_name(&name).await?),
+        None => None,
+    };
+    let number = match given(sought.number) {
+        Some(number) => Some(app.identities.index_of_number(&number).await?),
+        None => None,
+    };
+    if name.is_none() && number.is_none() {
+        return Err(Problem::invalid("name", "Give a `name`, a `number`, or both."));
+    }
+    let rows = search::of_attendee(&app.database.read, &desk.scope, name, number).await?;
+    let mut buyers = Buyers::of(&app, &desk, "attendee").await?;
+    let mut orders = Vec::with_capacity(rows.len());
+    for row in &rows {
+        orders.push(line(&app, row, buyers.view(&app, row.user).await?).await?);
+    }
+    Ok(Json(DeskOrders { orders, next: None }))
+}
+
 /// One of the merchant's orders: its history, payments, tickets and refunds.
 #[utoipa::path(
     operation_id = "desk_order",
@@ -194,8 +250,17 @@ async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>)
         txn: row.txn,
     });
     let payments = payments.collect();
-    let buyer = Buyers::of(&app, &desk, &id.to_string()).await?.view(&app, row.user).await?;
-    Ok(Json(DeskOrderDetail { order: view(&app, &row, true).await?.without_codes(), buyer, payments }))
+    let mut buyers = Buyers::of(&app, &desk, &id.to_string()).await?;
+    let buyer = buyers.view(&app, row.user).await?;
+    let order = view_for(&app, &row, true, buyers.whole).await?.without_codes();
+    let sale = sold(&app, id).await?;
+    Ok(Json(DeskOrderDetail { order, buyer, payments, sale }))
+}
+
+async fn sold(app: &App, id: OrderId) -> Result<Option<DeskSale>> {
+    let Some(row) = counter::sale_of(&app.database.read, id).await? else { return Ok(None) };
+    let clerk = app.users.user(row.sale.clerk).await?.map(|user| user.display_name).unwrap_or_default();
+    Ok(Some(DeskSale { channel: row.sale.channel, clerk_id: row.sale.clerk, clerk }))
 }
 
 async fn line(app: &App, row: &OrderRow, buyer: BuyerView) -> Result<DeskOrder> {

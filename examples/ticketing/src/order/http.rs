@@ -1,6 +1,6 @@
 //! Orders over HTTP.
 
-use std::net::SocketAddr;
+use std::{collections::HashMap, net::SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, State},
@@ -12,8 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    best::Best,
     domain::{Ending, OrderState},
-    place::{Placed, Wish},
+    place::{Placed, Places, Wish},
     storage::{self, OrderRow},
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     clock::Millis,
     funnel::{Count, Gate, Hurdle, Refusal},
     http::{Json, Path, Query},
+    identity::{AttendeeView, WishedAttendee},
     ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
     marketing::{self, PriceView},
     merchant::Storefront,
@@ -54,12 +56,21 @@ pub fn routes() -> OpenApiRouter<App> {
 struct PlaceOrder {
     /// The session.
     session_id: SessionId,
-    /// `guid`s of 1 to 10 seats.
+    /// `guid`s of 1 to 10 seats. Either these or `best`.
+    #[serde(default)]
     #[schema(min_items = 1, max_items = 10)]
-    seats: Vec<String>,
+    seats: Option<Vec<String>>,
+    /// Good seats, chosen by the server; places of a standing area always are. Either this or `seats`.
+    #[serde(default)]
+    best: Option<Best>,
     /// The code of a coupon of yours, or of one that you can still have.
     #[serde(default)]
     coupon: Option<String>,
+    /// Whom the seats are for, in the order of the seats, where `GET /sessions/{id}/admission` says `real_name`: one for each
+    /// seat, or one for all. Elsewhere they are not kept.
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    attendees: Vec<WishedAttendee>,
     /// What it should cost: if given and no longer true, the order is refused with `price-changed`.
     expected_total: Option<Money>,
 }
@@ -124,8 +135,15 @@ struct SeatView {
     zone: String,
     row: String,
     number: String,
+    /// A place of a standing area: it has neither row nor number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(default = false)]
+    standing: bool,
     category: String,
     price: Money,
+    /// Whose it is, where the sale asked. Only when a single order is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attendee: Option<AttendeeView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -189,7 +207,7 @@ struct PayReply {
 
 /// Hold seats and place an order, in one step.
 ///
-/// All seats or none. Repeat the request with the same `Idempotency-Key` when the answer was lost: it is the same order.
+/// All seats or none: those that you name, or the best that are free of those you describe. Repeat the request with the same `Idempotency-Key` when the answer was lost: it is the same order.
 #[utoipa::path(
     post, path = "/orders", tag = "orders",
     params(
@@ -205,10 +223,10 @@ struct PayReply {
         (status = 200, description = "Placed by an earlier request with this key (`Idempotent-Replayed: true`)", body = OrderView),
         (status = 403, description = "`waiting-room`, `admission-ended`, `reservation-required`, `qualification-required`, `challenge-required`, `blocked`: see `GET /sessions/{id}/admission`"),
         (status = 404, description = "`not-found`: no such session, or it is not on sale here"),
-        (status = 409, description = "`seat-taken`, `sold-out`, `user-limit`, `daily-limit`, `person-limit`, `sale-not-open`, `sale-closed`, `price-changed`, `coupon-refused`, `not-priced`"),
-        (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`"),
-        (status = 429, description = "`rate-limited`"),
-        (status = 503, description = "`one-moment`, `busy`, `unavailable`: repeat with the same key"),
+        (status = 409, description = "`seat-taken`, `not-together`, `too-few-left`, `sold-out`, `user-limit`, `daily-limit`, `person-limit`, `identity-limit`, `sale-not-open`, `sale-closed`, `price-changed`, `coupon-refused`, `not-priced`"),
+        (status = 422, description = "`seat-count`, `duplicate-seat`, `unknown-seat`, `idempotency-key-reused`, `real-name-required`, `identity-refused`; `invalid-value` with the `field`"),
+        (status = 429, description = "`rate-limited`; `too-many-attempts` to name people"),
+        (status = 503, description = "`one-moment`, `busy`, `unavailable`, `identity-unchecked`: repeat with the same key"),
     ),
     security(("bearer" = []))
 )]
@@ -221,14 +239,18 @@ async fn place(
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response> {
     let knock = Knock::new(&app, peer, &headers, buyer, body.session_id);
+    let policy = app.admission.policies().of(body.session_id).await?;
     let wish = Wish {
         user: buyer.id,
         session: body.session_id,
-        seats: body.seats,
+        places: places(body.seats, body.best)?,
         coupon: body.coupon,
         expected_total: body.expected_total,
         idempotency_key: idempotency_key(&headers)?,
-        per_person: app.admission.policies().of(body.session_id).await?.per_person,
+        per_person: policy.per_person,
+        sale: None,
+        real_name: policy.real_name,
+        attendees: body.attendees,
     };
     let found = match shop {
         Ok(shop) => shop.session(&app, wish.session).await,
@@ -263,6 +285,16 @@ async fn place(
     Ok(response)
 }
 
+/// Exactly one of the two.
+pub(crate) fn places(seats: Option<Vec<String>>, best: Option<Best>) -> Result<Places> {
+    match (seats, best) {
+        (Some(seats), None) => Ok(Places::Named(seats)),
+        (None, Some(best)) => Ok(Places::Best(best)),
+        (None, None) => Err(Problem::invalid("seats", "Name `seats`, or ask for the `best`.")),
+        (Some(_), Some(_)) => Err(Problem::invalid("best", "Either `seats` or `best`, not both.")),
+    }
+}
+
 async fn answered(app: &App, buyer: Buyer, placed: Placed) -> Result<Response> {
     let view = Json(view(app, &own(app, buyer, placed.order).await?, false).await?);
     let location = HeaderValue::from_str(&format!("/api/v1/orders/{}", placed.order)).map_err(Problem::internal)?;
@@ -274,7 +306,7 @@ async fn answered(app: &App, buyer: Buyer, placed: Placed) -> Result<Response> {
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.as_bytes();
@@ -389,17 +421,25 @@ pub(crate) async fn own(app: &App, buyer: Buyer, id: OrderId) -> Result<OrderRow
 }
 
 pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<OrderView> {
+    view_for(app, row, history, false).await
+}
+
+/// The same, with whom the seats are for; `whole` for those who may know.
+pub(super) async fn view_for(app: &App, row: &OrderRow, history: bool, whole: bool) -> Result<OrderView> {
     let pool = &app.database.read;
     let session = app.catalog.session(row.session).await?;
     let seats = storage::seats(pool, row).await?;
+    let mut attendees = if history { app.identities.attendees(row.id, whole).await? } else { HashMap::new() };
     let seats = seats
         .into_iter()
         .map(|seat| {
             let place = session.plan.seat(seat.position);
             SeatView {
+                attendee: attendees.remove(&seat.position),
                 zone: place.map(|place| place.zone.to_string()).unwrap_or_default(),
                 row: place.map(|place| place.row.to_string()).unwrap_or_default(),
                 number: place.map(|place| place.number.clone()).unwrap_or_default(),
+                standing: place.is_some_and(|place| place.standing),
                 guid: seat.guid,
                 category: seat.category,
                 price: seat.price,
@@ -440,6 +480,11 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
 }
 
 impl OrderView {
+    /// Whether it says what opens the door.
+    pub(crate) fn has_codes(&self) -> bool {
+        self.tickets.iter().any(|ticket| ticket.code.is_some())
+    }
+
     /// As the staff sees it: what opens the door is the buyer's.
     pub(super) fn without_codes(mut self) -> Self {
         for ticket in &mut self.tickets {

@@ -1,5 +1,6 @@
 //! Orders: placed in one idempotent step, with a history of every state.
 
+mod best;
 mod desk;
 mod domain;
 mod http;
@@ -8,10 +9,14 @@ mod quota;
 mod search;
 pub mod storage;
 
-pub(crate) use self::http::{own, view};
 pub use self::{
+    best::{Best, propose},
     desk::desk,
     domain::{Ending, OrderState},
     http::{OrderView, routes},
-    place::{Orders, Parts, Placed, Wish},
+    place::{Orders, Parts, Placed, Places, Wish, at_counter},
+};
+pub(crate) use self::{
+    http::{idempotency_key, own, places, view},
+    search::find as find_at_desk,
 };

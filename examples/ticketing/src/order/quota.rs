@@ -1,5 +1,7 @@
 //! How much one person may order of a sale, counted in the orders themselves: what ends gives back by itself.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest;
 
 use crate::{
@@ -59,12 +61,20 @@ impl Quota {
     ///
     /// The database failed, or others take too long.
     pub(super) async fn alone(&self, connection: &mut Connection<'_>) -> Result<()> {
-        let person = query("SELECT coalesce(person_index, id) FROM users WHERE id = $1").bind(self.user);
-        let person: String = person.scalar(&mut *connection).await?;
-        let name = digest::digest(&digest::SHA256, format!("person:{}:{person}", self.session).as_bytes());
+        let marks = query(include_str!("sql/marks.sql")).bind(self.user).scalars::<String>(&mut *connection).await?;
+        // Whoever has several waits for them in one order, as everybody else does.
+        let locks: BTreeSet<i64> = marks.iter().map(|mark| self.lock(mark)).collect();
+        for lock in locks {
+            connection.alone(lock).await?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self, mark: &str) -> i64 {
+        let name = digest::digest(&digest::SHA256, format!("person:{}:{mark}", self.session).as_bytes());
         let mut lock = [0; 8];
         lock.copy_from_slice(&name.as_ref()[..8]);
-        Ok(connection.alone(i64::from_be_bytes(lock)).await?)
+        i64::from_be_bytes(lock)
     }
 
     async fn has<'t>(&self, target: impl Into<Target<'t>>) -> Result<Has> {

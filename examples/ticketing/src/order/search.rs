@@ -77,8 +77,20 @@ pub(super) async fn search(
         .collect()
 }
 
+/// The merchant's orders that are for somebody of this name and this number, as far as they are given; newest first.
+pub(super) async fn of_attendee(
+    pool: &Pool,
+    scope: &Scope,
+    name: Option<String>,
+    number: Option<String>,
+) -> Result<Vec<OrderRow>> {
+    let found = scope.query(include_str!("sql/of_attendee.sql"));
+    let found = found.bind(name.unwrap_or_default()).bind(number.unwrap_or_default());
+    found.fetch_all(pool).await?.iter().map(any_order).collect()
+}
+
 /// One of the merchant's orders. Others are not there.
-pub(super) async fn find(pool: &Pool, scope: &Scope, id: OrderId) -> Result<OrderRow> {
+pub(crate) async fn find(pool: &Pool, scope: &Scope, id: OrderId) -> Result<OrderRow> {
     let sql = "SELECT id, user_id, session_id, state, minor, currency, fingerprint, created_at, expires_at, archived_at \
                FROM all_orders WHERE id = $1";
     let row = scope.query(sql).bind(id).fetch_optional(pool).await?;

@@ -1,6 +1,7 @@
 //! Money: payments, what the provider says of them, refunds, and the end of orders that nobody paid.
 
 pub mod alipay;
+mod at_counter;
 pub(crate) mod day;
 mod end;
 mod guarded;
@@ -9,7 +10,7 @@ pub mod mock;
 pub mod provider;
 mod providers;
 mod refunds;
-mod remote;
+pub(crate) mod remote;
 mod rsa;
 mod service;
 pub mod storage;

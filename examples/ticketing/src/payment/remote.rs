@@ -60,7 +60,7 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(Failure) -> ProviderE
 }
 
 /// Whether this is a server of this machine, as in tests.
-pub(super) fn is_here(endpoint: &str) -> bool {
+pub(crate) fn is_here(endpoint: &str) -> bool {
     ["http://127.0.0.1:", "http://[::1]:"].iter().any(|local| endpoint.starts_with(local))
 }
 

@@ -22,6 +22,7 @@ use crate::{
     outbox::{Follow, Issue, Outbox, Refund},
     problem::{Code, Problem, Result},
     storage::{Connection, Database},
+    telemetry::about_order,
 };
 
 /// The payment service.
@@ -52,15 +53,15 @@ pub enum Settlement {
 
 /// What the provider says of one charge.
 #[derive(Clone, Debug)]
-struct Report {
-    payment: PaymentId,
-    outcome: Outcome,
+pub(super) struct Report {
+    pub(super) payment: PaymentId,
+    pub(super) outcome: Outcome,
     /// When a notification said so: whose, and which.
-    notification: Option<(String, String)>,
+    pub(super) notification: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Paid(Taken),
     Declined,
 }
@@ -226,12 +227,13 @@ impl Payments {
         self.outbox.wake();
         metrics::counter!("ticketing_settlements_total", "result" => settlement.as_str()).increment(1);
         if let Some(order) = order {
+            about_order(order.id);
             self.count(settlement, &order);
         }
         Ok(settlement)
     }
 
-    fn count(&self, settlement: Settlement, order: &OrderRow) {
+    pub(super) fn count(&self, settlement: Settlement, order: &OrderRow) {
         match settlement {
             Settlement::Paid => {
                 self.funnel.count(order.session, Count::Paid);
@@ -260,7 +262,7 @@ impl Settlement {
     }
 }
 
-fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
+pub(super) fn payable(order: Option<OrderRow>, user: UserId) -> Result<OrderRow> {
     let order = order.filter(|order| order.user == user).ok_or_else(|| Problem::not_found("order"))?;
     let expired = || Problem::new(Code::OrderExpired, "The time to pay is over. Please order again.");
     match order.state {
@@ -312,7 +314,7 @@ async fn settle(
     Ok((settle_order(connection, outbox, report, &payment, &order).await?, Some(order)))
 }
 
-async fn settle_order(
+pub(super) async fn settle_order(
     connection: &mut Connection<'_>,
     outbox: &Outbox,
     report: &Report,

@@ -39,6 +39,24 @@ pub const PENDING: Place<'static> = Place::column("identities", "pending");
 pub const IDENTITY: Place<'static> = Place::column("identities", "identity");
 /// Which accounts are one person's: those of one mailbox.
 const PERSON: Place<'static> = Place::column("users", "person");
+/// Whose accounts are, as an authority confirmed it.
+pub const VERIFIED: Place<'static> = Place::column("verified_identities", "person");
+/// Whom buyers buy for.
+pub const CONTACT: Place<'static> = Place::column("contacts", "person");
+/// Whose the seats of orders are.
+pub const ATTENDEE: Place<'static> = Place::column("order_attendees", "person");
+/// What a document is found by, wherever it is kept: its country and its number.
+pub const DOCUMENT: Place<'static> = Place::column("persons", "document");
+/// What a document is looked for by those who do not know its country.
+pub const NUMBER: Place<'static> = Place::column("persons", "number");
+/// What people are found by.
+pub const NAME: Place<'static> = Place::column("persons", "name");
+/// What an authority was asked.
+pub const QUESTION: Place<'static> = Place::column("persons", "question");
+/// Whom somebody named in a request that may be repeated.
+pub const WISH: Place<'static> = Place::column("persons", "wish");
+/// Where somebody gets mail.
+pub const ADDRESS: Place<'static> = Place::column("postal_addresses", "address");
 /// Where the addresses of those are who were invited.
 pub const INVITED: Place<'static> = Place::column("merchant_invitations", "email");
 
@@ -69,25 +87,28 @@ impl Vault {
     }
 
     async fn unlock(config: &Config, database: &Database) -> Result<Self, Failure> {
-        const SEALED: &str = "SELECT count(*) FROM nebula_tenant_keys";
+        const OWNERS: &str = "SELECT DISTINCT tenant FROM nebula_tenant_keys";
         // On SQLite in the line of those who write: nobody sleeps there.
-        let cipher = match &database.queue {
+        let (cipher, owners) = match &database.queue {
             Pool::Sqlite(pool) => {
                 let keys = SqlKeyStore::<sqlx::Sqlite>::new(pool.clone());
                 keys.migrate().await?;
-                let sealed: i64 = sqlx::query_scalar(SEALED).fetch_one(pool).await?;
-                TenantCipher::new(keys, master(config, sealed > 0)?)
+                let owners: Vec<String> = sqlx::query_scalar(OWNERS).fetch_all(pool).await?;
+                (TenantCipher::new(keys, master(config, !owners.is_empty())?), owners)
             }
             Pool::Postgres(pool) => {
                 let keys = SqlKeyStore::<sqlx::Postgres>::new(pool.clone());
                 keys.migrate().await?;
-                let sealed: i64 = sqlx::query_scalar(SEALED).fetch_one(pool).await?;
-                TenantCipher::new(keys, master(config, sealed > 0)?)
+                let owners: Vec<String> = sqlx::query_scalar(OWNERS).fetch_all(pool).await?;
+                (TenantCipher::new(keys, master(config, !owners.is_empty())?), owners)
             }
         };
         let vault = Self { cipher: Arc::new(cipher.with_kept(KEPT)), owner: platform() };
+        let owners = owners.iter().map(|owner| owner.parse()).collect::<Result<Vec<TenantId>, _>>()?;
         let unlocked = async {
-            vault.cipher.rewrap(&vault.owner).await?;
+            for owner in &owners {
+                vault.cipher.rewrap(owner).await?;
+            }
             // Makes the first key, and opens it.
             TenantContext::of(vault.owner.clone()).scope(vault.cipher.index(EMAIL, b"")).await?
         };
@@ -99,6 +120,12 @@ impl Vault {
             )
         })?;
         Ok(vault)
+    }
+
+    /// The same for what belongs to a merchant, under keys of its own: who erases them has erased what they sealed, in every copy.
+    #[must_use]
+    pub fn of(&self, merchant: &TenantId) -> Self {
+        Self { cipher: Arc::clone(&self.cipher), owner: merchant.clone() }
     }
 
     /// What is kept of a text in that row.

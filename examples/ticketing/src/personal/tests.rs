@@ -91,6 +91,14 @@ async fn another_key_takes_over_and_a_wrong_one_is_told() {
     let database = Database::of(&config).await.unwrap();
     let sealed = Vault::open(&config, &database).await.unwrap().seal(EMAIL, "a", "an@example.com").await.unwrap();
     let index = Vault::open(&config, &database).await.unwrap().index(EMAIL, "an@example.com").await.unwrap();
+    // A merchant has keys of its own: nobody else's open what they sealed.
+    let (star, moon) = ("star".parse().unwrap(), "moon".parse().unwrap());
+    let vault = Vault::open(&config, &database).await.unwrap();
+    let theirs = vault.of(&star).seal(INVITED, "i", "bo@example.com").await.unwrap();
+    vault.of(&moon).seal(INVITED, "i", "cy@example.com").await.unwrap();
+    for other in [vault.clone(), vault.of(&moon)] {
+        assert!(other.unseal(INVITED, "i", &theirs).await.is_err());
+    }
 
     // From the folder into the configuration; from then on the folder's is not needed.
     config.personal_data.key = Some("0123456789abcdef0123456789abcdef".into());
@@ -110,4 +118,5 @@ async fn another_key_takes_over_and_a_wrong_one_is_told() {
     let vault = Vault::open(&config, &database).await.unwrap();
     assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
     assert_eq!(vault.index(EMAIL, "an@example.com").await.unwrap(), index, "people are found as before");
+    assert_eq!(vault.of(&star).unseal(INVITED, "i", &theirs).await.unwrap(), "bo@example.com");
 }

@@ -21,6 +21,7 @@ use crate::{
     notice::NOTICE,
     outbox::{FOLLOW, ISSUE, REFUND, TIMEOUT},
     problem::{Problem, Result},
+    wanted::REMIND,
 };
 
 /// Where the messages of a queue live.
@@ -49,6 +50,8 @@ pub enum QueuePurpose {
     Refund,
     /// Buyers are told.
     Notice,
+    /// Buyers are reminded of sales that open soon.
+    Reminder,
     /// Unpaid orders end.
     Timeout,
     /// Time-outs wait to be moved to where they are delivered.
@@ -114,6 +117,7 @@ impl Queues {
             of(outbox, ISSUE, QueuePurpose::Issue, database)?,
             of(outbox, REFUND, QueuePurpose::Refund, database)?,
             of(outbox, NOTICE, QueuePurpose::Notice, database)?,
+            of(outbox, REMIND, QueuePurpose::Reminder, database)?,
             of(timeouts, TIMEOUT, QueuePurpose::Timeout, elsewhere)?,
         ];
         if database != elsewhere {

@@ -17,7 +17,8 @@ use crate::{
     http::{Json, Path},
     ids::SessionId,
     office::{Desk, reason, stock},
-    problem::{Problem, Result},
+    problem::{Code, Problem, Result},
+    routine::STOCK,
     user::Buyer,
 };
 
@@ -131,7 +132,10 @@ async fn stock_reports_of(
     security(("bearer" = []))
 )]
 async fn compare_stock(State(app): State<App>, _: Granted<stock::Repair>, who: Buyer) -> Result<StatusCode> {
-    app.stock_reports.ask();
+    match app.jobs.run_now(STOCK).await {
+        Err(problem) if problem.code == Code::JobRunning => {}
+        begun => begun?,
+    }
     app.office.changed(&who.id.to_string(), "stock.compare", "stock:*", "asked for").await?;
     Ok(StatusCode::ACCEPTED)
 }

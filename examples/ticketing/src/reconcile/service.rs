@@ -1,12 +1,9 @@
-//! Makes the reports: on one process at a time, and once in an interval, however many there are.
+//! Makes the reports.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use nebula_lock::LockManager;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::Notify, time::MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::storage;
@@ -15,7 +12,7 @@ use crate::{
     clock::Millis,
     ids::SessionId,
     inventory::{Inventory, unsettled},
-    problem::{Problem, Result, chain},
+    problem::{Result, chain},
     storage::Database,
 };
 
@@ -81,77 +78,25 @@ struct Inner {
     database: Database,
     auditor: Auditor,
     inventory: Inventory,
-    locks: LockManager,
-    every: Duration,
-    asked: Notify,
 }
 
 impl StockReports {
-    /// On their parts; a run begins when `every` has passed since the last one.
+    /// On their parts.
     #[must_use]
-    pub fn new(
-        database: Database,
-        auditor: Auditor,
-        inventory: Inventory,
-        locks: LockManager,
-        every: Duration,
-    ) -> Self {
-        Self(Arc::new(Inner { database, auditor, inventory, locks, every, asked: Notify::new() }))
+    pub fn new(database: Database, auditor: Auditor, inventory: Inventory) -> Self {
+        Self(Arc::new(Inner { database, auditor, inventory }))
     }
 
-    /// Makes the reports when they are due, or when somebody asks, until `stopping`.
-    pub async fn watch(self, stopping: CancellationToken) {
-        let look = (self.0.every / 60).clamp(Duration::from_millis(100), Duration::from_secs(60));
-        let mut ticks = tokio::time::interval(look);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watching = async {
-            loop {
-                let asked = tokio::select! {
-                    _ = ticks.tick() => false,
-                    () = self.0.asked.notified() => true,
-                };
-                if let Err(problem) = self.run(asked).await {
-                    tracing::warn!(error = chain(&problem), "the stock could not be compared");
-                }
-            }
-        };
-        stopping.run_until_cancelled(watching).await;
-    }
-
-    /// Asks for a run now, in the background.
-    pub fn ask(&self) {
-        self.0.asked.notify_one();
-    }
-
-    /// A run, if it is due or `asked` for, and no other process is at it. Answers what it found.
+    /// Compares every session on sale, and keeps what was found.
     ///
     /// # Errors
     ///
-    /// The database or the lock failed.
+    /// The database failed.
     ///
     /// # Cancel safety
     ///
     /// Some reports may be made; the next run makes them again.
-    pub async fn run(&self, asked: bool) -> Result<Option<StockRun>> {
-        if !asked && !self.is_due().await? {
-            return Ok(None);
-        }
-        let Some(guard) = self.0.locks.try_lock(LOCK).await.map_err(Problem::unavailable)? else { return Ok(None) };
-        let run = async {
-            // Another process may have been at it until now.
-            if asked || self.is_due().await? { self.compare_all().await.map(Some) } else { Ok(None) }
-        };
-        let outcome = guard.run(run).await;
-        let _released = guard.release().await;
-        outcome.map_err(Problem::unavailable)?
-    }
-
-    async fn is_due(&self) -> Result<bool> {
-        let last = storage::last_run(&self.0.database).await?;
-        Ok(last.is_none_or(|last| last.plus(self.0.every) <= Millis::now()))
-    }
-
-    async fn compare_all(&self) -> Result<StockRun> {
+    pub async fn compare_all(&self) -> Result<StockRun> {
         let sessions = unsettled(&self.0.database).await?;
         let mut run = StockRun { at: Millis::now(), sessions: 0, mended: 0, differing: 0, failed: 0 };
         let mut reports = stream::iter(sessions)

@@ -29,11 +29,6 @@ pub(super) struct Named {
     pub(super) starts_at: Millis,
 }
 
-pub(super) async fn last_run(database: &Database) -> Result<Option<Millis>> {
-    let last: Option<i64> = query("SELECT max(at) FROM stock_runs").scalar(&database.read).await?;
-    Ok(last.map(Millis))
-}
-
 /// Keeps a run, and forgets what is older than `before`.
 pub(super) async fn keep_run(database: &Database, run: StockRun, before: Millis) -> Result<()> {
     let forget = ["DELETE FROM stock_runs WHERE at < $1", "DELETE FROM stock_reports WHERE at < $1"];

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     app::App,
     clock::Millis,
+    counter,
     http::{Json, Path, Query},
-    ids::{OrderId, RefundId},
+    ids::{OrderId, RefundId, UserId},
     merchant::Staff,
     money::Money,
     office::{Desk, refund},
@@ -159,6 +160,7 @@ async fn offer(
     post, operation_id = "grant_refund", path = "/admin/orders/{id}/refund", tag = "admin", params(("id" = OrderId, Path)), request_body = StaffRefund,
     responses(
         (status = 200, description = "On its way, from now on or before", body = RefundEntry),
+        (status = 403, description = "`forbidden`, `own-money`: somebody else has to do it"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`refund-refused`"),
         (status = 422, description = "`invalid-value`"),
@@ -173,6 +175,8 @@ async fn ask(
     Json(body): Json<StaffRefund>,
 ) -> Result<Json<RefundEntry>> {
     order_of(&app, &staff, id, "order").await?;
+    let sold = counter::sale_of(&app.database.read, id).await?;
+    not_their_own(&staff, sold.map(|row| row.sale.clerk))?;
     let request = Request {
         order: id,
         by: staff.user,
@@ -188,6 +192,7 @@ async fn ask(
     post, operation_id = "approve_refund", path = "/admin/refunds/{id}/approve", tag = "admin", params(("id" = RefundId, Path)),
     responses(
         (status = 200, body = RefundEntry),
+        (status = 403, description = "`forbidden`, `own-money`: somebody else has to agree"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`refund-state`"),
     ),
@@ -199,7 +204,8 @@ async fn approve(
     staff: Staff,
     Path(id): Path<RefundId>,
 ) -> Result<Json<RefundEntry>> {
-    at_their_desk(&app, &staff, id).await?;
+    let refund = at_their_desk(&app, &staff, id).await?;
+    not_their_own(&staff, refund.asked_by)?;
     Ok(Json(app.refunds.approve(id).await?.into()))
 }
 
@@ -234,10 +240,19 @@ async fn order_of(app: &App, staff: &Staff, id: OrderId, what: &str) -> Result<O
 }
 
 /// Refuses refunds of other merchants' orders, as if they were not there.
-async fn at_their_desk(app: &App, staff: &Staff, id: RefundId) -> Result<()> {
+async fn at_their_desk(app: &App, staff: &Staff, id: RefundId) -> Result<RefundRow> {
     let refund = refunds::find(&app.database.read, &id.to_string()).await?;
     let refund = refund.ok_or_else(|| Problem::not_found("refund"))?;
-    order_of(app, staff, refund.order, "refund").await.map(drop)
+    order_of(app, staff, refund.order, "refund").await?;
+    Ok(refund)
+}
+
+/// Nobody agrees to what they asked for, or gives back what they took.
+fn not_their_own(staff: &Staff, whose: Option<UserId>) -> Result<()> {
+    if whose == Some(staff.user) {
+        return Err(Problem::new(Code::OwnMoney, "Whoever took the money, or asked for it, does not decide."));
+    }
+    Ok(())
 }
 
 fn some_reason(text: &str) -> Result<String> {

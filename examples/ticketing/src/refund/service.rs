@@ -38,6 +38,8 @@ pub struct Refunds {
 pub enum Asker {
     /// The buyer, by the rules.
     Buyer,
+    /// A clerk at a counter, for whoever bought there, by the rules: a colleague has to agree.
+    Counter,
     /// Somebody of the staff, whose word is enough.
     Staff {
         /// All of it goes back, at whatever time.
@@ -103,7 +105,7 @@ impl Refunds {
     fn offer(&self, order: &OrderRow, starts_at: Millis, asker: Asker) -> Offer {
         match asker {
             Asker::Staff { goodwill: true } => Policy::goodwill(order.state, order.total, Millis::now()),
-            Asker::Staff { goodwill: false } | Asker::Buyer => {
+            Asker::Staff { goodwill: false } | Asker::Buyer | Asker::Counter => {
                 self.policy.quote(order.state, order.total, starts_at, Millis::now())
             }
         }
@@ -179,7 +181,11 @@ impl Refunds {
         let (payment, txn) = paid
             .and_then(|payment| payment.txn.map(|txn| (payment.id, txn)))
             .ok_or_else(|| Problem::internal("a paid order without a charge"))?;
-        let waits = request.asker == Asker::Buyer && self.policy.review;
+        let waits = match request.asker {
+            Asker::Buyer => self.policy.review,
+            Asker::Counter => true,
+            Asker::Staff { .. } => false,
+        };
         Ok(RefundRow {
             id: RefundId::new(),
             kind: RefundKind::Order,

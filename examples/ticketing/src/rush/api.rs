@@ -102,6 +102,20 @@ impl Api {
         self.repeated.load(Ordering::Relaxed)
     }
 
+    /// What each server says of itself; nothing of those that do not answer.
+    pub(super) async fn metrics(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for url in &*self.urls {
+            if let Ok(answer) = self.client.get(format!("{url}/metrics")).send().await
+                && answer.status().is_success()
+                && let Ok(text) = answer.text().await
+            {
+                all.push(text);
+            }
+        }
+        all
+    }
+
     pub(super) async fn login(&self, email: &str, password: &SecretString) -> Result<SecretString, Failure> {
         let body = json!({"email": email, "password": password.expose_secret()});
         let answer: Value =

@@ -13,6 +13,7 @@ mod profile;
 mod report;
 mod stage;
 mod stock;
+mod windows;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -27,11 +28,13 @@ use self::{
     report::Sold,
     stage::Stage,
     stock::Stock,
+    windows::Reading,
 };
 pub use self::{
     chaos::Chaos,
     profile::Profile,
     report::{Report, SaleReport},
+    windows::Window,
 };
 use crate::cluster::{ClusterError, MachineKind};
 
@@ -161,6 +164,7 @@ async fn rush(args: &RushArgs, stage: &mut Stage) -> Result<Report, RushError> {
         sales.push(prepare(&api, &admin, plan, args.hold_seconds).await?);
     }
 
+    let before = Reading::of(&api).await;
     progress.set_message("selling");
     let sessions: Vec<_> = sales.iter().map(|sale| (sale.plan, sale.session.clone())).collect();
     let watched = sales.iter().map(|sale| (sale.session.clone(), Arc::clone(&sale.stock))).collect();
@@ -188,7 +192,8 @@ async fn rush(args: &RushArgs, stage: &mut Stage) -> Result<Report, RushError> {
     }
     watching.abort();
     progress.finish_and_clear();
-    Ok(Report::new(servers, sold, repeated, chaos))
+    let windows = Reading::of(&api).await.since(&before);
+    Ok(Report::new(servers, sold, repeated, windows, chaos))
 }
 
 async fn prepare(api: &Api, admin: &secrecy::SecretString, plan: Plan, hold_seconds: u64) -> Result<Sale, RushError> {

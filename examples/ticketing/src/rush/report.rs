@@ -6,7 +6,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{buyer::Tally, chaos::Chaos, profile::Plan};
+use super::{buyer::Tally, chaos::Chaos, profile::Plan, windows::Window};
 use crate::money::parse_minor;
 
 /// What is known of a sale when everybody has gone.
@@ -68,6 +68,8 @@ pub struct Report {
     pub money: BTreeMap<String, i64>,
     /// The sales, when there were several.
     pub sales: Vec<SaleReport>,
+    /// How long it took until everybody knew, as the servers measured it meanwhile.
+    pub windows: Vec<Window>,
     /// What was killed meanwhile.
     pub chaos: Option<Chaos>,
 }
@@ -185,7 +187,13 @@ impl Sold {
 }
 
 impl Report {
-    pub(super) fn new(servers: usize, sold: Vec<Sold>, repeated: u64, chaos: Option<Chaos>) -> Self {
+    pub(super) fn new(
+        servers: usize,
+        sold: Vec<Sold>,
+        repeated: u64,
+        windows: Vec<Window>,
+        chaos: Option<Chaos>,
+    ) -> Self {
         let (mut violations, mut money) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, i64>::new());
         for sale in &sold {
             for (name, count) in sale.violations() {
@@ -229,6 +237,7 @@ impl Report {
             errors: tally.errors,
             money,
             sales: if sales.len() > 1 { sales } else { Vec::new() },
+            windows,
             chaos,
         }
     }
@@ -267,6 +276,9 @@ impl fmt::Display for Report {
                 latency(&sale.granted)
             );
             table.add_row([format!("of it {}", sale.name), figures]);
+        }
+        for window in &self.windows {
+            table.add_row([format!("{} p50/p99/max ms, at most", window.name), window.text()]);
         }
         if let Some(chaos) = &self.chaos {
             table.add_row([format!("killed (--chaos-seed {})", chaos.seed), by_name(&chaos.strikes)]);

@@ -18,7 +18,7 @@ pub use self::{
     engine::{EngineError, Hit, SearchEngine},
     http::routes,
     index::TextIndex,
-    service::{Differences, Found, Pace, Search, follow},
+    service::{Differences, Found, Search, follow},
     suggestions::Suggestion,
     words::Words,
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nebula_tenant::TenantId;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,20 +31,8 @@ const SHARE: u32 = 4;
 /// An engine that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How closely the catalog is followed.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// How often it is asked whether it has changed.
-    pub watch: Duration,
-    /// How often everything is compared: what sells, and what should never differ.
-    pub compare: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { watch: Duration::from_millis(400), compare: Duration::from_secs(30) }
-    }
-}
+/// How often it is asked whether the catalog has changed.
+const WATCH: Duration = Duration::from_millis(400);
 
 /// Finds shows. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,6 +46,8 @@ struct Inner {
     merchants: Merchants,
     /// What the database had when it was last read; nothing before the first time.
     known: RwLock<Option<Arc<Known>>>,
+    /// The catalog's marker when the engine was last told of it, and when it was last found unchanged.
+    told: Mutex<Option<(String, Instant)>>,
 }
 
 #[derive(Debug)]
@@ -105,7 +95,7 @@ impl Search {
     /// Searches what this catalog has.
     #[must_use]
     pub fn new(engine: Arc<dyn SearchEngine>, database: Database, catalog: Catalog, merchants: Merchants) -> Self {
-        Self(Arc::new(Inner { engine, database, catalog, merchants, known: RwLock::default() }))
+        Self(Arc::new(Inner { engine, database, catalog, merchants, known: RwLock::default(), told: Mutex::default() }))
     }
 
     /// Who matches texts.
@@ -133,6 +123,63 @@ impl Search {
             inner.engine.replace(entries).await.map_err(crate::problem::Problem::unavailable)?;
         }
         Ok(differences)
+    }
+
+    /// The same, where nothing should differ: what does although the catalog has not changed was lost, and is counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh`](Self::refresh).
+    ///
+    /// # Cancel safety
+    ///
+    /// Call it again.
+    pub async fn mend(&self) -> Result<Differences> {
+        let marker = storage::marker(&self.0.database).await?;
+        let unchanged = self.is_told(&marker);
+        let differences = self.refresh().await?;
+        self.tell(marker);
+        if unchanged && differences.any() {
+            tracing::warn!(?differences, "the search index differed from the database and was made anew");
+            count(differences);
+        }
+        Ok(differences)
+    }
+
+    /// Follows the catalog if it has changed; answers how long that took.
+    async fn keep_up(&self) -> Result<Duration> {
+        let begun = Instant::now();
+        let marker = storage::marker(&self.0.database).await?;
+        if self.is_told(&marker) {
+            return Ok(Duration::ZERO);
+        }
+        self.refresh().await?;
+        // What changed meanwhile is another marker, and seen at the next turn.
+        self.tell(marker);
+        Ok(begun.elapsed())
+    }
+
+    /// Whether the engine knows the catalog as it is.
+    fn is_told(&self, marker: &str) -> bool {
+        let mut told = self.0.told.lock();
+        let known = told.as_mut().filter(|(known, _)| known == marker);
+        if let Some((_, seen)) = known {
+            *seen = Instant::now();
+            return true;
+        }
+        false
+    }
+
+    /// The engine knows it now. What changed did so after the catalog was last found unchanged.
+    fn tell(&self, marker: String) {
+        let now = Instant::now();
+        let mut told = self.0.told.lock();
+        if let Some((known, seen)) = &*told
+            && *known != marker
+        {
+            metrics::histogram!("ticketing_catalog_to_search_seconds").record(now.duration_since(*seen));
+        }
+        *told = Some((marker, now));
     }
 
     /// The shows that have the words and are like that; all of one merchant's, or of everybody who is served.
@@ -246,37 +293,17 @@ fn compare(entries: &[Entry], held: &HashMap<ShowId, u64>) -> Differences {
 }
 
 /// Keeps what can be found as the catalog is, until `stopping`.
-pub async fn follow(search: Search, pace: Pace, stopping: CancellationToken) {
-    let mut seen: Option<String> = None;
-    let mut compared = Instant::now();
+pub async fn follow(search: Search, stopping: CancellationToken) {
     let mut pause = Duration::ZERO;
     while stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        pause = pace.watch;
-        let marker = match storage::marker(&search.0.database).await {
-            Ok(marker) => Some(marker),
+        pause = match search.keep_up().await {
+            Ok(took) => WATCH.max(took * SHARE),
+            // Tried again at the next turn.
             Err(problem) => {
-                tracing::warn!(error = chain(&problem), "the search does not know whether the catalog has changed");
-                continue;
+                tracing::warn!(error = chain(&problem), "the search does not follow the catalog");
+                WATCH
             }
         };
-        let changed = marker != seen;
-        if !changed && compared.elapsed() < pace.compare {
-            continue;
-        }
-        let begun = Instant::now();
-        match search.refresh().await {
-            Ok(differences) => {
-                if !changed && differences.any() {
-                    // Nothing had changed that the marker knows of: something was lost.
-                    tracing::warn!(?differences, "the search index differed from the database and was made anew");
-                    count(differences);
-                }
-                (seen, compared) = (marker, Instant::now());
-            }
-            // Tried again at the next turn.
-            Err(problem) => tracing::warn!(error = chain(&problem), "the search does not follow the catalog"),
-        }
-        pause = pace.watch.max(begun.elapsed() * SHARE);
     }
 }
 

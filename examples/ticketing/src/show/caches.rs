@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nebula_cache::{Cache, CacheBuilder, CacheKey, CacheManager, Cached, Error, ErrorKind, Position};
+use nebula_cache::{Cache, CacheBuilder, CacheKey, CacheManager, Cached, Error, ErrorKind, HotKeys, Position};
 
 use super::{catalog::Facts, catalog::SessionInfo, listing::Show, plan::Plan};
 use crate::{
@@ -34,6 +34,19 @@ const SCHEMA: u32 = 1;
 /// What every list of shows is marked with.
 const LISTS: &str = "shows";
 
+/// A key that is read far more often than others.
+#[derive(Clone, Debug)]
+pub struct HotKey {
+    /// Its cache.
+    pub cache: &'static str,
+    /// The key.
+    pub key: String,
+    /// The session that it stands for.
+    pub session: Option<SessionId>,
+    /// Reads a second, about.
+    pub reads: u32,
+}
+
 /// The caches of the catalog.
 #[derive(Debug)]
 pub(super) struct Caches {
@@ -48,18 +61,34 @@ pub(super) struct Caches {
 }
 
 impl Caches {
-    pub(super) fn new(manager: CacheManager) -> Result<Self, Error> {
+    pub(super) fn new(manager: CacheManager, hot: HotKeys) -> Result<Self, Error> {
         Ok(Self {
             facts: patient(manager.cache("session-facts").with_schema(SCHEMA).with_local_capacity(0), SESSION)
                 .build()?,
             sessions: patient(manager.local_cache("sessions").with_local_capacity(4_096), SESSION)
                 .with_stale_while_revalidate(SESSION)
+                .with_hot_keys(hot)
                 .build()?,
-            plans: patient(manager.local_cache("plans").with_local_capacity(64), PLAN).with_local_ttl(PLAN).build()?,
-            shows: patient(manager.local_cache("shows").with_local_capacity(256), LIST).build()?,
+            plans: patient(manager.local_cache("plans").with_local_capacity(64), PLAN)
+                .with_local_ttl(PLAN)
+                .with_hot_keys(hot)
+                .build()?,
+            shows: patient(manager.local_cache("shows").with_local_capacity(256), LIST).with_hot_keys(hot).build()?,
             warming: AtomicBool::new(false),
             manager,
         })
+    }
+
+    /// What is read most on this server: cache, key, and about how often a second; the hottest first.
+    pub(super) fn hot(&self) -> Vec<HotKey> {
+        let key = |cache, key: String, session, reads| HotKey { cache, key, session, reads };
+        let sessions = self.sessions.hot_keys().into_iter();
+        let sessions = sessions.map(|(id, reads)| key("sessions", id.to_string(), Some(id), reads));
+        let plans = self.plans.hot_keys().into_iter().map(|(id, reads)| key("plans", id.to_string(), None, reads));
+        let shows = self.shows.hot_keys().into_iter().map(|(merchant, reads)| key("shows", merchant, None, reads));
+        let mut hot: Vec<_> = sessions.chain(plans).chain(shows).collect();
+        hot.sort_by_key(|key| std::cmp::Reverse(key.reads));
+        hot
     }
 
     pub(super) async fn forget_session(&self, id: SessionId) {

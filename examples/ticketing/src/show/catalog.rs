@@ -7,15 +7,16 @@ use std::{
 };
 
 use axum::body::Bytes;
-use nebula_cache::{CacheManager, Loaded, Readiness};
+use nebula_cache::{CacheManager, HotKeys, Loaded, Readiness};
 use nebula_tenant::TenantId;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    caches::{Caches, failed, found, show_tag, venue_tag},
+    best::Rows,
+    caches::{Caches, HotKey, failed, found, show_tag, venue_tag},
     entity::{plan, plan_category, plan_seat, session, session_price, show, venue},
-    plan::{Category, Plan, Seat, SeatMap},
+    plan::{Category, Plan, Seat, SeatMap, StandingArea, seated},
 };
 use crate::{
     clock::Millis,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Most seats in one order.
-const MAX_SEATS: usize = 10;
+pub const MAX_SEATS: usize = 10;
 
 /// Reads the catalog.
 #[derive(Clone, Debug)]
@@ -135,7 +136,9 @@ impl SessionInfo {
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Problem::new(Code::DuplicateSeat, "A seat stands twice in the order.").with("seats", [twice]));
         }
-        let unknown: Vec<&String> = names.iter().filter(|name| self.seat(name).is_none()).collect();
+        // Standing places have names for the books; the server chooses among them.
+        let known = |name: &&String| self.seat(name).is_some_and(|seat| !seat.seat.standing);
+        let unknown: Vec<&String> = names.iter().filter(|name| !known(name)).collect();
         if !unknown.is_empty() {
             return Err(Problem::new(Code::UnknownSeat, "This session sells no such seat.").with("seats", unknown));
         }
@@ -156,9 +159,9 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// When the manager has caches of these names.
-    pub fn new(orm: DatabaseConnection, caches: CacheManager) -> Result<Self, nebula_cache::Error> {
-        Ok(Self(Arc::new(Inner { orm, caches: Caches::new(caches)? })))
+    /// When the manager has caches of these names, or keys can never be hot that way.
+    pub fn new(orm: DatabaseConnection, caches: CacheManager, hot: HotKeys) -> Result<Self, nebula_cache::Error> {
+        Ok(Self(Arc::new(Inner { orm, caches: Caches::new(caches, hot)? })))
     }
 
     pub(super) fn caches(&self) -> &Caches {
@@ -236,6 +239,12 @@ impl Catalog {
     /// Once polled it takes place.
     pub async fn forget_everything(&self) {
         self.caches().forget_everything().await;
+    }
+
+    /// What is read most on this server, the hottest first.
+    #[must_use]
+    pub fn hot(&self) -> Vec<HotKey> {
+        self.caches().hot()
     }
 
     /// Whether the sessions on sale are being loaded beforehand.
@@ -464,10 +473,12 @@ fn assemble(
             x: seat.x,
             y: seat.y,
             r: seat.radius,
+            standing: seat.standing != 0,
         });
     }
     let categories: Vec<_> = categories.into_iter().map(|row| Category { name: row.name, color: row.color }).collect();
     let areas = serde_json::from_str(&row.areas).map_err(Problem::internal)?;
+    let rows = Rows::new(&seats, &areas);
     let layout = serde_json::to_vec(&SeatMap {
         plan_id: key,
         name: &row.name,
@@ -475,10 +486,11 @@ fn assemble(
         height: row.height,
         categories: &categories,
         areas,
-        seats: &seats,
+        seats: seated(&seats),
+        standing: rows.standing().iter().map(StandingArea::from).collect(),
     })
     .map_err(Problem::internal)?;
-    Ok(Plan::new(key, row.name.clone(), row.digest.clone(), categories, seats, Bytes::from(layout)))
+    Ok(Plan::new(key, row.name.clone(), row.digest.clone(), categories, seats, rows, Bytes::from(layout)))
 }
 
 pub(super) fn tenant(text: &str) -> Result<TenantId> {

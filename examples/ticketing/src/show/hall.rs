@@ -33,6 +33,7 @@ pub fn hall(seats: u32) -> NewPlan {
                 x: PITCH * f64::from(column + 1),
                 y: PITCH * f64::from(index + 1),
                 r: None,
+                standing: false,
             }
         })
         .collect();

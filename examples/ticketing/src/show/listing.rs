@@ -35,6 +35,15 @@ pub struct Venue {
     pub name: String,
     /// Its city.
     pub city: String,
+    /// Street and number. This and its place on a map only where a show is asked for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// Degrees north.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longitude: Option<f64>,
 }
 
 /// What a category of seats costs now.
@@ -130,7 +139,13 @@ impl From<&SessionInfo> for Session {
             show_id: info.show_id,
             title: info.title.clone(),
             title_zh: info.title_zh.clone(),
-            venue: Venue { name: info.venue.clone(), city: info.city.clone() },
+            venue: Venue {
+                name: info.venue.clone(),
+                city: info.city.clone(),
+                address: String::new(),
+                latitude: None,
+                longitude: None,
+            },
             starts_at: info.starts_at,
             sale_opens_at: info.sale_opens_at,
             sale_closes_at: info.sale_closes_at,
@@ -217,6 +232,26 @@ impl Catalog {
             shows.retain(|show| !show.sessions.is_empty());
             all.extend(shows);
         }
+    }
+
+    /// These shows with their sessions to come, those of them that are published.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn shows_by_id(&self, ids: &[ShowId]) -> Result<HashMap<ShowId, Show>> {
+        let rows = show::Entity::find()
+            .filter(show::Column::Id.is_in(ids.iter().map(ToString::to_string)))
+            .filter(show::Column::Published.eq(1))
+            .filter(show::Column::Hidden.eq(0))
+            .all(self.orm())
+            .await?;
+        let shows = with_sessions(self.orm(), &rows).await?;
+        Ok(shows.into_iter().map(|show| (show.id, show.now())).collect())
     }
 
     /// One published show, hidden or not, with its sessions to come.
@@ -327,7 +362,14 @@ impl Details {
         let mut details = Self { venues: HashMap::new(), colors: HashMap::new(), prices: HashMap::new() };
         for plan in plans {
             if let Some(venue) = venues.iter().find(|venue| venue.id == plan.venue_id) {
-                details.venues.insert(plan.id, Venue { name: venue.name.clone(), city: venue.city.clone() });
+                let venue = Venue {
+                    name: venue.name.clone(),
+                    city: venue.city.clone(),
+                    address: venue.address.clone(),
+                    latitude: venue.latitude,
+                    longitude: venue.longitude,
+                };
+                details.venues.insert(plan.id, venue);
             }
         }
         for category in categories {

@@ -1,5 +1,6 @@
 //! Shows, sessions, seating plans and prices.
 
+pub mod best;
 mod caches;
 mod catalog;
 mod desk;
@@ -14,11 +15,11 @@ pub mod store;
 
 pub(crate) use self::desk::text;
 pub use self::{
-    caches::BOUND,
-    catalog::{Catalog, PricedSeat, SessionInfo},
+    caches::{BOUND, HotKey},
+    catalog::{Catalog, MAX_SEATS, PricedSeat, SessionInfo},
     genre::Genre,
     hall::{HALL_CATEGORY, hall},
     http::{desk, routes},
     listing::{Price, Session, Show, Venue},
-    plan::{Category, Plan, Seat, SeatMap},
+    plan::{Category, Plan, Seat, SeatMap, StandingArea, seated},
 };

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use axum::body::Bytes;
 use serde::Serialize;
 
-use super::store::sha256;
+use super::{
+    best::{Rows, Standing},
+    store::sha256,
+};
 use crate::ids::{PlanId, SeatPosition};
 
 /// A seating plan with absolute positions.
@@ -25,6 +28,8 @@ pub struct Plan {
     pub etag: String,
     /// The layout as `GET /sessions/{id}/seatmap` answers it.
     pub layout: Bytes,
+    /// Which seats are next to each other, and which places are standing ones.
+    pub rows: Rows,
     by_guid: HashMap<Arc<str>, SeatPosition>,
 }
 
@@ -61,6 +66,41 @@ pub struct Seat {
     /// Radius to draw it with; absent: the drawer's choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r: Option<f64>,
+    /// A place of a standing area: it has neither row nor number, and nobody chooses it by its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(default = false)]
+    pub standing: bool,
+}
+
+/// A standing area, for people: its places are told apart by nobody.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct StandingArea {
+    /// Its name.
+    pub area: String,
+    /// The price category of its places.
+    pub category: String,
+    /// The position of its first place in the live state; the others follow.
+    pub first: SeatPosition,
+    /// Number of places.
+    pub places: u32,
+}
+
+impl From<&Standing> for StandingArea {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            area: standing.area.to_string(),
+            category: standing.category.to_string(),
+            first: standing.first,
+            places: standing.places,
+        }
+    }
+}
+
+/// The seats that can be drawn: standing places come after all of them.
+#[must_use]
+pub fn seated(seats: &[Seat]) -> &[Seat] {
+    let end = seats.iter().position(|seat| seat.standing).unwrap_or(seats.len());
+    seats.get(..end).unwrap_or_default()
 }
 
 /// The static part of a seat map; live states come from `/sessions/{id}/seats`.
@@ -81,6 +121,9 @@ pub struct SeatMap<'a> {
     pub areas: serde_json::Value,
     /// The seats; the index in this list is the seat's `position` in the live state.
     pub seats: &'a [Seat],
+    /// Standing areas, whose places come after the seats in the live state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<StandingArea>,
 }
 
 impl Plan {
@@ -91,6 +134,7 @@ impl Plan {
         digest: String,
         categories: Vec<Category>,
         seats: Vec<Seat>,
+        rows: Rows,
         layout: Bytes,
     ) -> Self {
         let by_guid = seats
@@ -99,7 +143,7 @@ impl Plan {
             .map(|(seat, position): (_, SeatPosition)| (Arc::clone(&seat.guid), position))
             .collect();
         let etag = format!("\"{}\"", sha256(&layout));
-        Self { id, name, seats, categories, digest, etag, layout, by_guid }
+        Self { id, name, seats, categories, digest, etag, layout, rows, by_guid }
     }
 
     /// The position of the seat of this name.

@@ -171,7 +171,7 @@ impl Statements {
     /// As [`compare`](Self::compare).
     pub async fn compare_all(&self, day: Date) -> Result<u32> {
         let (mut compared, mut failure) = (0, None);
-        for provider in self.providers.names() {
+        for provider in self.providers.all_names() {
             let known: bool = query("SELECT EXISTS (SELECT 1 FROM statement_reports WHERE provider = $1 AND day = $2)")
                 .bind(provider)
                 .bind(day.to_string())

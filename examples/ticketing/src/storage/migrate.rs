@@ -19,6 +19,10 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_stock_reports.sql"),
     include_str!("../../migrations/sqlite/0014_sale_counts.sql"),
     include_str!("../../migrations/sqlite/0015_identities.sql"),
+    include_str!("../../migrations/sqlite/0016_standing_and_wishes.sql"),
+    include_str!("../../migrations/sqlite/0017_persons.sql"),
+    include_str!("../../migrations/sqlite/0018_counter.sql"),
+    include_str!("../../migrations/sqlite/0019_jobs.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -38,6 +42,10 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0013_stock_reports.sql"),
     include_str!("../../migrations/postgres/0014_sale_counts.sql"),
     include_str!("../../migrations/postgres/0015_identities.sql"),
+    include_str!("../../migrations/postgres/0016_standing_and_wishes.sql"),
+    include_str!("../../migrations/postgres/0017_persons.sql"),
+    include_str!("../../migrations/postgres/0018_counter.sql"),
+    include_str!("../../migrations/postgres/0019_jobs.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

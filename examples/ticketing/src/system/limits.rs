@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{admission, app::App, telemetry::Figures, user};
+use crate::{
+    admission,
+    api_limits::{self, Class},
+    app::App,
+    telemetry::Figures,
+    user,
+};
 
 const DECISIONS: &str = "nebula_rate_limit_decisions_total";
 
@@ -20,6 +26,8 @@ pub(super) struct Limit {
     count: u64,
     /// The window.
     window_ms: u64,
+    /// So many come back in a window now; less than `count` while the server warms up.
+    current: u64,
     /// Decisions of this process that allowed something. Counted once a second.
     allowed: u64,
     /// Those that refused it, by this rule or another one of the same request.
@@ -50,10 +58,34 @@ pub(super) fn state(app: &App, figures: &Figures) -> Vec<Limit> {
             capacity: quota.capacity(),
             count: quota.count(),
             window_ms: u64::try_from(quota.window().as_millis()).unwrap_or(u64::MAX),
+            current: quota.count(),
             allowed,
             refused,
             alone,
         }
     };
-    known.map(limit).collect()
+    own(app, figures).chain(known.map(limit)).collect()
+}
+
+/// Those that the server has for itself.
+fn own(app: &App, figures: &Figures) -> impl Iterator<Item = Limit> {
+    let decisions = figures.counters(api_limits::DECISIONS);
+    Class::ALL.into_iter().map(move |class| {
+        let of = |outcome: &str| {
+            let decided = decisions.iter().filter(|one| one.label("class") == class.as_str());
+            decided.filter(|one| one.label("outcome") == outcome).map(|one| one.value).sum()
+        };
+        let limiter = app.api_limits.limiter(class);
+        let quota = limiter.quota();
+        Limit {
+            name: class.as_str().to_owned(),
+            capacity: quota.capacity(),
+            count: quota.count(),
+            window_ms: u64::try_from(quota.window().as_millis()).unwrap_or(u64::MAX),
+            current: limiter.rate(),
+            allowed: of("allowed"),
+            refused: of("refused"),
+            alone: 0,
+        }
+    })
 }

@@ -11,9 +11,7 @@ use crate::{
     app::App,
     inventory::{REBUILD_LOCK, unsettled},
     problem::{Problem, Result},
-    reconcile,
     telemetry::Figures,
-    workers,
 };
 
 /// Locks of sessions that are asked about: those of a rebuild, which few have at a time.
@@ -32,7 +30,7 @@ pub(super) struct Locks {
     held: usize,
     /// Callers of this process that wait for one.
     waiting: usize,
-    /// Those that are known: the sweep's and the stock reports', held or not, and those of ledgers that are counted anew.
+    /// Those that are known: the jobs', held or not, and those of ledgers that are counted anew.
     leases: Vec<Lease>,
     /// What this process did with locks.
     counts: LockCounts,
@@ -87,7 +85,7 @@ pub(super) async fn state(app: &App, figures: &Figures) -> Result<Locks> {
 }
 
 async fn leases(app: &App) -> Result<Vec<Lease>> {
-    let always = [workers::SWEEP_LOCK, workers::ARCHIVE_LOCK, reconcile::LOCK].map(|name| (name.to_owned(), true));
+    let always: Vec<_> = app.jobs.locks().map(|name| (name.to_owned(), true)).collect();
     let sessions = unsettled(&app.database).await?.into_iter().take(SESSIONS);
     let names = always.into_iter().chain(sessions.map(|session| (format!("{REBUILD_LOCK}{session}"), false)));
     let asked = stream::iter(names)

@@ -15,6 +15,7 @@ use crate::{
     breaker::Circuit,
     degrade::Class,
     problem::Result,
+    show::HotKey,
     telemetry::{Figures, figures},
 };
 
@@ -27,6 +28,8 @@ struct SystemState {
     locks: Locks,
     /// What it keeps in memory.
     caches: Vec<CacheState>,
+    /// What is read most there, the hottest first.
+    hot: Vec<HotView>,
     /// How often somebody may do something.
     limits: Vec<Limit>,
     /// Parts that are left alone while they fail.
@@ -50,6 +53,21 @@ struct CacheState {
     hits: u64,
     /// Reads that did not.
     misses: u64,
+}
+
+/// A key that is read far more often than others.
+#[derive(Debug, Serialize, ToSchema)]
+struct HotView {
+    /// Its cache.
+    cache: &'static str,
+    /// The key: of a session, of a plan, or the name of the merchant whose shows are listed, empty for those of all.
+    key: String,
+    /// Reads a second on this server, about.
+    reads: u32,
+    /// The title of the session's show.
+    title: Option<String>,
+    /// In Chinese.
+    title_zh: Option<String>,
 }
 
 /// A part behind a breaker.
@@ -92,11 +110,29 @@ async fn state(app: &App) -> Result<SystemState> {
         process: std::process::id(),
         locks: locks::state(app, figures).await?,
         caches: caches(figures),
+        hot: hot(app).await,
         limits: limits::state(app, figures),
         breakers: app.breakers.iter().map(|circuit| breaker(circuit, figures)).collect(),
         refusals,
         load: load(app, figures),
     })
+}
+
+/// Most hot keys of an answer.
+const HOTTEST: usize = 20;
+
+async fn hot(app: &App) -> Vec<HotView> {
+    let mut views = Vec::new();
+    for HotKey { cache, key, session, reads } in app.catalog.hot().into_iter().take(HOTTEST) {
+        // It is hot, and so at hand; what has no title any more is shown without.
+        let info = match session {
+            Some(session) => app.catalog.session(session).await.ok(),
+            None => None,
+        };
+        let (title, title_zh) = info.map(|info| (info.title.clone(), info.title_zh.clone())).unzip();
+        views.push(HotView { cache, key, reads, title, title_zh });
+    }
+    views
 }
 
 fn caches(figures: &Figures) -> Vec<CacheState> {

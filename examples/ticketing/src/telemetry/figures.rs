@@ -12,17 +12,19 @@ use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metad
 use parking_lot::RwLock;
 
 /// What the names of figures that pages show begin with: those of parts that are counted rarely, or by handles that are kept.
-const SHOWN: [&str; 10] = [
+const SHOWN: [&str; 12] = [
     "nebula_cache_hits_total",
     "nebula_cache_local_entries",
     "nebula_cache_misses_total",
     "nebula_lock_",
     "nebula_rate_limit_",
     "ticketing_admission_refused_total",
+    "ticketing_api_limit_decisions_total",
     "ticketing_breaker_refused_total",
     "ticketing_cache_",
     "ticketing_degradation_refusals_total",
     "ticketing_payment_refused_total",
+    "ticketing_search_differences_total",
 ];
 
 /// Of this process, as its recorder is.

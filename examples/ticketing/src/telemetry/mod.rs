@@ -22,7 +22,7 @@ use tracing_subscriber::{
 pub(crate) use self::figures::Kept;
 pub use self::figures::{Figure, Figures, figures};
 use self::json::JsonLines;
-pub(crate) use self::part::Part;
+pub(crate) use self::part::{Part, about_order};
 pub use self::{config::TraceConfig, export::Traces};
 use crate::config::{LogConfig, LogFormat};
 

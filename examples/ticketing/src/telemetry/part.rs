@@ -16,6 +16,7 @@ use super::{
     context::{TRACEPARENT, TraceParent, scope},
     export,
 };
+use crate::ids::OrderId;
 
 /// What a process does at somebody's request.
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl Part {
     pub(crate) fn of_request(headers: &HeaderMap, method: &'static str, pattern: &str, id: &str) -> Self {
         let caller = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceParent::parse);
         let known = known(caller);
-        let span = part!("request", known, id, action = format_args!("{method} {pattern}"), user_id = Empty);
+        let span =
+            part!("request", known, id, action = format_args!("{method} {pattern}"), user_id = Empty, order_id = Empty);
         let part = Self::begin(span, known, caller, "server", || format!("{method} {pattern}"));
         if export::on() {
             part.span.set_attribute("http.request.method", method);
@@ -57,7 +59,13 @@ impl Part {
         let sender = message.trace_context().and_then(TraceParent::parse);
         let known = known(sender);
         let queue = message.queue();
-        let span = part!("message", known, action = format_args!("process {queue}"), message_id = %message.id());
+        let span = part!(
+            "message",
+            known,
+            action = format_args!("process {queue}"),
+            message_id = %message.id(),
+            order_id = Empty
+        );
         let part = Self::begin(span, known, sender, "consumer", || format!("process {queue}"));
         if export::on() {
             part.span.set_attribute("messaging.system", "nebula_delay_queue");
@@ -92,6 +100,13 @@ impl Part {
         Self { here, span }
     }
 
+    /// It is about this order: every line of it says so.
+    #[must_use]
+    pub(crate) fn about(self, order: OrderId) -> Self {
+        self.span.record("order_id", display(order));
+        self
+    }
+
     /// Runs what has to be done.
     pub(crate) fn run<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         scope(self.here, work.instrument(self.span.clone()))
@@ -107,6 +122,11 @@ impl Part {
             }
         }
     }
+}
+
+/// What the caller does at somebody's request turns out to be about this order.
+pub(crate) fn about_order(order: OrderId) {
+    Span::current().record("order_id", display(order));
 }
 
 /// The identifiers, if nobody records spans and gives them theirs.

@@ -10,13 +10,14 @@ use super::{
     door::DoorSession,
     offline::{DoorList, Upload, Uploaded},
     picture::Picture,
-    scan::{Scan, Verdict, unnamed},
+    scan::{Judged, Scan, Verdict, unnamed},
     storage::{self, DoorCounts},
 };
 use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path},
+    identity::Holder,
     ids::SessionId,
     merchant::Staff,
     office::{Desk, ticket},
@@ -59,6 +60,9 @@ struct CheckedIn {
     /// The seat, if the ticket is for this session.
     #[serde(skip_serializing_if = "Option::is_none")]
     seat: Option<DoorSeat>,
+    /// Whose it is, where the sale asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
 }
 
 /// Where somebody sits.
@@ -67,6 +71,10 @@ struct DoorSeat {
     zone: String,
     row: String,
     number: String,
+    /// A place of a standing area: it has neither row nor number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(default = false)]
+    standing: bool,
     category: String,
 }
 
@@ -139,8 +147,12 @@ async fn check_in(
     let session = staff.session(&app, id).await?;
     let gate = gate(&body.gate)?;
     let scan = Scan { id: unnamed(), code: body.code, session: id, gate, staff: staff.user, at: Millis::now() };
-    let verdict = app.tickets.scan(scan).await?;
-    Ok(Json(CheckedIn { seat: seat(&session, &verdict), verdict }))
+    let Judged { verdict, order } = app.tickets.scan(scan).await?;
+    let holder = match (order, verdict.position()) {
+        (Some(order), Some(position)) => app.identities.holder(order, position).await?,
+        _ => None,
+    };
+    Ok(Json(CheckedIn { seat: seat(&session, &verdict), holder, verdict }))
 }
 
 /// How many are inside.
@@ -159,7 +171,7 @@ async fn counts(
     Ok(Json(storage::counts(&app.database.read, id).await?))
 }
 
-/// The list for a door without a network: hashes of codes and seats, no names.
+/// The list for a door without a network: hashes of codes, seats, and of names and numbers what the door shows.
 #[utoipa::path(
     get, operation_id = "door_list", path = "/admin/sessions/{id}/check-in/list", tag = "admin", params(("id" = SessionId, Path)),
     responses((status = 200, body = DoorList), (status = 404, description = "`not-found`")),
@@ -172,7 +184,8 @@ async fn list(
     Path(id): Path<SessionId>,
 ) -> Result<Json<DoorList>> {
     staff.session(&app, id).await?;
-    Ok(Json(app.tickets.door_list(id).await?))
+    let holders = app.identities.holders(id).await?;
+    Ok(Json(app.tickets.door_list(id, holders).await?))
 }
 
 /// Take in the scans of a door that had no network.
@@ -211,15 +224,12 @@ fn gate(name: &str) -> Result<String> {
 }
 
 fn seat(session: &SessionInfo, verdict: &Verdict) -> Option<DoorSeat> {
-    let (Verdict::Admitted { position } | Verdict::Used { position, .. } | Verdict::Refunded { position }) = verdict
-    else {
-        return None;
-    };
-    let place = session.plan.seat(*position)?;
+    let place = session.plan.seat(verdict.position()?)?;
     Some(DoorSeat {
         zone: place.zone.to_string(),
         row: place.row.to_string(),
         number: place.number.clone(),
+        standing: place.standing,
         category: place.category.to_string(),
     })
 }

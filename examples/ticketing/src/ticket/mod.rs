@@ -14,5 +14,5 @@ pub use self::{
     http::desk,
     issue::Tickets,
     offline::{DoorList, Upload, Uploaded},
-    scan::{Scan, Verdict},
+    scan::{Judged, Scan, Verdict},
 };

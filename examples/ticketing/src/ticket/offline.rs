@@ -1,6 +1,6 @@
 //! Doors without a network: a list that they take along, and the scans that they bring back.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    ids::{SeatPosition, SessionId, UserId},
+    identity::Holder,
+    ids::{OrderId, SeatPosition, SessionId, UserId},
     problem::{Code, Problem, Result},
 };
 
@@ -21,7 +22,7 @@ pub(super) const MOST: usize = 500;
 /// How far a device's clock may be ahead.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// What a door without a network has to know: no names, and nothing that a code could be made from.
+/// What a door without a network has to know: nothing that a code could be made from, and of names only first letters.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DoorList {
     /// The session.
@@ -41,6 +42,9 @@ pub struct DoorTicket {
     pub position: SeatPosition,
     /// Whether it opens the door.
     pub state: TicketState,
+    /// Whose it is, where the sale asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
 }
 
 /// Scans of a door that had no network.
@@ -89,7 +93,7 @@ pub struct Conflict {
 }
 
 impl Tickets {
-    /// The list of a session for doors without a network.
+    /// The list of a session for doors without a network, with those whose seats have names.
     ///
     /// # Errors
     ///
@@ -98,7 +102,11 @@ impl Tickets {
     /// # Cancel safety
     ///
     /// Safe.
-    pub async fn door_list(&self, session: SessionId) -> Result<DoorList> {
+    pub async fn door_list(
+        &self,
+        session: SessionId,
+        mut holders: HashMap<(OrderId, SeatPosition), Holder>,
+    ) -> Result<DoorList> {
         // Before it is read: a device that asks for what changed since may be told something twice, but misses nothing.
         let made_at = Millis::now();
         let rows = storage::of_session(&self.database.read, session).await?;
@@ -106,6 +114,7 @@ impl Tickets {
             mark: self.codes.mark(row.id),
             position: row.position,
             state: row.state,
+            holder: holders.remove(&(row.order, row.position)),
         });
         Ok(DoorList { session_id: session, made_at, tickets: tickets.collect() })
     }
@@ -147,7 +156,7 @@ impl Tickets {
                         }
                         let (gate, at) = (upload.gate.clone(), Millis(one.at));
                         let scan = Scan { id, code: one.code, session, gate, staff, at };
-                        match scan::judge(connection, &codes, &scan).await? {
+                        match scan::judge(connection, &codes, &scan).await?.verdict {
                             Verdict::Admitted { .. } => done.admitted += 1,
                             verdict => done.conflicts.push(Conflict { id: one.id, at, verdict }),
                         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    ids::{SeatPosition, SessionId, UserId},
+    ids::{OrderId, SeatPosition, SessionId, UserId},
     problem::{Problem, Result},
     storage::Connection,
 };
@@ -67,7 +67,25 @@ pub enum Verdict {
     Unreadable,
 }
 
+/// A verdict, and whose ticket it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What the staff is told.
+    pub verdict: Verdict,
+    /// The order of the ticket, if it was one.
+    pub order: Option<OrderId>,
+}
+
 impl Verdict {
+    /// The seat, if the ticket is for this session.
+    #[must_use]
+    pub const fn position(&self) -> Option<SeatPosition> {
+        match self {
+            Self::Admitted { position } | Self::Used { position, .. } | Self::Refunded { position } => Some(*position),
+            _ => None,
+        }
+    }
+
     /// The word in the log and in metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -92,15 +110,15 @@ impl Tickets {
     /// # Cancel safety
     ///
     /// The ticket may be used; scanning it again says when and where.
-    pub async fn scan(&self, scan: Scan) -> Result<Verdict> {
+    pub async fn scan(&self, scan: Scan) -> Result<Judged> {
         let codes = self.codes.clone();
-        let verdict = self
+        let judged = self
             .database
             .write
             .run(move |connection| Box::pin(async move { judge(connection, &codes, &scan).await }))
             .await?;
-        metrics::counter!("ticketing_scans_total", "verdict" => verdict.as_str()).increment(1);
-        Ok(verdict)
+        metrics::counter!("ticketing_scans_total", "verdict" => judged.verdict.as_str()).increment(1);
+        Ok(judged)
     }
 }
 
@@ -110,16 +128,16 @@ pub(super) fn unnamed() -> String {
 }
 
 /// Judges a scan and writes it to the log.
-pub(super) async fn judge(connection: &mut Connection<'_>, codes: &Codes, scan: &Scan) -> Result<Verdict> {
-    let (ticket, verdict) = match codes.read(&scan.code) {
-        Err(BadCode::Unreadable) => (None, Verdict::Unreadable),
-        Err(BadCode::Forged) => (None, Verdict::Forged),
+pub(super) async fn judge(connection: &mut Connection<'_>, codes: &Codes, scan: &Scan) -> Result<Judged> {
+    let (ticket, order, verdict) = match codes.read(&scan.code) {
+        Err(BadCode::Unreadable) => (None, None, Verdict::Unreadable),
+        Err(BadCode::Forged) => (None, None, Verdict::Forged),
         Ok(id) => {
             let admitted = storage::admit(connection, id, scan.session, &scan.gate, scan.at).await?;
             match storage::find(&mut *connection, id).await? {
                 // Made with our key, and not in our database: somebody has the key, or the database is another one.
-                None => (None, Verdict::Forged),
-                Some(row) => (Some(id), explain(&row, scan.session, admitted)?),
+                None => (None, None, Verdict::Forged),
+                Some(row) => (Some(id), Some(row.order), explain(&row, scan.session, admitted)?),
             }
         }
     };
@@ -133,7 +151,7 @@ pub(super) async fn judge(connection: &mut Connection<'_>, codes: &Codes, scan: 
         at: scan.at,
     };
     storage::log(connection, &line).await?;
-    Ok(verdict)
+    Ok(Judged { verdict, order })
 }
 
 fn explain(row: &TicketRow, session: SessionId, admitted: bool) -> Result<Verdict> {

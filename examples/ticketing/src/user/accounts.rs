@@ -32,6 +32,10 @@ pub struct User {
     /// Telephone number in international form, if they gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// Whether they have shown that it is theirs.
+    pub phone_confirmed: bool,
+    /// Whether they want text messages about their orders, once it is.
+    pub text_messages: bool,
 }
 
 impl fmt::Debug for User {
@@ -47,8 +51,8 @@ pub struct Profile {
     pub display_name: Option<String>,
     /// In which language the platform writes to them.
     pub language: Option<Language>,
-    /// Their telephone number; `Some(None)` removes it.
-    pub phone: Option<Option<String>>,
+    /// Whether they want text messages about their orders.
+    pub text_messages: Option<bool>,
 }
 
 impl fmt::Debug for Profile {
@@ -108,6 +112,10 @@ impl Accounts {
     }
 
     pub(super) async fn judge(&self, user: UserId, kind: Kind, disabled: bool) -> Result<()> {
+        // Nobody's: all who buy at counters would be meant.
+        if user == UserId::COUNTER {
+            return Err(Problem::not_found("account"));
+        }
         let changed = self
             .database
             .write
@@ -129,8 +137,10 @@ impl Accounts {
     }
 
     pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
-        let found =
-            query("SELECT email_index, email_sealed, phone_sealed, display_name, language FROM users WHERE id = $1");
+        let found = query(
+            "SELECT email_index, email_sealed, phone_sealed, phone_index, text_messages, display_name, language \
+                   FROM users WHERE id = $1",
+        );
         let Some(row) = found.bind(id).fetch_optional(&self.database.read).await? else { return Ok(None) };
         let key = id.to_string();
         let phone = match row.get::<Option<String>>("phone_sealed")? {
@@ -139,16 +149,19 @@ impl Accounts {
         };
         let email = address(&self.vault, &key, row.get("email_sealed")?, row.get("email_index")?).await?;
         let language = Language::of(&row.get::<String>("language")?);
-        Ok(Some(User { id, email, display_name: row.get("display_name")?, language, phone }))
+        Ok(Some(User {
+            id,
+            email,
+            display_name: row.get("display_name")?,
+            language,
+            phone,
+            phone_confirmed: row.get::<Option<String>>("phone_index")?.is_some(),
+            text_messages: row.get::<i64>("text_messages")? != 0,
+        }))
     }
 
     /// Changes what is given.
     pub(super) async fn change(&self, id: UserId, profile: Profile) -> Result<()> {
-        let phone = match &profile.phone {
-            Some(Some(number)) => Some(Some(self.vault.seal(PHONE, &id.to_string(), number).await?)),
-            Some(None) => Some(None),
-            None => None,
-        };
         self.database
             .write
             .run(move |connection| {
@@ -161,14 +174,45 @@ impl Accounts {
                         let change = query("UPDATE users SET language = $1 WHERE id = $2");
                         change.bind(language.as_str()).bind(id).execute(&mut *connection).await?;
                     }
-                    if let Some(phone) = phone {
-                        let change = query("UPDATE users SET phone_sealed = $1 WHERE id = $2");
-                        change.bind(phone).bind(id).execute(&mut *connection).await?;
+                    if let Some(wanted) = profile.text_messages {
+                        let change = query("UPDATE users SET text_messages = $1 WHERE id = $2");
+                        change.bind(wanted).bind(id).execute(&mut *connection).await?;
                     }
                     Ok(())
                 })
             })
             .await
+    }
+
+    /// Gives an account a number that somebody has shown to be theirs, or none.
+    pub(super) async fn change_phone(&self, id: UserId, phone: Option<&str>) -> Result<()> {
+        let (sealed, index) = match phone {
+            Some(phone) => {
+                let sealed = self.vault.seal(PHONE, &id.to_string(), phone).await?;
+                (Some(sealed), Some(self.vault.index(PHONE, phone).await?))
+            }
+            None => (None, None),
+        };
+        let confirmed = index.as_ref().map(|_| Millis::now().0);
+        self.database
+            .write
+            .run(move |connection| {
+                Box::pin(async move {
+                    let change =
+                        "UPDATE users SET phone_sealed = $1, phone_index = $2, phone_confirmed_at = $3 WHERE id = $4";
+                    query(change).bind(sealed).bind(index).bind(confirmed).bind(id).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// The account of a number; of several, the one that it was confirmed for last.
+    pub(super) async fn of_phone(&self, phone: &str) -> Result<Option<UserId>> {
+        let index = self.vault.index(PHONE, phone).await?;
+        let found =
+            "SELECT id FROM users WHERE phone_index = $1 AND disabled = 0 ORDER BY phone_confirmed_at DESC, id LIMIT 1";
+        Ok(query(found).bind(index).scalar_optional(&self.database.read).await?)
     }
 
     /// Gives an account another address.
@@ -195,7 +239,8 @@ impl Accounts {
     }
 
     pub(super) async fn count(&self) -> Result<i64> {
-        Ok(query("SELECT count(*) FROM users").scalar(&self.database.read).await?)
+        let people = query("SELECT count(*) FROM users WHERE id <> $1").bind(UserId::COUNTER);
+        Ok(people.scalar(&self.database.read).await?)
     }
 
     pub(super) async fn set_hash(&self, user: UserId, hash: PasswordHash) -> Result<()> {

@@ -11,7 +11,10 @@ use nebula_cache::{
 };
 
 use super::email;
-use crate::problem::{Code, Problem, Result};
+use crate::{
+    ids::UserId,
+    problem::{Code, Problem, Result},
+};
 
 /// The rule for a network: people behind one address share it.
 const BY_ADDRESS: &str = "login.ip";
@@ -26,8 +29,11 @@ const CODES_BY_ADDRESS: &str = "code.ip";
 /// The rule for codes to a mail address, whoever asks.
 const CODES_TO: &str = "code.address";
 
+/// The rule for people that an account asks an authority about.
+const IDENTITIES: &str = "identity.account";
+
 /// All of them.
-pub const RULES: [&str; 5] = [BY_ADDRESS, BY_ACCOUNT, REGISTER, CODES_BY_ADDRESS, CODES_TO];
+pub const RULES: [&str; 6] = [BY_ADDRESS, BY_ACCOUNT, REGISTER, CODES_BY_ADDRESS, CODES_TO, IDENTITIES];
 
 /// Limits of attempts to sign in and to register. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,7 +47,7 @@ pub struct Attempts {
 /// # Errors
 ///
 /// Never with the numbers that stand here.
-pub fn default_rules() -> Result<[Rule; 5], CacheError> {
+pub fn default_rules() -> Result<[Rule; 6], CacheError> {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let day = minutes(24 * 60);
     Ok([
@@ -50,6 +56,7 @@ pub fn default_rules() -> Result<[Rule; 5], CacheError> {
         Rule::new(REGISTER, Quota::rate(120, minutes(10))?.with_burst(120)?)?,
         Rule::new(CODES_BY_ADDRESS, Quota::rolling(10, day)?)?,
         Rule::new(CODES_TO, Quota::rolling(5, day)?)?,
+        Rule::new(IDENTITIES, Quota::rolling(60, day)?)?,
     ])
 }
 
@@ -118,6 +125,19 @@ impl Attempts {
         let network = self.proxies.network(peer, headers);
         let account = account_key(email);
         self.decide(Request::new().limit(CODES_BY_ADDRESS, &network).limit(CODES_TO, &account)).await
+    }
+
+    /// Whether this account may ask an authority about another person; it is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooManyAttempts`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`allow`](Self::allow).
+    pub async fn allow_identity(&self, user: UserId) -> Result<()> {
+        self.decide(Request::new().limit(IDENTITIES, user.0.as_bytes())).await
     }
 
     async fn decide(&self, attempt: Request<'_>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! MailCodes that show that somebody reads the mails of an address.
+//! Codes that show that somebody reads the mails of an address, or has the telephone of a number.
 //!
 //! nebula-auth makes and checks them; its trait for whatever delivers them is filled with nebula-notification. Asking for a code
 //! takes the same way whether the address has an account or not: who has one is looked up afterwards, beside the request.
@@ -11,6 +11,7 @@ use nebula_auth::{
     mfa::{CodeMessage, CodeSender, CodeSent, FactorCheck, FactorRefusal, OneTimeCodes},
     secrecy::SecretString,
 };
+use nebula_notification::Phone;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -38,10 +39,15 @@ pub enum Scene {
     ResetPassword,
     /// Signing in with a provider for the first time.
     SignIn,
+    /// Giving an account the telephone number.
+    ConfirmPhone,
+    /// Signing in with a telephone number.
+    PhoneSignIn,
 }
 
 impl Scene {
-    const ALL: [Self; 4] = [Self::Register, Self::ChangeEmail, Self::ResetPassword, Self::SignIn];
+    const ALL: [Self; 6] =
+        [Self::Register, Self::ChangeEmail, Self::ResetPassword, Self::SignIn, Self::ConfirmPhone, Self::PhoneSignIn];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +55,8 @@ impl Scene {
             Self::ChangeEmail => "change-email",
             Self::ResetPassword => "reset-password",
             Self::SignIn => "sign-in",
+            Self::ConfirmPhone => "confirm-phone",
+            Self::PhoneSignIn => "phone-sign-in",
         }
     }
 
@@ -56,11 +64,18 @@ impl Scene {
         Self::ALL.into_iter().find(|scene| scene.as_str() == name)
     }
 
-    /// What is written to the address, which belongs to an account or not; nothing where a code would be of no use.
+    /// Whether the code goes to a telephone.
+    const fn is_text(self) -> bool {
+        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn)
+    }
+
+    /// What is written to the address or the number, which belongs to an account or not; nothing where a code would be of no use.
     const fn letter(self, known: bool) -> Option<Letter> {
         match (self, known) {
             (Self::Register | Self::ChangeEmail, true) => Some(Letter::AccountExists),
-            (Self::ResetPassword, false) => None,
+            (Self::ResetPassword | Self::PhoneSignIn, false) => None,
+            (Self::PhoneSignIn, true) => Some(Letter::PhoneSignIn),
+            (Self::ConfirmPhone, _) => Some(Letter::ConfirmPhone),
             (Self::SignIn, _) => Some(Letter::SignIn),
             (Self::Register, false) => Some(Letter::Register),
             (Self::ChangeEmail, false) => Some(Letter::ChangeEmail),
@@ -69,7 +84,7 @@ impl Scene {
     }
 }
 
-/// Sends codes by mail and checks them. Cheap to clone.
+/// Sends codes by mail and text message, and checks them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MailCodes {
     letters: Letters,
@@ -102,7 +117,7 @@ impl MailCodes {
         self.required
     }
 
-    /// Sends a code to an address; it holds for the time that is answered.
+    /// Sends a code to an address or a number; it holds for the time that is answered.
     ///
     /// # Errors
     ///
@@ -111,9 +126,9 @@ impl MailCodes {
     /// # Cancel safety
     ///
     /// The code may have been sent.
-    pub async fn send(&self, scene: Scene, email: &str, by: Option<UserId>, language: Language) -> Result<Duration> {
+    pub async fn send(&self, scene: Scene, to: &str, by: Option<UserId>, language: Language) -> Result<Duration> {
         let codes = if language == Language::Zh { &self.chinese } else { &self.english };
-        match codes.send(scene.as_str(), &subject(email, by), email).await.map_err(failed)? {
+        match codes.send(scene.as_str(), &subject(to, by), to).await.map_err(failed)? {
             CodeSent::Sent { expires_in } => Ok(expires_in),
             CodeSent::CoolingDown { retry_after } => Err(wait(retry_after)),
         }
@@ -128,8 +143,8 @@ impl MailCodes {
     /// # Cancel safety
     ///
     /// The code may have been used up.
-    pub async fn check(&self, scene: Scene, email: &str, by: Option<UserId>, code: &SecretString) -> Result<()> {
-        match self.english.check(scene.as_str(), &subject(email, by), code).await.map_err(failed)? {
+    pub async fn check(&self, scene: Scene, to: &str, by: Option<UserId>, code: &SecretString) -> Result<()> {
+        match self.english.check(scene.as_str(), &subject(to, by), code).await.map_err(failed)? {
             FactorCheck::Accepted(_) => Ok(()),
             FactorCheck::Refused(FactorRefusal::Throttled { retry_after }) => Err(wait(retry_after)),
             FactorCheck::Refused(_) => Err(refused()),
@@ -147,8 +162,8 @@ impl MailCodes {
 }
 
 /// Whoever asks for a code for an account of theirs needs to be the one who types it.
-fn subject(email: &str, by: Option<UserId>) -> String {
-    by.map_or_else(|| email.to_owned(), |user| format!("{user} {email}"))
+fn subject(to: &str, by: Option<UserId>) -> String {
+    by.map_or_else(|| to.to_owned(), |user| format!("{user} {to}"))
 }
 
 /// The code is none.
@@ -162,12 +177,13 @@ fn wait(time: Duration) -> Problem {
 }
 
 fn late() -> Problem {
-    Problem::unavailable("the mail was not handed over in time")
+    Problem::unavailable("the message was not handed over in time")
 }
 
-fn report(sent: Result<()>, email: &str) {
+fn report(sent: Result<()>, to: &str) {
     if let Err(problem) = sent {
-        tracing::warn!(to = email::masked(email), error = chain(&problem), "a mail about an account was not sent");
+        let masked = Phone::parse(to, None).map_or_else(|_| email::masked(to), |phone| phone.masked());
+        tracing::warn!(to = masked, error = chain(&problem), "a message about an account was not sent");
     }
 }
 
@@ -179,7 +195,7 @@ fn failed(error: Error) -> Problem {
     }
 }
 
-/// Hands codes to the mail, in one language.
+/// Hands codes to whoever delivers them, in one language.
 #[derive(Debug)]
 struct Mails {
     users: Users,
@@ -198,13 +214,17 @@ impl CodeSender for Mails {
         let (message, scene) = (message.clone(), Scene::of(&message.scene));
         self.tasks.spawn(async move {
             let _permit = permit;
-            let email = &message.recipient;
+            let to = &message.recipient;
             let sent = async {
-                let known = users.taken(email).await?;
-                let Some(letter) = scene.and_then(|scene| scene.letter(known)) else { return Ok(()) };
-                letters.send(letter, email, language, Some((&message.code, message.expires_in))).await
+                let Some(scene) = scene else { return Ok(()) };
+                let known = match scene.is_text() {
+                    true => users.of_phone(to).await?.is_some(),
+                    false => users.taken(to).await?,
+                };
+                let Some(letter) = scene.letter(known) else { return Ok(()) };
+                letters.send(letter, to, language, Some((&message.code, message.expires_in))).await
             };
-            report(tokio::time::timeout(HANDING_OVER, sent).await.unwrap_or_else(|_| Err(late())), email);
+            report(tokio::time::timeout(HANDING_OVER, sent).await.unwrap_or_else(|_| Err(late())), to);
         });
         Ok(())
     }

@@ -92,9 +92,9 @@ impl Person {
 
 /// An account with proof of being signed in.
 #[derive(Serialize, utoipa::ToSchema)]
-struct SignedIn {
-    user: Person,
-    tokens: Tokens,
+pub(super) struct SignedIn {
+    pub(super) user: Person,
+    pub(super) tokens: Tokens,
 }
 
 /// New proof of being signed in.
@@ -118,6 +118,8 @@ impl From<TokenPair> for Tokens {
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(super::profile::routes())
+        .merge(super::phone::routes())
+        .merge(super::addresses::routes())
         .merge(super::federation::routes())
         .merge(super::federation::my_routes())
         .routes(routes!(rules))

@@ -1,6 +1,7 @@
 //! Accounts: who may sign in, and as what.
 
 mod accounts;
+mod addresses;
 mod attempts;
 mod codes;
 mod config;
@@ -9,6 +10,7 @@ mod extract;
 mod federation;
 mod http;
 mod language;
+mod phone;
 mod profile;
 mod users;
 

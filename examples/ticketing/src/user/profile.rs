@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use nebula_auth::{RevokeReason, Session, axum::Authenticated, secrecy::SecretString};
-use nebula_notification::Phone;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -59,9 +58,9 @@ struct Wanted {
 
 /// A code may be on its way.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Sent {
+pub(super) struct Sent {
     /// Seconds that it holds.
-    expires_in: u64,
+    pub(super) expires_in: u64,
 }
 
 /// Send a code by mail. The answer is the same whether the address has an account or not.
@@ -139,11 +138,11 @@ struct Change {
     display_name: Option<String>,
     /// In which language to write to me.
     language: Option<Language>,
-    /// A number in international form, such as `+86 138 0013 8000`; an empty text removes it.
-    phone: Option<String>,
+    /// Whether to send me text messages about my orders, once my telephone number is confirmed.
+    text_messages: Option<bool>,
 }
 
-/// Change my name, my language, or my telephone number.
+/// Change my name, my language, or whether I get text messages.
 #[utoipa::path(patch, operation_id = "change_me", path = "/me", tag = "account", request_body = Change,
     security(("bearer" = [])), responses(
     (status = OK, body = Person),
@@ -151,21 +150,14 @@ struct Change {
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
 ))]
 async fn change(State(app): State<App>, buyer: Buyer, Json(body): Json<Change>) -> Result<Json<Person>> {
-    let phone = match body.phone.as_deref().map(str::trim) {
-        None => None,
-        Some("") => Some(None),
-        Some(number) => {
-            let detail = "This is no telephone number with its country, such as +86 138 0013 8000.";
-            let number = Phone::parse(number, None).map_err(|_| Problem::invalid("phone", detail))?;
-            Some(Some(number.as_str().to_owned()))
-        }
-    };
     let display_name = body.display_name.as_deref().map(name).transpose()?;
-    app.users.change(buyer.id, Profile { display_name, language: body.language, phone }).await?;
+    app.users
+        .change(buyer.id, Profile { display_name, language: body.language, text_messages: body.text_messages })
+        .await?;
     Ok(Json(Person::of(&app, me(&app, buyer).await?).await?))
 }
 
-async fn me(app: &App, buyer: Buyer) -> Result<User> {
+pub(super) async fn me(app: &App, buyer: Buyer) -> Result<User> {
     app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))
 }
 
@@ -204,7 +196,7 @@ async fn change_password(
 }
 
 /// The account, if the password is its own: whoever finds a screen unlocked has no password.
-async fn proven(
+pub(super) async fn proven(
     app: &App,
     peer: SocketAddr,
     headers: &HeaderMap,

@@ -203,6 +203,32 @@ impl Users {
         self.0.accounts.change_email(user, email).await
     }
 
+    /// Gives an account a telephone number, which must be confirmed, or none.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// It was changed or not; asking for the account tells.
+    pub async fn change_phone(&self, user: UserId, phone: Option<&str>) -> Result<()> {
+        self.0.accounts.change_phone(user, phone).await
+    }
+
+    /// The account of a confirmed telephone number; of several, the one that it was confirmed for last.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn of_phone(&self, phone: &str) -> Result<Option<UserId>> {
+        self.0.accounts.of_phone(phone).await
+    }
+
     /// What is kept of a password that somebody wants to have.
     ///
     /// # Errors
@@ -332,7 +358,15 @@ impl Users {
 
     async fn add(&self, new: NewUser, hash: PasswordHash) -> Result<User> {
         let NewUser { email, display_name, language, .. } = new;
-        let user = User { id: UserId::new(), email, display_name, language, phone: None };
+        let user = User {
+            id: UserId::new(),
+            email,
+            display_name,
+            language,
+            phone: None,
+            phone_confirmed: false,
+            text_messages: true,
+        };
         self.0.accounts.add(&user, Some(hash)).await?;
         Ok(user)
     }
@@ -344,7 +378,15 @@ impl Users {
         display_name: String,
         language: Language,
     ) -> Result<User> {
-        let user = User { id: UserId::new(), email, display_name, language, phone: None };
+        let user = User {
+            id: UserId::new(),
+            email,
+            display_name,
+            language,
+            phone: None,
+            phone_confirmed: false,
+            text_messages: true,
+        };
         self.0.accounts.add(&user, None).await?;
         Ok(user)
     }

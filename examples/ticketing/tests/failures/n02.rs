@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nebula_test_support::redis_url;
 use reqwest::StatusCode;
-use ticketing::{ids::UserId, order::Wish};
+use ticketing::{
+    ids::UserId,
+    order::{Places, Wish},
+};
 
 use crate::{
     common::{TestApp, expect},
@@ -22,9 +25,12 @@ async fn n2_a_hold_is_checked_against_the_orders_and_freed_when_there_is_none() 
     let wish = Wish {
         user: UserId::new(),
         session,
-        seats: vec!["1-1".to_owned()],
+        places: Places::Named(vec!["1-1".to_owned()]),
         coupon: None,
         per_person: None,
+        sale: None,
+        real_name: None,
+        attendees: Vec::new(),
         expected_total: None,
         idempotency_key: None,
     };

@@ -41,6 +41,7 @@ suite! {
     hold_takes_all_or_none,
     hold_repeats_by_order,
     user_limit_counts_held_and_sold,
+    the_counter_has_no_limit,
     unknown_seats_are_refused,
     release_frees_only_holds,
     expire_spares_young_holds,
@@ -85,10 +86,10 @@ async fn hold_repeats_by_order<F: Fixture>() {
     assert_eq!(ledger.hold(&again).await.unwrap(), Hold::Held { epoch: 1 });
     for seats in [&[1][..], &[1, 2], &[1, 3, 4], &[4], &[]] {
         let other = HoldRequest { seats: seats.to_vec(), ..mine.clone() };
-        assert_eq!(ledger.hold(&other).await.unwrap(), Hold::OtherSeats, "{seats:?}");
+        assert_eq!(ledger.hold(&other).await.unwrap(), Hold::OtherSeats(vec![1, 3]), "{seats:?}");
     }
     let stranger = HoldRequest { user: UserId::new(), ..mine.clone() };
-    assert_eq!(ledger.hold(&stranger).await.unwrap(), Hold::OtherSeats);
+    assert_eq!(ledger.hold(&stranger).await.unwrap(), Hold::OtherSeats(Vec::new()));
     assert_eq!(ledger.counts(session).await.unwrap(), before);
 
     fixture.make_older(session, mine.order, HOUR).await;
@@ -120,6 +121,20 @@ async fn user_limit_counts_held_and_sold<F: Fixture>() {
     assert_eq!(ledger.release(session, second.order).await.unwrap(), Settled::Changed(1));
     assert_eq!(ledger.hold(&next(&[3])).await.unwrap(), Hold::Held { epoch: 1 });
     assert_eq!(letters(&*ledger, session).await, "SSALLLLLL");
+}
+
+async fn the_counter_has_no_limit<F: Fixture>() {
+    let fixture = new::<F>().await;
+    let ledger = fixture.ledger();
+    let session = open(&*ledger, 9).await;
+    let sale = |seats: &[u32]| HoldRequest { user: UserId::COUNTER, ..request(session, seats) };
+    // The limit is four.
+    let first = sale(&[0, 1, 2, 3, 4, 5]);
+    assert_eq!(ledger.hold(&first).await.unwrap(), Hold::Held { epoch: 1 });
+    assert_eq!(ledger.hold(&sale(&[6])).await.unwrap(), Hold::Held { epoch: 1 });
+    assert_eq!(ledger.hold(&sale(&[5, 7])).await.unwrap(), Hold::Taken(vec![5]));
+    assert_eq!(ledger.release(session, first.order).await.unwrap(), Settled::Changed(6));
+    assert_eq!(letters(&*ledger, session).await, "AAAAAALAA");
 }
 
 async fn unknown_seats_are_refused<F: Fixture>() {

@@ -164,6 +164,16 @@ impl Browser {
         assert!(command.send().await.unwrap().status().is_success());
     }
 
+    /// Shows pages as paper does, or as a screen again.
+    pub async fn paper(&self, paper: bool) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let params = json!({ "media": if paper { "print" } else { "screen" } });
+        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": params });
+        let command = reqwest::Client::builder().no_proxy().build().unwrap();
+        let command = command.post(format!("{}/session/{session}/goog/cdp/execute", self.driver)).json(&body);
+        assert!(command.send().await.unwrap().status().is_success());
+    }
+
     /// Closes the browser. Fails if a page met an error of its own: a script that failed, something that its security
     /// policy forbids, a file that is missing.
     pub async fn close(self) {

@@ -114,6 +114,12 @@ impl Shop {
         read(self.client.get(self.page(&format!("/api/v1{path}")))).await
     }
 
+    /// Orders a standing ticket.
+    pub async fn stand(&self, rival: &Rival, session: &str, area: &str) {
+        let body = json!({"session_id": session, "best": {"count": 1, "area": area}});
+        self.post("/api/v1/orders", &body, Some(&rival.token)).await;
+    }
+
     async fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Value {
         let request = self.client.post(self.page(path)).json(body).header("Accept", "application/json");
         read(if let Some(token) = token { request.bearer_auth(token) } else { request }).await

@@ -31,15 +31,37 @@ function publication(desk, path, { id, version, published }) {
   ];
 }
 
+const degrees = { inputmode: 'decimal', autocomplete: 'off' };
+const venueFields = ({ name, city, address, latitude, longitude }) => [
+  { name: 'name', value: name, required: true }, { name: 'city', value: city }, { name: 'address', value: address },
+  { name: 'latitude', value: latitude, ...degrees }, { name: 'longitude', value: longitude, ...degrees }];
+
+/** Degrees as numbers; a field that is left empty says nothing. What is no number, the server refuses. */
+function venueBody({ latitude, longitude, ...about }) {
+  const number = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
+  return { ...about, ...(latitude && { latitude: number(latitude) }), ...(longitude && { longitude: number(longitude) }) };
+}
+
+function venueForm(desk, venue) {
+  return el('details', { 'data-venue': venue.id }, el('summary', {}, t('desk.venue.change')), deskForm({
+    id: `venue-${venue.id}`, mark: `${venue.id}-`, title: 'desk.venue.change', submit: 'desk.save', fields: venueFields(venue),
+    send: async (body) => {
+      await ask('PUT', `${desk.path}/venues/${venue.id}`, { ...signed, body: { version: venue.version, ...venueBody(body) } });
+      await desk.draw();
+    },
+  }));
+}
+
 export async function venues(desk) {
   const [{ venues: list }, { plans }] = await Promise.all([get(`${desk.path}/venues`, signed), get(`${desk.path}/plans`, signed)]);
   const rows = list.map((venue) => el('li', { class: 'desk-item' },
     el('div', {}, el('strong', {}, venue.name), el('span', { class: 'note' }, [venue.city, venue.address].filter(Boolean).join(' · ')),
-      plans.filter((plan) => plan.venue_id === venue.id).map((plan) => el('span', { class: 'note', 'data-plan': plan.id }, t('desk.plan.line', { name: plan.name, count: plan.seats }))))));
+      plans.filter((plan) => plan.venue_id === venue.id).map((plan) => el('span', { class: 'note', 'data-plan': plan.id }, t('desk.plan.line', { name: plan.name, count: plan.seats }))),
+      desk.may('catalog:write') && venueForm(desk, venue))));
   const add = deskForm({
     id: 'new-venue', title: 'desk.venue.new', submit: 'desk.add',
-    fields: [{ name: 'name', required: true }, { name: 'city' }, { name: 'address' }],
-    send: async (body) => { await post(`${desk.path}/venues`, body, signed); await desk.draw(); },
+    fields: venueFields({}),
+    send: async (body) => { await post(`${desk.path}/venues`, venueBody(body), signed); await desk.draw(); },
   });
   return columns(items(rows, 'desk.venue.none'), desk.may('catalog:write') && [add, list.length > 0 && upload(desk, list)]);
 }
@@ -86,7 +108,8 @@ function upload(desk, list) {
 export async function shows(desk) {
   const { shows: list } = await get(`${desk.path}/shows`, signed);
   const rows = list.map((show) => el('li', { class: 'desk-item' },
-    el('div', {}, el('strong', {}, localized(show, 'title')), el('span', { class: 'note' }, localized(show, 'description'))),
+    el('div', {}, el('strong', {}, localized(show, 'title')), el('span', { class: 'note' }, localized(show, 'description')),
+      el('span', { class: 'note', 'data-wanted': show.id }, t('desk.show.wanted', { count: show.wanted ?? 0 }))),
     publication(desk, 'shows', show)));
   return columns(items(rows, 'desk.show.none'), desk.may('catalog:write') && deskForm({
     id: 'new-show', title: 'desk.show.new', submit: 'desk.add',
@@ -108,7 +131,7 @@ function inDays(days) {
 function priceForm(desk, session) {
   const names = Object.keys(session.prices);
   return el('details', {}, el('summary', {}, t('desk.price.change')), deskForm({
-    id: `prices-${session.id}`, title: 'desk.price.change', submit: 'desk.save',
+    id: `prices-${session.id}`, mark: `${session.id}-`, title: 'desk.price.change', submit: 'desk.save',
     fields: names.map((name) => ({ name, label: name, value: session.prices[name].amount, inputmode: 'decimal', required: true })),
     send: async (values) => {
       const prices = Object.fromEntries(names.map((name) => [name, { ...session.prices[name], amount: values[name] }]));

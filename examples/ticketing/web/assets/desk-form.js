@@ -11,14 +11,14 @@ function control({ id, name, options, value, ...attributes }) {
 
 /**
  * `fields` are `{ name, label, type, options, … }`; `send` gets their values by name and may throw a `Problem`. Extra
- * elements stand between the fields and the button. Of several forms with the same fields each has its own `prefix`.
+ * elements stand between the fields and the button. Where a page has several of a kind, `mark` tells their fields apart.
  */
-export function deskForm({ id, title, fields, submit, send, extra = [], prefix = '' }) {
+export function deskForm({ id, title, fields, submit, send, extra = [], mark = '' }) {
   const errors = new Map();
   const inputs = new Map();
   const rows = fields.map(({ label, ...field }) => {
-    const input = control({ id: `f-${prefix}${field.name}`, 'aria-describedby': `e-${prefix}${field.name}`, ...field });
-    const error = el('p', { class: 'field-error', id: `e-${prefix}${field.name}` });
+    const input = control({ id: `f-${mark}${field.name}`, 'aria-describedby': `e-${mark}${field.name}`, ...field });
+    const error = el('p', { class: 'field-error', id: `e-${mark}${field.name}` });
     inputs.set(field.name, input);
     errors.set(field.name, error);
     return el('div', { class: 'field' }, el('label', { for: input.id }, label ?? t(`desk.field.${field.name}`)), input, error);

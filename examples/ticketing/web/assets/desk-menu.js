@@ -8,8 +8,11 @@ import './operations-words.js';
 const PAGES = [
   ['/desk', 'catalog:read', 'desk'],
   ['/desk/merchants', 'merchant:read', 'merchants'],
+  ['/desk/counter', 'order:sell', 'counter'],
+  ['/desk/tills', 'till:read', 'tills'],
   ['/desk/queues', 'queue:read', 'queues'],
   ['/desk/reconcile', 'stock:read', 'reconcile'],
+  ['/desk/jobs', 'job:read', 'jobs'],
   ['/desk/system', 'system:read', 'system'],
   ['/desk/load', 'limits:edit', 'load'],
   ['/desk/admission', 'admission:read', 'admission'],

@@ -1,6 +1,7 @@
 // Orders of the merchant: a search, and one order with all that happened to it.
 
-import { get } from './api.js';
+import { get, post } from './api.js';
+import { attendeeNote } from './attendee.js';
 import { deskForm } from './desk-form.js';
 import { proofOf } from './desk-proof.js';
 import { el } from './dom.js';
@@ -67,7 +68,7 @@ async function detail(desk, id, place, back) {
         el('section', { class: 'panel' }, el('h2', {}, localized(order, 'show_title')), el('p', {}, stateBadge(order), ' ', archivedNote(order)),
           el('p', { class: 'note' }, t('order.number', { id: order.id })), el('p', { class: 'note' }, `${moment(order.starts_at)} · ${order.venue}`),
           el('p', { id: 'buyer' }, buyer.email || t('desk.orders.gone')), buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
-          el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price)))))),
+          el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, [...line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price))), attendeeNote(one.attendee)]))),
           el('p', { class: 'desk-sum' }, t('desk.orders.total'), ' ', el('strong', { class: 'number' }, price(order.total)))),
         section('desk.orders.tickets', order.tickets?.map((ticket) => line(seat(ticket.seat) ? seatName(seat(ticket.seat)) : ticket.seat, ticket.used_at && instant(ticket.used_at), badge(word('ticket', ticket.state))))),
         section('desk.orders.payments', payments.map((payment) => line(word('checkout.provider', payment.provider), payment.txn, [el('strong', { class: 'number' }, price(payment.amount)), badge(word('payment', payment.state))])))),
@@ -105,7 +106,20 @@ export async function orders(desk) {
     ],
     send: async (values) => { wanted = values; await fill(); list.scrollIntoView({ block: 'nearest' }); },
   });
-  const search = [el('div', { class: 'desk-columns desk-search' }, form, el('div', {}, list, more))];
+  const people = desk.may('order:personal') && deskForm({
+    id: 'search-attendees', title: 'desk.orders.attendees', submit: 'desk.orders.search',
+    fields: [
+      { name: 'attendee_name', label: t('desk.orders.attendeeName'), autocomplete: 'off', maxlength: 60 },
+      { name: 'attendee_number', label: t('desk.orders.attendeeNumber'), autocomplete: 'off', spellcheck: 'false', maxlength: 32 },
+    ],
+    send: async ({ attendee_name: name, attendee_number: number }) => {
+      const page = await post(`${desk.path}/attendees`, { name, number }, signed);
+      list.replaceChildren(...(page.orders.length ? page.orders.map((order) => row(order, open)) : [el('li', { class: 'note' }, t('desk.orders.none'))]));
+      more.replaceChildren();
+      list.scrollIntoView({ block: 'nearest' });
+    },
+  });
+  const search = [el('div', { class: 'desk-columns desk-search' }, el('div', { class: 'desk-list' }, form, people), el('div', {}, list, more))];
   await fill();
   place.replaceChildren(...search);
   return place;

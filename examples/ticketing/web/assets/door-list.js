@@ -36,12 +36,12 @@ export class DoorList {
     const mark = await markOf(code);
     const ticket = this.tickets.get(mark);
     if (!ticket) return { verdict: 'unknown' };
-    if (ticket.state === 'VOID') return { verdict: 'refunded' };
-    if (ticket.state === 'USED') return { verdict: 'used' };
+    if (ticket.state === 'VOID') return { verdict: 'refunded', holder: ticket.holder };
+    if (ticket.state === 'USED') return { verdict: 'used', holder: ticket.holder };
     this.#use(mark);
     this.waiting.push({ id: crypto.randomUUID(), code, at: Date.now(), mark });
     this.#keep();
-    return { verdict: 'admitted', offline: true };
+    return { verdict: 'admitted', offline: true, holder: ticket.holder };
   }
 
   /** The scans to tell, without what only this page needs. */

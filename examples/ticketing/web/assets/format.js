@@ -87,8 +87,8 @@ export const place = (venue) => (typeof venue === 'string' ? venue
 /** Joins names as the language does. */
 export const listed = (texts) => formatter(Intl.ListFormat, { style: 'long', type: 'conjunction' }).format(texts);
 
-/** `Stalls, row 3, seat 12`. Plans may leave names out. */
-export function seatName({ zone, row, number }) {
-  const parts = [zone, row && t('seat.row', { row }), number && t('seat.number', { number })].filter(Boolean);
+/** `Stalls, row 3, seat 12`, or `Floor, standing`. Plans may leave names out. */
+export function seatName({ zone, row, number, standing }) {
+  const parts = [zone, standing && t('seat.standing'), row && t('seat.row', { row }), number && t('seat.number', { number })].filter(Boolean);
   return parts.join(lang === 'zh' ? ' ' : ', ');
 }

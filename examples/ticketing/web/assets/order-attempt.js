@@ -9,16 +9,15 @@ import { keepObject, keptObject } from './store.js';
 
 const REPEATS = 3;
 
-/** Creates the order and gives it. Throws a `Problem`. */
-export async function placeOrder(sessionId, seats, expectedTotal, coupon) {
-  const stored = `nebula.attempt.${sessionId}`;
-  const body = { session_id: sessionId, seats: [...seats].sort(), ...(expectedTotal && { expected_total: expectedTotal }), ...(coupon && { coupon }) };
+/** Sends an order once, however often it is asked; `name` is what the attempt is kept as. Throws a `Problem`. */
+export async function attempt(name, path, body, headers = {}) {
+  const stored = `nebula.attempt.${name}`;
   const asked = JSON.stringify(body);
   const before = keptObject(stored, 'sessionStorage');
   const key = before?.asked === asked ? before.key : freshKey();
   keepObject(stored, { asked, key }, 'sessionStorage');
   try {
-    const order = await post('/orders', body, { signed: true, repeats: REPEATS, headers: { 'Idempotency-Key': key, ...passHeaders(sessionId) } });
+    const order = await post(path, body, { signed: true, repeats: REPEATS, headers: { 'Idempotency-Key': key, ...headers } });
     keepObject(stored, null, 'sessionStorage');
     return order;
   } catch (problem) {
@@ -28,4 +27,19 @@ export async function placeOrder(sessionId, seats, expectedTotal, coupon) {
     if (!open) keepObject(stored, null, 'sessionStorage');
     throw problem;
   }
+}
+
+/** Creates the order of `{ seats }` or of the `{ best }` for a buyer, and gives it. Throws a `Problem`. */
+export function placeOrder(sessionId, places, expectedTotal, coupon, attendees) {
+  const people = attendees && { attendees };
+  const body = { session_id: sessionId, ...(places.seats ? sorted(places.seats, attendees) : { ...places, ...people }),
+    ...(expectedTotal && { expected_total: expectedTotal }), ...(coupon && { coupon }) };
+  return attempt(sessionId, '/orders', body, passHeaders(sessionId));
+}
+
+/** In one order, whichever seat was chosen first: people stay with their seats. */
+function sorted(seats, attendees) {
+  const pairs = seats.map((seat, index) => [seat, attendees?.[index]]).sort(([a], [b]) => (a < b ? -1 : 1));
+  const people = attendees?.length === seats.length ? pairs.map(([, attendee]) => attendee) : attendees;
+  return { seats: pairs.map(([seat]) => seat), ...(people && { attendees: people }) };
 }

@@ -2,6 +2,8 @@
 
 import { ask, get } from './api.js';
 import { changed, forget } from './account.js';
+import { addresses } from './addresses.js';
+import { contacts, identity } from './contacts.js';
 import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
@@ -17,20 +19,54 @@ const LANGUAGES = ['en', 'zh'];
 function profile(me) {
   const language = el('select', { id: 'language-of-messages' },
     LANGUAGES.map((name) => el('option', { value: name, selected: name === me.language }, t(`account.language.${name}`))));
+  const texts = el('input', { type: 'checkbox', id: 'text-messages', checked: me.text_messages });
   const form = signForm({
     title: 'account.profile', submit: 'account.save', path: '/me', method: 'PATCH', signed: true, prefix: 'profile-', heading: 'h2',
     fields: [
       { name: 'display_name', type: 'text', autocomplete: 'name', maxlength: 80, value: me.display_name },
-      { name: 'phone', type: 'tel', autocomplete: 'tel', maxlength: 32, required: false, value: me.phone, hint: 'account.phoneHint' },
     ],
-    extra: { get language() { return language.value; } },
+    extra: { get language() { return language.value; }, get text_messages() { return texts.checked; } },
     done(answer) {
       changed(answer);
       notify(t('account.saved'));
     },
   });
+  form.querySelector('form').lastElementChild.before(el('div', { class: 'check' }, texts, el('label', { for: 'text-messages' }, t('account.texts'))));
   form.querySelector('form').prepend(el('div', { class: 'field' }, el('label', { for: 'language-of-messages' }, t('account.language')), language));
   return form;
+}
+
+/** The telephone number, which a code confirms. */
+function phone(me, again) {
+  const remove = async () => {
+    try {
+      await ask('DELETE', '/me/phone', { signed: true });
+      notify(t('account.saved'));
+      await again();
+    } catch (problem) {
+      notify(friendly(problem), 'bad');
+    }
+  };
+  const state = me.phone && el('p', { class: 'sign-foot', 'data-confirmed': String(me.phone_confirmed) },
+    t(me.phone_confirmed ? 'account.phoneNow' : 'account.phoneOpen', { phone: me.phone }), ' ',
+    el('button', { class: 'button quiet small', type: 'button', id: 'phone-remove', on: { click: remove } }, t('account.phoneRemove')));
+  const section = signForm({
+    title: 'account.phone', lead: 'account.phoneLead', submit: 'account.phoneSubmit', path: '/me/phone', method: 'PUT', signed: true, prefix: 'phone-', heading: 'h2',
+    foot: state,
+    fields: [
+      { name: 'phone', type: 'tel', autocomplete: 'tel', maxlength: 32, hint: 'account.phoneHint' },
+      { name: 'password', type: 'password', autocomplete: 'current-password', unsent: true },
+      { name: 'code', type: 'text', autocomplete: 'one-time-code', inputmode: 'numeric', maxlength: 12, label: 'field.codeText', sent: 'code.texted',
+        sends: ({ phone: number, password: secret }) => ['/me/phone/codes', { phone: number, password: secret }] },
+    ],
+    done(answer) {
+      changed(answer);
+      notify(t('account.saved'));
+      return again();
+    },
+  });
+  section.id = 'phone';
+  return section;
 }
 
 const address = (me, again) => signForm({
@@ -119,11 +155,12 @@ runPage({
   signed: true,
   async load(main) {
     const again = async () => {
-      const [me, { sessions }, { identities }, offered] = await Promise.all([
+      const [me, { sessions }, { identities }, offered, mine, people, places] = await Promise.all([
         get('/me', { signed: true }), get('/me/sessions', { signed: true }), get('/me/identities', { signed: true }), providers(),
+        get('/me/identity', { signed: true }), get('/me/contacts', { signed: true }), get('/me/addresses', { signed: true }),
       ]);
       main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('account.title'))),
-        profile(me), address(me, again), password(again), ...ways(identities, offered, again), devices(sessions, again));
+        profile(me), identity(mine, again), contacts(people.contacts, again), addresses(places.addresses, again), address(me, again), phone(me, again), password(again), ...ways(identities, offered, again), devices(sessions, again));
     };
     await again();
   },

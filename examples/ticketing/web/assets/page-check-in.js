@@ -1,6 +1,7 @@
 // The door: scan, type or let the camera read a code; without a network, by the list that was taken along.
 
 import { get, post } from './api.js';
+import { attendeeNote } from './attendee.js';
 import { camera } from './camera.js';
 import { el } from './dom.js';
 import { DoorList } from './door-list.js';
@@ -22,6 +23,7 @@ function verdictBox() {
     box.replaceChildren(...[
       el('strong', {}, t(`door.${answer.verdict}`)),
       answer.seat && el('span', {}, seatName(answer.seat)),
+      attendeeNote(answer.holder),
       answer.first_at && el('span', {}, t('door.first', { time: instant(answer.first_at), gate: answer.first_gate ?? '' })),
       answer.offline && el('span', {}, t('door.byList'))].filter(Boolean));
   };

@@ -26,6 +26,19 @@ function form(session, settings) {
   const perPerson = { orders_per_day: most('orders-per-day', person.orders_per_day), seats: most('seats-per-person', person.seats) };
   const people = el('div', { class: 'desk-fields' },
     labelled('desk.ordersPerDay', perPerson.orders_per_day), labelled('desk.seatsPerPerson', perPerson.seats));
+  const names = policy.real_name;
+  const choose = (id, key, options, value) => el('select', { id }, options.map((name) => el('option', { value: name, selected: name === value }, t(`${key}.${name || 'off'}`))));
+  const realName = {
+    names: choose('real-name', 'desk.realName', ['', 'per-ticket', 'per-order'], names?.names ?? ''),
+    tickets: most('tickets-per-document', names ? names.tickets : 1),
+    perDay: most('tickets-per-day', names?.tickets_per_day ?? 10),
+    down: choose('when-down', 'desk.whenDown', ['refuse', 'later'], names?.when_down),
+  };
+  const limitsOfNames = el('div', { class: 'desk-fields' }, labelled('desk.ticketsPerDocument', realName.tickets),
+    labelled('desk.ticketsPerDay', realName.perDay), labelled('desk.whenDown', realName.down));
+  const showNames = () => { limitsOfNames.hidden = !realName.names.value; };
+  realName.names.addEventListener('change', showNames);
+  showNames();
   const numbers = el('div', { class: 'desk-fields' },
     labelled('desk.admitted', fields.admitted), labelled('desk.stay', fields.stay_seconds), labelled('desk.grace', fields.grace_seconds));
   const show = () => { numbers.hidden = !boxes.room.checked; };
@@ -35,13 +48,20 @@ function form(session, settings) {
   const made = el('form', { class: 'panel', id: 'policy' },
     el('fieldset', { class: 'desk-steps' }, el('legend', { class: 'visually-hidden' }, t('desk.admission')),
       STEPS.map((name) => step(boxes[name], `step.${name}`)), step(flash, 'desk.flash')),
-    numbers, people, el('p', { class: 'note' }, t('desk.perPersonNote')), el('div', { class: 'actions' }, el('button', { class: 'button', id: 'save' }, t('desk.save'))));
+    numbers, people, el('p', { class: 'note' }, t('desk.perPersonNote')),
+    labelled('desk.realName', realName.names), limitsOfNames, el('div', { class: 'actions' }, el('button', { class: 'button', id: 'save' }, t('desk.save'))));
   made.addEventListener('submit', async (event) => {
     event.preventDefault();
     const wanted = Object.fromEntries(STEPS.filter((name) => name !== 'room').map((name) => [name, boxes[name].checked]));
     wanted.room = boxes.room.checked ? Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, Number(field.value)])) : null;
     const limits = Object.fromEntries(Object.entries(perPerson).filter(([, field]) => field.value).map(([name, field]) => [name, Number(field.value)]));
     if (Object.keys(limits).length) wanted.per_person = limits;
+    if (realName.names.value) {
+      wanted.real_name = {
+        names: realName.names.value, when_down: realName.down.value, tickets_per_day: Number(realName.perDay.value) || 10,
+        ...(realName.tickets.value && { tickets: Number(realName.tickets.value) }),
+      };
+    }
     try {
       await ask('PUT', `/admin/sessions/${encodeURIComponent(session)}/admission`, { signed: true, body: { flash: flash.checked, policy: wanted } });
       notify(t('desk.saved'), 'good');

@@ -42,7 +42,7 @@ function card(merchant, redraw) {
       el('p', {}, el('span', { class: suspended ? 'badge badge-closed' : 'badge badge-open' }, t(`merchants.${status}`)), ' ',
         el('a', { href: `/m/${id}` }, `/m/${id}`), ' · ', t('merchants.version', { version }))),
     el('details', {}, el('summary', {}, t('merchants.change')),
-      deskForm({ id: `change-${id}`, prefix: `${id}-`, title: 'merchants.change', fields: named(merchant), submit: 'desk.save',
+      deskForm({ id: `change-${id}`, mark: `${id}-`, title: 'merchants.change', fields: named(merchant), submit: 'desk.save',
         send: ({ domains: text, ...names }) => change({ ...names, domains: domains(text) }) }),
       el('p', { class: 'note' }, t(suspended ? 'merchants.resumeNote' : 'merchants.suspendNote')), el('div', { class: 'actions' }, button)));
 }

@@ -4,7 +4,7 @@ import { get } from './api.js';
 import { deskMenu } from './desk-menu.js';
 import { el } from './dom.js';
 import { count } from './format.js';
-import { has, t } from './i18n.js';
+import { has, localized, t } from './i18n.js';
 import { counts, every, known, lasting, number, table, word } from './operations-parts.js';
 import { runPage } from './page.js';
 
@@ -35,10 +35,14 @@ const caches = (all) => part('caches', 'system.caches', el('p', { class: 'note' 
     all.map(({ name, entries, capacity, hits, misses }) => ({ 'data-cache': name, cells: [name, number(capacity === null ? count(entries) : `${count(entries)} / ${count(capacity)}`),
       number(count(hits)), number(count(misses)), number(rate(hits, misses))] }))));
 
+const hot = (all) => part('hot', 'system.hot', el('p', { class: 'note' }, t('system.hotNote')),
+  table(t('system.hot'), ['system.cache', 'system.key', 'system.reads'],
+    all.map((one) => ({ 'data-hot': one.key, cells: [one.cache, [one.title && localized(one, 'title'), one.key || t('system.everybody')].filter(Boolean).join(' · '), number(count(one.reads))] })), 'system.noHot'));
+
 const limits = (all, refusals) => part('limits', 'system.limits', el('p', { class: 'note' }, t('system.here')),
   table(t('system.limits'), ['system.limit', 'system.quota', 'system.allowed', 'system.refused', 'system.alone'],
-    all.map(({ name, capacity, count: most, window_ms: window, allowed, refused, alone }) => ({ 'data-limit': name, cells: [named('system.rule', name),
-      number(t('system.per', { count: count(most), time: lasting(window), burst: count(capacity) })), number(count(allowed)), number(count(refused), refused > 0), number(count(alone), alone > 0)] }))),
+    all.map(({ name, capacity, count: most, current, window_ms: window, allowed, refused, alone }) => ({ 'data-limit': name, cells: [named('system.rule', name),
+      number([t('system.per', { count: count(most), time: lasting(window), burst: count(capacity) }), current < most && t('system.warming', { count: count(current) })].filter(Boolean).join(' · ')), number(count(allowed)), number(count(refused), refused > 0), number(count(alone), alone > 0)] }))),
   refusals.length > 0 && table(t('system.refusals'), ['system.refusal', 'system.times'],
     refusals.map(({ name, count: times }) => ({ cells: [el('code', {}, name), number(count(times))] }))));
 
@@ -61,7 +65,7 @@ runPage({
       // Whoever reads a table keeps their place in it.
       const at = document.activeElement?.getAttribute('aria-label');
       place.replaceChildren(el('p', { class: 'note' }, t('system.process', { process: now.process })),
-        load(now.load), breakers(now.breakers), locks(now.locks), limits(now.limits, now.refusals), caches(now.caches));
+        load(now.load), breakers(now.breakers), locks(now.locks), limits(now.limits, now.refusals), caches(now.caches), hot(now.hot));
       if (at) [...place.querySelectorAll('[role=region]')].find((region) => region.getAttribute('aria-label') === at)?.focus();
     };
     await draw();

@@ -10,20 +10,20 @@ import { friendly } from './problem.js';
 import { showUnread } from './unread.js';
 
 const PAGE = 20;
-const ORDER = /\/orders\/[0-9a-f-]{36}/;
+const LINK = /\/(orders|sessions)\/[0-9a-f-]{36}/;
 
 const load = (before) => get(`/inbox?limit=${PAGE}${before ? `&before=${encodeURIComponent(before)}` : ''}`, { signed: true });
 
 /** The text ends with an address for mails; here it is a link of this site. */
 function row(message) {
-  const order = message.text.match(ORDER)?.[0];
-  const text = message.text.replace(/\s*\S*\/orders\/[0-9a-f-]{36}\s*$/, '');
+  const [link, kind] = message.text.match(LINK) ?? [];
+  const text = message.text.replace(/\s*\S*\/(orders|sessions)\/[0-9a-f-]{36}\s*$/, '');
   return el('li', { class: 'order', 'data-message': message.id, 'data-read': String(Boolean(message.read_at)) },
     el('div', { class: 'order-text' },
       el('h2', {}, message.title ?? '', !message.read_at && el('span', { class: 'badge' }, t('inbox.new'))),
       el('p', {}, text),
       el('p', { class: 'note' }, moment(message.created_at)),
-      order && el('a', { href: order }, t('inbox.order'))));
+      link && el('a', { href: link }, t(kind === 'orders' ? 'inbox.order' : 'inbox.session'))));
 }
 
 runPage({

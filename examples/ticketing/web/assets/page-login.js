@@ -2,7 +2,7 @@
 
 import { nextAddress } from './account.js';
 import { el } from './dom.js';
-import { t } from './i18n.js';
+import { lang, t } from './i18n.js';
 import { runPage } from './page.js';
 import { providers, signInButtons } from './providers.js';
 import { signForm } from './sign-form.js';
@@ -19,6 +19,14 @@ runPage({
         { name: 'password', type: 'password', autocomplete: 'current-password' },
       ],
       foot: [
+        el('details', { class: 'more', id: 'by-phone' }, el('summary', {}, t('signIn.phone')), signForm({
+          submit: 'signIn.submit', path: '/auth/phone', prefix: 'phone-',
+          fields: [
+            { name: 'phone', type: 'tel', autocomplete: 'tel', maxlength: 32, hint: 'account.phoneHint' },
+            { name: 'code', type: 'text', autocomplete: 'one-time-code', inputmode: 'numeric', maxlength: 12, label: 'field.codeText', sent: 'code.texted',
+              sends: ({ phone }) => ['/auth/phone/codes', { phone, language: lang }] },
+          ],
+        })),
         signInButtons(list, nextAddress()),
         el('p', { class: 'sign-foot' }, t('signIn.new'), ' ', el('a', { href: `/register${location.search}` }, t('register.title'))),
         el('p', { class: 'sign-foot' }, el('a', { href: `/forgot${location.search}`, id: 'forgot' }, t('forgot.title'))),

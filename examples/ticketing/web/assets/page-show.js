@@ -3,6 +3,7 @@
 import { get } from './api.js';
 import { el } from './dom.js';
 import { leaf, place, price, showTime, venueTimeNote, visitorTime } from './format.js';
+import { heart } from './heart.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { idOfPath, runPage, setTitle } from './page.js';
@@ -34,6 +35,17 @@ function sessionRow(session) {
     el('div', { class: 'session-act' }, saleBadge(session, draw), action));
 }
 
+/** The venue with its address, and the way to a map of the visitor's choice; nothing of anybody else is loaded here. */
+function whereabouts(venue) {
+  if (!venue) return null;
+  const { address, latitude, longitude } = venue;
+  const [north, east] = [latitude, longitude].map((degrees) => degrees?.toFixed(6));
+  const links = north !== undefined && east !== undefined && el('span', { class: 'map-links' },
+    el('a', { href: `geo:${north},${east}`, id: 'map-app' }, t('venue.openApp')),
+    el('a', { href: `https://www.openstreetmap.org/?mlat=${north}&mlon=${east}#map=17/${north}/${east}`, id: 'map-web', target: '_blank', rel: 'noopener noreferrer' }, t('venue.openMap')));
+  return el('div', { class: 'meta', id: 'venue' }, icon('pin'), el('div', {}, el('span', {}, place(venue)), address && el('span', { class: 'note' }, address), links));
+}
+
 runPage({
   title: 'show.title',
   async load(main) {
@@ -46,8 +58,8 @@ runPage({
         el('div', { class: 'show-art' }, poster(show.title)),
         el('div', { class: 'show-text' },
           el('a', { class: 'back', href: '/' }, icon('back'), t('nav.allShows')),
-          el('h1', {}, title),
-          el('p', { class: 'meta' }, icon('pin'), el('span', {}, place(show.venue))),
+          el('div', { class: 'show-title' }, el('h1', {}, title), heart(show)),
+          whereabouts(show.venue),
           el('p', { class: 'description' }, localized(show, 'description'))),
         el('section', { class: 'show-sessions', 'aria-labelledby': 'sessions' },
           el('h2', { id: 'sessions' }, t('show.sessions')),

@@ -8,7 +8,7 @@ import { runPage } from './page.js';
 
 const BUYING = [['shows', '/'], ['search', '/?q=peony'], ['orders', '/orders'], ['inbox', '/inbox'], ['account', '/account']];
 const WORKING = [
-  ['desk', '/desk'], ['door', '/admin/check-in'], ['refunds', '/admin/refunds'], ['statements', '/admin/statements'],
+  ['desk', '/desk'], ['counter', '/desk/counter'], ['tills', '/desk/tills'], ['door', '/admin/check-in'], ['refunds', '/admin/refunds'], ['statements', '/admin/statements'],
   ['admission', '/desk/admission'], ['blacklist', '/desk/blacklist'], ['load', '/desk/load'],
   ['queues', '/desk/queues'], ['reconcile', '/desk/reconcile'], ['system', '/desk/system'], ['access', '/admin/access/page'],
 ];

@@ -19,6 +19,8 @@ export class Plan {
     this.radius = radii[Math.floor(radii.length / 2)] ?? RADIUS;
     this.setPrices(session.prices);
     this.sections = sectionsOf(layout.seats);
+    /** Areas of places that nobody tells apart; their positions come after those of all seats. */
+    this.standing = layout.standing ?? [];
   }
 
   setPrices(prices) {
@@ -33,7 +35,7 @@ export class Plan {
   }
 
   categoryOf(position) {
-    return this.byCategory.get(this.seats[position].category);
+    return this.byCategory.get(this.seats[position]?.category);
   }
 
   priceOf(position) {

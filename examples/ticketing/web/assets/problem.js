@@ -40,9 +40,11 @@ export function friendly(problem) {
   const why = `${general}.${problem.members.reason}`;
   const key = has(why) ? why : general;
   if (!has(key)) return problem.title || t('problem.defect');
-  const { opens_at, total, amount, minimum } = problem.members;
+  const { opens_at, total, amount, minimum, left, together } = problem.members;
   return t(key, {
     seconds: problem.retryAfter ?? '',
+    left: left ?? '',
+    together: together ?? '',
     time: opens_at ? moment(opens_at) : '',
     total: total?.amount ? price(total) : '',
     amount: amount?.amount ? price(amount) : '',

@@ -8,8 +8,9 @@ import { friendly } from './problem.js';
 
 const path = (sessionId, what) => `/sessions/${encodeURIComponent(sessionId)}/${what}`;
 
-export const quote = (sessionId, seats, coupon) =>
-  post(path(sessionId, 'quote'), { seats, ...(coupon && { coupon }) }, { signed: true, repeats: 2 });
+/** Of `{ seats }`, or of the `{ best }`. */
+export const quote = (sessionId, places, coupon) =>
+  post(path(sessionId, 'quote'), { ...places, ...(coupon && { coupon }) }, { signed: true, repeats: 2 });
 
 const line = (text, amount) => el('div', { class: 'quote-line' }, el('dt', {}, text), el('dd', {}, amount));
 const stepTitle = (step) => (step.kind === 'floor' || step.kind === 'cap' ? t(`quote.${step.kind}`) : localized(step, 'title'));
@@ -56,15 +57,15 @@ function couponField(offered, use) {
  * Shows how a price came about and takes a coupon. Gives `{ total, coupon }` when the buyer goes on, null when not. Where list
  * prices hold and nobody takes coupons, nobody is asked.
  */
-export async function agreed(sessionId, seats) {
-  let current = await quote(sessionId, seats);
+export async function agreed(sessionId, places) {
+  let current = await quote(sessionId, places);
   let coupon = '';
   if (current.steps.length === 0 && !current.coupons) return { total: null, coupon };
   const offered = current.coupons ? (await get(path(sessionId, 'coupons'), { signed: true })).coupons : [];
   const bill = el('div', { 'aria-live': 'polite' });
   const draw = () => bill.replaceChildren(account(current, current.total));
   const use = async (code) => {
-    current = await quote(sessionId, seats, code);
+    current = await quote(sessionId, places, code);
     coupon = code;
     draw();
   };

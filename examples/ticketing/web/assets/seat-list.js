@@ -29,6 +29,7 @@ export class SeatList {
   update(positions) {
     const touched = new Set();
     for (const position of positions) {
+      if (position >= this.plan.seats.length) continue; // a standing place
       touched.add(this.sectionOf[position]);
       if (this.buttons.has(position)) this.#draw(position);
     }

@@ -58,6 +58,7 @@ export class SeatMap {
   update(positions) {
     for (const position of positions) {
       const circle = this.circles[position];
+      if (!circle) continue; // a standing place
       const name = this.selection.has(position) ? 'seat mine' : STATE_CLASS[this.states.at(position)] ?? 'seat sold';
       if (circle.getAttribute('class') !== name) circle.setAttribute('class', name);
       this.labels?.update([position]);

@@ -21,6 +21,13 @@ export class SeatStates extends EventTarget {
     return this.at(position) === 'A';
   }
 
+  /** How many of a range of places are free. */
+  freeWithin(first, places) {
+    let free = 0;
+    for (let position = first; position < first + places; position += 1) free += this.#letters[position] === 'A' ? 1 : 0;
+    return free;
+  }
+
   get counts() {
     return this.#counts;
   }

@@ -15,7 +15,7 @@ function enter(answer) {
 }
 
 /**
- * `fields` are `{ name, type, autocomplete, … }`; `path` is the API's; `foot` stands below the button. A field with
+ * `fields` are `{ name, type, autocomplete, … }`, or `{ name, options }` to choose from; `path` is the API's; without a `title` something else stands above; `foot` stands below the button. A field with
  * `sends(values)` is for a code: a button beside it asks for one, with the path and the body that `sends` gives. A field that
  * is `unsent` is for that request only. `extra` goes along in the body, `done` gets the answer. `prefix` keeps the forms of one page apart.
  */
@@ -25,19 +25,20 @@ export function signForm({
   const inputs = new Map();
   const problems = new Map();
   const only = new Set();
-  const rows = fields.map(({ name, hint, sends, unsent, ...attributes }) => {
+  const rows = fields.map(({ name, hint, sends, unsent, options, label: words = `field.${name}`, sent = 'code.sent', ...attributes }) => {
     const id = `${prefix}${name}`;
     const error = el('p', { class: 'field-error', id: `${id}-error` });
     const help = (hint || sends) && el('p', { class: 'note', id: `${id}-help`, role: sends && 'status' }, hint && t(hint));
-    const input = el('input', { id, name, required: true, 'aria-describedby': `${id}-error${help ? ` ${id}-help` : ''}`, ...attributes });
+    const described = { id, name, required: true, 'aria-describedby': `${id}-error${help ? ` ${id}-help` : ''}`, ...attributes };
+    const input = options ? el('select', described, options.map(([value, text]) => el('option', { value }, text))) : el('input', described);
     input.addEventListener('input', () => complain(name, ''));
     inputs.set(name, input);
     if (unsent) only.add(name);
     problems.set(name, error);
-    const label = el('label', { for: id }, t(`field.${name}`));
+    const label = el('label', { for: id }, t(words));
     if (!sends) return el('div', { class: 'field' }, label, input, help, error);
     const button = el('button', { class: 'button quiet', type: 'button', id: `${id}-send` }, t('code.send'));
-    button.addEventListener('click', () => sendCode(sends, button, help));
+    button.addEventListener('click', () => sendCode(sends, button, help, sent));
     return el('div', { class: 'field' }, label, el('div', { class: 'field-with' }, input, button), help, error);
   });
   const general = el('p', { class: 'form-error', role: 'alert' });
@@ -82,15 +83,15 @@ export function signForm({
     button.classList.toggle('busy', is);
   }
 
-  async function sendCode(sends, button, help) {
-    const needed = [...inputs.keys()].filter((name) => name === 'email' || (signed && name === 'password'));
+  async function sendCode(sends, button, help, sent) {
+    const needed = [...inputs.keys()].filter((name) => name === 'email' || name === 'phone' || (signed && name === 'password'));
     if (button.getAttribute('aria-disabled') === 'true' || !check(needed)) return;
     general.textContent = '';
     busy(button, true);
     try {
       const [to, body] = sends(values());
       const { expires_in: seconds } = await post(to, body, { signed });
-      help.textContent = t('code.sent', { count: Math.ceil(seconds / 60) });
+      help.textContent = t(sent, { count: Math.ceil(seconds / 60) });
       inputs.get('code').focus();
     } catch (problem) {
       refused(problem);
@@ -109,7 +110,7 @@ export function signForm({
     busy(button, false);
   }
 
-  return el('section', { class: 'sign' }, el(heading, {}, t(title)), lead && el('p', { class: 'note' }, t(lead)),
+  return el('section', { class: 'sign' }, title && el(heading, {}, t(title)), lead && el('p', { class: 'note' }, t(lead)),
     el('form', { novalidate: true, on: { submit: (event) => {
       event.preventDefault();
       if (button.getAttribute('aria-disabled') !== 'true' && check()) send();

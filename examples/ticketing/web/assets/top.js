@@ -35,6 +35,7 @@ function account() {
     el('div', { class: 'menu-body' },
       el('p', {}, el('strong', {}, who.display_name), el('span', {}, who.email)),
       el('a', { href: '/orders' }, t('nav.orders')),
+      el('a', { href: '/wanted' }, t('nav.wanted')),
       el('a', { href: '/inbox', id: 'inbox' }, t('nav.inbox')),
       el('a', { href: '/account' }, t('nav.profile')),
       who.roles?.length > 0 && el('a', { href: '/desk' }, t('nav.desk')),

@@ -14,8 +14,9 @@ export class Tray {
   #busy = false;
   #stopCountdown = null;
 
-  constructor(session, plan, selection, { remove, buy }) {
-    Object.assign(this, { session, plan, selection, remove });
+  /** `words` names the texts that speak of whom the seats are for. */
+  constructor(session, plan, selection, { remove, buy, words = 'tray' }) {
+    Object.assign(this, { session, plan, selection, remove, words });
     this.list = el('ul', { class: 'tray-seats' });
     this.hint = el('p', { class: 'tray-hint' });
     this.total = el('strong', { class: 'tray-total', id: 'total' });
@@ -55,7 +56,7 @@ export class Tray {
     const { selection } = this;
     const chosen = selection.positions;
     this.element.classList.toggle('empty', chosen.length === 0);
-    this.hint.textContent = t(chosen.length ? 'tray.limit' : 'tray.empty', { count: selection.limit });
+    this.hint.textContent = t(`${this.words}.${chosen.length ? 'limit' : 'empty'}`, { count: selection.limit });
     this.list.replaceChildren(...chosen.map((position) => this.#chip(position)));
     this.amount.textContent = t('tray.seats', { count: chosen.length });
     const total = this.expectedTotal;
@@ -63,7 +64,7 @@ export class Tray {
     this.buy.setAttribute('aria-disabled', String(!this.#open));
     this.buy.classList.toggle('busy', this.#busy);
     const state = saleState(this.session);
-    this.buy.textContent = t(this.#busy ? 'tray.busy' : { soon: 'tray.notYet', open: 'tray.buy', closed: 'tray.closed' }[state]);
+    this.buy.textContent = t(this.#busy ? `${this.words}.busy` : { soon: 'tray.notYet', open: `${this.words}.buy`, closed: 'tray.closed' }[state]);
   }
 
   #chip(position) {

@@ -51,6 +51,12 @@ impl Headers {
         self.write(&limits, headers);
     }
 
+    /// Adds what one limit says to the header fields of an answer, for those that are not a [`RateLimiter`]'s. `rule` is named as
+    /// [rules](super::super::Rule::new) are.
+    pub fn describe_one(self, rule: &str, quota: &Quota, standing: Standing, headers: &mut HeaderMap) {
+        self.write(&[Stated { rule, quota, standing }], headers);
+    }
+
     pub(super) fn write(self, limits: &[Stated<'_>], headers: &mut HeaderMap) {
         if limits.is_empty() {
             return;

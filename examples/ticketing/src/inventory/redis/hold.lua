@@ -44,11 +44,14 @@ local function hold(order, user, wish)
   local own = entries[order]
   if own then
     local letter, owner, positions = parse(own)
-    if owner ~= user or positions ~= wish.positions then return 'other-seats' end
+    if owner ~= user then return 'other-seats' end
+    if positions ~= wish.positions then return 'other-seats ' .. string.gsub(positions, ',', ' ') end
     if letter == 'L' then redis.call('ZADD', KEYS[5], 'XX', time, order) end
     return 'held'
   end
-  if has[user] + #wish > limit then return 'user-limit ' .. has[user] .. ' ' .. limit end
+  -- At a counter many people buy under one name.
+  local counter = user == '00000000-0000-0000-0000-000000000000'
+  if not counter and has[user] + #wish > limit then return 'user-limit ' .. has[user] .. ' ' .. limit end
   local taken = {}
   for _, position in ipairs(wish) do
     if not is_free(position) then taken[#taken + 1] = position end

@@ -96,7 +96,8 @@ fn hold(epoch: i64, text: &str) -> Result<Hold, LedgerError> {
     let numbers = || numbers().collect::<Result<Vec<_>, _>>();
     match word {
         "held" => Ok(Hold::Held { epoch }),
-        "other-seats" => Ok(Hold::OtherSeats),
+        "other-seats" if rest.is_empty() => Ok(Hold::OtherSeats(Vec::new())),
+        "other-seats" => Ok(Hold::OtherSeats(numbers()?)),
         "taken" => Ok(Hold::Taken(numbers()?)),
         "unknown-seat" | "user-limit" => match (word, &numbers()?[..]) {
             ("unknown-seat", &[seat]) => Ok(Hold::UnknownSeat(seat)),

@@ -8,4 +8,11 @@ SELECT
        AND orders.user_id IN (SELECT CAST($1 AS TEXT)
                               UNION SELECT others.id
                               FROM users AS me JOIN users AS others ON others.person_index = me.person_index
-                              WHERE me.id = $1)) AS seats
+                              WHERE me.id = $1
+                              UNION SELECT others.id
+                              FROM users AS me JOIN users AS others ON others.phone_index = me.phone_index
+                              WHERE me.id = $1
+                              UNION SELECT others.user_id
+                              FROM verified_identities AS me
+                              JOIN verified_identities AS others ON others.identity_index = me.identity_index
+                              WHERE me.user_id = $1)) AS seats

@@ -21,7 +21,7 @@ use crate::{
     merchant::AtDesk,
     office::{Desk, catalog},
     problem::{Code, Problem, Result},
-    show::{Category, Seat, store},
+    show::{Category, Seat, StandingArea, best::Rows, seated, store},
 };
 
 /// What a file has in it.
@@ -48,6 +48,9 @@ struct PlanPreview {
     #[schema(value_type = Vec<Object>)]
     areas: serde_json::Value,
     seats: Vec<Seat>,
+    /// Standing areas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    standing: Vec<StandingArea>,
 }
 
 /// A stored plan.
@@ -56,7 +59,7 @@ struct StoredPlan {
     id: PlanId,
     name: String,
     venue_id: VenueId,
-    /// Number of seats by category.
+    /// Number of seats and standing places by category.
     seats: BTreeMap<String, usize>,
     /// Whether the very same plan was there already.
     reused: bool,
@@ -71,8 +74,10 @@ struct PlanHead {
     venue: String,
     /// The categories, which need prices.
     categories: Vec<Category>,
-    /// Number of seats.
+    /// Number of seats, standing places included.
     seats: usize,
+    /// Number of standing places.
+    standing: usize,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -112,13 +117,17 @@ async fn read(json: Bytes) -> Result<(Option<store::NewPlan>, Findings)> {
     request_body = Object, responses((status = OK, body = CheckedPlan)), security(("bearer" = [])))]
 async fn check(_: AtDesk, Body(body): Body) -> Result<Json<CheckedPlan>> {
     let (plan, findings) = read(body).await?;
-    let preview = plan.map(|plan| PlanPreview {
-        name: plan.name,
-        width: plan.width,
-        height: plan.height,
-        categories: plan.categories,
-        areas: plan.areas,
-        seats: plan.seats,
+    let preview = plan.map(|plan| {
+        let rows = Rows::new(&plan.seats, &plan.areas);
+        PlanPreview {
+            name: plan.name,
+            width: plan.width,
+            height: plan.height,
+            categories: plan.categories,
+            areas: plan.areas,
+            seats: seated(&plan.seats).to_vec(),
+            standing: rows.standing().iter().map(StandingArea::from).collect(),
+        }
     });
     let (problems, notes) = (findings.problems().to_vec(), findings.notes());
     Ok(Json(CheckedPlan { usable: preview.is_some(), problems, notes, preview }))
@@ -191,6 +200,7 @@ async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskPlans>> {
             venue: row.get("venue")?,
             categories: plan.categories.clone(),
             seats: plan.seats.len(),
+            standing: plan.seats.len() - seated(&plan.seats).len(),
         });
     }
     Ok(Json(DeskPlans { plans }))

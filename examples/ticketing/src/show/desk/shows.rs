@@ -16,6 +16,7 @@ use crate::{
     problem::{Problem, Result},
     show::Genre,
     storage::sql::Row,
+    wanted,
 };
 
 const FIND: &str = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows WHERE id = $1 AND hidden = 0";
@@ -29,6 +30,9 @@ struct DeskShow {
     /// Whether buyers can find it.
     published: bool,
     version: i64,
+    /// How many buyers want to see it. Only in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<i64>,
 }
 
 /// What is said of a show.
@@ -87,7 +91,7 @@ fn show(row: &Row) -> Result<DeskShow> {
         genre: Genre::from_stored(&row.get::<String>("genre")?),
     };
     let published: i64 = row.get("published")?;
-    Ok(DeskShow { id: row.get("id")?, about, published: published != 0, version: row.get("version")? })
+    Ok(DeskShow { id: row.get("id")?, about, published: published != 0, version: row.get("version")?, wanted: None })
 }
 
 pub(super) fn desk() -> Desk {
@@ -113,7 +117,12 @@ async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskShows>> {
     let sql = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows \
                WHERE hidden = 0 ORDER BY created_at DESC LIMIT 1000";
     let rows = desk.scope.query(sql).fetch_all(&app.database.read).await?;
-    Ok(Json(DeskShows { shows: rows.iter().map(show).collect::<Result<_>>()? }))
+    let mut shows = rows.iter().map(show).collect::<Result<Vec<_>>>()?;
+    let wanted = wanted::counts(&app.database.read, desk.merchant()).await?;
+    for show in &mut shows {
+        show.wanted = Some(wanted.get(&show.id).copied().unwrap_or(0));
+    }
+    Ok(Json(DeskShows { shows }))
 }
 
 /// Add a show. Buyers do not find it before it is published.

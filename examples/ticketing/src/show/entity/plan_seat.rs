@@ -21,6 +21,7 @@ pub struct Model {
     pub y: f64,
     #[sea_orm(column_type = "Double", nullable)]
     pub radius: Option<f64>,
+    pub standing: i64,
 }
 
 /// Relations are followed by explicit queries.

@@ -11,6 +11,10 @@ pub struct Model {
     pub name: String,
     pub city: String,
     pub address: String,
+    #[sea_orm(column_type = "Double", nullable)]
+    pub latitude: Option<f64>,
+    #[sea_orm(column_type = "Double", nullable)]
+    pub longitude: Option<f64>,
     pub created_at: i64,
 }
 

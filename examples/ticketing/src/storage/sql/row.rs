@@ -2,7 +2,9 @@
 
 use sqlx::{ColumnIndex, Row as _, postgres::PgRow, sqlite::SqliteRow};
 
-use crate::ids::{CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
+use crate::ids::{
+    AddressId, ContactId, CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId,
+};
 
 /// A row of an answer.
 #[derive(Debug)]
@@ -74,4 +76,6 @@ macro_rules! ids {
     )+};
 }
 
-ids!(CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);
+ids!(
+    AddressId, ContactId, CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId
+);

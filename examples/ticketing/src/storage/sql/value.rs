@@ -1,6 +1,8 @@
 //! What can be bound to a parameter.
 
-use crate::ids::{CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId};
+use crate::ids::{
+    AddressId, ContactId, CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId,
+};
 
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,4 +53,6 @@ macro_rules! ids {
     )+};
 }
 
-ids!(CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId);
+ids!(
+    AddressId, ContactId, CouponId, OrderId, PaymentId, PlanId, RefundId, SessionId, ShowId, TicketId, UserId, VenueId
+);

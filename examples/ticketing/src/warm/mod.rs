@@ -1,5 +1,7 @@
 //! Loads plans and ledgers of what is listed before the first buyer asks for them, and says how far it is.
 
+mod ahead;
+
 use std::{
     sync::{
         Arc,
@@ -12,10 +14,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+pub use self::ahead::Ahead;
 use crate::{
     app::App,
     ids::SessionId,
+    inventory::Inventory,
     problem::{Result, chain},
+    show::Catalog,
 };
 
 /// A process that could not load everything by then takes part nevertheless: what is missing is loaded by who asks for it.
@@ -108,7 +113,7 @@ async fn load_all(app: &App) {
     loop {
         let mut failed = Vec::new();
         for session in left {
-            match load_one(app, session).await {
+            match load_one(&app.catalog, &app.inventory, session).await {
                 Ok(()) => app.warmth.add(),
                 Err(problem) => {
                     tracing::warn!(%session, error = chain(&problem), "a session cannot be loaded yet");
@@ -135,7 +140,7 @@ async fn listed(app: &App) -> Result<Vec<SessionId>> {
     Ok(shows.into_iter().flat_map(|show| show.sessions).map(|session| session.id).collect())
 }
 
-async fn load_one(app: &App, session: SessionId) -> Result<()> {
-    app.catalog.session(session).await?;
-    app.inventory.warm(session).await
+async fn load_one(catalog: &Catalog, inventory: &Inventory, session: SessionId) -> Result<()> {
+    catalog.session(session).await?;
+    inventory.warm(session).await
 }

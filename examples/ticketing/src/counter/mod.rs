@@ -1,0 +1,27 @@
+//! Sales at a counter: box offices of merchants, and agents who sell for several.
+//!
+//! A clerk holds seats for whoever stands there and takes the money; the rest is as everywhere: the ledger holds, the payment
+//! settles, messages sell the seats and issue the tickets. What a till took stands in a journal of its own, which is the bill
+//! that the books are compared with.
+
+mod buyer;
+mod commission;
+mod domain;
+mod drawer;
+mod http;
+mod ring;
+mod sale;
+mod till;
+
+pub use self::{
+    buyer::{Buyer, address as buyer_address},
+    domain::{Channel, Method},
+    drawer::Drawer,
+    http::desk,
+    ring::{Rung, Taking},
+    sale::{Sale, SaleRow},
+};
+pub(crate) use self::{
+    ring::ring,
+    sale::{find as sale_of, insert},
+};

@@ -1,0 +1,92 @@
+//! People by their documents: whose an account is, whom a buyer buys for, and whose a seat is.
+//!
+//! Numbers are checked by their form, and with the name by an [authority](Authority), whose answers are kept for a day. What is kept
+//! of people is sealed; they are found and counted by keyed hashes. Neither names nor numbers stand in logs, errors or keys.
+
+mod attendees;
+mod authority;
+mod card;
+mod checks;
+mod config;
+mod contacts;
+mod countries;
+mod demo;
+mod document;
+mod http;
+mod later;
+mod mine;
+mod name;
+mod person;
+mod policy;
+mod quota;
+mod remote;
+mod storage;
+
+use std::sync::Arc;
+
+use nebula_cache::CacheManager;
+
+pub use self::{
+    attendees::{AttendeeView, Holder, WishedAttendee},
+    authority::{Answer, Authority, AuthorityError},
+    config::{AuthorityConfig, IdentityConfig},
+    document::{BadDocument, Document, DocumentKind},
+    http::routes,
+    person::{Masked, NewPerson, Person},
+    policy::{Names, RealName, WhenDown},
+    remote::HttpAuthority,
+    storage::Verified,
+};
+pub(crate) use self::{
+    attendees::{Named, Wishes},
+    storage::{changed_one, insert, room},
+};
+use self::{authority::NoAuthority, checks::Checks, demo::DemoAuthority};
+use crate::{breaker::Circuit, config::Config, personal::Vault, storage::Database, user::Attempts};
+
+/// People by their documents. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Identities(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    vault: Vault,
+    checks: Checks,
+}
+
+impl Identities {
+    /// In this database, with the authority of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client cannot be set up.
+    pub fn new(
+        config: &Config,
+        database: Database,
+        vault: Vault,
+        caches: &CacheManager,
+        attempts: Attempts,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let authority: Arc<dyn Authority> = match &config.identity.authority {
+            Some(authority) => Arc::new(HttpAuthority::new(authority)?),
+            // Where everybody's messages are shown to everybody, nobody is who they say.
+            None if config.shows_messages() => Arc::new(DemoAuthority),
+            None => Arc::new(NoAuthority),
+        };
+        let checks = Checks::new(authority, caches, vault.clone(), attempts)?;
+        Ok(Self(Arc::new(Inner { database, vault, checks })))
+    }
+
+    /// What guards the authority.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.0.checks.circuit()
+    }
+
+    /// Who is asked: `http`, `demo` or `none`.
+    #[must_use]
+    pub fn authority(&self) -> &'static str {
+        self.0.checks.authority()
+    }
+}
