@@ -1051,8 +1051,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         }
         shots(&browser, &format!("queues-{language}")).await;
 
-        browser.value("window.scrollTo({ top: 0, behavior: 'instant' })").await;
-        browser.click(".ops-menu a[href='/desk/reconcile']").await;
+        enter(&browser, ".ops-menu a[href='/desk/reconcile']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{stock}'")).await;
         // The one that the start began is over.
         browser.until("document.querySelector('#last-run') && document.querySelector('#compare')").await;
@@ -1069,8 +1068,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         shots(&browser, &format!("stock-report-{language}")).await;
         browser.click("#reports-close").await;
 
-        browser.value("window.scrollTo({ top: 0, behavior: 'instant' })").await;
-        browser.click(".ops-menu a[href='/desk/jobs']").await;
+        enter(&browser, ".ops-menu a[href='/desk/jobs']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{jobs}'")).await;
         browser.until("document.querySelectorAll('[data-job]').length === 9").await;
         browser.click("[data-run=search]").await;
@@ -1080,8 +1078,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
         browser.until("document.querySelector('[data-job=search] [data-state=done]')").await;
         shots(&browser, &format!("jobs-{language}")).await;
 
-        browser.value("window.scrollTo({ top: 0, behavior: 'instant' })").await;
-        browser.click(".ops-menu a[href='/desk/system']").await;
+        enter(&browser, ".ops-menu a[href='/desk/system']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{system}'")).await;
         browser.until("document.querySelector(\"[data-lock='ticketing:sweep']\") && document.querySelector('[data-cache=sessions]')").await;
         browser.until("document.querySelector(\"[data-limit='order.user']\") && document.querySelector('[data-part=database]')").await;
