@@ -102,7 +102,7 @@ impl Best {
 ///
 /// # Errors
 ///
-/// As [`place`], but nothing is held.
+/// As an order of them, but nothing is held.
 ///
 /// # Cancel safety
 ///
