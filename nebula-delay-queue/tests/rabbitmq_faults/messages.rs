@@ -206,7 +206,12 @@ async fn dead_letters_go_through_the_exchange_that_is_asked_for() {
         raw.basic_get(mourner.clone(), Default::default()).await.unwrap().ok_or("nothing has come")
     });
     assert_eq!(heard.await.delivery.data, b"1");
-    let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+    // Each of the two queues takes it in its own time.
+    let rests = eventually(PATIENCE, async || {
+        let dead = queue.dead_letters(QUEUE, 0, 10).await.unwrap();
+        if dead.is_empty() { Err("nothing rests yet") } else { Ok(dead) }
+    });
+    let dead = rests.await;
     assert_eq!(dead.len(), 1);
     assert_eq!((&dead[0].message.id, &dead[0].reason), (&id, &DeadReason::Rejected("hopeless".into())));
     queue.shutdown(PATIENCE).await;
