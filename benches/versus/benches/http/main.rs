@@ -18,10 +18,15 @@ mod wire;
 
 use std::time::Duration;
 
+use mimalloc::MiMalloc;
 use nebula_test_support::{Effort, RedisServer, postgres_database};
 use nebula_versus::rounds;
 
 use child::{Child, Role};
+
+/// The one of the program `ticketing`; both sides have it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Connections that ask, each one request after the other.
 const CONNECTIONS: usize = 64;

@@ -2,7 +2,7 @@
 //! Decided in the process without asking anybody; see decision 0056.
 
 mod config;
-mod layer;
+mod refusal;
 
 use std::{fmt::Write, sync::Arc};
 
@@ -12,7 +12,7 @@ use nebula_cache::rate_limit::{Standing, WarmUpLimiter};
 
 pub use self::{
     config::{ApiLimit, ApiLimitsConfig},
-    layer::layer,
+    refusal::refusal,
 };
 
 /// Requests that share a limit.

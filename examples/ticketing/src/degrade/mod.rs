@@ -4,9 +4,9 @@
 mod config;
 mod governor;
 mod http;
-mod layer;
 mod level;
 mod monitor;
+mod refusal;
 mod storage;
 
 use std::{
@@ -23,8 +23,8 @@ pub use self::{
     config::DegradeConfig,
     governor::{Governor, Pressure},
     http::desk,
-    layer::layer,
     level::{Class, Level},
+    refusal::refusal,
     storage::Orders,
 };
 use crate::{problem::Result, storage::Database};

@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -13,8 +13,8 @@ use axum::{
 use crate::problem::{Code, Problem};
 
 /// Answers `timeout` when the head of the answer takes too long. A stream that has begun may last.
-pub(super) async fn timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
+pub(super) async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(limit, answer).await {
         Ok(response) => response,
         Err(_) => Problem::new(Code::Timeout, format!("There was no answer within {limit:?}.")).into_response(),
     }
@@ -45,15 +45,13 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// Headers that narrow what a browser does with an answer.
-pub(super) async fn security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub(super) fn security_headers(headers: &mut HeaderMap) {
+    headers.reserve(2 * HEADERS.len());
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     // Answers are somebody's own unless the handler says otherwise.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
 /// For the document browser.
@@ -65,14 +63,12 @@ pub(super) async fn documents_policy(request: Request, next: Next) -> Response {
 
 /// Leaves of what a client says about encodings whether it wants the one that there is. Whoever wants none of all gets
 /// the answer as it is, which is better than none.
-pub(super) async fn encodings(mut request: Request, next: Next) -> Response {
-    let wanted = wants_gzip(request.headers());
-    let headers = request.headers_mut();
+pub(super) fn encodings(headers: &mut HeaderMap) {
+    let wanted = wants_gzip(headers);
     headers.remove(header::ACCEPT_ENCODING);
     if wanted {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    next.run(request).await
 }
 
 fn wants_gzip(headers: &HeaderMap) -> bool {
@@ -92,9 +88,7 @@ fn wants_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// A strong entity tag names one sequence of bytes: the compressed answer gets a tag of its own.
-pub(super) async fn tag_encoded(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub(super) fn tag_encoded(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONTENT_ENCODING)
         && let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok())
         && let Some(bare) = tag.strip_suffix('"').filter(|_| !tag.starts_with("W/"))
@@ -102,7 +96,6 @@ pub(super) async fn tag_encoded(request: Request, next: Next) -> Response {
     {
         headers.insert(header::ETAG, tag);
     }
-    response
 }
 
 /// Whether `If-None-Match` names this tag, plain or compressed.

@@ -8,7 +8,6 @@ use std::{
 use axum::{
     extract::{MatchedPath, Request, State},
     http::header,
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use metrics::Gauge;
@@ -110,7 +109,7 @@ fn seats(sessions: &[(SessionId, Counts)]) -> String {
     text
 }
 
-pub(super) async fn layer(request: Request, next: Next) -> Response {
+pub(super) async fn observed(request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     let started = Instant::now();
     let _in_flight = InFlight::begin();
     let path = request.extensions().get::<MatchedPath>().cloned();
@@ -122,7 +121,7 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     if let Some(order) = named_order(pattern, request.uri().path()) {
         part = part.about(order);
     }
-    let response = part.run(next.run(request)).await;
+    let response = part.run(answer(request)).await;
     let status = response.status();
     let elapsed = started.elapsed();
     let duration = elapsed.as_secs_f64() * 1_000.0;

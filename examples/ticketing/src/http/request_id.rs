@@ -3,7 +3,6 @@
 use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
 use uuid::Uuid;
@@ -22,12 +21,12 @@ pub fn current() -> Option<String> {
 }
 
 /// Takes over the identifier of a proxy in front, or makes one.
-pub(super) async fn layer(mut request: Request, next: Next) -> Response {
+pub(super) async fn identified(mut request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     let given = request.headers().get(X_REQUEST_ID).filter(|value| acceptable(value)).cloned();
     let id = given.or_else(|| HeaderValue::from_str(&Uuid::now_v7().to_string()).ok());
-    let Some(id) = id else { return next.run(request).await };
+    let Some(id) = id else { return answer(request).await };
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    let mut response = CURRENT.scope(id.clone(), answer(request)).await;
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
 }

@@ -1,13 +1,16 @@
 //! One router from the routers of the modules, and what surrounds them all.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderMap, Uri, header},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::get,
 };
+use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -102,27 +105,44 @@ pub fn router(app: App) -> Router {
         .merge(notice::development(&app.notices))
         .merge(demo::routes(&app.config))
         .merge(office::secured(&app, desks()))
-        .merge(documents.layer(from_fn(guard::documents_policy)))
-        .layer(from_fn_with_state(app.degrade.clone(), degrade::layer))
-        .layer(from_fn_with_state(app.api_limits.clone(), api_limits::layer));
-    surround(routes, &app.config.http).with_state(app)
+        .merge(documents.layer(from_fn(guard::documents_policy)));
+    let (limits, degrade) = (app.api_limits.clone(), app.degrade.clone());
+    let refusal =
+        move |request: &Request| api_limits::refusal(&limits, request).or_else(|| degrade::refusal(&degrade, request));
+    surround(routes, &app.config.http, refusal).with_state(app)
 }
 
-/// What surrounds every handler, and what answers where there is none.
-pub(super) fn surround<S: Clone + Send + Sync + 'static>(routes: Router<S>, limits: &HttpConfig) -> Router<S> {
-    routes
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        // The last layer is the outermost.
-        .layer(DefaultBodyLimit::max(limits.body_limit))
-        .layer(from_fn_with_state(limits.request_timeout, guard::timeout))
-        .layer(CatchPanicLayer::custom(guard::panicked))
+/// What surrounds every handler, and what answers where there is none. `refusal` answers what is refused before anything
+/// else is done for it.
+///
+/// It is one layer of few parts: for each part that is a layer of its own, axum copies all that lies within, on every request.
+pub(super) fn surround<S, R>(routes: Router<S>, limits: &HttpConfig, refusal: R) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    R: Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+{
+    let (timeout, refusal) = (limits.request_timeout, Arc::new(refusal));
+    let outside = move |request: Request, next: Next| {
+        let refusal = Arc::clone(&refusal);
+        let answer = async move |mut request: Request| {
+            guard::encodings(request.headers_mut());
+            let mut response = match refusal(&request) {
+                Some(refused) => refused,
+                None => guard::within(timeout, next.run(request)).await,
+            };
+            guard::tag_encoded(response.headers_mut());
+            guard::security_headers(response.headers_mut());
+            response
+        };
+        request_id::identified(request, async |request| observe::observed(request, answer).await)
+    };
+    // The first of these is the outermost.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(outside))
         .layer(CompressionLayer::new())
-        .layer(from_fn(guard::encodings))
-        .layer(from_fn(guard::tag_encoded))
-        .layer(from_fn(guard::security_headers))
-        .layer(from_fn(observe::layer))
-        .layer(from_fn(request_id::layer))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(DefaultBodyLimit::max(limits.body_limit));
+    routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
 async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
@@ -141,7 +161,7 @@ mod tests {
 
     use axum::{
         body::{Body, to_bytes},
-        http::{Request, StatusCode},
+        http::{self, StatusCode},
         routing::post,
     };
     use tower::ServiceExt;
@@ -155,9 +175,9 @@ mod tests {
             .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(60)).await }))
             .route("/panic", get(|| async { panic!("of fear") as () }))
             .route("/echo", post(|Json(value): Json<serde_json::Value>| async move { Json(value) }));
-        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = request.header("x-request-id", "r-1").body(Body::from(body)).unwrap();
-        let response = surround(routes, &limits).oneshot(request).await.unwrap();
+        let response = surround(routes, &limits, |_: &_| None).oneshot(request).await.unwrap();
         assert_eq!(response.headers()["x-request-id"], "r-1");
         assert!(response.headers().contains_key("content-security-policy"));
         let status = response.status();
