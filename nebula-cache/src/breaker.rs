@@ -231,6 +231,16 @@ impl CircuitBreaker {
         }
     }
 
+    /// Ends the time of refusing: the next call finds out. For whoever learns otherwise that calls may succeed again,
+    /// from a health check for example. Does nothing unless the breaker refuses.
+    pub fn half_open(&self) {
+        let mut inner = self.inner.lock();
+        if let Phase::Open { .. } = inner.phase {
+            inner.round += 1;
+            inner.phase = Phase::HalfOpen { probing: None, succeeded: 0 };
+        }
+    }
+
     /// What it does with calls now.
     #[must_use]
     pub fn state(&self) -> BreakerState {
@@ -433,6 +443,24 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         breaker.try_call().unwrap().failed();
         assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_knows_better_ends_the_time_of_refusing() {
+        let breaker = breaker();
+        breaker.half_open();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        (0..5).for_each(|_| breaker.try_call().unwrap().failed());
+        assert!(breaker.try_call().is_err());
+        breaker.half_open();
+        let probe = breaker.try_call().unwrap();
+        breaker.half_open();
+        assert!(breaker.try_call().is_err(), "one at a time");
+        probe.failed();
+        assert_eq!(breaker.state(), BreakerState::Open);
+        breaker.half_open();
+        (0..2).for_each(|_| breaker.try_call().unwrap().succeeded());
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]

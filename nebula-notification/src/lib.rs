@@ -33,6 +33,7 @@ mod push;
 mod random;
 mod recipient;
 mod record;
+mod sealer;
 mod sender;
 #[cfg(feature = "redis")]
 mod shared;
@@ -116,6 +117,7 @@ pub use crate::{
         Attempt, AttemptState, DeliveryReceipt, Inserted, Job, JobStatus, JobView, MemoryRecords, Price, RecordQuery,
         RecordStore, Settled, Statistic,
     },
+    sealer::{SealedPlace, Sealer},
     sender::{Delivery, NotificationSender},
     sms::{ReceiptReader, SmsMessage, SmsProvider, SmsSender},
     template::{

@@ -33,6 +33,7 @@ use crate::{
     order::Orders,
     payment::{Payments, mock::MockProvider},
     personal::Vault,
+    picture::Pictures,
     queues::Queues,
     reconcile::StockReports,
     refund::Refunds,
@@ -87,6 +88,8 @@ pub struct Inner {
     pub prices: Prices,
     /// Shows, plans and prices.
     pub catalog: Catalog,
+    /// Pictures of shows.
+    pub pictures: Pictures,
     /// Where the catalog is kept.
     pub caches: CacheManager,
     /// Finds shows.

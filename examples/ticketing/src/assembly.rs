@@ -29,7 +29,7 @@ use crate::{
     audit::Auditor,
     breaker::Circuit,
     config::{Config, DatabaseProvider, Provider, secret},
-    counter::{Drawer, Method},
+    counter::{CounterProvider, Method},
     degrade::Degrade,
     folder,
     funnel::Funnel,
@@ -48,6 +48,7 @@ use crate::{
         wechat::WeChat,
     },
     personal::Vault,
+    picture::Pictures,
     problem::chain,
     queues::{QueueStore, Queues},
     reconcile::StockReports,
@@ -85,16 +86,18 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let folder = folder::hold(&config.data, config.embedded())?;
     let database = Database::of(&config).await?;
     let stopping = CancellationToken::new();
-    let sole = Sole::claim(&config, &stopping).await?;
+    let sole = Sole::claim(database.primary.as_ref(), config.embedded(), &stopping).await?;
     // nebula-cache: the catalog, in this process and on what processes share.
     let caches = caches(&config).await?;
     let catalog = Catalog::new(database.orm(), caches.clone(), config.hot_keys)
         .map_err(|error| format!("hot-keys: {}", chain(&error)))?;
     // nebula-tenant: what seals personal data.
     let vault = Vault::open(&config, &database).await?;
-    let users = Users::open(&config, database.clone(), vault.clone()).await?;
-    let federation = Federation::new(&config, users.clone(), database.clone(), vault.clone());
+    let pictures = Pictures::open(&config, database.clone(), &caches).await?;
     let office = office(&config, &database).await?;
+    office.knows(&config.accounts.require_second_factor).await?;
+    let users = Users::open(&config, database.clone(), vault.clone(), Some(office.log().clone())).await?;
+    let federation = Federation::new(&config, users.clone(), database.clone(), vault.clone());
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
     // nebula-rule-engine: prices by the merchants' rules, and coupons.
@@ -137,7 +140,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         .map_err(|error| format!("http.trusted-proxies: {error}"))?;
     let attempts = Attempts::new(limiter, proxies);
     let identities = Identities::new(&config, database.clone(), vault.clone(), &caches, attempts.clone())?;
-    breakers.push(identities.circuit());
+    identities.fill().await?;
+    breakers.extend([identities.circuit(), pictures.circuit()]);
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
     let orders = Orders::new(order::Parts {
         database: database.clone(),
@@ -153,8 +157,9 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     breakers.push(orders.circuit());
     let mock_provider = mock_provider(&config, &database, address)?;
     let payment_outbox = Outbox::new(messages);
-    let drawers = Method::ALL.map(|method| Arc::new(Traced::new(Arc::new(Drawer::new(method, database.clone())))) as _);
-    let providers = providers(&config, mock_provider.as_ref(), &mut breakers)?.with_counters(drawers.into());
+    let counters =
+        Method::ALL.map(|method| Arc::new(Traced::new(Arc::new(CounterProvider::new(method, database.clone())))) as _);
+    let providers = providers(&config, mock_provider.as_ref(), &mut breakers)?.with_counters(counters.into());
     let payments = Payments::new(database.clone(), providers.clone(), payment_outbox.clone(), funnel.clone());
     let statements = Statements::new(database.clone(), providers);
     let tickets = tickets(&config, &database, payment_outbox.clone())?;
@@ -171,7 +176,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         database: database.clone(),
     });
     // nebula-notification: inboxes, mails, and what waits for a server that is away.
-    let notices = Notices::open(&config, &database, &vault, &catalog, config.url(address)).await?;
+    let notices = Notices::open(&config, &database, &vault, &catalog, &merchants, config.url(address)).await?;
     let codes = codes(&config, &users, notices.letters(), &tasks)?;
     let api_limits = ApiLimits::new(&config.api_limits)?;
     let degrade = Degrade::open(config.degrade.clone(), database.clone()).await?;
@@ -203,6 +208,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         users: users.clone(),
         notices: notices.clone(),
         search: search.clone(),
+        pictures: pictures.clone(),
         ahead: Ahead::new(database.clone(), catalog.clone(), inventory.clone(), config.sales.warm_ahead),
     };
     let jobs = routine.jobs(&config)?;
@@ -227,6 +233,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         merchants,
         prices,
         catalog,
+        pictures,
         caches,
         search,
         ledger,

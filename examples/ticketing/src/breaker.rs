@@ -1,7 +1,15 @@
 //! A part that fails is left alone for a while: whoever needs it is refused at once instead of waiting for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use futures_util::future::BoxFuture;
 use nebula_cache::{BreakerConfig, BreakerState, CircuitBreaker};
 use thiserror::Error;
 
@@ -15,9 +23,28 @@ pub struct LeftAlone {
     pub retry_after: Duration,
 }
 
+/// Pause between two looks at a part that is left alone.
+const LOOK: Duration = Duration::from_millis(250);
+/// A look may take this long.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Whether a part answers.
+type Look = dyn Fn() -> BoxFuture<'static, bool> + Send + Sync;
+
 /// A circuit breaker by errors: when half of at least five calls fail, ten seconds of peace; then one call finds out.
 #[derive(Debug)]
-pub struct Breaker(Circuit);
+pub struct Breaker {
+    circuit: Circuit,
+    looking: Option<Looking>,
+}
+
+/// Looks at a part while somebody asks for it in vain.
+#[derive(Clone)]
+struct Looking {
+    look: Arc<Look>,
+    /// One at a time.
+    under_way: Arc<AtomicBool>,
+}
 
 /// A part with what guards it, to be looked at. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,13 +78,22 @@ impl Breaker {
             // A part that is only slow has work to do; its own time-outs are failures.
             .with_slow_after(Duration::MAX)
             .with_open_for(Duration::from_secs(10));
-        Self(Circuit { part, breaker: Arc::new(CircuitBreaker::new(config)) })
+        let circuit = Circuit { part, breaker: Arc::new(CircuitBreaker::new(config)) };
+        Self { circuit, looking: None }
+    }
+
+    /// Ends the time of peace early when `look`, which costs little, says that the part answers: a server that was
+    /// replaced within a second must not be left alone for ten. It is asked only while somebody is refused.
+    #[must_use]
+    pub fn looking(mut self, look: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+        self.looking = Some(Looking { look: Arc::new(look), under_way: Arc::default() });
+        self
     }
 
     /// For those who look at it.
     #[must_use]
     pub fn circuit(&self) -> Circuit {
-        self.0.clone()
+        self.circuit.clone()
     }
 
     /// Whether the part would be asked now. Changes nothing.
@@ -66,7 +102,7 @@ impl Breaker {
     ///
     /// [`LeftAlone`] while it is left alone.
     pub fn look(&self) -> Result<(), LeftAlone> {
-        match self.0.breaker.state() {
+        match self.circuit.breaker.state() {
             BreakerState::Open => Err(self.refused(Duration::from_secs(1))),
             _ => Ok(()),
         }
@@ -86,7 +122,7 @@ impl Breaker {
         work: impl Future<Output = Result<T, E>>,
         broken: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
-        let pass = self.0.breaker.try_call().map_err(|refused| self.refused(refused.retry_after))?;
+        let pass = self.circuit.breaker.try_call().map_err(|refused| self.refused(refused.retry_after))?;
         let answer = work.await;
         match &answer {
             Err(error) if broken(error) => pass.failed(),
@@ -96,9 +132,34 @@ impl Breaker {
     }
 
     fn refused(&self, retry_after: Duration) -> LeftAlone {
-        let part = self.0.part;
+        let part = self.circuit.part;
+        if let Some(looking) = &self.looking {
+            looking.begin(&self.circuit.breaker);
+        }
         metrics::counter!("ticketing_breaker_refused_total", "part" => part).increment(1);
         LeftAlone { part, retry_after }
+    }
+}
+
+impl Looking {
+    fn begin(&self, breaker: &CircuitBreaker) {
+        if breaker.state() != BreakerState::Open || self.under_way.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (this, breaker) = (self.clone(), breaker.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LOOK).await;
+            if matches!(tokio::time::timeout(ANSWER, (this.look)()).await, Ok(true)) {
+                breaker.half_open();
+            }
+            this.under_way.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+impl fmt::Debug for Looking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looking").finish_non_exhaustive()
     }
 }
 
@@ -154,5 +215,38 @@ mod tests {
         }
         call(Ok(())).await.unwrap();
         assert_eq!(asked.get(), before + 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_answers_again_is_not_left_alone_any_longer() {
+        let (well, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(std::sync::atomic::AtomicU32::new(0)));
+        let breaker = Breaker::new("test").looking({
+            let (well, looks) = (Arc::clone(&well), Arc::clone(&looks));
+            move || {
+                looks.fetch_add(1, Ordering::Relaxed);
+                let well = well.load(Ordering::Relaxed);
+                Box::pin(async move { well })
+            }
+        });
+        let call =
+            |answer: Result<(), Problem>| breaker.call(async { answer }, |problem| problem.code == Code::Unavailable);
+        while breaker.look().is_ok() {
+            call(Err(Problem::unavailable("away"))).await.unwrap_err();
+        }
+        // As many looks as there is time for, however many are refused.
+        for _ in 0..4 {
+            for _ in 0..100 {
+                call(Ok(())).await.unwrap_err();
+            }
+            tokio::time::sleep(LOOK * 2).await;
+        }
+        assert_eq!(looks.load(Ordering::Relaxed), 4);
+        well.store(true, Ordering::Relaxed);
+        call(Ok(())).await.unwrap_err();
+        tokio::time::sleep(LOOK * 2).await;
+        call(Ok(())).await.unwrap();
+        // Nobody is refused any more, and nobody looks.
+        tokio::time::sleep(LOOK * 40).await;
+        assert_eq!(looks.load(Ordering::Relaxed), 5);
     }
 }

@@ -9,13 +9,15 @@ use crate::{
     archive::Archive,
     backup, cluster,
     config::{self, Config, ConfigError, DatabaseProvider},
+    ids::UserId,
     import,
     merchant::{Merchants, PLATFORM},
     office::{MERCHANT_ROLES, Office},
+    online,
     personal::Vault,
     rush,
     storage::Database,
-    user::{Users, email},
+    user::{Users, email, forget_second_factor},
 };
 
 /// A ticketing platform in one program. Without a command it serves.
@@ -43,8 +45,15 @@ pub enum Command {
     Rush(rush::RushArgs),
     /// Start several servers, what they share, and a balancer, all on this machine: for a trial.
     Cluster(cluster::ClusterArgs),
+    /// Hold idle connections and event streams to one or several servers, and measure what they cost.
+    Online(online::OnlineArgs),
+    /// Hold the connections of one process of `online`.
+    #[command(hide = true)]
+    OnlineClient(online::ClientArgs),
     /// Give an account a role in the back office. A server may be running.
     Appoint(AppointArgs),
+    /// Remove the second factor of an account, whose owner lost phone and recovery codes. A server may be running.
+    ForgetSecondFactor(AccountArgs),
     /// Copy everything that has to last. Servers may be running.
     Backup(backup::BackupArgs),
     /// Put a copy into an empty data folder, and into an empty database.
@@ -100,6 +109,15 @@ pub struct AppointArgs {
     merchant: String,
 }
 
+/// Whose account.
+#[derive(Args, Clone, Debug)]
+pub struct AccountArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// E-mail address of the account.
+    email: String,
+}
+
 /// What to reset.
 #[derive(Args, Clone, Debug)]
 pub struct ResetArgs {
@@ -153,6 +171,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
     use std::process::ExitCode;
 
+    crate::descriptors::raise();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
             let config = args.load()?;
@@ -177,11 +196,24 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             }
             return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Online(args) => {
+            crate::telemetry::init(&config::LogConfig::quiet())?;
+            let json = args.json;
+            let report = online::run(args).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{report}");
+            }
+            return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::OnlineClient(args) => online::hold(args).await?,
         Command::Cluster(args) => {
             crate::telemetry::init(&config::LogConfig::default())?;
             cluster::run(args).await?;
         }
         Command::Appoint(args) => appoint(&args).await?,
+        Command::ForgetSecondFactor(args) => forget_factor(&args).await?,
         Command::Backup(args) => println!("Copied to {}.", backup::backup(&args).await?.display()),
         Command::Restore(args) => {
             backup::restore(&args).await?;
@@ -197,14 +229,32 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
-    let config = args.common.load()?;
+/// The accounts, and the one of this address.
+async fn account(common: &CommonArgs, address: &str) -> Result<(Config, Database, Users, UserId), Failure> {
+    let config = common.load()?;
     crate::folder::make(&config.data)?;
     let database = Database::of(&config).await?;
     let vault = Vault::open(&config, &database).await?;
-    let users = Users::open(&config, database.clone(), vault).await?;
-    let user = email::canonical(&args.email).ok_or("this is not an e-mail address")?;
-    let user = users.id_of(&user).await?.ok_or("nobody has registered with this e-mail address")?;
+    let users = Users::open(&config, database.clone(), vault, None).await?;
+    let address = email::canonical(address).ok_or("this is not an e-mail address")?;
+    let user = users.id_of(&address).await?.ok_or("nobody has registered with this e-mail address")?;
+    Ok((config, database, users, user))
+}
+
+async fn forget_factor(args: &AccountArgs) -> Result<(), Failure> {
+    let (config, database, users, user) = account(&args.common, &args.email).await?;
+    if !users.has_second_factor(user).await? {
+        return Err("this account has no second factor".into());
+    }
+    let user = users.user(user).await?.ok_or("the account is gone")?;
+    let office = Office::open(&config, &database).await?;
+    forget_second_factor(&users, &office, &user, "command line").await?;
+    println!("{} signs in without a second factor now, and is signed out everywhere.", args.email);
+    Ok(())
+}
+
+async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
+    let (config, database, _, user) = account(&args.common, &args.email).await?;
     let office = Office::open(&config, &database).await?;
     match args.role.as_str() {
         "general-agent" => office.assign_agent(user).await?,
@@ -257,7 +307,7 @@ async fn reset(args: &ResetArgs) -> Result<(), Failure> {
         }
     }
     // Also makes sure that no server runs on this folder.
-    crate::folder::clear(&config.data, &config.database_path())?;
+    crate::folder::clear(&config.data, &config.database_path(), config.pictures_path().as_deref())?;
     Database::clear(&config).await?;
     println!("Removed. The next start begins afresh.");
     Ok(())

@@ -65,7 +65,7 @@ pub fn hold(folder: &Path, alone: bool) -> Result<FolderLock, FolderError> {
 /// # Errors
 ///
 /// [`FolderError`]; a running server makes it refuse.
-pub fn clear(folder: &Path, database: &Path) -> Result<(), FolderError> {
+pub fn clear(folder: &Path, database: &Path, pictures: Option<&Path>) -> Result<(), FolderError> {
     if !folder.exists() {
         return Ok(());
     }
@@ -80,6 +80,10 @@ pub fn clear(folder: &Path, database: &Path) -> Result<(), FolderError> {
             files.push(path.into());
         }
     }
+    if let Some(pictures) = pictures {
+        let unusable = |error| FolderError::Unusable(pictures.to_owned(), error);
+        files.extend(super::picture::files(pictures).map_err(unusable)?);
+    }
     for file in files {
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -88,7 +92,8 @@ pub fn clear(folder: &Path, database: &Path) -> Result<(), FolderError> {
             _ => {}
         }
     }
-    Ok(())
+    // Unless something else is in it.
+    pictures.map_or(Ok(()), |pictures| fs::remove_dir(pictures).or(Ok(())))
 }
 
 #[cfg(test)]
@@ -115,10 +120,14 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         let server = hold(folder.path(), false).unwrap();
-        assert!(matches!(clear(folder.path(), &database), Err(FolderError::Held(_))));
+        assert!(matches!(clear(folder.path(), &database, None), Err(FolderError::Held(_))));
         assert!(database.exists());
         drop(server);
-        clear(folder.path(), &database).unwrap();
+        let (pictures, picture) = (folder.path().join("pictures"), format!("{}-480.jpg", "a".repeat(64)));
+        fs::create_dir(&pictures).unwrap();
+        fs::write(pictures.join(&picture), "x").unwrap();
+        clear(folder.path(), &database, Some(&pictures)).unwrap();
+        assert!(!pictures.exists());
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
         assert!(folder.path().join("notes.txt").exists());

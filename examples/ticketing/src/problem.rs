@@ -84,6 +84,12 @@ codes! {
     EmailTaken = "email-taken", CONFLICT, "The e-mail address is already registered";
     /// The code of the mail is wrong, used, or too old: ask for another one. `field` is `code`.
     CodeRefused = "code-refused", UNPROCESSABLE_ENTITY, "The code is not accepted";
+    /// The code of the second step is wrong or was used, or the challenge is over. `reason` is `wrong_code`, `otp_replayed` or `challenge_exhausted`: after the last one sign in again.
+    SecondFactorRefused = "second-factor-refused", UNPROCESSABLE_ENTITY, "The code is not accepted";
+    /// Your role opens the back office only to a sign-in with a second factor: set one up at `/account`, or sign in with it.
+    SecondFactorRequired = "second-factor-required", FORBIDDEN, "A second factor is needed";
+    /// Show your second factor again (`POST /me/second-factor/show`); if you have none yet, sign in again.
+    StepUpRequired = "step-up-required", FORBIDDEN, "Show again that it is you";
     /// The password breaks a rule; `detail` says which.
     PasswordRefused = "password-refused", UNPROCESSABLE_ENTITY, "The password is not acceptable";
     /// The authority says that this name and this document do not belong together. `reason` is `differs`, or `unknown` where there is no such document.
@@ -110,6 +116,8 @@ codes! {
     InvitationRefused = "invitation-refused", CONFLICT, "The invitation cannot be accepted";
     /// The seating plan cannot be used. `problems` says what is wrong and where; nothing was stored.
     PlanRefused = "plan-refused", UNPROCESSABLE_ENTITY, "The seating plan cannot be used";
+    /// The picture cannot be used. `reason` is `kind`, `damaged`, `pixels` or `small`; nothing was kept.
+    PictureRefused = "picture-refused", UNPROCESSABLE_ENTITY, "The picture cannot be used";
     /// The rules cannot be used. `problems` says what is wrong and where; those in force stay.
     RulesRefused = "rules-refused", UNPROCESSABLE_ENTITY, "The rules cannot be used";
     /// The coupon cannot be used for this purchase. `reason` is `unknown`, `stopped`, `not-yet`, `over`, `exhausted`, `buyer-limit`, `used`, `currency`, `minimum` or `no-effect`; nothing was held.

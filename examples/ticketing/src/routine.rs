@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     jobs::{Job, Ran, Schedule, ScheduleError},
     notice::Notices,
+    picture::Pictures,
     problem::{Problem, Result},
     reconcile::{self, StockReports},
     search::Search,
@@ -28,6 +29,7 @@ const BILLS_LOCK: &str = "ticketing:bills";
 const SIGN_INS_LOCK: &str = "ticketing:sign-ins";
 const REMIND_LOCK: &str = "ticketing:remind";
 const NOTICES_LOCK: &str = "ticketing:notices";
+const PICTURES_LOCK: &str = "ticketing:pictures";
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -47,6 +49,7 @@ pub(crate) struct Routine {
     pub(crate) users: Users,
     pub(crate) notices: Notices,
     pub(crate) search: Search,
+    pub(crate) pictures: Pictures,
     pub(crate) ahead: Ahead,
     pub(crate) reminders: Reminders,
 }
@@ -58,7 +61,7 @@ impl Routine {
     ///
     /// The archive's schedule is none.
     pub(crate) fn jobs(self, config: &Config) -> Result<Vec<Job>, ScheduleError> {
-        let Self { sweep, stock, statements, archive, users, notices, search, ahead, reminders } = self;
+        let Self { sweep, stock, statements, archive, users, notices, search, pictures, ahead, reminders } = self;
         let sales = &config.sales;
         let mut jobs = vec![
             sweeping(sweep, sales.sweep_interval),
@@ -91,6 +94,17 @@ impl Routine {
                 async move { Ok(Ran::did([("removed", notices.forget().await?)])) }
             })
             .alone(NOTICES_LOCK),
+            Job::new("pictures", Schedule::Every(HOUR), move |stopping| {
+                let pictures = pictures.clone();
+                async move {
+                    let removed = pictures.tidy(&stopping).await?;
+                    if stopping.is_cancelled() {
+                        return Ok(Ran::Stopped);
+                    }
+                    Ok(Ran::did([("removed", removed)]))
+                }
+            })
+            .alone(PICTURES_LOCK),
             // Each process has an index and caches of its own.
             Job::new("search", Schedule::Every(SEARCH), move |_| {
                 let search = search.clone();

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Account, PASSWORD, TestApp, expect, expect_problem};
+use common::{Account, PASSWORD, TestApp, code, expect, expect_problem, letters, mails, words};
 use nebula_test_support::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -24,31 +24,6 @@ fn codes(config: &mut Config) {
     config.auth.mfa.code.cool_down = Duration::from_millis(1);
     let many = json!({"limit": 1000, "window": "1d"});
     config.rate_limit = serde_json::from_value(json!({"rules": {"code.ip": many, "code.address": many}})).unwrap();
-}
-
-/// The mails that were shown, the latest first or last.
-async fn mails(app: &TestApp, to: &str) -> Vec<Value> {
-    let shown = expect(app.get("//dev/outbox/messages.json").await, StatusCode::OK).await;
-    shown.as_array().unwrap().iter().filter(|mail| mail["to"] == to).cloned().collect()
-}
-
-/// Waits until there are so many mails to an address, and gives their texts.
-async fn letters(app: &TestApp, to: &str, count: usize) -> Vec<String> {
-    eventually(PATIENCE, || async {
-        let mails = mails(app, to).await;
-        if mails.len() == count { Ok(mails.iter().map(words).collect()) } else { Err(format!("{mails:?}")) }
-    })
-    .await
-}
-
-fn words(mail: &Value) -> String {
-    format!("{}\n{}", mail["title"].as_str().unwrap(), mail["text"].as_str().unwrap())
-}
-
-/// The six digits of a mail.
-fn code(letter: &str) -> String {
-    let digits = letter.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
-    digits.unwrap_or_else(|| panic!("{letter}")).to_owned()
 }
 
 async fn ask(app: &TestApp, email: &str, purpose: &str) -> Value {
@@ -141,6 +116,65 @@ async fn a_forgotten_password_is_set_by_a_code_and_every_session_ends() {
     assert!(told.iter().any(|letter| letter.contains("密码已修改")), "{told:?}");
     assert!(mails(&app, "nobody@example.com").await.is_empty(), "nothing is sent where nobody is");
     expect_problem(app.post("/auth/password", &body("mei@example.com", &code)).await, Code::CodeRefused).await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_by_a_code_to_the_telephone_as_often_as_by_mail() {
+    const NUMBER: &str = "+8613800138000";
+    let app = TestApp::start_with(|config| {
+        config.auth.mfa.code.cool_down = Duration::from_millis(1);
+        let rules = json!({"code.ip": {"limit": 1000, "window": "1d"}, "code.address": {"limit": 3, "window": "1d"},
+            "login.account": {"limit": 8, "window": "1d"}});
+        config.rate_limit = serde_json::from_value(json!({ "rules": rules })).unwrap();
+    })
+    .await;
+    let mei = app.register("mei@example.com").await;
+    let wanted = json!({"phone": NUMBER, "password": PASSWORD});
+    expect(app.post_as(&mei, "/me/phone/codes", &wanted).await, StatusCode::ACCEPTED).await;
+    let put = app.request(Method::PUT, "/me/phone").bearer_auth(&mei.access);
+    let confirmed = json!({"phone": NUMBER, "code": code(&letters(&app, NUMBER, 1).await[0])});
+    expect(put.json(&confirmed).send().await.unwrap(), StatusCode::OK).await;
+
+    // A number that nobody has gets the same answer, and no message.
+    let ask = async |number: &str, purpose: &str| {
+        app.post("/auth/phone/codes", &json!({"phone": number, "purpose": purpose, "language": "zh"})).await
+    };
+    let (known, unknown) = (ask(NUMBER, "reset-password").await, ask("+8613800138001", "reset-password").await);
+    assert_eq!(expect(known, StatusCode::ACCEPTED).await, expect(unknown, StatusCode::ACCEPTED).await);
+    let text = letters(&app, NUMBER, 2).await.into_iter().find(|text| text.contains("重置")).unwrap();
+    let right = code(&text);
+    assert!(mails(&app, "+8613800138001").await.is_empty());
+
+    // A code is for its purpose and its number, and for a password that will do.
+    let new = "another long pass phrase of mine";
+    let set = async |number: &str, code: &str, password: &str| {
+        app.post("/auth/phone/password", &json!({"phone": number, "code": code, "password": password})).await
+    };
+    let signed = app.post("/auth/phone", &json!({"phone": NUMBER, "code": right})).await;
+    expect_problem(signed, Code::CodeRefused).await;
+    expect_problem(set("+8613800138001", &right, new).await, Code::CodeRefused).await;
+    expect_problem(set(NUMBER, &right, "short").await, Code::PasswordRefused).await;
+    expect_problem(set("call me", &right, new).await, Code::InvalidValue).await;
+    let done = set(NUMBER, &right, new).await;
+    assert_eq!(done.status(), StatusCode::NO_CONTENT);
+    expect_problem(set(NUMBER, &right, new).await, Code::CodeRefused).await;
+    expect_problem(app.get_as(&mei, "/me").await, Code::TokenInvalid).await;
+    app.login("mei@example.com", new).await;
+    // The owner hears of it by mail.
+    assert!(letters(&app, "mei@example.com", 1).await[0].contains("password was changed"));
+
+    // So many codes to a number, and so many tries with it, whatever address somebody says to come from.
+    expect(ask(NUMBER, "reset-password").await, StatusCode::ACCEPTED).await;
+    let more = expect_problem(ask(NUMBER, "reset-password").await, Code::TooManyAttempts).await;
+    assert!(more["retry_after"].as_u64().unwrap() > 0);
+    let mut slowed = false;
+    for guess in 0..8 {
+        let body = json!({"phone": NUMBER, "code": format!("{guess:06}"), "password": new});
+        let request = app.request(Method::POST, "/auth/phone/password").json(&body);
+        let answer = request.header("x-forwarded-for", format!("203.0.113.{guess}")).send().await.unwrap();
+        slowed |= answer.status() == StatusCode::TOO_MANY_REQUESTS && answer.headers().contains_key("retry-after");
+    }
+    assert!(slowed);
 }
 
 #[tokio::test]

@@ -312,7 +312,13 @@ async fn orders_are_found_and_shown_to_those_who_may() {
         (format!("to={before}"), &[]),
         ("number=&email=".to_owned(), &all[..]),
     ] {
-        assert_eq!(found(&app, &clerk, &query).await, expected, "{query}");
+        assert_eq!(found(&app, &support, &query).await, expected, "{query}");
+    }
+    // Whoever sees addresses masked finds nobody by them.
+    for who in [&clerk, &finance] {
+        let refused = app.get_as(who, "/desk/nebula/orders?email=ann%40example.com").await;
+        let problem = expect_problem(refused, Code::Forbidden).await;
+        assert_eq!((&problem["reason"], &problem["field"]), (&json!("field_denied"), &json!("email")));
     }
     let (mut pages, mut next) = (Vec::new(), String::new());
     for _ in 0..2 {
@@ -371,10 +377,13 @@ async fn orders_are_found_and_shown_to_those_who_may() {
     expect_problem(app.post_as(&clerk, &refund, &json!({"reason": "ill"})).await, Code::Forbidden).await;
     expect(app.post_as(&finance, &refund, &json!({"reason": "ill", "goodwill": true})).await, StatusCode::OK).await;
     eventually(Duration::from_secs(60), || async {
-        let shown = expect(at_desk(&clerk, &paid).send().await.unwrap(), StatusCode::OK).await;
+        let shown = expect(at_desk(&finance, &paid).send().await.unwrap(), StatusCode::OK).await;
         let refund = &shown["order"]["refunds"][0];
         if shown["order"]["state"] == "REFUNDED" && refund["reason"] == "ill" { Ok(()) } else { Err(shown.to_string()) }
     })
     .await;
     assert_eq!(found(&app, &clerk, "state=REFUNDED").await, all[3..]);
+    // What somebody wrote of themselves is not for those who sell.
+    let shown = expect(at_desk(&clerk, &paid).send().await.unwrap(), StatusCode::OK).await;
+    assert!(shown["order"]["refunds"][0]["amount"].is_object() && !shown.to_string().contains("\"ill\""), "{shown}");
 }

@@ -3,10 +3,14 @@
 
 mod common;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use common::{Account, PASSWORD, TestApp, expect, expect_problem};
 use nebula_auth::{
+    mfa::TotpParams,
     oidc::OidcSettings,
     secrecy::ExposeSecret,
     testing::openid::{CLIENT, Provider, SECRET},
@@ -95,6 +99,31 @@ async fn code(app: &TestApp, to: &str, purpose: &str, words: &str) -> String {
         digits.map(str::to_owned).ok_or_else(|| text.clone())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_provider_is_a_first_step_where_there_is_a_second_factor() {
+    let provider = Provider::start().await;
+    let app = start(&provider).await;
+    let first = Browser::default().sign_in(&app, &provider).await;
+    let access = first["tokens"]["access_token"].as_str().unwrap();
+    let post = async |path: &str, body: Value| {
+        let request = app.request(Method::POST, path).bearer_auth(access);
+        expect(request.json(&body).send().await.unwrap(), StatusCode::OK).await
+    };
+    let secret = post("/me/second-factor", json!({})).await["secret"].as_str().unwrap().to_owned();
+    let key = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let confirmed = post("/me/second-factor/confirm", json!({"code": TotpParams::default().code_at(&key, now)})).await;
+    // The provider counts as something that one knows.
+    assert!(confirmed["access_token"].is_string(), "{confirmed}");
+
+    let asked = Browser::default().sign_in(&app, &provider).await;
+    assert_eq!((asked["status"].as_str(), asked["return_to"].as_str()), (Some("second-factor"), Some("/orders")));
+    assert!(asked.get("tokens").is_none() && asked.get("user").is_none(), "{asked}");
+    let step = json!({"challenge": asked["second_factor"]["challenge"], "code": confirmed["recovery_codes"][0]});
+    let entered = expect(app.post("/auth/login/second-factor", &step).await, StatusCode::OK).await;
+    assert_eq!(entered["user"]["id"], first["user"]["id"]);
 }
 
 #[tokio::test]

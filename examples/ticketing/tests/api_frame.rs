@@ -1,13 +1,19 @@
 //! What surrounds every handler: problems, limits, headers, health, metrics, documents.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use std::time::Duration;
 
 use common::{PASSWORD, TestApp, expect, expect_problem};
-use reqwest::{Method, StatusCode};
+use nebula_test_support::eventually;
+use reqwest::{Client, Method, StatusCode};
 use serde_json::json;
 use ticketing::problem::Code;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn alive_ready_and_measured() {
@@ -138,4 +144,35 @@ async fn a_page_of_another_site_can_do_nothing_in_a_buyers_name() {
     for answer in [asked.send().await.unwrap(), read.send().await.unwrap()] {
         assert!(!answer.headers().keys().any(|name| name.as_str().starts_with("access-control-allow")), "{answer:?}");
     }
+}
+
+/// A connection that has been served and stays open.
+async fn idle(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test]
+async fn whoever_comes_beyond_the_connections_is_told_so_and_served_when_somebody_has_left() {
+    let app = TestApp::start_with(|config| config.http.max_connections = Some(2)).await;
+    let address = app.url.trim_start_matches("http://");
+    let mut held = vec![idle(address).await, idle(address).await];
+    let visitor = || Client::builder().no_proxy().build().unwrap().get(format!("{}/healthz", app.url)).send();
+    let answer = visitor().await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(answer.headers()["connection"], "close");
+    expect_problem(answer, Code::Busy).await;
+    held.pop();
+    eventually(Duration::from_secs(60), || async { visitor().await.unwrap().status() == StatusCode::OK }).await;
+    let metrics = eventually(Duration::from_secs(60), || async {
+        let answer = Client::builder().no_proxy().build().unwrap().get(format!("{}/metrics", app.url)).send().await?;
+        answer.error_for_status()?.text().await
+    })
+    .await;
+    assert!(metrics.contains("\nhttp_connections_refused_total "), "{metrics}");
+    assert!(metrics.contains("\nhttp_connections_open "), "{metrics}");
 }

@@ -3,13 +3,18 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::{Account, TestApp, expect, expect_problem};
+use nebula_notification::{InboxMessage, InboxStore as _, SqlStore};
 use nebula_test_support::eventually;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use ticketing::{clock::Millis, problem::Code, storage::sql::query};
+use ticketing::{
+    clock::Millis,
+    problem::Code,
+    storage::{Pool, sql::query},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -117,4 +122,62 @@ async fn without_leave_no_mail_is_shown_to_anybody() {
         .await;
         expect_problem(app.get("//dev/outbox/messages.json").await, Code::NotFound).await;
     }
+}
+
+/// All that is kept of notices, as the database has it, and the store without what seals it.
+async fn kept(app: &TestApp) -> (String, SqlStore) {
+    const KEPT: &str = "SELECT body || ' ' || address FROM nebula_notification_job \
+                        UNION ALL SELECT body FROM nebula_notification_inbox";
+    let (texts, store): (Vec<String>, _) = match &app.app.database.read {
+        Pool::Postgres(pool) => (sqlx::query_scalar(KEPT).fetch_all(pool).await.unwrap(), SqlStore::new(pool.clone())),
+        Pool::Sqlite(_) => {
+            let file = sqlx::sqlite::SqliteConnectOptions::new().filename(app.app.config.data.join("notices.db"));
+            let pool = sqlx::SqlitePool::connect_with(file).await.unwrap();
+            (sqlx::query_scalar(KEPT).fetch_all(&pool).await.unwrap(), SqlStore::new(pool))
+        }
+    };
+    (texts.join("\n"), store)
+}
+
+#[tokio::test]
+async fn nothing_that_is_kept_says_in_clear_who_was_told_what() {
+    let app = TestApp::start().await;
+    let mei = app.register("mei@example.com").await;
+    let session = app.hall(10).await.to_string();
+    let ended = order(&app, &mei, &session, "1-1").await;
+    expect(app.post_as(&mei, &format!("/orders/{ended}/cancel"), &json!({})).await, StatusCode::OK).await;
+    let text = told(&app, &mei, "order-ended").await["text"].as_str().unwrap().to_owned();
+    let name: String = query("SELECT display_name FROM users WHERE id = $1")
+        .bind(mei.id)
+        .scalar(&app.app.database.read)
+        .await
+        .unwrap();
+    assert_eq!(name, "", "what somebody calls themselves is sealed");
+    assert_eq!(expect(app.get_as(&mei, "/me").await, StatusCode::OK).await["display_name"], "Somebody");
+    let (all, open) = kept(&app).await;
+    assert!(all.contains("sealed:") && all.contains("index:"), "{all}");
+    for clear in ["mei@example.com", text.as_str(), "has ended", &ended] {
+        assert!(!all.contains(clear), "{clear}: {all}");
+    }
+
+    // What the release before left is sealed at the next start, and read as before.
+    let message = InboxMessage {
+        id: "00000000-former".to_owned(),
+        reference: "former".to_owned(),
+        template: "order-ended".to_owned(),
+        title: Some("Former title".to_owned()),
+        text: "Former text".to_owned(),
+        created: SystemTime::now(),
+        seen: None,
+        ends: None,
+    };
+    assert!(open.add(&mei.id.to_string(), &message).await.unwrap());
+    assert!(kept(&app).await.0.contains("Former text"));
+    let config = app.app.config.clone();
+    let _folder = app.stop().await;
+    let app = TestApp::start_on(config).await;
+    assert!(!kept(&app).await.0.contains("Former"));
+    let messages = inbox(&app, &mei).await["messages"].clone();
+    let texts: Vec<_> = messages.as_array().unwrap().iter().map(|message| message["text"].clone()).collect();
+    assert_eq!(texts, [json!(text), json!("Former text")]);
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::future_not_send, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "office/fields.rs"]
+mod fields;
 
 use common::{PASSWORD, TestApp, expect, expect_problem};
 use nebula_auth::{

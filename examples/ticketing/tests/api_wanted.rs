@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use common::{Account, TestApp, expect, expect_problem};
+use nebula_tenant::TenantId;
 use nebula_test_support::eventually;
 use serde_json::{Value, json};
-use ticketing::{clock::Millis, ids::SessionId, problem::Code, storage::sql::query};
+use ticketing::{clock::Millis, ids::SessionId, merchant::NewMerchant, problem::Code, storage::sql::query};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -133,6 +134,93 @@ async fn who_wants_to_see_a_show_is_reminded_once_before_its_sale_opens() {
         if to == ["a@example.com", "b@example.com"] { Ok(()) } else { Err(mails) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn of_a_suspended_merchant_nothing_is_told_and_afterwards_what_is_still_to_come() {
+    // Reminders are looked for by hand: the sweep sleeps.
+    let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_secs(3_600)).await;
+    let buyer = app.register("a@example.com").await;
+    let opens = |hours: u64| {
+        move |session: &mut ticketing::show::store::NewSession| {
+            let now = Millis::now();
+            session.sale_opens_at = now.plus(Duration::from_secs(hours * 3_600));
+            session.sale_closes_at = now.plus(Duration::from_secs(200 * 3_600));
+            session.starts_at = now.plus(Duration::from_secs(300 * 3_600));
+        }
+    };
+    let (mut soon, mut shows) = (Vec::new(), Vec::new());
+    for hours in 1..=4 {
+        let session = app.hall_with(10, opens(hours)).await;
+        shows.push(show_of(&app, session).await);
+        change(&app, &buyer, Method::PUT, shows.last().unwrap()).await;
+        soon.push(session);
+    }
+    let moon: TenantId = "moon".parse().unwrap();
+    let new = NewMerchant { name: "Moon", name_zh: "月", domains: &[] };
+    app.app.merchants.create(moon.clone(), &new).await.unwrap();
+    app.write(|connection| {
+        Box::pin(async move {
+            for sql in ["UPDATE sessions SET tenant_id = 'moon'", "UPDATE shows SET tenant_id = 'moon'"] {
+                query(sql).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    let notices = &app.app.notices;
+    let reminders = ticketing::wanted::Reminders::new(app.app.database.clone(), outbox(&app).await);
+    let reminder = |session| ticketing::wanted::Reminder { user: buyer.id, session, at: 7 };
+    let recorded = async || -> Vec<String> {
+        query("SELECT session_id FROM sale_reminders ORDER BY session_id")
+            .scalars(&app.app.database.read)
+            .await
+            .unwrap()
+    };
+    app.app.merchants.suspend(&moon, true).await.unwrap();
+    assert_eq!(reminders.run().await.unwrap(), 0);
+    // One was recorded a moment before: it is not told, and put back; the mark of another one stays.
+    let [first, second] = [soon[0], soon[1]];
+    app.write(move |connection| {
+        Box::pin(async move {
+            for (session, at) in [(first, 7_i64), (second, 8)] {
+                let mark = "INSERT INTO sale_reminders (session_id, user_id, at) VALUES ($1, $2, $3)";
+                query(mark).bind(session).bind(buyer.id).bind(at).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    for session in [first, second] {
+        notices.remind(reminder(session)).await.unwrap();
+    }
+    assert_eq!(recorded().await, [second.to_string()]);
+
+    // It goes on. Meanwhile one sale has opened, of another the buyer wants nothing any more, and one was taken back.
+    app.app.merchants.suspend(&moon, false).await.unwrap();
+    let [opened, unwanted, hidden] = [soon[1], soon[2], soon[3]];
+    change(&app, &buyer, Method::DELETE, &shows[2]).await;
+    app.write(move |connection| {
+        Box::pin(async move {
+            query("UPDATE sessions SET sale_opens_at = 1 WHERE id = $1").bind(opened).execute(&mut *connection).await?;
+            query("UPDATE sessions SET published = 0 WHERE id = $1").bind(hidden).execute(&mut *connection).await?;
+            query("DELETE FROM sale_reminders").execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    for session in [opened, unwanted, hidden] {
+        notices.remind(reminder(session)).await.unwrap();
+    }
+    assert_eq!(reminders.run().await.unwrap(), 1);
+    assert_eq!(recorded().await, [first.to_string()]);
+    let told = eventually(PATIENCE, || async {
+        let inbox = expect(app.get_as(&buyer, "/inbox").await, StatusCode::OK).await["messages"].clone();
+        if inbox.as_array().unwrap().is_empty() { Err(inbox) } else { Ok(inbox) }
+    })
+    .await;
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    assert!(told[0]["text"].as_str().unwrap().ends_with(&format!("/sessions/{first}")), "{told}");
 }
 
 async fn outbox(app: &TestApp) -> ticketing::outbox::Outbox {

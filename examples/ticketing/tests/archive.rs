@@ -119,6 +119,7 @@ async fn seen(
         "list": expect(app.get_as(buyer, "/orders").await, StatusCode::OK).await["orders"],
         "desk": expect(app.get_as(boss, &search).await, StatusCode::OK).await["orders"],
         "one": expect(app.get_as(boss, &format!("/desk/nebula/orders/{}", orders[0])).await, StatusCode::OK).await,
+        "people": expect(app.post_as(boss, "/desk/nebula/attendees", &json!({"name_part": "雷"})).await, StatusCode::OK).await["orders"],
         "refunds": expect(app.get_as(boss, "/admin/refunds").await, StatusCode::OK).await["refunds"],
         "door": expect(app.get_as(boss, &format!("/admin/sessions/{session}/check-in")).await, StatusCode::OK).await,
         "bill": [report["matched"], report["differences"]],

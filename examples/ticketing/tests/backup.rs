@@ -69,6 +69,20 @@ async fn buy(app: &TestApp, buyer: &Account, session: SessionId, seat: &str) -> 
     .await
 }
 
+/// Gives the session's show a picture; answers the content of its first file.
+async fn with_picture(app: &TestApp, admin: &Account, session: SessionId) -> Vec<u8> {
+    let session = expect(app.get(&format!("/sessions/{session}")).await, StatusCode::OK).await;
+    let path = format!("/desk/nebula/shows/{}/poster?version=1", session["show_id"].as_str().unwrap());
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(500, 300, image::Rgb([20, 90, 160]))
+        .write_to(&mut png, image::ImageFormat::Png)
+        .unwrap();
+    let sent = app.request(Method::PUT, &path).bearer_auth(&admin.access).body(png.into_inner()).send().await.unwrap();
+    let sent = expect(sent, StatusCode::OK).await;
+    let address = format!("/{}", sent["poster"]["files"][0]["url"].as_str().unwrap());
+    app.get(&address).await.bytes().await.unwrap().to_vec()
+}
+
 async fn sound(app: &TestApp, boss: &Account, session: SessionId, sold: u32) {
     let path = format!("/admin/sessions/{session}/audit");
     eventually(PATIENCE, || async {
@@ -101,6 +115,8 @@ async fn drill(postgres: bool) {
     let kept = buy(&app, &buyer, session, "1-1").await;
     let unpaid = json!({"session_id": session, "seats": ["1-2"]});
     let unpaid = expect(app.post_as(&buyer, "/orders", &unpaid).await, StatusCode::CREATED).await;
+    let admin = app.register_staff("admin@example.com", "merchant-admin").await;
+    let picture = with_picture(&app, &admin, session).await;
     // While it is selling.
     shop.succeeds(&["backup", "--to", target]);
     let late = app.register("late@example.com").await;
@@ -131,6 +147,10 @@ async fn drill(postgres: bool) {
     assert_eq!(expect(app.get_as(&buyer, &path).await, StatusCode::OK).await["state"], "LOCKED");
     expect_problem(app.get_as(&boss, &format!("/orders/{}", lost["id"].as_str().unwrap())).await, Code::NotFound).await;
     sound(&app, &boss, session, 1).await;
+    // The show has its picture, and the picture its content.
+    let poster = &expect(app.get_as(&buyer, &path).await, StatusCode::OK).await["poster"];
+    let address = format!("/{}", poster["files"][0]["url"].as_str().unwrap());
+    assert_eq!(app.get(&address).await.bytes().await.unwrap(), picture);
     // What is sold stays sold, and what is free is sold once.
     let wish = |seat: &str| json!({"session_id": session, "seats": [seat]});
     expect_problem(app.post_as(&buyer, "/orders", &wish("1-1")).await, Code::SeatTaken).await;

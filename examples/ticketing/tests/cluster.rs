@@ -35,7 +35,7 @@ async fn ready(client: &Client, url: &str) -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_is_killed_under_load_and_buyers_go_on() {
+async fn n14_a_replica_is_killed_under_load_and_buyers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("cluster");
     // PostgreSQL and RabbitMQ have their turn in the chaos; without them this is half as long.
@@ -100,11 +100,22 @@ async fn a_replica_is_killed_under_load_and_buyers_go_on() {
     eventually(Duration::from_secs(60), || ready(&client, &url)).await;
     let after = replicas(&data);
     assert_eq!((after.len(), after.contains(&before[1])), (3, false), "{before:?} {after:?}");
+    // How long it was sent requests and was away is told, of it alone.
+    let status: Vec<Value> = client.get(format!("{url}/balancer/status")).send().await.unwrap().json().await.unwrap();
+    let outages: Vec<_> = status.iter().filter_map(|replica| replica.get("last_outage")).collect();
+    assert_eq!(outages.len(), 1, "{status:?}");
+    assert!(outages[0]["back"].as_u64().unwrap() >= outages[0]["out"].as_u64().unwrap(), "{status:?}");
+    assert!(outages[0]["failed"].is_u64(), "{status:?}");
 
     cluster.signal(Signal::INT);
     let (code, rest) = cluster.end();
     assert_eq!(code, Some(0), "{rest}");
-    assert!(rest.contains("has ended and is started again") && rest.contains("Stopped"), "{rest}");
+    assert!(
+        rest.contains("has ended and is started again")
+            && rest.contains("got no more requests")
+            && rest.contains("Stopped"),
+        "{rest}"
+    );
     assert_eq!(replicas(&data).len(), 0);
 }
 

@@ -100,6 +100,7 @@ impl Platform {
             opens_in: 0,
             chaos: false,
             chaos_seconds: 0,
+            chaos_in_turn: false,
             chaos_seed: None,
             without: Vec::new(),
             users: 3 * SEATS,

@@ -34,12 +34,16 @@ mod api_operations;
 mod api_orders;
 #[path = "api_payments.rs"]
 mod api_payments;
+#[path = "api_pictures.rs"]
+mod api_pictures;
 #[path = "api_rules.rs"]
 mod api_rules;
 #[path = "api_screen.rs"]
 mod api_screen;
 #[path = "api_seats.rs"]
 mod api_seats;
+#[path = "api_second_factor.rs"]
+mod api_second_factor;
 #[path = "api_tickets.rs"]
 mod api_tickets;
 #[path = "api_wanted.rs"]

@@ -4,10 +4,16 @@
 mod common;
 mod program;
 
+use std::time::Duration;
+
+use nebula_test_support::eventually;
 use program::{Program, ended};
 use reqwest::{Client, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+
+/// The machine may be slow.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn get(url: &str) -> Value {
     let response = Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
@@ -198,4 +204,38 @@ async fn strangers_get_no_well_known_password() {
         request.bearer_auth(token).send().await.unwrap().status() == StatusCode::OK
     };
     nebula_test_support::eventually(std::time::Duration::from_secs(60), administers).await;
+}
+
+#[tokio::test]
+async fn a_server_takes_the_open_files_it_may_have_and_serves_on_when_there_are_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    // Begun with as few as a careful service manager gives it, and never more than 300.
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -S -n 100 && ulimit -H -n 300 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ticketing")]);
+    shell.args(["--port", "0", "--data"]).arg(folder.path().join("data")).env_remove("RUST_LOG");
+    let program = Program::spawn(shell);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["300", "300"], "{files}");
+
+    // More connections than it has files.
+    let address = program.url.trim_start_matches("http://").to_owned();
+    let mut crowd = Vec::new();
+    for _ in 0..400 {
+        crowd.push(std::net::TcpStream::connect(&address).unwrap());
+    }
+    let client = || Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    let asked = || client().get(format!("{}/api/v1/shows", program.url)).send();
+    eventually(PATIENCE, || async {
+        let answer = asked().await.map_err(|error| error.to_string())?;
+        let (status, retry) = (answer.status(), answer.headers().contains_key("retry-after"));
+        let problem: Value = answer.json().await.map_err(|error| error.to_string())?;
+        let busy = status == StatusCode::SERVICE_UNAVAILABLE && retry && problem["code"] == "busy";
+        if busy { Ok(()) } else { Err(format!("{status}: {problem}")) }
+    })
+    .await;
+    drop(crowd);
+    eventually(PATIENCE, || async { asked().await.is_ok_and(|answer| answer.status() == StatusCode::OK) }).await;
+    program.signal(Signal::INT);
+    assert_eq!(program.end().0, Some(0));
 }

@@ -47,6 +47,15 @@ pub struct SignIn {
     path: String,
     identifier: String,
     token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second: Option<SecondStep>,
+}
+
+/// Where a sign-in with a second factor goes on.
+#[derive(Debug, Clone, Serialize)]
+struct SecondStep {
+    path: String,
+    challenge: String,
 }
 
 impl SignIn {
@@ -54,7 +63,23 @@ impl SignIn {
     /// is in its answer (a JSON pointer).
     #[must_use]
     pub fn new(path: impl Into<String>, identifier: impl Into<String>, token: impl Into<String>) -> Self {
-        Self { path: path.into(), identifier: identifier.into(), token: token.into() }
+        Self { path: path.into(), identifier: identifier.into(), token: token.into(), second: None }
+    }
+
+    /// Asks for a code where the first answer has a challenge in it instead of a token: at `challenge` (a JSON pointer).
+    /// `path` takes a `POST` of an object with the fields `challenge` and `code`, and answers as the first step does.
+    ///
+    /// ```
+    /// # use nebula_auth::admin::SignIn;
+    /// // Who has a second factor is answered {"second_factor": {"challenge": "…"}}
+    /// let sign_in = SignIn::new("/api/v1/auth/login", "email", "/tokens/access_token")
+    ///     .with_second_factor("/api/v1/auth/login/second-factor", "/second_factor/challenge");
+    /// # let _ = sign_in;
+    /// ```
+    #[must_use]
+    pub fn with_second_factor(mut self, path: impl Into<String>, challenge: impl Into<String>) -> Self {
+        self.second = Some(SecondStep { path: path.into(), challenge: challenge.into() });
+        self
     }
 }
 

@@ -108,16 +108,28 @@ impl DataAccess {
             *record = Value::Null;
             return;
         };
-        fields.retain(|name, value| {
-            match (self.field(row, name), self.entity.field(name).and_then(|field| field.mask)) {
-                (FieldAccess::Hidden, _) => false,
-                (FieldAccess::Masked, Some(mask)) => {
-                    *value = mask.apply(value);
-                    true
-                }
-                _ => true,
-            }
-        });
+        fields.retain(|name, value| self.cover(row, name, value));
+    }
+
+    /// The same for one field, wherever its value stands in an answer: masks it where it is to be seen masked, and says whether
+    /// it is to be seen at all.
+    #[must_use = "what is not to be seen has to be taken out"]
+    pub fn cover(&self, row: RowKey<'_>, name: &str, value: &mut Value) -> bool {
+        match (self.field(row, name), self.entity.field(name).and_then(|field| field.mask)) {
+            (FieldAccess::Hidden, _) => return false,
+            (FieldAccess::Masked, Some(mask)) => *value = mask.apply(value),
+            _ => {}
+        }
+        true
+    }
+
+    /// Whether somebody who asks about this record may name the field in what they look for. Whoever sees it masked may not:
+    /// what is found would tell the rest.
+    ///
+    /// # Errors
+    /// The field may not be used.
+    pub fn check_search(&self, row: RowKey<'_>, name: &str) -> Result<(), DataRefusal> {
+        first_not([name], |name| self.field(row, name) >= FieldAccess::ReadOnly)
     }
 
     /// Whether statements may sort, filter, group or sum by these fields. A field that is hidden or masked in any record
@@ -200,7 +212,7 @@ impl AuthContext {
     /// Safe: only reads.
     pub async fn readable(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
         self.require_on(&entity.reading(), entity.name).await?;
-        self.reached(entity).await
+        self.data(entity).await
     }
 
     /// The records that whoever asks may write.
@@ -212,10 +224,18 @@ impl AuthContext {
     /// Safe: only reads.
     pub async fn writable(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
         self.require_on(&entity.writing(), entity.name).await?;
-        self.reached(entity).await
+        self.data(entity).await
     }
 
-    async fn reached(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
+    /// The records that whoever asks reaches, and how they see their fields. Says nothing about whether they may read or write
+    /// them at all.
+    ///
+    /// # Errors
+    /// Nobody asks, or the store failed.
+    ///
+    /// # Cancel safety
+    /// Safe: only reads.
+    pub async fn data(&self, entity: &'static Entity) -> Result<DataAccess, AccessError> {
         let user = self.user().ok_or(AccessError::Unauthenticated)?;
         Ok(DataAccess::new(entity, user.clone(), &self.authority().await?))
     }

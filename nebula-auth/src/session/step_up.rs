@@ -89,7 +89,7 @@ impl SessionService {
     /// `#[requires_mfa(within = "5m")]` lets them through for five minutes. Later refreshes say the same.
     ///
     /// The proof has to be of another kind than what the session was begun with: an additional password is no second
-    /// factor. `options` narrows the scopes, as for [`refresh`](Self::refresh); the device it names is the session's
+    /// factor. A session that has shown more than one factor takes either of them again. `options` narrows the scopes, as for [`refresh`](Self::refresh); the device it names is the session's
     /// device from now on. A token's scopes stay limited to those of `principal`.
     ///
     /// # Errors
@@ -140,7 +140,9 @@ impl SessionService {
                 ));
             }
         };
-        if session.methods.first().is_none_or(|first| kind(first) == kind(proof.method())) {
+        // Whoever came in with two factors shows either of them again.
+        let weak = !session.methods.contains(&AuthMethod::MultiFactor);
+        if weak && session.methods.first().is_none_or(|first| kind(first) == kind(proof.method())) {
             return Ok(Err(StepUpRefusal::SameFactor));
         }
         for method in [proof.method(), &AuthMethod::MultiFactor] {

@@ -1,4 +1,4 @@
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use super::{
     query::{RecordQuery, Statistic},
     receipt::DeliveryReceipt,
 };
-use crate::error::Result;
+use crate::{error::Result, sealer::Sealer};
 
 /// Where jobs live.
 ///
@@ -49,6 +49,11 @@ pub trait RecordStore: fmt::Debug + Send + Sync + 'static {
 
     /// Removes closed jobs made before a time; how many.
     async fn forget(&self, before: SystemTime) -> Result<u64>;
+
+    /// What it seals with, for whoever writes jobs into a transaction beside it. Nothing, unless it says otherwise.
+    fn sealer(&self) -> Option<Arc<dyn Sealer>> {
+        None
+    }
 }
 
 /// What became of storing a notification's jobs.

@@ -1,16 +1,24 @@
 use async_trait::async_trait;
 
-use super::{Arg, SqlStore, args, file, rows, run};
+use super::{Arg, SqlStore, args, failed, file, rows, run};
 use crate::{
     audience::{AudienceStore, Preferences},
     error::Result,
 };
 
+impl SqlStore {
+    /// What the column has of a subject, which may be an address.
+    async fn subject(&self, subject: &str) -> Result<String> {
+        let column = self.sealing.column(subject).await;
+        column.map_err(|error| failed("a recipient could not be looked for", error))
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl AudienceStore for SqlStore {
     async fn get(&self, subject: &str) -> Result<Option<Preferences>> {
-        let subject = rows::short(subject);
+        let subject = self.subject(subject).await?;
         run!(self, "the wishes of a recipient could not be read", false, |session| {
             let found = session.fetch(file!("audience_get").into(), args![subject.as_str()]).await?;
             found.first().map(|row| rows::from_body(&row.text(1)?)).transpose()?
@@ -18,7 +26,7 @@ impl AudienceStore for SqlStore {
     }
 
     async fn set(&self, subject: &str, preferences: Option<&Preferences>) -> Result<()> {
-        let subject = rows::short(subject);
+        let subject = self.subject(subject).await?;
         run!(self, "the wishes of a recipient could not be stored", true, |session| {
             match preferences {
                 None => {
@@ -41,7 +49,7 @@ impl AudienceStore for SqlStore {
         expected: Option<&Preferences>,
         preferences: Option<&Preferences>,
     ) -> Result<bool> {
-        let subject = rows::short(subject);
+        let subject = self.subject(subject).await?;
         run!(self, "the wishes of a recipient could not be changed", false, |session| {
             let found = session.fetch(file!("audience_get").into(), args![subject.as_str()]).await?;
             let known = match found.first() {

@@ -1,4 +1,4 @@
-use super::{NotificationDatabase, failed, records, session::Within};
+use super::{NotificationDatabase, failed, records, sealing::Sealing, session::Within};
 use crate::{
     error::Result,
     notification::Notification,
@@ -39,8 +39,11 @@ impl Notifier {
         notification: Notification,
     ) -> Result<Submission> {
         let planned = self.plan(&notification).await?;
+        let sealing = Sealing::with(self.records().sealer());
+        let prepared = records::prepare(&sealing, notification.key.as_deref(), &planned).await;
+        let prepared = prepared.map_err(|error| failed("jobs could not be sealed", error))?;
         let mut session = Within::<DB>(connection);
-        let stored = records::store(&mut session, notification.key.as_deref(), &planned).await;
+        let stored = records::store(&mut session, &sealing, &prepared).await;
         Ok(match stored.map_err(|error| failed("jobs could not be stored", error))? {
             Inserted::New => Submission::new(&planned, false),
             Inserted::Existing(jobs) => Submission::new(&jobs, true),

@@ -2,14 +2,18 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use super::{Arg, Row, SqlStore, args, file, rows, run};
+use super::{
+    Arg, Row, SqlStore, args, failed, file, rows, run,
+    sealing::{INBOX, Sealing},
+};
 use crate::{
     error::Result,
     inbox::{InboxMessage, InboxQuery, InboxSelection, InboxState, InboxStore},
 };
 
-fn message(row: &Row) -> sqlx::Result<InboxMessage> {
-    let message: InboxMessage = rows::from_body(&row.text(0)?)?;
+/// A row of `body, seen, id`.
+async fn message(sealing: &Sealing, row: &Row) -> sqlx::Result<InboxMessage> {
+    let message: InboxMessage = rows::from_body(&sealing.open(INBOX, &row.text(2)?, row.text(0)?).await?)?;
     Ok(InboxMessage { seen: row.maybe_int(1)?.map(rows::time), ..message })
 }
 
@@ -17,6 +21,8 @@ fn message(row: &Row) -> sqlx::Result<InboxMessage> {
 #[deny(clippy::missing_trait_methods)]
 impl InboxStore for SqlStore {
     async fn add(&self, user: &str, message: &InboxMessage) -> Result<bool> {
+        let body = async { self.sealing.close(INBOX, &message.id, rows::to_body(message)?).await };
+        let body = body.await.map_err(|error| failed("a message could not be sealed", error))?;
         run!(self, "a message could not be put into an inbox", false, |session| {
             let values = vec![
                 message.id.as_str().into(),
@@ -26,7 +32,7 @@ impl InboxStore for SqlStore {
                 rows::millis(message.created).into(),
                 Arg::MaybeInt(message.seen.map(rows::millis)),
                 message.ends.map_or(i64::MAX, rows::millis).into(),
-                rows::to_body(message)?.into(),
+                body.as_str().into(),
             ];
             session.execute(file!("inbox_add"), values).await? > 0
         })
@@ -38,7 +44,11 @@ impl InboxStore for SqlStore {
             // No id is greater than this.
             let before = query.before.as_deref().unwrap_or("~");
             let found = session.fetch(file.into(), args![user, rows::millis(now), before, query.page()]).await?;
-            found.iter().map(message).collect::<sqlx::Result<Vec<_>>>()?
+            let mut messages = Vec::with_capacity(found.len());
+            for row in &found {
+                messages.push(message(&self.sealing, row).await?);
+            }
+            messages
         })
     }
 

@@ -7,6 +7,7 @@ mod enqueue;
 mod inbox;
 mod records;
 mod rows;
+mod sealing;
 mod session;
 mod templates;
 
@@ -14,6 +15,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::Pool;
 
+use self::sealing::Sealing;
 use self::session::{Arg, Dialect, Opener, Opens, Row, Session, SqlText};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,7 +33,7 @@ impl<DB: Dialect> NotificationDatabase for DB {}
 /// [`AudienceStore`](crate::AudienceStore), a [`CodeStore`](crate::CodeStore) and an [`InboxStore`](crate::InboxStore): hand a clone to
 /// whoever asks for one. Run [`migrate`](Self::migrate) first. Every decision is a conditional statement or one transaction; use a pool on
 /// the primary, and open SQLite in WAL mode with a busy timeout. Texts are compared byte by byte, times are kept in
-/// milliseconds. Attachments are stored once for each notification: MySQL takes none above `max_allowed_packet`.
+/// milliseconds. What is kept of people lies open unless it is [sealed](Self::with_sealer). Attachments are stored once for each notification: MySQL takes none above `max_allowed_packet`.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -48,13 +50,14 @@ impl<DB: Dialect> NotificationDatabase for DB {}
 pub struct SqlStore {
     database: Arc<dyn Opener>,
     timeout: Duration,
+    sealing: Sealing,
 }
 
 impl SqlStore {
     /// A store on that pool.
     #[must_use]
     pub fn new<DB: NotificationDatabase>(pool: Pool<DB>) -> Self {
-        Self { database: Arc::new(Opens(pool)), timeout: Duration::from_secs(30) }
+        Self { database: Arc::new(Opens(pool)), timeout: Duration::from_secs(30), sealing: Sealing::default() }
     }
 
     /// How long any operation may take, waiting for a connection and for locks included. 30 s by default.

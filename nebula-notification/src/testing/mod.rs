@@ -21,6 +21,7 @@ pub mod inboxes;
 pub mod limits;
 pub mod records;
 mod script;
+pub mod sealers;
 mod server;
 pub mod templates;
 #[cfg(feature = "tencent")]

@@ -50,7 +50,7 @@ impl SqlEngine {
     /// Lays out an empty data folder.
     pub(super) async fn initialise(self, folder: &Path) -> Result<(), StartError> {
         let data = data(folder);
-        let mut command = match self {
+        let command = match self {
             Self::MariaDb => {
                 let mut command = Command::new(find_program("mariadb-install-db")?);
                 // A private TMPDIR: a server deletes what looks like its temporary tables when it starts.
@@ -75,6 +75,23 @@ impl SqlEngine {
             }
         };
         std::fs::create_dir(&data).map_err(StartError::os("create the data folder"))?;
+        self.run(command, folder).await
+    }
+
+    /// Lays out a data folder with the data of the PostgreSQL server at `url`, whose changes it is to follow.
+    pub(super) async fn copy(self, folder: &Path, url: &str) -> Result<(), StartError> {
+        let mut command = Command::new(postgres("pg_basebackup")?);
+        command.arg("--pgdata").arg(data(folder)).args(["--dbname", url]).args([
+            "--write-recovery-conf",
+            "--wal-method=stream",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]);
+        self.run(command, folder).await
+    }
+
+    /// Runs a command of the server's package in its folder, as the user that the server runs as.
+    async fn run(self, mut command: Command, folder: &Path) -> Result<(), StartError> {
         if let Some(user) = User::to_become(Some(self.user()))? {
             user.own(folder)?;
             command.uid(user.uid).gid(user.gid);
@@ -121,20 +138,26 @@ impl SqlEngine {
     /// # Panics
     /// When the server refuses or cannot be reached.
     pub(crate) async fn create_database(self, url: &str, name: &str) {
-        let (mut client, statement) = match self {
-            Self::MariaDb => (mariadb_client(url), format!("CREATE DATABASE {name}")),
+        if let Err(problem) = self.tell(url, &format!("CREATE DATABASE {name}")).await {
+            panic!("{self}: cannot create a database: {problem}");
+        }
+    }
+
+    /// Runs a statement with the server's own client; the answer is what that prints, without headings.
+    pub(super) async fn tell(self, url: &str, statement: &str) -> Result<String, String> {
+        let mut client = match self {
+            Self::MariaDb => mariadb_client(url),
             Self::Postgres => {
                 let mut client = Command::new("psql");
-                client.args(["--no-psqlrc", "--quiet", "--dbname", url, "--command"]);
-                (client, format!("CREATE DATABASE {name}"))
+                client.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", url, "--command"]);
+                client
             }
         };
         let output = client.arg(statement).stdin(std::process::Stdio::null()).kill_on_drop(true).output().await;
-        match output {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => panic!("{self}: cannot create a database: {}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => panic!("{self}: cannot run its client, which comes with the server's package: {error}"),
-        }
+        let output =
+            output.map_err(|error| format!("cannot run its client, which comes with the server's package: {error}"))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     /// The URL of another database on the same server.

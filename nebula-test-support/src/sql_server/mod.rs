@@ -2,6 +2,7 @@
 
 mod engine;
 mod options;
+mod standby;
 
 use std::path::Path;
 

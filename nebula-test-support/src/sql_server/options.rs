@@ -11,11 +11,13 @@ pub struct SqlOptions {
     engine: SqlEngine,
     durable: bool,
     args: Vec<String>,
+    /// Whose data it begins with.
+    primary: Option<String>,
 }
 
 impl SqlOptions {
     pub(super) fn new(engine: SqlEngine) -> Self {
-        Self { engine, durable: false, args: Vec::new() }
+        Self { engine, durable: false, args: Vec::new(), primary: None }
     }
 
     /// Syncs every commit to the disk before it is answered, as in production. Only an operating system that crashes makes
@@ -31,6 +33,13 @@ impl SqlOptions {
     #[must_use]
     pub fn args<I: IntoIterator<Item = A>, A: Into<String>>(mut self, args: I) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Begins as a standby of the PostgreSQL server at this URL.
+    #[must_use]
+    pub(super) fn standby_of(mut self, url: String) -> Self {
+        self.primary = Some(url);
         self
     }
 
@@ -72,7 +81,10 @@ impl SqlOptions {
         let port = ReservedPort::pick().map_err(StartError::os("claim a port"))?;
         let folder = tempfile::Builder::new().prefix("nebula-sql-").tempdir();
         let folder = folder.map_err(StartError::os("create a temporary folder"))?;
-        engine.initialise(folder.path()).await?;
+        match &self.primary {
+            None => engine.initialise(folder.path()).await?,
+            Some(url) => engine.copy(folder.path(), url).await?,
+        }
         let spec = engine.spec(folder.path(), port.number(), self.durable)?.args(&self.args).scrap_folder();
         let process = ServerProcess::start(spec).await?;
         Ok(SqlServer { process, engine, port, folder })

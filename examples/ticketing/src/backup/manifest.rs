@@ -11,12 +11,15 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::{BackupError, file};
+use super::{BackupError, PICTURES, file};
+use crate::picture::is_file;
 
 /// Its name within the copy.
 pub(super) const FILE: &str = "manifest.json";
 /// The form of copies. What a later program writes is not restored by an earlier one.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The one before had no pictures.
+const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -47,13 +50,17 @@ impl Manifest {
         let text = std::fs::read(&path).map_err(file(&path))?;
         let manifest: Self = serde_json::from_slice(&text)
             .map_err(|error| BackupError::Damaged(format!("{} is no manifest: {error}", path.display())))?;
-        if manifest.format != FORMAT {
+        if !FORMATS.contains(&manifest.format) {
             let text =
                 format!("{} has the format {}, and this program knows {FORMAT}", path.display(), manifest.format);
             return Err(BackupError::Damaged(text));
         }
         // A name that leads elsewhere is none that was written here.
-        match manifest.files.keys().find(|name| name.contains(['/', '\\']) || name.starts_with('.')) {
+        let leads_elsewhere = |name: &&String| match name.strip_prefix(PICTURES) {
+            Some(picture) => !is_file(picture),
+            None => name.contains(['/', '\\']) || name.starts_with('.'),
+        };
+        match manifest.files.keys().find(leads_elsewhere) {
             Some(name) => Err(BackupError::Damaged(format!("{} names {name:?}", path.display()))),
             None => Ok(manifest),
         }

@@ -22,10 +22,13 @@ use crate::{
     cli::CommonArgs,
     config::{Config, DatabaseProvider, secret},
     folder::{self, FolderError},
+    picture,
 };
 
 /// The dump of a PostgreSQL database within a copy.
 const DUMP: &str = "ticketing.dump";
+/// What the names of pictures within a copy begin with.
+const PICTURES: &str = "pictures/";
 /// What a copy is called until it is complete.
 const PARTIAL: &str = ".partial-";
 
@@ -172,6 +175,8 @@ async fn copy(config: &Config, to: &Path, keep: usize) -> Result<PathBuf, Backup
             names.push(name.to_owned());
         }
     }
+    // After the database: what it names then stays for longer than a copy takes.
+    names.extend(pictures(config, &partial)?);
     Manifest::of(&partial, &names)?.write(&partial)?;
     Manifest::read(&partial)?.check(&partial)?;
     fs::rename(&partial, &done).map_err(file(&done))?;
@@ -181,6 +186,26 @@ async fn copy(config: &Config, to: &Path, keep: usize) -> Result<PathBuf, Backup
         fs::remove_dir_all(old).map_err(file(old))?;
     }
     Ok(done)
+}
+
+/// Copies the pictures, if they are in a folder; answers their names within the copy.
+fn pictures(config: &Config, to: &Path) -> Result<Vec<String>, BackupError> {
+    let Some(folder) = config.pictures_path() else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for from in picture::files(&folder).map_err(file(&folder))? {
+        let Some(name) = from.file_name().and_then(|name| name.to_str()) else { continue };
+        let name = format!("{PICTURES}{name}");
+        private_folder(&to.join(PICTURES))?;
+        match fs::copy(&from, to.join(&name)) {
+            // No show has it any more, and it was removed just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            copied => {
+                copied.map_err(file(&from))?;
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// The copies in a folder whose names are like that, the oldest first.
@@ -228,9 +253,12 @@ async fn put_back(config: &Config, from: &Path) -> Result<(), BackupError> {
     // Also makes sure that no server runs on this folder.
     let _lock = folder::hold(&config.data, true)?;
     let databases = databases(config);
+    // Those of a copy come into the folder even where a bucket is configured: whoever restores can put them there.
+    let pictures = config.data.join(&config.pictures.folder);
     let place = |name: &str| {
         let known = databases.iter().find(|(_, copy)| copy == name).map(|(path, _)| path.clone());
-        known.unwrap_or_else(|| config.data.join(name))
+        let picture = || name.strip_prefix(PICTURES).map(|name| pictures.join(name));
+        known.or_else(picture).unwrap_or_else(|| config.data.join(name))
     };
     let files: Vec<_> =
         names.iter().copied().filter(|name| *name != DUMP).map(|name| (from.join(name), place(name))).collect();
@@ -239,6 +267,9 @@ async fn put_back(config: &Config, from: &Path) -> Result<(), BackupError> {
     }
     if config.database.provider == DatabaseProvider::Postgres {
         postgres::restore(config, &from.join(DUMP)).await?;
+    }
+    if names.iter().any(|name| name.starts_with(PICTURES)) {
+        private_folder(&pictures)?;
     }
     for (copy, there) in files {
         // The first start after this finds whole files only.

@@ -4,11 +4,14 @@ use std::{io, path::Path, process::Stdio};
 
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection};
 use tokio::process::Command;
 
 use super::BackupError;
-use crate::config::Config;
+use crate::{
+    config::Config,
+    storage::{Primary, primary::servers},
+};
 
 pub(super) async fn dump(config: &Config, to: &Path) -> Result<(), BackupError> {
     let mut command = program("pg_dump", config)?;
@@ -24,7 +27,9 @@ pub(super) async fn restore(config: &Config, from: &Path) -> Result<(), BackupEr
     let database = || std::path::PathBuf::from("that database.url names");
     let failed = |error| BackupError::Database(database(), error);
     let url = url(config)?;
-    let mut connection = PgConnection::connect(url.as_str()).await.map_err(failed)?;
+    let server = config.database.url.as_ref().ok_or(BackupError::Address("there is none"))?;
+    let primary = Primary::find(server, |options| options).await.map_err(failed)?;
+    let mut connection = primary.options().connect().await.map_err(failed)?;
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'ticketing_schema'";
     let there: i64 = sqlx::query_scalar(tables).fetch_one(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)?;
@@ -37,10 +42,17 @@ pub(super) async fn restore(config: &Config, from: &Path) -> Result<(), BackupEr
     run("pg_restore", command).await
 }
 
-fn url(config: &Config) -> Result<Url, BackupError> {
+/// The addresses of the servers; there is at least one.
+fn urls(config: &Config) -> Result<Vec<Url>, BackupError> {
     let url = config.database.url.as_ref().ok_or(BackupError::Address("there is none"))?;
-    // The error would repeat the password.
-    Url::parse(url.expose_secret()).map_err(|_| BackupError::Address("it is no URL"))
+    // The errors would repeat the password.
+    let unusable = || BackupError::Address("it is no URL");
+    let urls = servers::each(url.expose_secret()).map_err(|_| unusable())?;
+    urls.iter().map(|url| Url::parse(url).map_err(|_| unusable())).collect()
+}
+
+fn url(config: &Config) -> Result<Url, BackupError> {
+    urls(config)?.into_iter().next().ok_or(BackupError::Address("there is none"))
 }
 
 fn database_name(url: &Url) -> String {
@@ -49,14 +61,22 @@ fn database_name(url: &Url) -> String {
 
 /// The program with the way to the server in its environment, where no list of processes shows the password.
 fn program(name: &'static str, config: &Config) -> Result<Command, BackupError> {
-    let url = url(config)?;
+    let (url, urls) = (url(config)?, urls(config)?);
     let mut command = Command::new(name);
     command.env("PGDATABASE", database_name(&url));
-    if let Some(host) = url.host_str().filter(|host| !host.is_empty()) {
-        command.env("PGHOST", decoded(host.trim_matches(['[', ']'])));
+    let hosts: Vec<_> = urls.iter().filter_map(Url::host_str).filter(|host| !host.is_empty()).collect();
+    if !hosts.is_empty() {
+        let hosts: Vec<_> = hosts.iter().map(|host| decoded(host.trim_matches(['[', ']']))).collect();
+        command.env("PGHOST", hosts.join(","));
     }
-    if let Some(port) = url.port() {
-        command.env("PGPORT", port.to_string());
+    if urls.iter().any(|url| url.port().is_some()) {
+        // An empty one is the usual one.
+        let ports: Vec<_> =
+            urls.iter().map(|url| url.port().map(|port| port.to_string()).unwrap_or_default()).collect();
+        command.env("PGPORT", ports.join(","));
+    }
+    if urls.len() > 1 {
+        command.env("PGTARGETSESSIONATTRS", "read-write");
     }
     if !url.username().is_empty() {
         command.env("PGUSER", decoded(url.username()));
@@ -140,6 +160,16 @@ mod tests {
             assert!(known.contains(&pair), "{pair:?} in {known:?}");
         }
         assert!(command.as_std().get_args().next().is_none());
+        // Several servers are named as PostgreSQL's programs name them.
+        config.database.url = Some("postgres://me@one:7001,two/shop".to_owned().into());
+        let command = program("pg_dump", &config).unwrap();
+        let known = |wanted: &str| {
+            let mut found = command.as_std().get_envs().filter(|(name, _)| *name == wanted);
+            found.next().and_then(|(_, value)| value?.to_str()).map(str::to_owned)
+        };
+        assert_eq!(known("PGHOST").as_deref(), Some("one,two"));
+        assert_eq!(known("PGPORT").as_deref(), Some("7001,"));
+        assert_eq!(known("PGTARGETSESSIONATTRS").as_deref(), Some("read-write"));
         assert_eq!(decoded("100%"), "100%");
     }
 }

@@ -24,6 +24,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::balancer::Backends;
 pub use self::machines::MachineKind;
 pub(crate) use self::{
     child::Tended,
@@ -33,7 +34,7 @@ pub(crate) use self::{
 use crate::{
     config::HttpConfig,
     demo, folder,
-    http::{BindError, Server},
+    http::{BindError, Server, places},
     problem::chain,
     serve::print,
 };
@@ -131,13 +132,16 @@ pub async fn run(args: ClusterArgs) -> Result<(), ClusterError> {
     let started = stopping.run_until_cancelled(start(&args, address)).await;
     let Some(started) = started else { return Ok(()) };
     let (machines, replicas) = started?;
-    let addresses: Vec<_> = replicas.iter().map(Replica::address).collect();
+    let backends = Backends::new(replicas.iter().map(Replica::address));
     print(&welcome(&args, address, &machines, &replicas));
 
     let (balancing, tending) = (stopping.clone(), stopping.clone());
-    let limits = HttpConfig::default();
-    let balancer = tokio::spawn(async move { balancer::run(server, addresses, &limits, balancing).await });
-    let (mut machines, mut replicas) = tend(machines, replicas, &tending).await;
+    // Each connection needs one more, to a replica.
+    let room = u32::try_from(places::room(2)).unwrap_or(u32::MAX);
+    let limits = HttpConfig { max_connections: Some(room), ..HttpConfig::default() };
+    let balanced = backends.clone();
+    let balancer = tokio::spawn(async move { balancer::run(server, balanced, &limits, balancing).await });
+    let (mut machines, mut replicas) = tend(machines, replicas, &backends, &tending).await;
     // From here on nobody is started again. First nobody new comes in.
     let mut balancer = balancer;
     let _in_time = tokio::time::timeout(FINISH, &mut balancer).await;
@@ -183,18 +187,24 @@ pub(crate) async fn replicas(
 async fn tend(
     mut machines: Machines,
     mut replicas: Vec<Replica>,
+    backends: &Backends,
     stopping: &CancellationToken,
 ) -> (Machines, Vec<Replica>) {
-    let servers = join_all(machines.all.iter_mut().map(keep));
-    let all = futures_util::future::join(servers, join_all(replicas.iter_mut().map(keep)));
+    let servers = join_all(machines.all.iter_mut().map(|machine| keep(machine, || {})));
+    let replicas_kept = replicas.iter_mut().map(|replica| {
+        let address = replica.address();
+        keep(replica, move || backends.ended(address))
+    });
+    let all = futures_util::future::join(servers, join_all(replicas_kept));
     let _stopped = stopping.run_until_cancelled(all).await;
     (machines, replicas)
 }
 
-/// Starts it again whenever it has ended.
-async fn keep(program: &mut impl Tended) {
+/// Starts it again whenever it has ended, of which it tells first.
+async fn keep(program: &mut impl Tended, ended: impl Fn()) {
     loop {
         program.ended().await;
+        ended();
         let name = program.name();
         print(&format!("{name} has ended and is started again. · {name} 已结束，正在重启。\n"));
         let mut pause = AGAIN;

@@ -49,8 +49,12 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     // NEBULA_TICKETING__SALES__HOLD_TIME is the key sales.hold-time.
     let environment = Env::prefixed("NEBULA_TICKETING__")
         .map(|key| key.as_str().to_ascii_lowercase().replace("__", ".").replace('_', "-").into());
-    let config: Config =
-        figment.merge(environment).extract().map_err(|errors| ConfigError::Invalid(describe(errors)))?;
+    // A server that is back is found at once: a few links of a few processes are no crowd that has to spread.
+    let mut figment = figment.merge(environment).join(Yaml::string("redis: { reconnect-max: 500ms }"));
+    if figment.contains("flash.redis") {
+        figment = figment.join(Yaml::string("flash: { redis: { reconnect-max: 500ms } }"));
+    }
+    let config: Config = figment.extract().map_err(|errors| ConfigError::Invalid(describe(errors)))?;
     check(&config)?;
     Ok(config)
 }
@@ -118,6 +122,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.http.stall_timeout < Duration::from_millis(1) {
         return refuse("http.stall-timeout", "must be at least 1ms");
     }
+    if config.http.max_connections == Some(0) {
+        return refuse("http.max-connections", "must be at least 1");
+    }
     if config.http.body_limit < 1024 {
         return refuse("http.body-limit", "must be at least 1024 bytes");
     }
@@ -131,6 +138,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return refuse(key, reason);
     }
     if let Err((key, reason)) = config.personal_data.check() {
+        return refuse(key, reason);
+    }
+    if let Err((key, reason)) = config.pictures.check() {
         return refuse(key, reason);
     }
     if let Err((key, reason)) = config.identity.check() {
@@ -214,6 +224,14 @@ mod tests {
             assert_eq!(config.auth.jwt.expiration, Duration::from_secs(1_800));
             assert_eq!(config.ledger.provider, Provider::Memory);
             assert_eq!(config.sales.sweep_interval, Config::default().sales.sweep_interval);
+            assert!(format!("{:?}", config.redis).contains("reconnect_max: 500ms"), "{:?}", config.redis);
+            assert!(config.flash.redis.is_none());
+        });
+        let flash = "redis: { reconnect-max: 2s }\nflash: { redis: { url: redis://flash/ } }";
+        with(flash, &[], |config| {
+            let config = config.unwrap();
+            assert!(format!("{:?}", config.redis).contains("reconnect_max: 2s"), "{:?}", config.redis);
+            assert!(format!("{:?}", config.flash.redis).contains("reconnect_max: 500ms"), "{:?}", config.flash.redis);
         });
     }
 
@@ -230,6 +248,8 @@ mod tests {
             ("public-url: tickets", &["public-url", "https://"]),
             ("archive: { schedule: 0 3 31 2 * }", &["archive.schedule", "never comes"]),
             ("archive: { schedule: monthly }", &["archive.schedule", "monthly"]),
+            ("pictures: { folder: ../other }", &["pictures.folder", "within"]),
+            ("pictures: { s3: { bucket: tickets } }", &["pictures.s3", "access-key-id"]),
             ("api-limits: { orders: { rate: 0 } }", &["api-limits.orders.rate", "1 to"]),
             ("api-limits: { orders: { warm-up: soon } }", &["api-limits.orders.warm-up", "soon"]),
             ("sales: [", &["config.yaml"]),

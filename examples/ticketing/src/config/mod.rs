@@ -27,6 +27,7 @@ use crate::{
     notice::NoticeConfig,
     payment::{alipay::AlipayConfig, wechat::WeChatConfig},
     personal::PersonalDataConfig,
+    picture::PictureConfig,
     refund,
     telemetry::TraceConfig,
     user::AccountsConfig,
@@ -83,6 +84,8 @@ pub struct Config {
     pub refund: refund::Policy,
     /// When ended orders are archived.
     pub archive: ArchiveConfig,
+    /// Pictures of shows.
+    pub pictures: PictureConfig,
     /// Codes of tickets.
     pub ticket: TicketConfig,
     /// How buyers are told what happened.
@@ -148,6 +151,9 @@ pub struct HttpConfig {
     /// A request that takes longer is answered with `timeout`. Event streams are exempt.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
+    /// The same for what operators have made in one go: rehearsals.
+    #[serde(with = "duration")]
+    pub preparation_timeout: Duration,
     /// A connection on which no complete head of a request arrives within this time is closed, an idle one too.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
@@ -155,6 +161,9 @@ pub struct HttpConfig {
     /// something every 15 s, so those of buyers who left without a word end, too. On Linux only.
     #[serde(with = "duration")]
     pub stall_timeout: Duration,
+    /// Most connections at once; whoever comes beyond is answered `busy`. Left out, as many as the limit of open files allows,
+    /// which is more than configured in no case.
+    pub max_connections: Option<u32>,
     /// Most bytes of a request body.
     pub body_limit: usize,
     /// Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed.
@@ -296,6 +305,7 @@ impl Default for Config {
             payment: PaymentConfig::default(),
             refund: refund::Policy::default(),
             archive: ArchiveConfig::default(),
+            pictures: PictureConfig::default(),
             ticket: TicketConfig::default(),
             notice: NoticeConfig::default(),
             notification: NotificationConfig::default(),
@@ -345,8 +355,10 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(15),
+            preparation_timeout: Duration::from_secs(120),
             header_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
+            max_connections: None,
             body_limit: 64 * 1024,
             trusted_proxies: Vec::new(),
             base_domain: None,
@@ -373,6 +385,12 @@ impl Config {
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
         self.data.join(&self.database.file)
+    }
+
+    /// Where pictures are kept, unless they are in a bucket.
+    #[must_use]
+    pub fn pictures_path(&self) -> Option<PathBuf> {
+        self.pictures.s3.is_none().then(|| self.data.join(&self.pictures.folder))
     }
 
     /// What leads a browser here, without a slash at its end; `address` is where the server listens.

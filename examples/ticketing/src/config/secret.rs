@@ -20,12 +20,10 @@ pub const TICKETS: &str = "tickets.secret";
 pub const ADMISSION: &str = "admission.secret";
 /// The key that wraps the keys of personal data.
 pub const PERSONAL: &str = "personal-data.secret";
-/// The key under which one-time codes are kept, where the configuration has none.
-pub const CODES: &str = "codes.secret";
 /// Not secret, but made and shared in the same way: tells platforms apart that use one Redis server.
 pub const PLATFORM: &str = "platform.id";
 /// All of them.
-pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PERSONAL, CODES, PLATFORM];
+pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PERSONAL, PLATFORM];
 
 /// What this platform's names on shared servers begin with.
 ///

@@ -6,6 +6,7 @@ use axum::{
 };
 use nebula_auth::access::Requirement;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -25,7 +26,14 @@ use crate::{
     ids::{OrderId, SessionId, UserId},
     merchant::AtDesk,
     money::Money,
-    office::{Desk, order, reason},
+    office::{
+        Desk, Sight, Spot, Whose,
+        fields::{
+            ATTENDEE_NAME, ATTENDEE_NUMBER, BUYER_EMAIL, BUYER_NAME, COMMISSION, NOTE, ORDER, PRICE, REASON, REFUND,
+            TILL,
+        },
+        order, reason,
+    },
     order::{Best, OrderView, Wish, at_counter, find_at_desk, idempotency_key, places, storage::OrderRow, view},
     payment::Ended,
     problem::{Code, Problem, Result},
@@ -53,7 +61,8 @@ pub fn desk() -> Desk {
 struct Offered {
     /// Whose counter it is.
     channel: Channel,
-    /// What the clerk's agency keeps, in basis points.
+    /// What the clerk's agency keeps, in basis points; for those whose roles show it.
+    #[schema(required = false)]
     commission_bp: i64,
     sessions: Vec<OfferedSession>,
 }
@@ -163,7 +172,28 @@ async fn sold(app: &App, desk: &AtDesk, id: OrderId) -> Result<(OrderRow, SaleRo
     Ok((order, sale))
 }
 
-async fn answer(app: &App, desk: &AtDesk, id: OrderId) -> Result<Json<CounterSale>> {
+/// What is not for everybody in an order of a counter: clerks see more of what they sold themselves.
+const SOLD: [Spot; 7] = [
+    Spot::new(&ORDER, BUYER_NAME, &["sale", "buyer_name"]),
+    Spot::new(&ORDER, BUYER_EMAIL, &["sale", "buyer_email"]),
+    Spot::new(&ORDER, ATTENDEE_NAME, &["order", "seats", "*", "attendee", "name"]),
+    Spot::new(&ORDER, ATTENDEE_NUMBER, &["order", "seats", "*", "attendee", "number"]),
+    Spot::new(&ORDER, PRICE, &["order", "price"]),
+    Spot::new(&REFUND, REASON, &["order", "refunds", "*", "reason"]),
+    Spot::new(&REFUND, NOTE, &["order", "refunds", "*", "note"]),
+];
+
+async fn answer(app: &App, desk: &AtDesk, id: OrderId) -> Result<Json<Value>> {
+    seen(desk, &found(app, desk, id).await?).await
+}
+
+/// An order of a counter, as whoever asks sees it.
+async fn seen(desk: &AtDesk, sold: &CounterSale) -> Result<Json<Value>> {
+    let whose = Whose { merchant: desk.merchant(), clerk: Some(sold.sale.clerk_id) };
+    Ok(Json(Sight::current().await?.shown(&SOLD, whose, sold)?))
+}
+
+async fn found(app: &App, desk: &AtDesk, id: OrderId) -> Result<CounterSale> {
     let (row, SaleRow { sale, at }) = sold(app, desk, id).await?;
     let order = view(app, &row, true).await?;
     let sale = SaleView {
@@ -173,7 +203,7 @@ async fn answer(app: &App, desk: &AtDesk, id: OrderId) -> Result<Json<CounterSal
         buyer_name: buyer::name(&app.vault, id, &sale).await?,
         buyer_email: buyer::address(&app.vault, id, &sale).await?,
     };
-    Ok(Json(CounterSale { order, sale }))
+    Ok(CounterSale { order, sale })
 }
 
 /// What can be sold at the counter now.
@@ -185,7 +215,7 @@ async fn answer(app: &App, desk: &AtDesk, id: OrderId) -> Result<Json<CounterSal
         (status = FORBIDDEN, description = "`forbidden`"),
         (status = NOT_FOUND, description = "`not-found`"),
     ), security(("bearer" = [])))]
-async fn offered(State(app): State<App>, desk: AtDesk) -> Result<Json<Offered>> {
+async fn offered(State(app): State<App>, desk: AtDesk) -> Result<Json<Value>> {
     let channel = channel(&app, &desk).await?;
     let commission_bp = rate(&app, &desk, channel).await?;
     let mut sessions = Vec::new();
@@ -204,7 +234,9 @@ async fn offered(State(app): State<App>, desk: AtDesk) -> Result<Json<Offered>> 
             });
         }
     }
-    Ok(Json(Offered { channel, commission_bp, sessions }))
+    let whose = Whose { merchant: desk.merchant(), clerk: Some(desk.user) };
+    let own = [Spot::new(&TILL, COMMISSION, &["commission_bp"])];
+    Ok(Json(Sight::current().await?.shown(&own, whose, &Offered { channel, commission_bp, sessions })?))
 }
 
 /// Hold seats for somebody at the counter, and make their order.
@@ -233,7 +265,7 @@ async fn hold(
     desk: AtDesk,
     headers: HeaderMap,
     Json(body): Json<CounterOrder>,
-) -> Result<(StatusCode, Json<CounterSale>)> {
+) -> Result<(StatusCode, Json<Value>)> {
     let missing = || Problem::invalid("Idempotency-Key", "Send an Idempotency-Key, new for each order.");
     let key = idempotency_key(&headers)?.ok_or_else(missing)?;
     let session = app.catalog.session(body.session_id).await?;
@@ -282,13 +314,13 @@ async fn hold(
         (status = FORBIDDEN, description = "`forbidden`"),
         (status = NOT_FOUND, description = "`not-found`"),
     ), security(("bearer" = [])))]
-async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<CounterSale>> {
-    let shown = answer(&app, &desk, id).await?;
+async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<Value>> {
+    let sold = found(&app, &desk, id).await?;
     // Whoever has the codes can go in with them.
-    if shown.0.order.has_codes() {
+    if sold.order.has_codes() {
         desk.note(&app, "order:print", format!("orders/{id}")).await?;
     }
-    Ok(shown)
+    seen(&desk, &sold).await
 }
 
 /// Take the money of an order that was made at a counter. The tickets follow within moments: ask for the order.
@@ -310,7 +342,7 @@ async fn take(
     desk: AtDesk,
     Path(One { id }): Path<One>,
     Json(body): Json<CounterPayment>,
-) -> Result<Json<CounterSale>> {
+) -> Result<Json<Value>> {
     sold(&app, &desk, id).await?;
     let reference = reference(body.method, body.reference)?;
     let taking = Taking { order: id, clerk: desk.user, method: body.method, amount: body.amount, reference };
@@ -346,7 +378,7 @@ fn reference(method: Method, given: Option<String>) -> Result<Option<String>> {
         (status = NOT_FOUND, description = "`not-found`"),
         (status = CONFLICT, description = "`already-paid`"),
     ), security(("bearer" = [])))]
-async fn give_up(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<CounterSale>> {
+async fn give_up(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<Value>> {
     sold(&app, &desk, id).await?;
     match app.payments.end(id, crate::order::Ending::ByBuyer).await? {
         Ended::Paid(state) => {
@@ -377,7 +409,7 @@ async fn ask_back(
     desk: AtDesk,
     Path(One { id }): Path<One>,
     Json(body): Json<AskBack>,
-) -> Result<Json<CounterSale>> {
+) -> Result<Json<Value>> {
     sold(&app, &desk, id).await?;
     let reason = reason(&body.reason)?.to_owned();
     let request = Request { order: id, by: desk.user, asker: Asker::Counter, expected: None, reason };

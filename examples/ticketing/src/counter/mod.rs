@@ -7,8 +7,8 @@
 mod buyer;
 mod commission;
 mod domain;
-mod drawer;
 mod http;
+mod provider;
 mod ring;
 mod sale;
 mod till;
@@ -16,8 +16,8 @@ mod till;
 pub use self::{
     buyer::{Buyer, address as buyer_address},
     domain::{Channel, Method},
-    drawer::Drawer,
     http::desk,
+    provider::CounterProvider,
     ring::{Rung, Taking},
     sale::{Sale, SaleRow},
 };

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::problem::{Code, Problem, Result};
@@ -90,6 +91,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// Bytes of a body that is too long that are read all the same.
+const THROWN_AWAY: usize = 64 << 20;
+
+/// The whole body, if it has at most so many bytes. What is more is read and thrown away, up to a point: a browser that is still
+/// sending does not hear why it should not.
+///
+/// # Errors
+///
+/// [`Code::BodyTooLarge`] with the limit, [`Code::MalformedRequest`] when it ends early.
+///
+/// # Cancel safety
+///
+/// What was read is lost.
+pub async fn read_at_most(body: axum::body::Body, most: usize) -> Result<Bytes> {
+    let mut stream = body.into_data_stream();
+    let (mut read, mut total) = (Vec::new(), 0_usize);
+    while let Some(chunk) = stream.next().await {
+        let broken = |error| Problem::new(Code::MalformedRequest, "The body could not be read.").caused_by(error);
+        let chunk = chunk.map_err(broken)?;
+        total = total.saturating_add(chunk.len());
+        if total <= most {
+            read.extend_from_slice(&chunk);
+        } else if total > most.saturating_add(THROWN_AWAY) {
+            break;
+        }
+    }
+    if total > most {
+        return Err(Problem::new(Code::BodyTooLarge, format!("At most {most} bytes.")).with("limit", most));
+    }
+    Ok(read.into())
+}
+
 /// PostgreSQL keeps no such text, and nobody types one.
 const NUL: &str = "The character U+0000 stands in no text here.";
 
@@ -126,6 +159,22 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_has_as_many_bytes_as_it_may() {
+        let chunks = |count: usize| {
+            let chunks = (0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![7; 1_000])));
+            axum::body::Body::from_stream(futures_util::stream::iter(chunks))
+        };
+        assert_eq!(read_at_most(chunks(5), 5_000).await.unwrap().len(), 5_000);
+        assert_eq!(read_at_most(axum::body::Body::empty(), 0).await.unwrap().len(), 0);
+        for body in [chunks(6), chunks(100_000)] {
+            assert_eq!(read_at_most(body, 5_000).await.unwrap_err().code, Code::BodyTooLarge);
+        }
+        let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"x")), Err(std::io::Error::other("cut"))]);
+        let broken = read_at_most(axum::body::Body::from_stream(broken), 5_000).await;
+        assert_eq!(broken.unwrap_err().code, Code::MalformedRequest);
+    }
 
     #[test]
     fn nul_is_found_where_it_is_meant() {

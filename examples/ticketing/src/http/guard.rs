@@ -10,7 +10,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::problem::{Code, Problem};
+use crate::{
+    config::HttpConfig,
+    problem::{Code, Problem},
+};
+
+/// What operators have made in one go, as large as they say: it may take as long as preparations may.
+const PREPARATIONS: [&str; 1] = ["/api/v1/admin/rehearsals"];
+
+/// How long the head of an answer may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    request: Duration,
+    preparation: Duration,
+}
+
+impl Deadlines {
+    pub(super) fn of(limits: &HttpConfig) -> Self {
+        Self { request: limits.request_timeout, preparation: limits.preparation_timeout.max(limits.request_timeout) }
+    }
+
+    pub(super) fn of_path(self, path: &str) -> Duration {
+        if PREPARATIONS.contains(&path) { self.preparation } else { self.request }
+    }
+}
 
 /// Answers `timeout` when the head of the answer takes too long. A stream that has begun may last.
 pub(super) async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
@@ -129,6 +152,19 @@ mod tests {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
             assert_eq!(wants_gzip(&headers), wanted, "{value}");
         }
+    }
+
+    #[test]
+    fn only_preparations_may_take_longer() {
+        let limits = HttpConfig { request_timeout: Duration::from_secs(3), ..HttpConfig::default() };
+        let deadlines = Deadlines::of(&limits);
+        assert_eq!(deadlines.of_path(PREPARATIONS[0]), limits.preparation_timeout);
+        for path in ["/api/v1/orders", "/api/v1/admin/rehearsals/1", "/"] {
+            assert_eq!(deadlines.of_path(path), limits.request_timeout, "{path}");
+        }
+        // Whoever gives all requests more time has not taken any from these.
+        let patient = Deadlines::of(&HttpConfig { request_timeout: Duration::from_secs(600), ..limits });
+        assert_eq!(patient.of_path(PREPARATIONS[0]), Duration::from_secs(600));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod health;
 mod meters;
 mod observe;
 mod openapi;
+pub(crate) mod places;
 mod problems;
 mod process;
 pub mod request_id;
@@ -15,7 +16,7 @@ mod server;
 mod stream;
 
 pub use self::{
-    extract::{Body, Json, Path, Query},
+    extract::{Body, Json, Path, Query, read_at_most},
     guard::none_match,
     observe::exporter,
     router::{openapi, router},

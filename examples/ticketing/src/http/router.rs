@@ -29,7 +29,7 @@ use crate::{
     config::HttpConfig,
     counter, degrade, demo, identity, inventory, jobs, marketing, merchant, notice,
     office::{self, Desk},
-    order, pages, payment,
+    order, pages, payment, picture,
     problem::{Code, Problem},
     queues, reconcile, refund, risk, screen, search, show, statement, system, ticket, user, wanted,
 };
@@ -81,6 +81,7 @@ fn desks() -> Desk {
         .merge(jobs::desk())
         .merge(system::desk())
         .merge(counter::desk())
+        .merge(user::desk())
 }
 
 /// The OpenAPI document.
@@ -102,6 +103,7 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(observe::metrics))
         .route("/problems", get(problems::page))
         .merge(pages::routes())
+        .merge(picture::routes())
         .merge(notice::development(&app.notices))
         .merge(demo::routes(&app.config))
         .merge(office::secured(&app, desks()))
@@ -121,14 +123,14 @@ where
     S: Clone + Send + Sync + 'static,
     R: Fn(&Request) -> Option<Response> + Send + Sync + 'static,
 {
-    let (timeout, refusal) = (limits.request_timeout, Arc::new(refusal));
+    let (deadlines, refusal) = (guard::Deadlines::of(limits), Arc::new(refusal));
     let outside = move |request: Request, next: Next| {
         let refusal = Arc::clone(&refusal);
         let answer = async move |mut request: Request| {
             guard::encodings(request.headers_mut());
             let mut response = match refusal(&request) {
                 Some(refused) => refused,
-                None => guard::within(timeout, next.run(request)).await,
+                None => guard::within(deadlines.of_path(request.uri().path()), next.run(request)).await,
             };
             guard::tag_encoded(response.headers_mut());
             guard::security_headers(response.headers_mut());

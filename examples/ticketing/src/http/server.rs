@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::router;
+use super::{places::Places, router};
 use crate::{app::App, config::HttpConfig};
 
 /// Connections that may wait to be accepted: a sale's opening brings thousands within a second.
@@ -82,11 +82,12 @@ impl Server {
         let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
         let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
+        let places = Places::new(limits.max_connections);
         while let Some(accepted) = stopping.run_until_cancelled(self.listener.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file handles, most likely: those that are closed now will serve the next.
+                    // Out of file descriptors although connections are counted: those that are closed now will serve the next.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -95,6 +96,10 @@ impl Server {
             if let Err(error) = tune(&stream, limits.stall_timeout) {
                 tracing::debug!(%error, "a connection stays as the system made it");
             }
+            let Some(place) = places.take() else {
+                places.turn_away(stream);
+                continue;
+            };
             // Handlers may ask who is at the other end.
             let service = routes.clone().map_request(move |mut request: Request<_>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
@@ -105,6 +110,7 @@ impl Server {
             let connection = graceful.watch(connection);
             let cut = cut.clone();
             tokio::spawn(async move {
+                let _place = place;
                 if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
                     tracing::debug!(%error, "a connection ended early");
                 }

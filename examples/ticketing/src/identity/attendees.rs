@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::{
     Identities,
     document::DocumentKind,
+    grams::{self, Remembered},
     person::{Masked, NewPerson, Person},
     policy::{Names, RealName, WhenDown},
     quota::Quota,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     ids::{ContactId, OrderId, SeatPosition, SessionId, UserId},
+    merchant::Scope,
     personal::{ATTENDEE, DOCUMENT, NAME, NUMBER, WISH},
     problem::{Code, Problem, Result},
 };
@@ -40,6 +42,8 @@ pub(crate) struct Attendee {
     pub(super) identity: String,
     pub(super) name: String,
     pub(super) number: String,
+    /// What they are found by in part.
+    pub(super) grams: Vec<String>,
     pub(super) sealed: String,
     pub(super) verified: Verified,
 }
@@ -164,6 +168,7 @@ impl Identities {
             identity: vault.index(DOCUMENT, &person.document().key()).await?,
             name: vault.index(NAME, &super::name::key(person.name())).await?,
             number: vault.index(NUMBER, person.document().number()).await?,
+            grams: grams::of_person(&vault.of(merchant), person).await?,
             sealed: vault.of(merchant).seal(ATTENDEE, &storage::row(order, position), &person.to_text()?).await?,
             verified,
         })
@@ -223,17 +228,21 @@ impl Identities {
     ///
     /// [`Code::InvalidValue`], or the keys cannot be read.
     pub(crate) async fn index_of_number(&self, number: &str) -> Result<String> {
-        let number: String =
-            number.chars().filter(|c| !matches!(c, ' ' | '-')).collect::<String>().to_ascii_uppercase();
-        if !(6..=18).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Problem::invalid("number", "A document's whole number: 6 to 18 letters and digits."));
-        }
+        let number = super::document::read_whole(number)?;
         self.0.vault.index(NUMBER, &number).await
     }
 
     pub(super) async fn opened(&self, row: &storage::AttendeeRow) -> Result<Person> {
-        let place = storage::row(row.order, row.position);
-        Person::from_text(&self.0.vault.of(&row.merchant).unseal(ATTENDEE, &place, &row.sealed).await?)
+        storage::person(&self.0.vault.of(&row.merchant), row.order, row.position, &row.sealed).await
+    }
+
+    /// The merchant's orders that are for somebody who is remembered in part, newest first, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// The database failed, or the keys cannot be read.
+    pub(crate) async fn remembered(&self, scope: &Scope, meant: &Remembered, most: usize) -> Result<Vec<OrderId>> {
+        grams::found(&self.0.database.read, &self.0.vault.of(scope.tenant()), scope, meant, most).await
     }
 }
 

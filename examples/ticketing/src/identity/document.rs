@@ -7,7 +7,11 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use super::{card, countries};
-use crate::{clock::Millis, payment::day};
+use crate::{
+    clock::Millis,
+    payment::day,
+    problem::{Problem, Result},
+};
 
 /// Whose card it is, as [`countries`] write it.
 const CHINA: &str = "CN";
@@ -153,6 +157,19 @@ impl Document {
     pub(super) fn key(&self) -> String {
         format!("{}:{}", self.country, self.number)
     }
+}
+
+/// All of a number, as those type it who look for it and do not know whose it is.
+///
+/// # Errors
+///
+/// [`Code::InvalidValue`](crate::problem::Code::InvalidValue).
+pub(super) fn read_whole(number: &str) -> Result<String> {
+    let number: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect::<String>().to_ascii_uppercase();
+    if !(6..=18).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Problem::invalid("number", "A document's whole number: 6 to 18 letters and digits."));
+    }
+    Ok(number)
 }
 
 impl fmt::Debug for Document {

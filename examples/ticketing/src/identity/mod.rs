@@ -12,6 +12,7 @@ mod contacts;
 mod countries;
 mod demo;
 mod document;
+mod grams;
 mod http;
 mod later;
 mod mine;
@@ -39,10 +40,11 @@ pub use self::{
 };
 pub(crate) use self::{
     attendees::{Named, Wishes},
+    grams::{Remembered, Said},
     storage::{changed_one, insert, room},
 };
 use self::{authority::NoAuthority, checks::Checks, demo::DemoAuthority};
-use crate::{breaker::Circuit, config::Config, personal::Vault, storage::Database, user::Attempts};
+use crate::{breaker::Circuit, config::Config, personal::Vault, problem::Problem, storage::Database, user::Attempts};
 
 /// People by their documents. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,6 +78,19 @@ impl Identities {
         };
         let checks = Checks::new(authority, caches, vault.clone(), attempts)?;
         Ok(Self(Arc::new(Inner { database, vault, checks })))
+    }
+
+    /// Lets those be found in part who came before that could be done; how many.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Some of them are; call it again.
+    pub async fn fill(&self) -> Result<u64, Problem> {
+        grams::fill(&self.0.database, &self.0.vault).await
     }
 
     /// What guards the authority.

@@ -1,18 +1,23 @@
 //! Names of people, as documents have them.
 
 /// Longest name in characters.
-const LONGEST: usize = 60;
+pub(super) const LONGEST: usize = 60;
 
 /// The name in its one form, if it can be one: single spaces, and one kind of the dot that stands between the parts of names
 /// from Chinese minorities.
 pub(super) fn canonical(text: &str) -> Option<String> {
-    let dots = |c: char| if matches!(c, '•' | '・' | '．' | '‧' | '∙') { '·' } else { c };
-    let name = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(dots).collect::<String>();
+    let name = plain(text);
     let part = |c: char| c.is_alphabetic() || matches!(c, ' ' | '·' | '.' | '-' | '\'' | '’') || is_mark(c);
     let sound = (2..=LONGEST).contains(&name.chars().count())
         && name.starts_with(char::is_alphabetic)
         && name.chars().all(part);
     sound.then_some(name)
+}
+
+/// Single spaces, and one kind of dot.
+pub(super) fn plain(text: &str) -> String {
+    let dots = |c: char| if matches!(c, '•' | '・' | '．' | '‧' | '∙') { '·' } else { c };
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(dots).collect()
 }
 
 /// Accents that are written as characters of their own.

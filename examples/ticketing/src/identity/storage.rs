@@ -5,9 +5,10 @@ use nebula_tenant::TenantId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::attendees::Attendee;
+use super::{attendees::Attendee, grams, person::Person};
 use crate::{
     ids::{OrderId, SeatPosition, SessionId, UserId},
+    personal::{ATTENDEE, Vault},
     problem::{Code, Problem, Result},
     storage::{
         Connection, Database, Pool,
@@ -55,7 +56,7 @@ pub(super) struct AttendeeRow {
     pub(super) verified: Verified,
 }
 
-fn attendee(row: &Row) -> Result<AttendeeRow> {
+pub(super) fn attendee(row: &Row) -> Result<AttendeeRow> {
     Ok(AttendeeRow {
         order: row.get("order_id")?,
         position: row.get("position")?,
@@ -90,7 +91,16 @@ pub(crate) async fn insert(
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    let mut kept = Vec::new();
+    for one in attendees {
+        kept.extend(one.grams.iter().map(|gram| (one.position, gram.as_str())));
+    }
+    grams::insert(connection, order, merchant, &kept).await
+}
+
+/// Who was sealed for that seat, by the keys of the merchant.
+pub(super) async fn person(vault: &Vault, order: OrderId, position: SeatPosition, sealed: &str) -> Result<Person> {
+    Person::from_text(&vault.unseal(ATTENDEE, &row(order, position), sealed).await?)
 }
 
 /// Of an order.

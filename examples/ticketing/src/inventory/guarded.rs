@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{
@@ -25,7 +26,13 @@ impl GuardedLedger {
     /// This one; `name` is its metric's.
     #[must_use]
     pub fn new(inner: Arc<dyn SeatLedger>, name: &'static str) -> Self {
-        Self { inner, breaker: Breaker::new(name) }
+        let asked = Arc::clone(&inner);
+        let look = move || -> BoxFuture<'static, bool> {
+            let ledger = Arc::clone(&asked);
+            // A session that does not exist: the ledger has to look, and there is nothing to load.
+            Box::pin(async move { ledger.counts(SessionId(uuid::Uuid::nil())).await.is_ok() })
+        };
+        Self { inner, breaker: Breaker::new(name).looking(look) }
     }
 
     /// What guards it.

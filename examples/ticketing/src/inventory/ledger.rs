@@ -28,6 +28,8 @@ use crate::ids::{OrderId, SeatPosition, SessionId, UserId};
 ///   step. So a hold repeated in time is never taken away by a sweep that looked a moment earlier.
 /// * `sell_repeats`: `sell` turns the seats that this order holds into SOLD, once; of an order that holds nothing it
 ///   changes nothing and says so.
+/// * `many_sell_at_once_each_for_itself`: of many confirmations at the same time, repeated ones among them, each has the answer that
+///   it would have alone.
 /// * `refund_frees_sold_seats`: `refund` frees what this order holds or owns, once, and counts for nobody's limit any more.
 /// * `changes_are_logged`: each change appends to the session's change log in the same step; the log replayed over a
 ///   snapshot gives every later snapshot.

@@ -14,7 +14,11 @@ use crate::{
     ids::{OrderId, SessionId},
     merchant::{AtDesk, Storefront},
     money::Money,
-    office::{Desk, order, rule},
+    office::{
+        Desk, Sight, Whose,
+        fields::{ORDER, PRICE, hidden},
+        order, rule,
+    },
     order::{Best, Places, places, propose},
     problem::{Problem, Result},
     user::{Buyer, Kind},
@@ -272,9 +276,13 @@ async fn roll_back(State(app): State<App>, desk: AtDesk, Json(body): Json<RollBa
     get, path = "/desk/{merchant}/orders/{id}/price", tag = "desk",
     params(("merchant" = String, Path), ("id" = OrderId, Path)), responses(
         (status = OK, body = OrderPrice),
+        (status = FORBIDDEN, description = "`forbidden`; with the `reason` `field_denied`, none of your roles shows prices"),
         (status = NOT_FOUND, description = "`not-found`: no such order, or one at list prices"),
     ), security(("bearer" = [])))]
 async fn order_price(State(app): State<App>, desk: AtDesk, Path(one): Path<OneOrder>) -> Result<Json<OrderPrice>> {
+    if !Sight::current().await?.whole(&ORDER, Whose::of(desk.merchant()), PRICE) {
+        return Err(hidden("price"));
+    }
     let row =
         desk.scope.query("SELECT revision, coupon_id, proof FROM all_order_prices WHERE order_id = $1").bind(one.id);
     let row = row.fetch_optional(&app.database.read).await?.ok_or_else(|| Problem::not_found("price of an order"))?;

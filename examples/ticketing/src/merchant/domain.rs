@@ -13,6 +13,7 @@ const MAX_NAME: usize = 100;
 
 const NAME: &str = "name";
 const NAME_ZH: &str = "name_zh";
+const SECOND_FACTOR: &str = "second_factor";
 
 /// The platform as a merchant.
 #[must_use]
@@ -34,6 +35,8 @@ pub struct Merchant {
     pub domains: Vec<String>,
     /// `active`, `suspended`, `archived`.
     pub status: &'static str,
+    /// Whether its staff need a second factor.
+    pub second_factor: bool,
     /// Counts its changes.
     pub version: u64,
 }
@@ -48,9 +51,20 @@ impl From<&Tenant> for Merchant {
             name,
             domains: tenant.domains.iter().cloned().collect(),
             status: tenant.status.as_str(),
+            second_factor: demands_second_factor(tenant),
             version: tenant.version,
         }
     }
+}
+
+/// Whether the tenant's staff need a second factor.
+pub(super) fn demands_second_factor(tenant: &Tenant) -> bool {
+    tenant.settings.get(SECOND_FACTOR).and_then(serde_json::Value::as_bool).unwrap_or_default()
+}
+
+/// The tenant, whose staff need one or not.
+pub(super) fn demanding_second_factor(tenant: Tenant, demanded: bool) -> Tenant {
+    tenant.with_setting(SECOND_FACTOR, demanded)
 }
 
 /// The tenant with these names and domains, served.
@@ -93,8 +107,10 @@ mod tests {
         let merchant = Merchant::from(&star);
         assert_eq!((merchant.name.as_str(), merchant.name_zh.as_str()), ("Star", "星"));
         assert_eq!(merchant.domains, ["tickets.star.example"]);
-        let other = changed(star, "Moon", "月", &[]).unwrap();
-        assert!(Merchant::from(&other).domains.is_empty());
+        assert!(!merchant.second_factor);
+        let other = changed(demanding_second_factor(star, true), "Moon", "月", &[]).unwrap();
+        let merchant = Merchant::from(&other);
+        assert!(merchant.domains.is_empty() && merchant.second_factor, "other settings stay");
         for (name, domain) in [("", "a.example"), ("x\u{7}", "a.example"), ("x", "no domain")] {
             assert!(tenant(platform(), name, "x", &[domain.to_owned()]).is_err(), "{name} {domain}");
         }

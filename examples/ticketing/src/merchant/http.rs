@@ -1,5 +1,7 @@
 //! Merchants over HTTP: the platform makes them, and everybody who works at a desk asks which.
 
+use std::collections::BTreeMap;
+
 use axum::{extract::State, http::StatusCode};
 use nebula_auth::access::{AuthContext, Requirement};
 use nebula_tenant::TenantId;
@@ -11,7 +13,7 @@ use crate::{
     app::App,
     http::{Json, Path},
     ids::UserId,
-    office::{Desk, PERMISSIONS, Reach, account, merchant},
+    office::{Desk, PERMISSIONS, Reach, Sight, account, merchant},
     problem::{Problem, Result},
 };
 
@@ -48,8 +50,17 @@ struct AllMerchants {
 /// What somebody may do, and at whose desks.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Desks {
-    merchants: Vec<Merchant>,
+    merchants: Vec<OwnDesk>,
     permissions: Vec<&'static str>,
+}
+
+/// A desk where somebody works.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct OwnDesk {
+    #[serde(flatten)]
+    merchant: Merchant,
+    /// The fields that are not for everybody, as `order.buyer-email`, and how they are seen there: `full`, `masked`, `hidden`.
+    fields: BTreeMap<String, &'static str>,
 }
 
 /// What an account is to become.
@@ -151,8 +162,13 @@ async fn desks(State(app): State<App>) -> Result<Json<Desks>> {
     let reach = app.office.reach(user).await?;
     let mut merchants = Vec::new();
     if reach != Reach::Nobody {
-        merchants = app.merchants.all().await?;
-        merchants.retain(|merchant| merchant.id.parse().is_ok_and(|id| reach.includes(&id)));
+        let sight = Sight::current().await?;
+        for merchant in app.merchants.all().await? {
+            let id: TenantId = merchant.id.parse().map_err(Problem::internal)?;
+            if reach.includes(&id) {
+                merchants.push(OwnDesk { merchant, fields: sight.fields(&id) });
+            }
+        }
     }
     let mut permissions = Vec::new();
     for name in PERMISSIONS {

@@ -161,6 +161,34 @@ impl Merchants {
         saved(self.registry.save(&tenant).await)
     }
 
+    /// Whether the staff of a merchant need a second factor. Of none that is known nobody needs one.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn demands_second_factor(&self, id: &TenantId) -> Result<bool> {
+        let found = self.registry.get(id).await.map_err(Problem::unavailable)?;
+        Ok(found.is_some_and(|tenant| domain::demands_second_factor(&tenant)))
+    }
+
+    /// Says whether the staff of a merchant need a second factor.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::VersionConflict`] if somebody changed the merchant at the same moment, or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may have been changed.
+    pub async fn demand_second_factor(&self, id: &TenantId, demanded: bool) -> Result<Merchant> {
+        let known = self.get(id).await?;
+        saved(self.registry.save(&domain::demanding_second_factor((*known).clone(), demanded)).await)
+    }
+
     /// Stops or resumes serving buyers in its name. Its staff go on working.
     ///
     /// # Errors

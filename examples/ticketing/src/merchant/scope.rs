@@ -15,7 +15,7 @@ use crate::{
 
 /// Tables whose rows are one merchant's each, with the keys that are unique over all of them. Tables that are not listed
 /// cannot be spoken of in a scope.
-const TABLES: [(&str, &[&[&str]]); 17] = [
+const TABLES: [(&str, &[&[&str]]); 18] = [
     ("venues", &[&["id"]]),
     ("plans", &[&["id"]]),
     ("shows", &[&["id"]]),
@@ -29,6 +29,7 @@ const TABLES: [(&str, &[&[&str]]); 17] = [
     ("tills", &[]),
     ("till_entries", &[&["id"]]),
     ("order_attendees", &[&["order_id", "position"]]),
+    ("attendee_grams", &[]),
     // With what is archived.
     ("all_orders", &[&["id"]]),
     ("all_order_attendees", &[&["order_id", "position"]]),

@@ -26,12 +26,16 @@ struct Person {
     email: String,
     display_name: String,
     roles: Vec<String>,
+    /// Whether they have set a second factor up.
+    second_factor: bool,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Staff {
     staff: Vec<Person>,
     invitations: Vec<Invitation>,
+    /// Whether everybody here needs a second factor.
+    second_factor_demanded: bool,
     /// The roles that can be given.
     #[schema(value_type = Vec<String>)]
     roles: [&'static str; MERCHANT_ROLES.len()],
@@ -52,6 +56,14 @@ struct Invited {
     #[serde(flatten)]
     invitation: Invitation,
     code: String,
+}
+
+/// What everybody here needs.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Demand {
+    /// Whether it is a second factor.
+    demanded: bool,
 }
 
 /// The code of an invitation.
@@ -92,12 +104,14 @@ pub(super) fn desk() -> Desk {
         .routes(manage(), routes!(revoke))
         .routes(manage(), routes!(give))
         .routes(manage(), routes!(take))
+        .routes(manage(), routes!(demand))
 }
 
 async fn person(app: &App, employee: Employee) -> Result<Option<Person>> {
     let Some(user) = app.users.user(employee.user).await? else { return Ok(None) };
     let Employee { user: user_id, roles } = employee;
-    Ok(Some(Person { user_id, email: email::masked(&user.email), display_name: user.display_name, roles }))
+    let (second_factor, email) = (app.users.has_second_factor(user_id).await?, email::masked(&user.email));
+    Ok(Some(Person { user_id, email, display_name: user.display_name, roles, second_factor }))
 }
 
 /// Who works for the merchant, and who is invited to.
@@ -111,7 +125,8 @@ async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<Staff>> {
         staff.extend(person(&app, employee).await?);
     }
     let invitations = invitations::list(&app.database, &app.vault, &desk.scope).await?;
-    Ok(Json(Staff { staff, invitations, roles: MERCHANT_ROLES }))
+    let second_factor_demanded = app.merchants.demands_second_factor(desk.merchant()).await?;
+    Ok(Json(Staff { staff, invitations, second_factor_demanded, roles: MERCHANT_ROLES }))
 }
 
 /// Invite somebody. The code is shown this once: pass it on.
@@ -181,6 +196,21 @@ async fn take(State(app): State<App>, desk: AtDesk, Path(one): Path<RoleOf>) -> 
     }
     app.office.withdraw(user, desk.merchant(), &role).await?;
     desk.note(&app, "staff:take", format!("{user}/{role}")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Say whether everybody who works here needs a second factor. Those without one come no further than setting it up.
+#[utoipa::path(
+    operation_id = "staff_second_factor",
+    put, path = "/desk/{merchant}/second-factor", tag = "desk", params(("merchant" = String, Path)), request_body = Demand,
+    responses(
+        (status = NO_CONTENT),
+        (status = NOT_FOUND, description = "`not-found`"),
+        (status = CONFLICT, description = "`version-conflict`: somebody changed the merchant at the same moment"),
+    ), security(("bearer" = [])))]
+async fn demand(State(app): State<App>, desk: AtDesk, Json(body): Json<Demand>) -> Result<StatusCode> {
+    app.merchants.demand_second_factor(desk.merchant(), body.demanded).await?;
+    desk.note(&app, "staff:second-factor", if body.demanded { "demanded" } else { "free" }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -42,10 +42,18 @@ pub enum Letter {
     ConfirmPhone,
     /// A code to sign in with a telephone number.
     PhoneSignIn,
+    /// A code to set a forgotten password, by a telephone number.
+    PhoneReset,
+    /// The account was entered on a device that it was not known on.
+    NewDevice,
+    /// A second factor was set up, or another one.
+    SecondFactorOn,
+    /// The second factor was taken away.
+    SecondFactorOff,
 }
 
 impl Letter {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Register,
         Self::ChangeEmail,
         Self::ResetPassword,
@@ -56,6 +64,10 @@ impl Letter {
         Self::SignInAdded,
         Self::ConfirmPhone,
         Self::PhoneSignIn,
+        Self::PhoneReset,
+        Self::NewDevice,
+        Self::SecondFactorOn,
+        Self::SecondFactorOff,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -70,6 +82,10 @@ impl Letter {
             Self::SignInAdded => "sign-in-added",
             Self::ConfirmPhone => "code-confirm-phone",
             Self::PhoneSignIn => "code-phone-sign-in",
+            Self::PhoneReset => "code-phone-reset",
+            Self::NewDevice => "new-device",
+            Self::SecondFactorOn => "second-factor-on",
+            Self::SecondFactorOff => "second-factor-off",
         }
     }
 
@@ -79,7 +95,7 @@ impl Letter {
 
     /// Whether it goes to a telephone.
     pub(crate) const fn is_text(self) -> bool {
-        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn)
+        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn | Self::PhoneReset)
     }
 
     /// By which way.
@@ -156,6 +172,46 @@ impl Letter {
                     "{{ code }} is your code to sign in at Nebula Tickets. It holds for {{ minutes }} minutes. Tell it to nobody.",
                 ],
                 ["验证码：{{ code }}", "验证码 {{ code }}，用于登录星云票务，{{ minutes }} 分钟内有效。切勿告诉他人。"],
+            ],
+            Self::PhoneReset => [
+                [
+                    "Your code: {{ code }}",
+                    "{{ code }} is your code to set a new password at Nebula Tickets. It holds for {{ minutes }} minutes. Tell it to nobody.",
+                ],
+                [
+                    "验证码：{{ code }}",
+                    "验证码 {{ code }}，用于重置星云票务密码，{{ minutes }} 分钟内有效。切勿告诉他人。",
+                ],
+            ],
+            Self::NewDevice => [
+                [
+                    "Your account was entered on another device",
+                    "Somebody has just signed in to your account at Nebula Tickets on a device that it was not used on before.\n\nWas it you? Then do nothing. Was it not you? Sign that device out, and set another password: {{ link }}/account",
+                ],
+                [
+                    "账户在新设备上登录",
+                    "您的星云票务账户刚刚在一台从未使用过的设备上登录。\n\n如为本人操作，无需处理；如非本人操作，请立即退出该设备并修改密码：{{ link }}/account",
+                ],
+            ],
+            Self::SecondFactorOn => [
+                [
+                    "Two-step sign-in is on",
+                    "From now on your account at Nebula Tickets asks for a code of your authenticator app. It was signed out on other devices.\n\nWas it not you? Set a new password at once, and tell the support: {{ link }}/forgot",
+                ],
+                [
+                    "两步登录已启用",
+                    "您的星云票务账户今后登录时须输入身份验证器的验证码，其他设备上的登录已失效。\n\n如非本人操作，请立即重置密码并联系客服：{{ link }}/forgot",
+                ],
+            ],
+            Self::SecondFactorOff => [
+                [
+                    "Two-step sign-in is off",
+                    "Your account at Nebula Tickets no longer asks for a code of your authenticator app. It was signed out on other devices.\n\nWas it not you? Set a new password at once, and switch it on again: {{ link }}/account",
+                ],
+                [
+                    "两步登录已停用",
+                    "您的星云票务账户登录时不再要求输入身份验证器的验证码，其他设备上的登录已失效。\n\n如非本人操作，请立即修改密码并重新启用：{{ link }}/account",
+                ],
             ],
             Self::AccountExists => [
                 [

@@ -8,6 +8,7 @@ mod config;
 mod domain;
 mod http;
 mod letters;
+mod sealer;
 mod service;
 mod storage;
 mod templates;

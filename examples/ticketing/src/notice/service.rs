@@ -20,6 +20,7 @@ use crate::{
     config::Config,
     counter,
     ids::UserId,
+    merchant::Merchants,
     order::storage::{self as orders, OrderRow},
     payment::storage::refunds,
     personal::Vault,
@@ -46,6 +47,7 @@ pub struct Notices(Arc<Inner>);
 struct Inner {
     database: Database,
     catalog: Catalog,
+    merchants: Merchants,
     notifier: Notifier,
     inbox: Inbox,
     letters: Letters,
@@ -72,9 +74,10 @@ impl Notices {
         database: &Database,
         vault: &Vault,
         catalog: &Catalog,
+        merchants: &Merchants,
         here: String,
     ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let store = storage::open(config, database).await?;
+        let store = storage::open(config, database, vault).await?;
         let inbox = Inbox::new(store.clone());
         let development = match config.shows_messages() {
             true => Some(DevelopmentOutbox::for_environment("development")?.quiet()),
@@ -86,6 +89,7 @@ impl Notices {
         Ok(Self(Arc::new(Inner {
             database: database.clone(),
             catalog: catalog.clone(),
+            merchants: merchants.clone(),
             notifier,
             inbox,
             letters,
@@ -183,7 +187,7 @@ impl Notices {
         Ok(Some(Addressed { recipient, template, link: format!("{}/", inner.here) }))
     }
 
-    /// Tells a buyer that a sale opens soon. Told again, it is the same notice.
+    /// Tells a buyer that a sale opens soon, if that is still so. Told again, it is the same notice.
     ///
     /// # Errors
     ///
@@ -193,11 +197,12 @@ impl Notices {
     ///
     /// Stored or not; telling it again finds out.
     pub async fn remind(&self, reminder: Reminder) -> Result<()> {
-        use crate::outbox::Recorded;
-
         let inner = &self.0;
-        let Some(reader) = storage::reader(&inner.database, &inner.vault, reminder.user).await? else { return Ok(()) };
         let session = inner.catalog.session(reminder.session).await?;
+        if !reminder.is_apt(&inner.database, &inner.merchants, &session).await? {
+            return Ok(());
+        }
+        let Some(reader) = storage::reader(&inner.database, &inner.vault, reminder.user).await? else { return Ok(()) };
         let opens = session.sale_opens_at.timestamp().to_zoned(VENUES.to_time_zone());
         let params = Params::new()
             .with("show", session.title.as_str())
@@ -209,7 +214,7 @@ impl Notices {
             .params(params)
             .fanout(Fanout::All)
             .tenant(session.merchant.to_string())
-            .idempotency_key(format!("{}:{}", Topic::SaleOpens.as_str(), reminder.id()));
+            .idempotency_key(format!("{}:{}", Topic::SaleOpens.as_str(), reminder.key()));
         inner.notifier.enqueue(notification).await.map_err(failed)?;
         Ok(())
     }

@@ -4,10 +4,12 @@
 
 mod demo;
 mod desk;
+pub mod fields;
 mod http;
 mod names;
 mod reason;
 mod roles;
+mod sees;
 mod staff;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use self::http::secured;
 pub use self::{
     demo::{STAFF, appoint, second_merchant},
     desk::Desk,
+    fields::{Sight, Spot, Whose},
     names::{
         PERMISSIONS, account, admission, blacklist, catalog, coupon, job, limits, merchant, order, queue, refund,
         rehearsal, rule, sale, staff as people, statement, stock, system, ticket, till,
@@ -143,6 +146,30 @@ impl Office {
     pub async fn roles_of(&self, user: UserId) -> Result<Vec<String>> {
         let authority = self.evaluator.authority(&subject(user)?).await.map_err(Problem::unavailable)?;
         Ok(authority.roles.iter().map(ToString::to_string).collect())
+    }
+
+    /// That there are such roles.
+    ///
+    /// # Errors
+    ///
+    /// There is none of a name, and the text says so; or the store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn knows(&self, roles: &[String]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if roles.is_empty() {
+            return Ok(());
+        }
+        let known = self.service().policy().await?;
+        let known: Vec<_> = known.roles.keys().map(RoleName::as_str).collect();
+        match roles.iter().find(|role| !known.contains(&role.as_str())) {
+            None => Ok(()),
+            Some(role) => {
+                let known = known.join(", ");
+                Err(format!("accounts.require-second-factor: there is no role `{role}`; there are: {known}").into())
+            }
+        }
     }
 
     /// Gives an account a role, on behalf of the platform itself.

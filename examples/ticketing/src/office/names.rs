@@ -17,7 +17,7 @@ nebula_auth::permissions! {
     account: [Manage = "account:manage"],
     staff: [Read = "staff:read", Manage = "staff:manage"],
     catalog: [Read = "catalog:read", Write = "catalog:write", Publish = "catalog:publish"],
-    order: [Read = "order:read", Personal = "order:personal", Sell = "order:sell"],
+    order: [Read = "order:read", Sell = "order:sell"],
     rule: [Read = "rule:read", Write = "rule:write"],
     coupon: [Read = "coupon:read", Write = "coupon:write"],
     till: [Read = "till:read", Close = "till:close"],

@@ -5,14 +5,17 @@ use nebula_auth::rbac::{
     Resource, ResourceId, ResourceKind, Role, RoleName, RowScope, Separation, SeparationKind,
 };
 
-use super::staff::{ALL_MERCHANTS, MERCHANT};
+use super::{
+    sees,
+    staff::{ALL_MERCHANTS, MERCHANT},
+};
 
 use crate::{
     ids::UserId,
     storage::{Database, sql::query},
 };
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The role that can do everything.
 const ADMINISTRATION: &str = "platform-operations";
@@ -37,7 +40,7 @@ const ROLES: [Beginning; 7] = [
     (ADMINISTRATION, "Platform operations · 平台运营", &[], &["*"], RowScope::All),
 ];
 
-const SUPPORT: &[&str] = &["catalog:read", "order:personal", "order:read", "refund:read"];
+const SUPPORT: &[&str] = &["catalog:read", "order:read", "refund:read"];
 const DOOR: &[&str] = &["ticket:check-in"];
 const BOX_OFFICE: &[&str] =
     &["admission:read", "catalog:read", "order:read", "order:sell", "sale:audit", "refund:read"];
@@ -89,7 +92,8 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
     // Once only: what administrators have removed since is not made again.
     if known.roles.values().any(everything) {
         upgrade(rbac).await?;
-        return grant_new(rbac).await;
+        grant_new(rbac).await?;
+        return keep_seeing(rbac).await;
     }
     departments(rbac, &start).await?;
     permissions(rbac, &start).await?;
@@ -98,7 +102,9 @@ pub(super) async fn prepare(rbac: &RbacService) -> Result<(), Failure> {
         if name == ADMINISTRATION {
             keep_apart(rbac, &start).await?;
         }
-        let mut role = Role::new(RoleName::new(name)?).with_data(at_desks(rows)?);
+        let mut role = Role::new(RoleName::new(name)?);
+        role.data = sees::beginning(name, &rows)?;
+        let mut role = role.with_data(at_desks(rows)?);
         role.title = title.to_owned();
         for parent in parents {
             role = role.with_parent(RoleName::new(parent)?);
@@ -121,11 +127,13 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
     permissions(rbac, &upgrade).await?;
     menu(rbac, &upgrade, |_| true).await?;
     for (name, title, parents, patterns, rows) in ROLES {
+        let fields = sees::beginning(name, &rows)?;
         let (name, rule, patterns) = (RoleName::new(name)?, at_desks(rows)?, patterns_of(patterns)?);
         let Some(role) = known.roles.get(&name) else {
             // New ones only; what an administrator removed stays removed.
             if NEW.contains(&name.as_str()) {
                 let mut role = Role::new(name).with_data(rule).with_permissions(patterns);
+                role.data.extend(fields);
                 role.title = title.to_owned();
                 made(rbac.create_role(&upgrade, role).await?)?;
             }
@@ -142,6 +150,7 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
             role.permissions.retain(|pattern| !beyond.contains(pattern));
             role.permissions.extend(patterns.iter().cloned());
             role.parents.extend(new.iter().cloned());
+            fields.iter().for_each(|rule| reaches(role, rule));
             reaches(role, &rule);
         };
         made(rbac.update_role(&upgrade, &name, edit).await?)?;
@@ -159,10 +168,37 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
             }
         }
     }
-    let rule = at_desks(RowScope::All)?;
+    let mut rules = sees::beginning(ADMINISTRATION, &RowScope::All)?;
+    rules.push(at_desks(RowScope::All)?);
     for role in all {
-        made(rbac.update_role(&upgrade, &role.name, |role| reaches(role, &rule)).await?)?;
+        let edit = |role: &mut Role| rules.iter().for_each(|rule| reaches(role, rule));
+        made(rbac.update_role(&upgrade, &role.name, edit).await?)?;
     }
+    Ok(())
+}
+
+/// Lets the roles of a version in which permissions alone decided what is seen go on seeing it. Once: the permission that
+/// decided it is known until all is done. Broken off, it is repeated.
+async fn keep_seeing(rbac: &RbacService) -> Result<(), Failure> {
+    let upgrade = Actor::system("upgrade");
+    let known = rbac.policy().await?;
+    let former = Permission::new(sees::FORMER)?;
+    if !known.permissions.contains_key(&former) {
+        return Ok(());
+    }
+    for role in known.roles.values() {
+        let rules = sees::as_before(role)?;
+        let pattern = PermissionPattern::from(former.clone());
+        if rules.is_empty() && !role.permissions.contains(&pattern) {
+            continue;
+        }
+        let edit = |role: &mut Role| {
+            role.permissions.remove(&pattern);
+            rules.iter().for_each(|rule| reaches(role, rule));
+        };
+        made(rbac.update_role(&upgrade, &role.name, edit).await?)?;
+    }
+    made(rbac.delete_permission(&upgrade, &former).await?)?;
     Ok(())
 }
 
@@ -195,7 +231,7 @@ async fn grant_new(rbac: &RbacService) -> Result<(), Failure> {
     permissions(rbac, &upgrade).await
 }
 
-fn everything(role: &Role) -> bool {
+pub(super) fn everything(role: &Role) -> bool {
     role.permissions.contains(&PermissionPattern::everything())
 }
 

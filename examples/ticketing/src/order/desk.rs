@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use nebula_auth::{
-    access::{AuthContext, Requirement},
-    rbac::Permission,
-};
+use nebula_auth::access::Requirement;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
@@ -22,24 +20,46 @@ use crate::{
     clock::Millis,
     counter,
     http::{Json, Path, Query},
+    identity::{Remembered, Said},
     ids::{OrderId, PaymentId, SessionId, UserId},
     merchant::AtDesk,
     money::Money,
-    office::{Desk, order},
+    office::{
+        Desk, Sight, Spot, Whose,
+        fields::{
+            ATTENDEE_NAME, ATTENDEE_NUMBER, BUYER_EMAIL, NOTE, ORDER, PAYMENT_REFERENCE, PERSONAL, PRICE, REASON,
+            REFUND,
+        },
+        order,
+    },
     payment::storage::{self as payments, PaymentState},
     problem::{Problem, Result},
     user::email,
 };
 
-/// Who has it sees whole addresses.
-const PERSONAL: &str = "order:personal";
+/// What the log calls it when somebody saw people in full.
+const SEEN: &str = "order:personal";
+
+/// What is not for everybody in a list of orders.
+const LISTED: [Spot; 1] = [Spot::new(&ORDER, BUYER_EMAIL, &["orders", "*", "buyer", "email"])];
+
+/// The same in one order.
+const DETAIL: [Spot; 7] = [
+    Spot::new(&ORDER, BUYER_EMAIL, &["buyer", "email"]),
+    Spot::new(&ORDER, ATTENDEE_NAME, &["order", "seats", "*", "attendee", "name"]),
+    Spot::new(&ORDER, ATTENDEE_NUMBER, &["order", "seats", "*", "attendee", "number"]),
+    Spot::new(&ORDER, PRICE, &["order", "price"]),
+    Spot::new(&ORDER, PAYMENT_REFERENCE, &["payments", "*", "txn"]),
+    Spot::new(&REFUND, REASON, &["order", "refunds", "*", "reason"]),
+    Spot::new(&REFUND, NOTE, &["order", "refunds", "*", "note"]),
+];
 
 /// What this module has for merchants.
 pub fn desk() -> Desk {
     Desk::new()
         .routes(Requirement::permission::<order::Read>(), routes!(list))
         .routes(Requirement::permission::<order::Read>(), routes!(show))
-        .routes(Requirement::permission::<order::Personal>(), routes!(of_attendee))
+        .routes(Requirement::permission::<order::Read>(), routes!(of_attendee))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -47,7 +67,7 @@ pub fn desk() -> Desk {
 struct Search {
     /// An order's number, or at least 6 characters of its beginning.
     number: Option<String>,
-    /// The buyer's e-mail address.
+    /// The buyer's e-mail address, for those who see it in full.
     email: Option<String>,
     /// One session's.
     session: Option<SessionId>,
@@ -89,12 +109,14 @@ struct DeskOrders {
     next: Option<OrderId>,
 }
 
-/// Who ordered. Masked for whoever may not know.
+/// Who ordered.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct BuyerView {
     id: UserId,
-    /// Of which, masked, only the first letter and the domain are left; empty when the account is gone.
+    /// In full, masked or absent, as roles say; empty when the account is gone.
+    #[schema(required = false)]
     email: String,
+    /// Whether it is not the whole address.
     masked: bool,
 }
 
@@ -147,17 +169,19 @@ struct One {
         (status = NOT_FOUND, description = "`not-found`"),
         (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
     ), security(("bearer" = [])))]
-async fn list(State(app): State<App>, desk: AtDesk, Query(search): Query<Search>) -> Result<Json<DeskOrders>> {
+async fn list(State(app): State<App>, desk: AtDesk, Query(search): Query<Search>) -> Result<Json<Value>> {
+    let sight = Sight::current().await?;
     let limit = search.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit", "`limit` is 1 to 100."));
     }
     let buyer = match search.email.as_deref().map(str::trim).filter(|email| !email.is_empty()) {
         Some(email) => {
+            sight.check_search(&ORDER, Whose::of(desk.merchant()), BUYER_EMAIL, "email")?;
             let email = email::canonical(email).ok_or_else(|| Problem::invalid("email", "A whole e-mail address."))?;
             match app.users.id_of(&email).await? {
                 Some(id) => Some(id),
-                None => return Ok(Json(DeskOrders { orders: Vec::new(), next: None })),
+                None => return listed(&app, &desk, &sight, "list", &[], None).await,
             }
         }
         None => None,
@@ -180,22 +204,43 @@ async fn list(State(app): State<App>, desk: AtDesk, Query(search): Query<Search>
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id);
-    let mut buyers = Buyers::of(&app, &desk, "list").await?;
-    let mut orders = Vec::with_capacity(rows.len());
-    for row in &rows {
-        orders.push(line(&app, row, buyers.view(&app, row.user).await?).await?);
-    }
-    Ok(Json(DeskOrders { orders, next }))
+    listed(&app, &desk, &sight, "list", &rows, next).await
 }
 
-/// Somebody who is named in orders: by name, by number, or by both.
+/// A list of orders, as whoever asks sees it.
+async fn listed(
+    app: &App,
+    desk: &AtDesk,
+    sight: &Sight,
+    what: &str,
+    rows: &[OrderRow],
+    next: Option<OrderId>,
+) -> Result<Json<Value>> {
+    let whose = Whose::of(desk.merchant());
+    trace(app, desk, sight, whose, what).await?;
+    let mut buyers = Buyers::of(!sight.whole(&ORDER, whose, BUYER_EMAIL));
+    let mut orders = Vec::with_capacity(rows.len());
+    for row in rows {
+        orders.push(line(app, row, buyers.view(app, row.user).await?).await?);
+    }
+    Ok(Json(sight.shown(&LISTED, whose, &DeskOrders { orders, next })?))
+}
+
+/// Most orders that somebody's name leads to.
+const FOUND: usize = 100;
+
+/// Somebody who is named in orders: by name, by number, or by both, all of it or a part.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Sought {
     /// All of the name, as the document has it; capitals are no difference.
     name: Option<String>,
+    /// A part of it: two letters that stand together, or one Chinese character.
+    name_part: Option<String>,
     /// All of the document's number.
     number: Option<String>,
+    /// The last four characters of it.
+    number_ends: Option<String>,
 }
 
 /// Find the merchant's orders that are for somebody, at most 100, newest first. A number stands in no address of this interface.
@@ -208,26 +253,51 @@ struct Sought {
         (status = NOT_FOUND, description = "`not-found`"),
         (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
     ), security(("bearer" = [])))]
-async fn of_attendee(State(app): State<App>, desk: AtDesk, Json(sought): Json<Sought>) -> Result<Json<DeskOrders>> {
-    let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let name = match given(sought.name) {
-        Some(name) => Some(app.identities.index_of_name(&name).await?),
-        None => None,
+async fn of_attendee(State(app): State<App>, desk: AtDesk, Json(sought): Json<Sought>) -> Result<Json<Value>> {
+    let (sight, whose) = (Sight::current().await?, Whose::of(desk.merchant()));
+    let [name, name_part, number, number_ends] =
+        [&sought.name, &sought.name_part, &sought.number, &sought.number_ends].map(|text| given(text.as_deref()));
+    for (field, place, text) in [
+        (ATTENDEE_NAME, "name", name),
+        (ATTENDEE_NAME, "name_part", name_part),
+        (ATTENDEE_NUMBER, "number", number),
+        (ATTENDEE_NUMBER, "number_ends", number_ends),
+    ] {
+        if text.is_some() {
+            sight.check_search(&ORDER, whose, field, place)?;
+        }
+    }
+    let rows = match Remembered::read(Said { name, name_part, number, number_ends })? {
+        Some(meant) => {
+            let mut rows = Vec::new();
+            for id in app.identities.remembered(&desk.scope, &meant, FOUND).await? {
+                rows.push(search::find(&app.database.read, &desk.scope, id).await?);
+            }
+            rows
+        }
+        None => by_all(&app, &desk, name, number).await?,
     };
-    let number = match given(sought.number) {
-        Some(number) => Some(app.identities.index_of_number(&number).await?),
-        None => None,
-    };
+    listed(&app, &desk, &sight, "attendee", &rows, None).await
+}
+
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Those of somebody all of whose name, or number, or both are known.
+async fn by_all(app: &App, desk: &AtDesk, name: Option<&str>, number: Option<&str>) -> Result<Vec<OrderRow>> {
     if name.is_none() && number.is_none() {
-        return Err(Problem::invalid("name", "Give a `name`, a `number`, or both."));
+        return Err(Problem::invalid("name", "Give a name or a number, all of it or a part."));
     }
-    let rows = search::of_attendee(&app.database.read, &desk.scope, name, number).await?;
-    let mut buyers = Buyers::of(&app, &desk, "attendee").await?;
-    let mut orders = Vec::with_capacity(rows.len());
-    for row in &rows {
-        orders.push(line(&app, row, buyers.view(&app, row.user).await?).await?);
-    }
-    Ok(Json(DeskOrders { orders, next: None }))
+    let name = match name {
+        Some(name) => Some(app.identities.index_of_name(name).await?),
+        None => None,
+    };
+    let number = match number {
+        Some(number) => Some(app.identities.index_of_number(number).await?),
+        None => None,
+    };
+    search::of_attendee(&app.database.read, &desk.scope, name, number).await
 }
 
 /// One of the merchant's orders: its history, payments, tickets and refunds.
@@ -240,8 +310,12 @@ async fn of_attendee(State(app): State<App>, desk: AtDesk, Json(sought): Json<So
         (status = FORBIDDEN, description = "`forbidden`"),
         (status = NOT_FOUND, description = "`not-found`"),
     ), security(("bearer" = [])))]
-async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<DeskOrderDetail>> {
+async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>) -> Result<Json<Value>> {
     let row = search::find(&app.database.read, &desk.scope, id).await?;
+    let sale = sold(&app, id).await?;
+    let whose = Whose { merchant: desk.merchant(), clerk: sale.as_ref().map(|sale| sale.clerk_id) };
+    let sight = Sight::current().await?;
+    trace(&app, &desk, &sight, whose, &id.to_string()).await?;
     let payments = payments::of_order(&app.database.read, id).await?.into_iter().map(|row| DeskPayment {
         id: row.id,
         provider: row.provider,
@@ -250,11 +324,9 @@ async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>)
         txn: row.txn,
     });
     let payments = payments.collect();
-    let mut buyers = Buyers::of(&app, &desk, &id.to_string()).await?;
-    let buyer = buyers.view(&app, row.user).await?;
-    let order = view_for(&app, &row, true, buyers.whole).await?.without_codes();
-    let sale = sold(&app, id).await?;
-    Ok(Json(DeskOrderDetail { order, buyer, payments, sale }))
+    let buyer = Buyers::of(!sight.whole(&ORDER, whose, BUYER_EMAIL)).view(&app, row.user).await?;
+    let order = view_for(&app, &row, true, true).await?.without_codes();
+    Ok(Json(sight.shown(&DETAIL, whose, &DeskOrderDetail { order, buyer, payments, sale })?))
 }
 
 async fn sold(app: &App, id: OrderId) -> Result<Option<DeskSale>> {
@@ -279,21 +351,23 @@ async fn line(app: &App, row: &OrderRow, buyer: BuyerView) -> Result<DeskOrder> 
     })
 }
 
+/// Leaves a trace of whoever sees people in full.
+async fn trace(app: &App, desk: &AtDesk, sight: &Sight, whose: Whose<'_>, what: &str) -> Result<()> {
+    if PERSONAL.into_iter().any(|field| sight.whole(&ORDER, whose, field)) {
+        desk.note(app, SEEN, format!("orders/{what}")).await?;
+    }
+    Ok(())
+}
+
 /// The buyers of some orders, each asked for once.
 struct Buyers {
-    whole: bool,
+    masked: bool,
     known: HashMap<UserId, BuyerView>,
 }
 
 impl Buyers {
-    /// As whoever sits at this desk may see them. Who sees whole addresses leaves a trace.
-    async fn of(app: &App, desk: &AtDesk, what: &str) -> Result<Self> {
-        let permission = Permission::new(PERSONAL).map_err(Problem::internal)?;
-        let whole = AuthContext::current()?.has(&permission).await?;
-        if whole {
-            desk.note(app, PERSONAL, format!("orders/{what}")).await?;
-        }
-        Ok(Self { whole, known: HashMap::new() })
+    fn of(masked: bool) -> Self {
+        Self { masked, known: HashMap::new() }
     }
 
     async fn view(&mut self, app: &App, id: UserId) -> Result<BuyerView> {
@@ -301,31 +375,8 @@ impl Buyers {
             return Ok(known.clone());
         }
         let email = app.users.user(id).await?.map(|user| user.email).unwrap_or_default();
-        let email = if self.whole { email } else { masked(&email) };
-        let view = BuyerView { id, email, masked: !self.whole };
+        let view = BuyerView { id, email, masked: self.masked };
         self.known.insert(id, view.clone());
         Ok(view)
-    }
-}
-
-/// The first letter and the domain of an address.
-fn masked(email: &str) -> String {
-    match email.rsplit_once('@') {
-        Some((name, domain)) => format!("{}***@{domain}", name.chars().next().unwrap_or('*')),
-        None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::masked;
-
-    #[test]
-    fn of_an_address_the_first_letter_and_the_domain_are_left() {
-        for (email, expected) in
-            [("fan@example.com", "f***@example.com"), ("李雷@例子.公司", "李***@例子.公司"), ("", ""), ("gone", "")]
-        {
-            assert_eq!(masked(email), expected);
-        }
     }
 }

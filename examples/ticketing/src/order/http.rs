@@ -35,6 +35,7 @@ use crate::{
             refunds::{self, RefundRow, RefundState},
         },
     },
+    picture::Poster,
     problem::{Code, Problem, Result},
     qr,
     show::SessionInfo,
@@ -82,6 +83,9 @@ pub struct OrderView {
     session_id: SessionId,
     show_title: String,
     show_title_zh: String,
+    /// The show's picture, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poster: Option<Poster>,
     venue: String,
     starts_at: Millis,
     state: OrderState,
@@ -459,6 +463,7 @@ pub(super) async fn view_for(app: &App, row: &OrderRow, history: bool, whole: bo
         session_id: row.session,
         show_title: session.title.clone(),
         show_title_zh: session.title_zh.clone(),
+        poster: session.poster.clone(),
         venue: session.venue.clone(),
         starts_at: session.starts_at,
         state: row.state,

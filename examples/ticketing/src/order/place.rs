@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use futures_util::future::BoxFuture;
 use nebula_tenant::TenantId;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -29,7 +30,7 @@ use crate::{
     outbox::Timeouts,
     problem::{Code, Problem, Result},
     show::{Catalog, PricedSeat, SessionInfo},
-    storage::Database,
+    storage::{Database, sql::query},
     telemetry::{about_order, context::Carrier},
 };
 
@@ -158,7 +159,12 @@ impl Orders {
     /// The service on its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, breaker: Arc::new(Breaker::new("database")) }
+        let database = parts.database.read.clone();
+        let look = move || -> BoxFuture<'static, bool> {
+            let database = database.clone();
+            Box::pin(async move { query("SELECT 1").execute(&database).await.is_ok() })
+        };
+        Self { parts, breaker: Arc::new(Breaker::new("database").looking(look)) }
     }
 
     /// What guards the database.

@@ -2,7 +2,7 @@
 
 use nebula_tenant::seal::Place;
 
-use super::{EMAIL, INVITED, Vault};
+use super::{CALLED, EMAIL, INVITED, Vault};
 use crate::{
     problem::{Problem, Result},
     storage::{
@@ -41,6 +41,7 @@ pub(super) async fn seal(database: &Database, vault: &Vault) -> Result<()> {
         while batch(database, vault, table, BATCH).await? > 0 {}
     }
     while persons(database, vault).await? > 0 {}
+    while names(database, vault, BATCH).await? > 0 {}
     forget(database).await;
     Ok(())
 }
@@ -102,6 +103,36 @@ async fn persons(database: &Database, vault: &Vault) -> Result<usize> {
     Ok(rows.len())
 }
 
+/// Seals what some accounts call themselves, and says how many those were.
+async fn names(database: &Database, vault: &Vault, most: i64) -> Result<usize> {
+    let open = "SELECT id, display_name FROM users WHERE display_name <> '' ORDER BY id LIMIT $1";
+    let rows = query(open).bind(most).fetch_all(&database.read).await?;
+    let mut found: Vec<(String, String, String)> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (id, name): (String, String) = (row.get("id")?, row.get("display_name")?);
+        found.push((vault.seal(CALLED, &id, &name).await?, id, name));
+    }
+    if found.is_empty() {
+        return Ok(0);
+    }
+    database
+        .write
+        .run(move |connection| {
+            Box::pin(async move {
+                overwrite(connection).await?;
+                for (sealed, id, name) in found {
+                    // Who was given another name meanwhile keeps that.
+                    let change =
+                        "UPDATE users SET name_sealed = $1, display_name = '' WHERE id = $2 AND display_name = $3";
+                    query(change).bind(sealed).bind(id).bind(name).execute(&mut *connection).await?;
+                }
+                Ok::<_, Problem>(())
+            })
+        })
+        .await?;
+    Ok(rows.len())
+}
+
 /// On SQLite, what was there is overwritten with zeros on this connection, instead of left in the page.
 async fn overwrite(connection: &mut Connection<'_>) -> Result<()> {
     let pragma = Sql::Each { sqlite: "PRAGMA secure_delete = ON", postgres: "SELECT 1" };
@@ -124,5 +155,6 @@ async fn forget(database: &Database) {
 /// The beginning of the work, as who is killed leaves it.
 #[cfg(test)]
 pub(super) async fn seal_some(database: &Database, vault: &Vault, most: i64) -> Result<usize> {
+    names(database, vault, most).await?;
     batch(database, vault, &TABLES[0], most).await
 }

@@ -1,4 +1,4 @@
-//! Personal data at rest: addresses and telephone numbers are sealed, and found by a keyed hash.
+//! Personal data at rest: names, addresses and telephone numbers are sealed, and found by a keyed hash where they are looked for.
 //!
 //! nebula-tenant's cipher seals, with the platform as its tenant: AES-256-GCM under keys that lie wrapped in the database, bound
 //! to table, column and row. What wraps them lies in the configuration or in the data folder, and never in the database.
@@ -31,6 +31,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where the addresses of accounts are.
 pub const EMAIL: Place<'static> = Place::column("users", "email");
+/// What they call themselves.
+pub const CALLED: Place<'static> = Place::column("users", "display_name");
 /// Where their telephone numbers are.
 pub const PHONE: Place<'static> = Place::column("users", "phone");
 /// What a provider of sign-ins said of somebody who has yet to show that an address is theirs.
@@ -51,12 +53,18 @@ pub const DOCUMENT: Place<'static> = Place::column("persons", "document");
 pub const NUMBER: Place<'static> = Place::column("persons", "number");
 /// What people are found by.
 pub const NAME: Place<'static> = Place::column("persons", "name");
+/// What people are found by in part: letters of their names.
+pub const GRAM: Place<'static> = Place::column("attendee_grams", "name");
+/// The same: the end of a document's number.
+pub const NUMBER_END: Place<'static> = Place::column("attendee_grams", "number");
 /// What an authority was asked.
 pub const QUESTION: Place<'static> = Place::column("persons", "question");
 /// Whom somebody named in a request that may be repeated.
 pub const WISH: Place<'static> = Place::column("persons", "wish");
 /// Where somebody gets mail.
 pub const ADDRESS: Place<'static> = Place::column("postal_addresses", "address");
+/// What the key of second factors and one-time codes is derived from. nebula-auth seals what it keeps of them itself.
+pub const FACTORS: Place<'static> = Place::column("factors", "key");
 /// Where the addresses of those are who were invited.
 pub const INVITED: Place<'static> = Place::column("merchant_invitations", "email");
 

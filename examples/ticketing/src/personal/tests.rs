@@ -5,6 +5,11 @@ use crate::storage::sql::query;
 
 const PEOPLE: [&str; 3] = ["an@example.com", "Bo@Example.com", "chen@example.com"];
 
+/// What somebody of the former release called themselves.
+fn called(number: usize) -> String {
+    format!("Lovelace the {number}th")
+}
+
 fn config(folder: &Path) -> Config {
     Config { data: folder.to_owned(), ..Config::default() }
 }
@@ -12,8 +17,9 @@ fn config(folder: &Path) -> Config {
 /// Accounts and an invitation as an earlier version left them.
 async fn open_rows(database: &Database) {
     for (number, email) in PEOPLE.iter().enumerate() {
-        let insert = query("INSERT INTO users (id, email_index, display_name, created_at) VALUES ($1, $2, '', 0)");
-        insert.bind(format!("user-{number}")).bind(*email).execute(&database.read).await.unwrap();
+        let insert = query("INSERT INTO users (id, email_index, display_name, created_at) VALUES ($1, $2, $3, 0)");
+        let insert = insert.bind(format!("user-{number}")).bind(*email).bind(called(number));
+        insert.execute(&database.read).await.unwrap();
     }
     let insert = query(
         "INSERT INTO merchant_invitations (id, tenant_id, email_index, role, code_hash, invited_by, created_at, expires_at) \
@@ -32,6 +38,12 @@ async fn all_sealed(database: &Database, vault: &Vault) {
         let sealed: String = row.get("email_sealed").unwrap();
         assert_eq!(vault.unseal(EMAIL, &id, &sealed).await.unwrap(), email);
         assert_eq!(row.get::<String>("person_index").unwrap(), vault.person(&email).await.unwrap());
+        let row = query("SELECT display_name, name_sealed FROM users WHERE id = $1").bind(&id);
+        let row = row.fetch_optional(&database.read).await.unwrap().unwrap();
+        assert_eq!(row.get::<String>("display_name").unwrap(), "");
+        let sealed: String = row.get("name_sealed").unwrap();
+        assert_eq!(vault.unseal(CALLED, &id, &sealed).await.unwrap(), called(number));
+        assert!(vault.unseal(CALLED, "somebody else", &sealed).await.is_err());
     }
 }
 
@@ -54,6 +66,8 @@ async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     drop(killed);
     let half = query("SELECT count(*) FROM users WHERE email_sealed IS NULL");
     assert_eq!(half.scalar::<i64>(&database.read).await.unwrap(), 1);
+    let half = query("SELECT count(*) FROM users WHERE display_name LIKE 'Lovelace%'");
+    assert_eq!(half.scalar::<i64>(&database.read).await.unwrap(), 1);
 
     // Two at once, and once more: nothing is sealed twice.
     let (one, two) = tokio::join!(Vault::open(&config, &database), Vault::open(&config, &database));
@@ -63,7 +77,7 @@ async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     all_sealed(&database, &vault).await;
     let open = query("SELECT count(*) FROM merchant_invitations WHERE email_index = 'guest@example.com'");
     assert_eq!(open.scalar::<i64>(&database.read).await.unwrap(), 0);
-    for text in PEOPLE.into_iter().chain(["guest@example.com"]) {
+    for text in PEOPLE.into_iter().chain(["guest@example.com", "Lovelace"]) {
         assert!(!written(folder.path(), text), "{text}");
     }
 }
@@ -107,6 +121,8 @@ async fn another_key_takes_over_and_a_wrong_one_is_told() {
     std::fs::remove_file(folder.path().join(secret::PERSONAL)).unwrap();
     Vault::open(&config, &database).await.unwrap();
 
+    let name = vault.seal(CALLED, "a", "Ada").await.unwrap();
+
     // To the next one.
     let former = config.personal_data.key.replace("fedcba9876543210fedcba9876543210".into()).unwrap();
     config.personal_data.key_id = "2".to_owned();
@@ -117,6 +133,7 @@ async fn another_key_takes_over_and_a_wrong_one_is_told() {
     config.personal_data.previous.clear();
     let vault = Vault::open(&config, &database).await.unwrap();
     assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
+    assert_eq!(vault.unseal(CALLED, "a", &name).await.unwrap(), "Ada");
     assert_eq!(vault.index(EMAIL, "an@example.com").await.unwrap(), index, "people are found as before");
     assert_eq!(vault.of(&star).unseal(INVITED, "i", &theirs).await.unwrap(), "bo@example.com");
 }

@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use nebula_auth::access::{Granted, Requirement};
+use nebula_tenant::TenantId;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
@@ -18,7 +20,11 @@ use crate::{
     ids::{OrderId, RefundId, UserId},
     merchant::Staff,
     money::Money,
-    office::{Desk, refund},
+    office::{
+        Desk, Sight, Spot, Whose,
+        fields::{NOTE, REASON, REFUND},
+        refund,
+    },
     order::{
         OrderState,
         storage::{self as orders, OrderRow},
@@ -46,11 +52,22 @@ struct RefundEntry {
     state: RefundState,
     amount: Money,
     fee: Money,
+    /// In full, masked or absent, as roles say.
+    #[schema(required = false)]
     reason: String,
-    /// Why it was refused.
+    /// Why it was refused; likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     created_at: Millis,
+}
+
+/// What is not for everybody in a refund.
+const ENTRY: [Spot; 2] = [Spot::new(&REFUND, REASON, &["reason"]), Spot::new(&REFUND, NOTE, &["note"])];
+
+/// A refund as whoever asks sees it. It is whose who asked for it.
+fn shown(sight: &Sight, merchant: &TenantId, row: RefundRow) -> Result<Value> {
+    let whose = Whose { merchant, clerk: row.asked_by };
+    sight.shown(&ENTRY, whose, &RefundEntry::from(row))
 }
 
 impl From<RefundRow> for RefundEntry {
@@ -69,7 +86,8 @@ impl From<RefundRow> for RefundEntry {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes what is put together of entries")]
 struct RefundList {
     refunds: Vec<RefundEntry>,
 }
@@ -124,13 +142,15 @@ async fn list(
     _: Granted<refund::Read>,
     staff: Staff,
     Query(params): Query<ListParams>,
-) -> Result<Json<RefundList>> {
+) -> Result<Json<Value>> {
     let limit = params.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
         return Err(Problem::new(Code::InvalidValue, "`limit` is 1 to 200.").with("field", "limit"));
     }
     let rows = refunds::newest(&app.database.read, &staff.rows(&app).await?, params.state, limit).await?;
-    Ok(Json(RefundList { refunds: rows.into_iter().map(RefundEntry::from).collect() }))
+    let sight = Sight::current().await?;
+    let refunds = rows.into_iter().map(|(row, merchant)| shown(&sight, &merchant, row)).collect::<Result<Vec<_>>>()?;
+    Ok(Json(json!({ "refunds": refunds })))
 }
 
 /// What would go back of an order.
@@ -145,7 +165,7 @@ async fn offer(
     staff: Staff,
     Path(id): Path<OrderId>,
 ) -> Result<Json<StaffOffer>> {
-    let order = order_of(&app, &staff, id, "order").await?;
+    let (order, _) = order_of(&app, &staff, id, "order").await?;
     Ok(Json(StaffOffer {
         order_id: id,
         state: order.state,
@@ -173,8 +193,8 @@ async fn ask(
     staff: Staff,
     Path(id): Path<OrderId>,
     Json(body): Json<StaffRefund>,
-) -> Result<Json<RefundEntry>> {
-    order_of(&app, &staff, id, "order").await?;
+) -> Result<Json<Value>> {
+    let (_, merchant) = order_of(&app, &staff, id, "order").await?;
     let sold = counter::sale_of(&app.database.read, id).await?;
     not_their_own(&staff, sold.map(|row| row.sale.clerk))?;
     let request = Request {
@@ -184,7 +204,7 @@ async fn ask(
         expected: None,
         reason: some_reason(&body.reason)?,
     };
-    Ok(Json(app.refunds.ask(request).await?.into()))
+    Ok(Json(shown(&Sight::current().await?, &merchant, app.refunds.ask(request).await?)?))
 }
 
 /// Agree to what a buyer asked for, or try again what the provider refused to take back.
@@ -203,10 +223,10 @@ async fn approve(
     _: Granted<refund::Decide>,
     staff: Staff,
     Path(id): Path<RefundId>,
-) -> Result<Json<RefundEntry>> {
-    let refund = at_their_desk(&app, &staff, id).await?;
+) -> Result<Json<Value>> {
+    let (refund, merchant) = at_their_desk(&app, &staff, id).await?;
     not_their_own(&staff, refund.asked_by)?;
-    Ok(Json(app.refunds.approve(id).await?.into()))
+    Ok(Json(shown(&Sight::current().await?, &merchant, app.refunds.approve(id).await?)?))
 }
 
 /// Refuse what a buyer asked for.
@@ -226,25 +246,26 @@ async fn refuse(
     staff: Staff,
     Path(id): Path<RefundId>,
     Json(body): Json<Refuse>,
-) -> Result<Json<RefundEntry>> {
-    at_their_desk(&app, &staff, id).await?;
+) -> Result<Json<Value>> {
+    let (_, merchant) = at_their_desk(&app, &staff, id).await?;
     let why = some_reason(&body.reason)?;
-    Ok(Json(app.refunds.refuse(id, why).await?.into()))
+    Ok(Json(shown(&Sight::current().await?, &merchant, app.refunds.refuse(id, why).await?)?))
 }
 
 /// An order of a merchant that they work for.
-async fn order_of(app: &App, staff: &Staff, id: OrderId, what: &str) -> Result<OrderRow> {
+async fn order_of(app: &App, staff: &Staff, id: OrderId, what: &str) -> Result<(OrderRow, TenantId)> {
     let order = orders::find_any(&app.database.read, id).await?.ok_or_else(|| Problem::not_found(what))?;
-    let merchant = &app.catalog.session(order.session).await?.merchant;
-    staff.enter(app, merchant, what).await.map(|_| order)
+    let merchant = app.catalog.session(order.session).await?.merchant.clone();
+    staff.enter(app, &merchant, what).await?;
+    Ok((order, merchant))
 }
 
 /// Refuses refunds of other merchants' orders, as if they were not there.
-async fn at_their_desk(app: &App, staff: &Staff, id: RefundId) -> Result<RefundRow> {
+async fn at_their_desk(app: &App, staff: &Staff, id: RefundId) -> Result<(RefundRow, TenantId)> {
     let refund = refunds::find(&app.database.read, &id.to_string()).await?;
     let refund = refund.ok_or_else(|| Problem::not_found("refund"))?;
-    order_of(app, staff, refund.order, "refund").await?;
-    Ok(refund)
+    let (_, merchant) = order_of(app, staff, refund.order, "refund").await?;
+    Ok((refund, merchant))
 }
 
 /// Nobody agrees to what they asked for, or gives back what they took.

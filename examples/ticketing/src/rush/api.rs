@@ -14,6 +14,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
+
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Pause before a request is repeated.
@@ -27,6 +29,9 @@ pub(super) struct Api {
     next: Arc<AtomicUsize>,
     /// Requests that were sent again.
     repeated: Arc<AtomicU64>,
+    /// Orders that were placed, and reads that were answered.
+    orders: Pulse,
+    reads: Pulse,
     deadline: Instant,
 }
 
@@ -94,12 +99,23 @@ impl Api {
             .build()
             .map_err(|error| Failure::Unexpected(error.to_string()))?;
         let urls = urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-        Ok(Self { client, urls, next: Arc::default(), repeated: Arc::default(), deadline })
+        let (orders, reads) = <(Pulse, Pulse)>::default();
+        Ok(Self { client, urls, next: Arc::default(), repeated: Arc::default(), orders, reads, deadline })
     }
 
     /// Requests so far whose answer was lost or asked for patience, and which were sent again.
     pub(super) fn repeated(&self) -> u64 {
         self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// Orders that were placed.
+    pub(super) fn orders(&self) -> &Pulse {
+        &self.orders
+    }
+
+    /// Reads that were answered.
+    pub(super) fn reads(&self) -> &Pulse {
+        &self.reads
     }
 
     /// What each server says of itself; nothing of those that do not answer.
@@ -141,14 +157,14 @@ impl Api {
     }
 
     pub(super) async fn seats(&self, session: &str) -> Result<Value, Failure> {
-        self.ask(|url| self.client.get(format!("{url}/api/v1/sessions/{session}/seats"))).await.result
+        self.read(|url| self.client.get(format!("{url}/api/v1/sessions/{session}/seats"))).await.result
     }
 
     /// Looks around as a visitor does: the list of shows, the sale, its seats. Answers how long each took.
     pub(super) async fn look_around(&self, session: &str) -> Result<Vec<Duration>, Failure> {
         let mut took = Vec::new();
         for path in ["/shows".to_owned(), format!("/sessions/{session}"), format!("/sessions/{session}/seats")] {
-            let answer: Answer<Value> = self.ask(|url| self.client.get(format!("{url}/api/v1{path}"))).await;
+            let answer = self.read(|url| self.client.get(format!("{url}/api/v1{path}"))).await;
             answer.result?;
             took.push(answer.took);
         }
@@ -157,8 +173,12 @@ impl Api {
 
     pub(super) async fn order(&self, token: &SecretString, session: &str, seat: &str, key: &str) -> Answer<Value> {
         let body = json!({"session_id": session, "seats": [seat]});
-        self.ask(|url| self.request(Method::POST, url, "/orders", token).header("Idempotency-Key", key).json(&body))
-            .await
+        let order = |url: &str| self.request(Method::POST, url, "/orders", token).header("Idempotency-Key", key);
+        let answer = self.ask(|url| order(url).json(&body)).await;
+        if answer.result.is_ok() {
+            self.orders.beat(answer.took);
+        }
+        answer
     }
 
     /// Begins to pay and answers the path of the provider's page.
@@ -178,7 +198,7 @@ impl Api {
     /// The state of an order.
     pub(super) async fn state(&self, token: &SecretString, order: &str) -> Result<String, Failure> {
         let path = format!("/orders/{order}");
-        let answer: Value = self.ask(|url| self.request(Method::GET, url, &path, token)).await.result?;
+        let answer = self.read(|url| self.request(Method::GET, url, &path, token)).await.result?;
         Ok(answer["state"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -206,6 +226,15 @@ impl Api {
 
     fn request(&self, method: Method, url: &str, path: &str, token: &SecretString) -> RequestBuilder {
         self.client.request(method, format!("{url}/api/v1{path}")).bearer_auth(token.expose_secret())
+    }
+
+    /// A question that changes nothing.
+    async fn read(&self, request: impl Fn(&str) -> RequestBuilder) -> Answer<Value> {
+        let answer = self.ask(request).await;
+        if answer.result.is_ok() {
+            self.reads.beat(answer.took);
+        }
+        answer
     }
 
     /// Asks the servers in turn until one answers for good.

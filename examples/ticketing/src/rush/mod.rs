@@ -9,7 +9,9 @@
 mod api;
 mod buyer;
 mod chaos;
+mod kills;
 mod profile;
+mod pulse;
 mod report;
 mod stage;
 mod stock;
@@ -21,25 +23,28 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
+pub(crate) use self::stage::Stage;
 use self::{
     api::{Api, Failure},
     buyer::{Buyer, Tally},
     profile::{Arrival, Entrance, Plan},
     report::Sold,
-    stage::Stage,
     stock::Stock,
     windows::Reading,
 };
 pub use self::{
     chaos::Chaos,
+    kills::{Kill, Served},
     profile::Profile,
-    report::{Report, SaleReport},
+    report::{Latency, Report, SaleReport},
     windows::Window,
 };
 use crate::cluster::{ClusterError, MachineKind};
 
 /// Buyers who do not pay, and messages that a killed broker has, need time beyond the hold.
 const REST: Duration = Duration::from_secs(180);
+/// How long is waited for who comes after the last kill.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// Rehearse a flash sale and check its invariants.
 #[derive(Args, Clone, Debug)]
@@ -84,6 +89,9 @@ pub struct RushArgs {
     /// Nothing is killed any more after this many seconds.
     #[arg(long, default_value_t = 60, requires = "chaos", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub chaos_seconds: u64,
+    /// One server after another instead of several at once: what each kill cost buyers is then its own.
+    #[arg(long, requires = "chaos", conflicts_with = "chaos_seed")]
+    pub chaos_in_turn: bool,
     /// Repeats the times of an earlier chaos [default: at random; the report names it].
     #[arg(long, requires = "chaos")]
     pub chaos_seed: Option<u64>,
@@ -169,11 +177,10 @@ async fn rush(args: &RushArgs, stage: &mut Stage) -> Result<Report, RushError> {
     let sessions: Vec<_> = sales.iter().map(|sale| (sale.plan, sale.session.clone())).collect();
     let watched = sales.iter().map(|sale| (sale.session.clone(), Arc::clone(&sale.stock))).collect();
     let watching = tokio::spawn(stock::watch(api.clone(), watched, progress.clone()));
+    let began = sales.iter().map(|sale| sale.began).min().unwrap_or_else(Instant::now);
     let shopping = shop(args, &api, sales);
     let (tallies, chaos) = if args.chaos {
-        let seed = args.chaos_seed.unwrap_or_else(rand::random);
-        let until = Instant::now() + Duration::from_secs(args.chaos_seconds);
-        let (tallies, chaos) = tokio::join!(shopping, chaos::strike(stage, seed, until));
+        let (tallies, chaos) = tokio::join!(shopping, torment(args, stage, &api, began));
         (tallies, Some(chaos?))
     } else {
         (shopping.await, None)
@@ -194,6 +201,22 @@ async fn rush(args: &RushArgs, stage: &mut Stage) -> Result<Report, RushError> {
     progress.finish_and_clear();
     let windows = Reading::of(&api).await.since(&before);
     Ok(Report::new(servers, sold, repeated, windows, chaos))
+}
+
+/// Kills servers, and says what it meant to buyers.
+async fn torment(args: &RushArgs, stage: &mut Stage, api: &Api, began: Instant) -> Result<Chaos, RushError> {
+    let targets = stage.targets().iter().map(stage::Target::name).collect();
+    let until = Instant::now() + Duration::from_secs(args.chaos_seconds);
+    let seed = args.chaos_seed.unwrap_or_else(rand::random);
+    let strikes = if args.chaos_in_turn {
+        chaos::strike_in_turn(stage, until).await?
+    } else {
+        chaos::strike(stage, seed, until).await?
+    };
+    // Somebody has to come after the last one as well.
+    tokio::time::sleep(AFTERWARDS).await;
+    let kills = strikes.iter().map(|strike| Kill::of(strike, began, api.orders(), api.reads())).collect();
+    Ok(Chaos::new(seed, targets, kills))
 }
 
 async fn prepare(api: &Api, admin: &secrecy::SecretString, plan: Plan, hold_seconds: u64) -> Result<Sale, RushError> {

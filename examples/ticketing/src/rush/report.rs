@@ -6,7 +6,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{buyer::Tally, chaos::Chaos, profile::Plan, windows::Window};
+use super::{buyer::Tally, chaos::Chaos, kills, profile::Plan, windows::Window};
 use crate::money::parse_minor;
 
 /// What is known of a sale when everybody has gone.
@@ -107,7 +107,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    fn of(mut took: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut took: Vec<Duration>) -> Self {
         took.sort_unstable();
         // The smallest value that is not smaller than this share of all (nearest rank).
         let at = |percent: usize| {
@@ -284,6 +284,9 @@ impl fmt::Display for Report {
             table.add_row([format!("killed (--chaos-seed {})", chaos.seed), by_name(&chaos.strikes)]);
         }
         writeln!(f, "{table}")?;
+        if let Some(chaos) = &self.chaos {
+            writeln!(f, "{}", kills::table(&chaos.kills))?;
+        }
         writeln!(f, "Invariants: {}", by_name(&self.violations))?;
         for (what, count) in self.violations.iter().filter(|(_, count)| **count > 0) {
             writeln!(f, "BROKEN: {what} = {count}")?;

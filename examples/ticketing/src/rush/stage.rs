@@ -9,7 +9,7 @@ use crate::cluster::{self, Machine, MachineKind, Machines, Replica, Tended};
 
 /// What a rush is held on. Dropping it kills what it started.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     urls: Vec<String>,
     replicas: Vec<Replica>,
     machines: Option<Machines>,
@@ -60,7 +60,7 @@ impl Target<'_> {
 }
 
 impl Stage {
-    pub(super) fn running(urls: Vec<String>) -> Self {
+    pub(crate) fn running(urls: Vec<String>) -> Self {
         Self { urls, replicas: Vec::new(), machines: None, _folder: None }
     }
 
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Starts servers and everything that they share.
-    pub(super) async fn start_with_machines(count: u16, without: &[MachineKind]) -> Result<Self, RushError> {
+    pub(crate) async fn start_with_machines(count: u16, without: &[MachineKind]) -> Result<Self, RushError> {
         Self::raise(count, None, Some(without)).await
     }
 
@@ -92,7 +92,7 @@ impl Stage {
         Ok(Self { urls, replicas, machines, _folder: Some(folder) })
     }
 
-    pub(super) fn urls(&self) -> &[String] {
+    pub(crate) fn urls(&self) -> &[String] {
         &self.urls
     }
 
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// Nothing of a rehearsal is kept, so there is nothing to drain.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let mut targets = self.targets();
         futures_util::future::join_all(targets.iter_mut().map(Target::kill)).await;
     }

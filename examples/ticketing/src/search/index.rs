@@ -226,6 +226,7 @@ mod tests {
     fn entry(title: &str, description: &str) -> Entry {
         let text = str::to_owned;
         let show = Show {
+            poster: None,
             id: ShowId::new(),
             merchant: crate::merchant::platform(),
             title: text(title),

@@ -30,7 +30,7 @@ const LIST: Duration = Duration::from_millis(500);
 /// Plans never change.
 const PLAN: Duration = Duration::from_secs(60 * 60);
 /// Version of [`Facts`] in the shared level.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// What every list of shows is marked with.
 const LISTS: &str = "shows";
 

@@ -22,6 +22,7 @@ use crate::{
     clock::Millis,
     ids::{PlanId, SeatPosition, SessionId, ShowId, VenueId},
     money::{Currency, Money},
+    picture::Poster,
     problem::{Code, Problem, Result},
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Facts {
     plan_id: PlanId,
     title: String,
     title_zh: String,
+    /// The name of its picture, and what that shows in two languages.
+    poster: Option<(String, String, String)>,
     venue: String,
     city: String,
     hidden: bool,
@@ -75,6 +78,8 @@ pub struct SessionInfo {
     pub title: String,
     /// The show's title in Chinese.
     pub title_zh: String,
+    /// The show's picture.
+    pub poster: Option<Poster>,
     /// Name of the venue.
     pub venue: String,
     /// City of the venue.
@@ -351,6 +356,7 @@ impl Catalog {
             plan_id: id(&row.plan_id)?,
             title: show.title,
             title_zh: show.title_zh,
+            poster: show.poster.map(|name| (name, show.poster_alt, show.poster_alt_zh)),
             venue: venue.name,
             city: venue.city,
             hidden: show.hidden != 0,
@@ -373,6 +379,7 @@ impl Catalog {
             show_id: facts.show_id,
             title: facts.title.clone(),
             title_zh: facts.title_zh.clone(),
+            poster: facts.poster(),
             venue: facts.venue.clone(),
             city: facts.city.clone(),
             hidden: facts.hidden,
@@ -408,6 +415,11 @@ impl Catalog {
 }
 
 impl Facts {
+    fn poster(&self) -> Option<Poster> {
+        let (name, alt, alt_zh) = self.poster.as_ref()?;
+        Some(Poster::read(Some(name), alt, alt_zh)?.or_named(&self.title, &self.title_zh))
+    }
+
     /// With the marks of what it is part of.
     fn marked(self) -> Loaded<Self> {
         let (show, venue) = (show_tag(self.show_id), venue_tag(self.venue_id));

@@ -20,6 +20,7 @@ use crate::{
     clock::Millis,
     ids::{SessionId, ShowId},
     money::Money,
+    picture::Poster,
     problem::{Problem, Result},
 };
 
@@ -110,6 +111,9 @@ pub struct Show {
     pub artist_zh: String,
     /// What kind of show it is.
     pub genre: Genre,
+    /// Its picture, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<Poster>,
     /// Where the first session takes place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<Venue>,
@@ -326,6 +330,8 @@ async fn with_sessions(orm: &DatabaseConnection, shows: &[show::Model]) -> Resul
             artist: show.artist.clone(),
             artist_zh: show.artist_zh.clone(),
             genre: Genre::from_stored(&show.genre),
+            poster: Poster::read(show.poster.as_deref(), &show.poster_alt, &show.poster_alt_zh)
+                .map(|poster| poster.or_named(&show.title, &show.title_zh)),
             venue: sessions.first().map(|session| session.venue.clone()),
             from_price: sessions
                 .iter()

@@ -23,6 +23,9 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0017_persons.sql"),
     include_str!("../../migrations/sqlite/0018_counter.sql"),
     include_str!("../../migrations/sqlite/0019_jobs.sql"),
+    include_str!("../../migrations/sqlite/0020_pictures.sql"),
+    include_str!("../../migrations/sqlite/0021_names.sql"),
+    include_str!("../../migrations/sqlite/0022_attendee_grams.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -46,6 +49,9 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0017_persons.sql"),
     include_str!("../../migrations/postgres/0018_counter.sql"),
     include_str!("../../migrations/postgres/0019_jobs.sql"),
+    include_str!("../../migrations/postgres/0020_pictures.sql"),
+    include_str!("../../migrations/postgres/0021_names.sql"),
+    include_str!("../../migrations/postgres/0022_attendee_grams.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

@@ -3,6 +3,7 @@
 mod batches;
 mod file;
 mod migrate;
+pub(crate) mod primary;
 mod sole;
 pub mod sql;
 mod transactions;
@@ -10,14 +11,13 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::{
-    Connection as _, PgConnection, PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::SqliteConnectOptions,
 };
@@ -26,6 +26,7 @@ use thiserror::Error;
 use crate::config::{Config, DatabaseProvider};
 
 pub use self::{
+    primary::Primary,
     sole::{Sole, SoleError},
     sql::{Connection, Pool},
     writer::{Writer, WriterError},
@@ -55,6 +56,8 @@ pub struct Database {
     /// For the delay queue, which claims and settles messages in transactions of its own. On SQLite it is the writer's
     /// one connection: in a line for that connection nobody sleeps, as they would in SQLite's busy time-out.
     pub queue: Pool,
+    /// Where the PostgreSQL server is that takes writes; none for a file.
+    pub primary: Option<Primary>,
 }
 
 impl Database {
@@ -86,28 +89,21 @@ impl Database {
         migrate::sqlite(&write).await?;
         let read = file::open(options, 4).await?;
         let queue = Pool::Sqlite(write.clone());
-        Ok(Self { read: Pool::Sqlite(read), queue, write: Writer::sqlite(write) })
+        Ok(Self { read: Pool::Sqlite(read), queue, write: Writer::sqlite(write), primary: None })
     }
 
-    /// Connects to the server at `url` with up to `connections` connections, and brings the tables up to date.
+    /// Connects to the server at `url`, or the one of several that takes writes, with up to `connections` connections, and
+    /// brings the tables up to date.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached, refuses, or a migration fails.
     pub async fn connect(url: &SecretString, connections: u32) -> Result<Self, sqlx::Error> {
-        let options = PgConnectOptions::from_str(url.expose_secret())?
-            .application_name("ticketing")
-            // The server ends what takes too long, also when this process is gone without a word.
-            .options([
-                ("statement_timeout", "10s"),
-                ("lock_timeout", "5s"),
-                ("idle_in_transaction_session_timeout", "30s"),
-            ]);
-        let pool: PgPool =
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let primary = Primary::find(url, settings).await?;
+        let pool = primary.pool(PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE));
         migrate::postgres(&pool).await?;
         let read = Pool::Postgres(pool.clone());
-        Ok(Self { queue: read.clone(), read, write: Writer::postgres(pool) })
+        Ok(Self { queue: read.clone(), read, write: Writer::postgres(pool), primary: Some(primary) })
     }
 
     /// Removes everything from the server that the configuration names, if it names one.
@@ -120,7 +116,7 @@ impl Database {
             return Ok(());
         };
         let cleared = async {
-            let mut connection = PgConnection::connect(url.expose_secret()).await?;
+            let mut connection = Primary::find(url, |options| options).await?.options().connect().await?;
             sqlx::raw_sql(include_str!("../../migrations/postgres/reset.sql")).execute(&mut connection).await?;
             connection.close().await
         };
@@ -137,7 +133,18 @@ impl Database {
     }
 }
 
+/// What every connection of the platform asks of the server: to end what takes too long, also when this process is gone
+/// without a word.
+fn settings(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("ticketing").options([
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ])
+}
+
 /// A file beside the platform's, made when absent, for what must neither wait for selling nor be waited for by it.
 pub(crate) async fn side_file(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    file::open(SqliteConnectOptions::new().filename(path), 4).await
+    // What is removed there, or sealed, is overwritten.
+    file::open(SqliteConnectOptions::new().filename(path).pragma("secure_delete", "ON"), 4).await
 }

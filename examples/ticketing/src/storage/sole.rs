@@ -8,15 +8,14 @@ use std::{
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, DatabaseProvider};
+use super::Primary;
 
 /// Any number that nothing else on the server locks.
 const LOCK: i64 = 0x7469_636b_6c65_6467;
@@ -42,10 +41,18 @@ pub enum SoleError {
 
 /// The right to sell from the database; given back when dropped, also by a crash.
 #[derive(Debug)]
-pub struct Sole(Arc<Mutex<Option<PgConnection>>>);
+pub struct Sole(Arc<Mutex<Option<Right>>>);
+
+/// The connection that has the lock.
+#[derive(Debug)]
+struct Right {
+    connection: PgConnection,
+    /// Of the server that gave it. One that took over since does not know of it.
+    timeline: i64,
+}
 
 impl Sole {
-    /// Takes the right. On SQLite the data folder's lock is enough.
+    /// Takes the right, to sell `alone` or with others. On SQLite the data folder's lock is enough.
     ///
     /// When the connection is lost later it is taken anew; if somebody else has it by then, `stopping` is cancelled.
     ///
@@ -56,13 +63,14 @@ impl Sole {
     /// # Cancel safety
     ///
     /// Safe.
-    pub async fn claim(config: &Config, stopping: &CancellationToken) -> Result<Option<Self>, SoleError> {
-        let (DatabaseProvider::Postgres, Some(url)) = (config.database.provider, &config.database.url) else {
-            return Ok(None);
-        };
-        let (url, alone) = (url.clone(), config.embedded());
-        let sole = Self(Arc::new(Mutex::new(Some(take(&url, alone).await?))));
-        tokio::spawn(keep(Arc::downgrade(&sole.0), url, alone, stopping.clone()));
+    pub async fn claim(
+        primary: Option<&Primary>,
+        alone: bool,
+        stopping: &CancellationToken,
+    ) -> Result<Option<Self>, SoleError> {
+        let Some(primary) = primary else { return Ok(None) };
+        let sole = Self(Arc::new(Mutex::new(Some(take(primary, alone).await?))));
+        tokio::spawn(keep(Arc::downgrade(&sole.0), primary.clone(), alone, stopping.clone()));
         Ok(Some(sole))
     }
 
@@ -72,20 +80,21 @@ impl Sole {
     ///
     /// The right is given back, perhaps a moment later.
     pub async fn release(&self) {
-        if let Some(connection) = self.0.lock().await.take() {
+        if let Some(right) = self.0.lock().await.take() {
             // A server that is gone has forgotten the lock as well.
-            let _closed = connection.close().await;
+            let _closed = right.connection.close().await;
         }
     }
 }
 
-async fn take(url: &SecretString, alone: bool) -> Result<PgConnection, SoleError> {
-    let mut connection = PgConnection::connect(url.expose_secret()).await?;
+async fn take(primary: &Primary, alone: bool) -> Result<Right, SoleError> {
+    let timeline = primary.timeline();
+    let mut connection = primary.options().connect().await?;
     let statement = if alone { "SELECT pg_try_advisory_lock($1)" } else { "SELECT pg_try_advisory_lock_shared($1)" };
     let deadline = Instant::now() + PATIENCE;
     loop {
         if sqlx::query_scalar(statement).bind(LOCK).fetch_one(&mut connection).await? {
-            return Ok(connection);
+            return Ok(Right { connection, timeline });
         }
         if Instant::now() > deadline {
             return Err(SoleError::Taken(if alone {
@@ -98,17 +107,17 @@ async fn take(url: &SecretString, alone: bool) -> Result<PgConnection, SoleError
     }
 }
 
-async fn keep(held: Weak<Mutex<Option<PgConnection>>>, url: SecretString, alone: bool, stopping: CancellationToken) {
+async fn keep(held: Weak<Mutex<Option<Right>>>, primary: Primary, alone: bool, stopping: CancellationToken) {
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         let Some(held) = held.upgrade() else { return };
         let mut held = held.lock().await;
         // Without a connection it was given back: the process stops.
-        let Some(connection) = held.as_mut() else { return };
-        if matches!(timeout(LOOK, connection.ping()).await, Ok(Ok(()))) {
+        let Some(right) = held.as_mut() else { return };
+        if right.timeline == primary.timeline() && matches!(timeout(LOOK, right.connection.ping()).await, Ok(Ok(()))) {
             continue;
         }
-        match take(&url, alone).await {
-            Ok(connection) => *held = Some(connection),
+        match take(&primary, alone).await {
+            Ok(right) => *held = Some(right),
             Err(SoleError::Server(error)) => {
                 tracing::warn!(
                     error = crate::problem::chain(&error),

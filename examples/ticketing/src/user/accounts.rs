@@ -9,7 +9,7 @@ use super::{Language, email};
 use crate::{
     clock::Millis,
     ids::UserId,
-    personal::{EMAIL, PHONE, Vault},
+    personal::{CALLED, EMAIL, PHONE, Vault},
     problem::{Code, Problem, Result},
     remembered::Cache,
     storage::{Connection, Database, sql::query},
@@ -138,8 +138,8 @@ impl Accounts {
 
     pub(super) async fn user(&self, id: UserId) -> Result<Option<User>> {
         let found = query(
-            "SELECT email_index, email_sealed, phone_sealed, phone_index, text_messages, display_name, language \
-                   FROM users WHERE id = $1",
+            "SELECT email_index, email_sealed, phone_sealed, phone_index, text_messages, display_name, name_sealed, \
+                    language FROM users WHERE id = $1",
         );
         let Some(row) = found.bind(id).fetch_optional(&self.database.read).await? else { return Ok(None) };
         let key = id.to_string();
@@ -152,7 +152,7 @@ impl Accounts {
         Ok(Some(User {
             id,
             email,
-            display_name: row.get("display_name")?,
+            display_name: called(&self.vault, &key, row.get("name_sealed")?, row.get("display_name")?).await?,
             language,
             phone,
             phone_confirmed: row.get::<Option<String>>("phone_index")?.is_some(),
@@ -162,12 +162,16 @@ impl Accounts {
 
     /// Changes what is given.
     pub(super) async fn change(&self, id: UserId, profile: Profile) -> Result<()> {
+        let name = match &profile.display_name {
+            Some(name) => Some(self.vault.seal(CALLED, &id.to_string(), name).await?),
+            None => None,
+        };
         self.database
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    if let Some(name) = profile.display_name {
-                        let change = query("UPDATE users SET display_name = $1 WHERE id = $2");
+                    if let Some(name) = name {
+                        let change = query("UPDATE users SET name_sealed = $1, display_name = '' WHERE id = $2");
                         change.bind(name).bind(id).execute(&mut *connection).await?;
                     }
                     if let Some(language) = profile.language {
@@ -270,11 +274,12 @@ impl Accounts {
         let index = self.vault.index(EMAIL, &user.email).await?;
         let sealed = self.vault.seal(EMAIL, &user.id.to_string(), &user.email).await?;
         let person = self.vault.person(&user.email).await?;
+        let name = self.vault.seal(CALLED, &user.id.to_string(), &user.display_name).await?;
         let user = user.clone();
         self.database
             .write
             .run(move |connection| {
-                Box::pin(async move { insert(connection, &user, [index, sealed, person], hash).await })
+                Box::pin(async move { insert(connection, &user, [index, sealed, person, name], hash).await })
             })
             .await
     }
@@ -289,6 +294,14 @@ pub(crate) async fn address(vault: &Vault, id: &str, sealed: Option<String>, ind
     }
 }
 
+/// What an account's row calls it: a name that lies open was written last, by a process of the release before.
+async fn called(vault: &Vault, id: &str, sealed: Option<String>, open: String) -> Result<String> {
+    match sealed {
+        Some(sealed) if open.is_empty() => vault.unseal(CALLED, id, &sealed).await,
+        _ => Ok(open),
+    }
+}
+
 /// Somebody else has the address.
 pub(super) fn taken() -> Problem {
     Problem::new(Code::EmailTaken, "An account with this e-mail address exists: sign in instead.")
@@ -297,18 +310,18 @@ pub(super) fn taken() -> Problem {
 async fn insert(
     connection: &mut Connection<'_>,
     user: &User,
-    [index, sealed, person]: [String; 3],
+    [index, sealed, person, name]: [String; 4],
     hash: Option<PasswordHash>,
 ) -> Result<()> {
     let written = query(
-        "INSERT INTO users (id, email_index, email_sealed, person_index, display_name, language, password_hash, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_index) DO NOTHING",
+        "INSERT INTO users (id, email_index, email_sealed, person_index, display_name, name_sealed, language, \
+         password_hash, created_at) VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8) ON CONFLICT (email_index) DO NOTHING",
     )
     .bind(user.id)
     .bind(index)
     .bind(sealed)
     .bind(person)
-    .bind(&user.display_name)
+    .bind(name)
     .bind(user.language.as_str())
     .bind(hash.map(|hash| hash.expose().to_owned()))
     .bind(Millis::now().0)

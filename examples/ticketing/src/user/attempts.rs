@@ -79,7 +79,7 @@ impl Attempts {
         &self.proxies
     }
 
-    /// Whether another attempt may be made; it is counted.
+    /// Whether another attempt may be made with this address or telephone number; it is counted.
     ///
     /// # Errors
     ///
@@ -90,7 +90,8 @@ impl Attempts {
     /// The attempt may have been counted.
     pub async fn allow(&self, peer: SocketAddr, headers: &HeaderMap, login: &str) -> Result<()> {
         let network = self.proxies.network(peer, headers);
-        let account = email::canonical(login).map(|email| account_key(&email));
+        let account = email::canonical(login).or_else(|| login.starts_with('+').then(|| login.to_owned()));
+        let account = account.map(|account| account_key(&account));
         let mut attempt = Request::new().limit(BY_ADDRESS, &network);
         if let Some(account) = &account {
             attempt = attempt.limit(BY_ACCOUNT, account);
@@ -152,7 +153,7 @@ impl Attempts {
     }
 }
 
-/// Addresses of people do not stand in the names of keys.
-fn account_key(email: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, email.as_bytes()).as_ref())
+/// Addresses and numbers of people do not stand in the names of keys.
+fn account_key(account: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, account.as_bytes()).as_ref())
 }

@@ -43,11 +43,20 @@ pub enum Scene {
     ConfirmPhone,
     /// Signing in with a telephone number.
     PhoneSignIn,
+    /// Setting a password that was forgotten, by a telephone number.
+    PhoneReset,
 }
 
 impl Scene {
-    const ALL: [Self; 6] =
-        [Self::Register, Self::ChangeEmail, Self::ResetPassword, Self::SignIn, Self::ConfirmPhone, Self::PhoneSignIn];
+    const ALL: [Self; 7] = [
+        Self::Register,
+        Self::ChangeEmail,
+        Self::ResetPassword,
+        Self::SignIn,
+        Self::ConfirmPhone,
+        Self::PhoneSignIn,
+        Self::PhoneReset,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -57,6 +66,7 @@ impl Scene {
             Self::SignIn => "sign-in",
             Self::ConfirmPhone => "confirm-phone",
             Self::PhoneSignIn => "phone-sign-in",
+            Self::PhoneReset => "phone-reset",
         }
     }
 
@@ -66,15 +76,16 @@ impl Scene {
 
     /// Whether the code goes to a telephone.
     const fn is_text(self) -> bool {
-        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn)
+        matches!(self, Self::ConfirmPhone | Self::PhoneSignIn | Self::PhoneReset)
     }
 
     /// What is written to the address or the number, which belongs to an account or not; nothing where a code would be of no use.
     const fn letter(self, known: bool) -> Option<Letter> {
         match (self, known) {
             (Self::Register | Self::ChangeEmail, true) => Some(Letter::AccountExists),
-            (Self::ResetPassword | Self::PhoneSignIn, false) => None,
+            (Self::ResetPassword | Self::PhoneSignIn | Self::PhoneReset, false) => None,
             (Self::PhoneSignIn, true) => Some(Letter::PhoneSignIn),
+            (Self::PhoneReset, true) => Some(Letter::PhoneReset),
             (Self::ConfirmPhone, _) => Some(Letter::ConfirmPhone),
             (Self::SignIn, _) => Some(Letter::SignIn),
             (Self::Register, false) => Some(Letter::Register),
@@ -171,7 +182,8 @@ pub(super) fn refused() -> Problem {
     Problem::new(Code::CodeRefused, "It is wrong, used, or too old: ask for another one.").with("field", "code")
 }
 
-fn wait(time: Duration) -> Problem {
+/// There were too many, and when it is worth while to try again.
+pub(super) fn wait(time: Duration) -> Problem {
     let seconds = u32::try_from(time.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
     Problem::new(Code::TooManyAttempts, format!("Try again in {seconds} seconds.")).retry_after(seconds)
 }

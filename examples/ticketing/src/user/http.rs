@@ -4,19 +4,23 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{ConnectInfo, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
 use nebula_auth::{
-    TokenPair,
+    AuthMethod, TokenPair,
     secrecy::{ExposeSecret, SecretString},
 };
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Buyer, Language, NewUser, User, codes, email};
+use super::{
+    Buyer, Device, Language, NewUser, User, codes, email,
+    second_factor::{Answer, Arrival, demanded},
+};
 use crate::{
     app::App,
     http::Json,
+    notice::Letter,
     problem::{Problem, Result},
 };
 
@@ -95,6 +99,22 @@ impl Person {
 pub(super) struct SignedIn {
     pub(super) user: Person,
     pub(super) tokens: Tokens,
+    /// Whether the back office stays closed until a second factor is set up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) second_factor_demanded: bool,
+}
+
+impl SignedIn {
+    /// Of somebody who came in; they hear of it by mail where it was on a new device.
+    pub(super) async fn of(app: &App, arrival: Arrival) -> Result<Self> {
+        let Arrival { user, tokens, new_device } = arrival;
+        if new_device && !user.email.is_empty() && app.notices.letters().delivers() {
+            app.codes.tell(Letter::NewDevice, user.email.clone(), user.language);
+        }
+        let strong = tokens.principal.methods().contains(&AuthMethod::MultiFactor);
+        let second_factor_demanded = !strong && demanded(app, user.id).await?;
+        Ok(Self { user: Person::of(app, user).await?, tokens: tokens.into(), second_factor_demanded })
+    }
 }
 
 /// New proof of being signed in.
@@ -119,7 +139,10 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(super::profile::routes())
         .merge(super::phone::routes())
+        .merge(super::reset::routes())
         .merge(super::addresses::routes())
+        .merge(super::second_factor::routes())
+        .merge(super::second_factor::my_routes())
         .merge(super::federation::routes())
         .merge(super::federation::my_routes())
         .routes(routes!(rules))
@@ -142,12 +165,6 @@ pub(super) fn name(text: &str) -> Result<String> {
         return Err(Problem::invalid("display_name", "A name has 1 to 80 characters."));
     }
     Ok(name.to_owned())
-}
-
-/// What the device calls itself, for the list of sign-ins.
-pub(super) fn device(headers: &HeaderMap) -> Option<String> {
-    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
-    (!agent.is_empty()).then(|| agent.chars().take(200).collect())
 }
 
 /// What holds for new accounts.
@@ -179,13 +196,14 @@ async fn register(
     } else {
         app.users.register(new).await?
     };
-    let tokens = app.users.start_session(user.id, device(&headers)).await?.into();
-    Ok((StatusCode::CREATED, Json(SignedIn { user: Person::of(&app, user).await?, tokens })))
+    let tokens = app.users.start_session(user.id, &Device::of(&headers)).await?;
+    Ok((StatusCode::CREATED, Json(SignedIn::of(&app, Arrival { user, tokens, new_device: false }).await?)))
 }
 
-/// Sign in.
+/// Sign in. Whoever has a second factor is asked for it, and is not in yet.
 #[utoipa::path(post, path = "/auth/login", tag = "account", request_body = Login, responses(
     (status = OK, body = SignedIn),
+    (status = ACCEPTED, description = "Go on with `POST /auth/login/second-factor`", body = Answer),
     (status = UNAUTHORIZED, description = "`wrong-credentials`"),
     (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
 ))]
@@ -194,11 +212,10 @@ async fn login(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Json(body): Json<Login>,
-) -> Result<Json<SignedIn>> {
+) -> Result<(StatusCode, Json<Answer>)> {
     app.attempts.allow(peer, &headers, &body.email).await?;
-    let user = app.users.login(&body.email, body.password).await?;
-    let tokens = app.users.start_session(user.id, device(&headers)).await?.into();
-    Ok(Json(SignedIn { user: Person::of(&app, user).await?, tokens }))
+    let entry = app.users.enter(&body.email, body.password, &Device::of(&headers)).await?;
+    Answer::of(&app, entry).await
 }
 
 /// Exchange a refresh token for new tokens.
@@ -206,14 +223,14 @@ async fn login(
     (status = OK, body = Renewed),
     (status = UNAUTHORIZED, description = "`refresh-refused`"),
 ))]
-async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<Renewed>> {
-    Ok(Json(Renewed { tokens: app.users.refresh(&body.refresh_token).await?.into() }))
+async fn refresh(State(app): State<App>, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<Json<Renewed>> {
+    Ok(Json(Renewed { tokens: app.users.refresh(&body.refresh_token, &Device::of(&headers)).await?.into() }))
 }
 
 /// Sign out: the refresh token and its access tokens end.
 #[utoipa::path(post, path = "/auth/logout", tag = "account", request_body = Refresh, responses((status = NO_CONTENT)))]
-async fn logout(State(app): State<App>, Json(body): Json<Refresh>) -> Result<StatusCode> {
-    app.users.logout(&body.refresh_token).await?;
+async fn logout(State(app): State<App>, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<StatusCode> {
+    app.users.logout(&body.refresh_token, &Device::of(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

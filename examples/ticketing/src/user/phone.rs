@@ -6,15 +6,16 @@ use axum::{
     extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
 };
-use nebula_auth::{AuthMethod, secrecy::SecretString};
+use nebula_auth::secrecy::SecretString;
 use nebula_notification::Phone;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Buyer, Language, Scene, codes,
-    http::{Person, SignedIn, device},
+    Buyer, Device, Language, Scene, codes,
+    http::{Person, SignedIn},
     profile::{Sent, me, proven},
+    second_factor::{Answer, Voucher},
 };
 use crate::{
     app::App,
@@ -31,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// The number in its one form.
-fn number(text: &str) -> Result<String> {
+pub(super) fn number(text: &str) -> Result<String> {
     let detail = "This is no telephone number with its country, such as +86 138 0013 8000.";
     let number = Phone::parse(text.trim(), None).map_err(|_| Problem::invalid("phone", detail))?;
     Ok(number.as_str().to_owned())
@@ -114,17 +115,28 @@ async fn remove(State(app): State<App>, buyer: Buyer) -> Result<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What a code is asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum TextPurpose {
+    #[default]
+    SignIn,
+    ResetPassword,
+}
+
 /// A code that is asked for.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WantedTextCode {
     phone: String,
+    #[serde(default)]
+    purpose: TextPurpose,
     /// The language of the message.
     #[serde(default)]
     language: Language,
 }
 
-/// Send a code to sign in with. The answer is the same whether the number has an account or not.
+/// Send a code to sign in with, or to set a forgotten password. The answer is the same whether the number has an account or not.
 #[utoipa::path(post, operation_id = "phone_sign_in_code", path = "/auth/phone/codes", tag = "account", request_body = WantedTextCode, responses(
     (status = ACCEPTED, body = Sent),
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
@@ -140,13 +152,18 @@ async fn sign_in_code(
     let phone = number(&body.phone)?;
     deliverable(&app)?;
     app.attempts.allow_code(peer, &headers, &phone).await?;
-    let holds = app.codes.send(Scene::PhoneSignIn, &phone, None, body.language).await?;
+    let scene = match body.purpose {
+        TextPurpose::SignIn => Scene::PhoneSignIn,
+        TextPurpose::ResetPassword => Scene::PhoneReset,
+    };
+    let holds = app.codes.send(scene, &phone, None, body.language).await?;
     Ok((StatusCode::ACCEPTED, Json(Sent { expires_in: holds.as_secs() })))
 }
 
 /// Sign in with a confirmed telephone number. Of several accounts it is the one that the number was confirmed for last.
 #[utoipa::path(post, operation_id = "phone_sign_in", path = "/auth/phone", tag = "account", request_body = ConfirmedNumber, responses(
     (status = OK, body = SignedIn),
+    (status = ACCEPTED, description = "Go on with `POST /auth/login/second-factor`", body = Answer),
     (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`, `code-refused`"),
     (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
 ))]
@@ -155,12 +172,11 @@ async fn sign_in(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Json(body): Json<ConfirmedNumber>,
-) -> Result<Json<SignedIn>> {
+) -> Result<(StatusCode, Json<Answer>)> {
     let phone = number(&body.phone)?;
     app.attempts.allow(peer, &headers, &phone).await?;
     app.codes.check(Scene::PhoneSignIn, &phone, None, &body.code).await?;
     let user = app.users.of_phone(&phone).await?.ok_or_else(codes::refused)?;
-    let user = app.users.user(user).await?.ok_or_else(codes::refused)?;
-    let tokens = app.users.start_session_by(AuthMethod::OneTimeCode, user.id, device(&headers)).await?.into();
-    Ok(Json(SignedIn { user: Person::of(&app, user).await?, tokens }))
+    let entry = app.users.enter_vouched(user, Voucher::Phone, &Device::of(&headers)).await?;
+    Answer::of(&app, entry).await
 }

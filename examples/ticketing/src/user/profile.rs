@@ -1,4 +1,4 @@
-//! What people do with their account over HTTP: confirm, change, forget, and sign out elsewhere.
+//! What people do with their account over HTTP: confirm, change, and sign out elsewhere.
 
 use std::{net::SocketAddr, time::UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Buyer, Language, Profile, Scene, User, codes,
+    Buyer, Language, Profile, Scene, User,
     http::{Person, address, name},
 };
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(send_code))
-        .routes(routes!(reset_password))
         .routes(routes!(change))
         .routes(routes!(change_password))
         .routes(routes!(email_code))
@@ -93,41 +92,6 @@ fn deliverable(app: &App) -> Result<()> {
         return Ok(());
     }
     Err(Problem::unavailable("no mail server is configured, and there is no development outbox"))
-}
-
-/// A new password instead of a forgotten one.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Reset {
-    email: String,
-    #[schema(value_type = String)]
-    code: SecretString,
-    #[schema(value_type = String, format = Password, min_length = 8)]
-    password: SecretString,
-}
-
-/// Set a forgotten password with the code of a mail. Every session of the account ends.
-#[utoipa::path(post, operation_id = "reset_password", path = "/auth/password", tag = "account", request_body = Reset, responses(
-    (status = NO_CONTENT),
-    (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`, `password-refused`, `code-refused`"),
-    (status = TOO_MANY_REQUESTS, description = "`too-many-attempts`"),
-))]
-async fn reset_password(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Json(body): Json<Reset>,
-) -> Result<StatusCode> {
-    let email = address(&body.email)?;
-    app.attempts.allow(peer, &headers, &email).await?;
-    // For an address without an account as well: it takes as long, and is refused by the code.
-    let hash = app.users.hash(body.password).await?;
-    app.codes.check(Scene::ResetPassword, &email, None, &body.code).await?;
-    let user = app.users.id_of(&email).await?.ok_or_else(codes::refused)?;
-    app.users.set_password(user, hash, None).await?;
-    let language = app.users.user(user).await?.map_or_else(Language::default, |user| user.language);
-    app.codes.tell(Letter::PasswordChanged, email, language);
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What is to change; what is left out stays.

@@ -6,22 +6,32 @@ use nebula_auth::{
     AccessGrant, Auth, AuthMethod, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials,
     ErrorKind, Hashed, NewSession, PasswordHash, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed,
     RevokeReason, Session, SessionService, SessionStoreKind, TokenPair, TokenService,
-    mfa::{CodeSender, OneTimeCodes},
+    audit::AuditLog,
+    mfa::{CodeSender, MfaProvider, OneTimeCodes, SecondFactor as _, Totp},
     oidc::OidcClient,
     secrecy::{ExposeSecret, SecretString},
 };
 
 use super::{
-    Kind, Language, MailCodes, Profile, Scene, User,
+    Device, Kind, Language, MailCodes, Profile, Scene, User,
     accounts::{self, Accounts},
+    codes,
+    second_factor::Doors,
+    sign_ins,
 };
 use crate::{
     config::{Config, secret},
     ids::UserId,
-    personal::Vault,
+    personal::{FACTORS, Vault},
     problem::{Code, Problem, Result},
-    storage::Database,
+    storage::{Database, Primary},
 };
+
+/// Name of this platform in authenticator apps.
+const BRAND: &str = "Nebula Tickets";
+
+const EVERYBODY: &str = "auth.mfa.required would let nobody in who has yet to set a second factor up: name the roles that need one \
+                         in accounts.require-second-factor";
 
 /// Name of this platform in its tokens.
 const ISSUER: &str = "nebula-ticketing";
@@ -56,11 +66,17 @@ pub struct Users(Arc<Inner>);
 struct Inner {
     auth: Auth,
     passwords: PasswordProvider<Accounts>,
+    /// Every way in, with the second factor of those who have one.
+    login: Arc<dyn AuthenticationProvider>,
+    second_factor: Totp,
     accounts: Accounts,
+    /// Followed as long as this lives.
+    _server: Option<Primary>,
 }
 
 impl Users {
-    /// Accounts in this database. Refresh tokens live in a file of their own: signing in never waits for selling.
+    /// Accounts in this database. Refresh tokens live in a file of their own: signing in never waits for selling. What happens to
+    /// second factors is written into `log`, if there is one.
     ///
     /// # Errors
     ///
@@ -73,6 +89,7 @@ impl Users {
         config: &Config,
         database: Database,
         vault: Vault,
+        log: Option<AuditLog>,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let mut settings = config.auth.clone();
         let jwt = &mut settings.jwt;
@@ -82,21 +99,40 @@ impl Users {
         if jwt.secret.is_none() && jwt.private_key.is_none() {
             jwt.secret = Some(secret::load_or_create(&config.data, secret::AUTH)?);
         }
-        if settings.mfa.key.is_none() {
-            settings.mfa.key = Some(match &config.auth.jwt.secret {
-                Some(secret) => secret.clone(),
-                None => secret::load_or_create(&config.data, secret::CODES)?,
-            });
+        if settings.mfa.required {
+            return Err(EVERYBODY.into());
         }
+        if settings.mfa.key.is_none() {
+            // As lasting as personal data, and the same in every process: another secret of tokens takes nobody's factor away.
+            settings.mfa.key = Some(vault.index(FACTORS, "key").await?.into());
+        }
+        settings.mfa.enabled = true;
+        settings.mfa.issuer.get_or_insert_with(|| BRAND.to_owned());
         if settings.session.url.is_none() {
             settings.session.store = SessionStoreKind::Sqlite;
             settings.session.url = Some(config.data.join(super::SESSIONS_FILE).display().to_string().into());
         }
+        let (mut auth, server) = match (settings.session.store, &settings.session.url) {
+            (SessionStoreKind::Postgres, Some(url)) => {
+                let orders = config.database.url.as_ref();
+                let (auth, server) = sign_ins::on_postgres(&settings, url, orders, &database).await?;
+                (auth, Some(server))
+            }
+            _ => (settings.connect().await?, None),
+        };
         let accounts = Accounts::new(database, vault);
-        let mut auth = settings.connect().await?;
         auth.sessions = auth.sessions.with_directory(accounts.clone());
-        let passwords = PasswordProvider::new(auth.passwords.clone(), accounts.clone());
-        Ok(Self(Arc::new(Inner { auth, passwords, accounts })))
+        let passwords = || PasswordProvider::new(auth.passwords.clone(), accounts.clone());
+        let mut second_factor = auth.totp.clone().ok_or("second factors are switched on, and there are none")?;
+        if let Some(log) = log.clone() {
+            second_factor = second_factor.with_audit(log);
+        }
+        let mut login = MfaProvider::new(Doors::new(passwords()), second_factor.clone(), Arc::clone(&auth.proofs));
+        if let Some(log) = log {
+            login = login.with_audit(log);
+        }
+        let (passwords, login) = (passwords(), Arc::new(login));
+        Ok(Self(Arc::new(Inner { auth, passwords, login, second_factor, accounts, _server: server })))
     }
 
     /// Verifies access tokens.
@@ -109,6 +145,30 @@ impl Users {
     #[must_use]
     pub fn sessions(&self) -> &SessionService {
         &self.0.auth.sessions
+    }
+
+    /// Sets up, checks and removes second factors.
+    #[must_use]
+    pub fn second_factor(&self) -> &Totp {
+        &self.0.second_factor
+    }
+
+    /// Whether an account has set up a second factor.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn has_second_factor(&self, user: UserId) -> Result<bool> {
+        self.0.second_factor.is_enrolled(&user.to_string()).await.map_err(failed)
+    }
+
+    /// Every way in.
+    pub(super) fn login_provider(&self) -> &dyn AuthenticationProvider {
+        &*self.0.login
     }
 
     /// Whether there is such an account.
@@ -455,7 +515,7 @@ impl Users {
         }
     }
 
-    /// Checks a password. Takes as long for an unknown address as for a wrong password.
+    /// Checks a password, and nothing else: this lets nobody in. Takes as long for an unknown address as for a wrong password.
     ///
     /// # Errors
     ///
@@ -465,21 +525,18 @@ impl Users {
     ///
     /// Safe.
     pub async fn login(&self, email: &str, password: SecretString) -> Result<User> {
-        let wrong = || Problem::new(Code::WrongCredentials, "Check the address and the password.");
         let credentials = Credentials::password(email, password);
         match self.0.passwords.authenticate(&credentials).await.map_err(failed)? {
             Authentication::Authenticated(who) => {
                 let id = who.subject.parse().map_err(|_| Problem::internal("an account without an identifier"))?;
-                self.user(id).await?.ok_or_else(wrong)
+                self.user(id).await?.ok_or_else(wrong_credentials)
             }
-            Authentication::Refused(AuthenticationRefusal::Locked { retry_after }) => {
-                Err(Problem::new(Code::Busy, "Too many failures.").with("retry_after", retry_after.as_secs()))
-            }
-            _ => Err(wrong()),
+            Authentication::Refused(AuthenticationRefusal::Locked { retry_after }) => Err(codes::wait(retry_after)),
+            _ => Err(wrong_credentials()),
         }
     }
 
-    /// Begins to keep a user signed in, on a device that calls itself so.
+    /// Begins to keep a user signed in who has just made the account.
     ///
     /// # Errors
     ///
@@ -488,25 +545,15 @@ impl Users {
     /// # Cancel safety
     ///
     /// A session that nobody knows may be left; it expires.
-    pub async fn start_session(&self, user: UserId, device: Option<String>) -> Result<TokenPair> {
-        self.start_session_by(AuthMethod::Password, user, device).await
-    }
-
-    /// The same for somebody who has proven themselves in this way.
-    pub(super) async fn start_session_by(
-        &self,
-        method: AuthMethod,
-        user: UserId,
-        device: Option<String>,
-    ) -> Result<TokenPair> {
-        let mut session = NewSession::new(user.to_string()).methods([method]);
-        if let Some(device) = device {
-            session = session.label(device);
+    pub async fn start_session(&self, user: UserId, device: &Device) -> Result<TokenPair> {
+        let mut session = NewSession::new(user.to_string()).methods([AuthMethod::Password]).device(device.print());
+        if let Some(label) = device.label() {
+            session = session.label(label);
         }
         self.0.auth.sessions.start(session).await.map_err(failed)
     }
 
-    /// Exchanges a refresh token.
+    /// Exchanges a refresh token. On another device than the session's, the new tokens say nothing of how somebody signed in.
     ///
     /// # Errors
     ///
@@ -515,8 +562,8 @@ impl Users {
     /// # Cancel safety
     ///
     /// The token may have been used up; for a few seconds it yields the same successor again.
-    pub async fn refresh(&self, token: &SecretString) -> Result<TokenPair> {
-        match self.0.auth.sessions.refresh(token, RefreshOptions::new()).await.map_err(failed)? {
+    pub async fn refresh(&self, token: &SecretString, device: &Device) -> Result<TokenPair> {
+        match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
             Refreshed::Renewed(pair) => Ok(*pair),
             Refreshed::Refused(refusal) => Err(Problem::new(Code::RefreshRefused, refusal.to_string())),
         }
@@ -532,8 +579,8 @@ impl Users {
     /// # Cancel safety
     ///
     /// Repeat it.
-    pub async fn logout(&self, token: &SecretString) -> Result<()> {
-        match self.0.auth.sessions.refresh(token, RefreshOptions::new()).await.map_err(failed)? {
+    pub async fn logout(&self, token: &SecretString, device: &Device) -> Result<()> {
+        match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
             Refreshed::Renewed(pair) => {
                 if let Some(session) = pair.principal.session_id() {
                     self.0.auth.sessions.revoke(session, RevokeReason::Logout).await.map_err(failed)?;
@@ -588,11 +635,15 @@ fn random_password() -> String {
     letters.chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-")
 }
 
+pub(super) fn wrong_credentials() -> Problem {
+    Problem::new(Code::WrongCredentials, "Check the address and the password.")
+}
+
 fn password_refused(refusal: PasswordRefusal) -> Problem {
     Problem::new(Code::PasswordRefused, refusal.to_string()).with("reason", refusal.code())
 }
 
-fn failed(error: nebula_auth::Error) -> Problem {
+pub(super) fn failed(error: nebula_auth::Error) -> Problem {
     match error.kind() {
         ErrorKind::Busy => Problem::new(Code::Busy, "Too many people are signing in.").caused_by(error),
         ErrorKind::Unavailable => Problem::unavailable(error),

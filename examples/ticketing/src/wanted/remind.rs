@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::storage::is_wanted;
 use crate::{
     clock::Millis,
     ids::{SessionId, UserId},
+    merchant::Merchants,
     outbox::{Outbox, Recorded},
     problem::Result,
+    show::SessionInfo,
     storage::{Connection, Database, sql::query},
 };
 
@@ -26,13 +29,47 @@ pub struct Reminder {
     pub user: UserId,
     /// The session.
     pub session: SessionId,
+    /// When it was recorded, in milliseconds since 1970: one that was put back is another message.
+    #[serde(default)]
+    pub at: i64,
 }
 
 impl Recorded for Reminder {
     const QUEUE: &'static str = REMIND;
 
     fn id(&self) -> String {
+        format!("{}:{}", self.key(), self.at)
+    }
+}
+
+impl Reminder {
+    /// What tells it from every other one: a buyer is told of a session once.
+    #[must_use]
+    pub fn key(&self) -> String {
         format!("{}:{}", self.session, self.user)
+    }
+
+    /// Whether it is still to be told, at the moment when it would be: since it was recorded the sale may have opened or been
+    /// taken back, and the buyer may have changed their mind. Of a merchant that is suspended nothing is told: the reminder is
+    /// put back, so that it is recorded anew if the merchant goes on before the sale opens.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Put back or not; ask again.
+    pub async fn is_apt(&self, database: &Database, merchants: &Merchants, session: &SessionInfo) -> Result<bool> {
+        if session.sale_opens_at <= Millis::now() || !is_wanted(&database.read, self.user, self.session).await? {
+            return Ok(false);
+        }
+        if merchants.is_active(&session.merchant).await? {
+            return Ok(true);
+        }
+        let reminder = *self;
+        database.write.run(move |connection| Box::pin(async move { unmark(connection, &reminder).await })).await?;
+        Ok(false)
     }
 }
 
@@ -92,13 +129,21 @@ async fn due(connection: &mut Connection<'_>) -> Result<Vec<Reminder>> {
     let now = Millis::now();
     let rows = query(include_str!("sql/due.sql")).bind(now.0).bind(now.plus(AHEAD).0).bind(BATCH);
     let rows = rows.fetch_all(connection).await?;
-    rows.iter().map(|row| Ok(Reminder { user: row.get("user_id")?, session: row.get("session_id")? })).collect()
+    rows.iter()
+        .map(|row| Ok(Reminder { user: row.get("user_id")?, session: row.get("session_id")?, at: now.0 }))
+        .collect()
 }
 
 /// Whether nobody was quicker.
 async fn mark(connection: &mut Connection<'_>, reminder: &Reminder) -> Result<bool> {
     let sql = "INSERT INTO sale_reminders (session_id, user_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let marked =
-        query(sql).bind(reminder.session).bind(reminder.user).bind(Millis::now().0).execute(connection).await?;
+    let marked = query(sql).bind(reminder.session).bind(reminder.user).bind(reminder.at).execute(connection).await?;
     Ok(marked > 0)
+}
+
+/// As if it had not been recorded; what was recorded since stays.
+async fn unmark(connection: &mut Connection<'_>, reminder: &Reminder) -> Result<()> {
+    let sql = "DELETE FROM sale_reminders WHERE session_id = $1 AND user_id = $2 AND at = $3";
+    query(sql).bind(reminder.session).bind(reminder.user).bind(reminder.at).execute(connection).await?;
+    Ok(())
 }

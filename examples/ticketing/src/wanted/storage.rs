@@ -6,7 +6,7 @@ use nebula_tenant::TenantId;
 
 use crate::{
     clock::Millis,
-    ids::{ShowId, UserId},
+    ids::{SessionId, ShowId, UserId},
     problem::Result,
     storage::{Connection, Pool, sql::query},
 };
@@ -47,6 +47,14 @@ pub(super) async fn list(pool: &Pool, user: UserId, after: Option<Entry>, limit:
                ORDER BY at DESC, show_id DESC LIMIT $4";
     let rows = query(sql).bind(user).bind(at).bind(show).bind(limit).fetch_all(pool).await?;
     rows.iter().map(|row| Ok(Entry { show: row.get("show_id")?, at: Millis(row.get("at")?) })).collect()
+}
+
+/// Whether somebody wants to be told of a session: it is still published, and its show is on their list.
+pub(super) async fn is_wanted(pool: &Pool, user: UserId, session: SessionId) -> Result<bool> {
+    let sql = "SELECT 1 AS one FROM sessions s JOIN shows h ON h.id = s.show_id \
+               JOIN wanted_shows w ON w.show_id = h.id AND w.user_id = $1 \
+               WHERE s.id = $2 AND s.published = 1 AND h.published = 1 AND h.hidden = 0";
+    Ok(query(sql).bind(user).bind(session).fetch_optional(pool).await?.is_some())
 }
 
 /// How many buyers want to see each of a merchant's shows; those that nobody does are left out.

@@ -241,6 +241,32 @@ fn account(email: &str, body: &Value) -> Account {
     }
 }
 
+/// The messages in the development outbox to an address or a number.
+pub async fn mails(app: &TestApp, to: &str) -> Vec<Value> {
+    let shown = expect(app.get("//dev/outbox/messages.json").await, StatusCode::OK).await;
+    shown.as_array().unwrap().iter().filter(|mail| mail["to"] == to).cloned().collect()
+}
+
+/// Title and text of one.
+pub fn words(mail: &Value) -> String {
+    format!("{}\n{}", mail["title"].as_str().unwrap(), mail["text"].as_str().unwrap())
+}
+
+/// Waits until there are so many, and gives their titles and texts.
+pub async fn letters(app: &TestApp, to: &str, count: usize) -> Vec<String> {
+    nebula_test_support::eventually(Duration::from_secs(60), || async {
+        let mails = mails(app, to).await;
+        if mails.len() == count { Ok(mails.iter().map(words).collect()) } else { Err(format!("{mails:?}")) }
+    })
+    .await
+}
+
+/// The six digits of one.
+pub fn code(letter: &str) -> String {
+    let digits = letter.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
+    digits.unwrap_or_else(|| panic!("{letter}")).to_owned()
+}
+
 /// The body, when the status is the expected one.
 pub async fn expect(response: Response, status: StatusCode) -> Value {
     let (got, url) = (response.status(), response.url().clone());

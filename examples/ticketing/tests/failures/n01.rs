@@ -2,28 +2,30 @@
 
 use std::time::Duration;
 
-use nebula_test_support::redis_url;
 use reqwest::StatusCode;
-use ticketing::{
-    ids::OrderId,
-    inventory::{Hold, HoldRequest},
-};
+use serde_json::json;
+use ticketing::problem::Code;
 
 use crate::{
-    common::{TestApp, expect, expect_problem},
-    sale::{counts, on_redis, order, rests},
+    common::{expect, expect_problem},
+    sale::{counts, order, rests},
+    victim::Pair,
 };
 
 #[tokio::test]
 async fn n1_a_hold_whose_order_never_came_is_freed_by_the_scan() {
-    let url = redis_url().await;
-    let app = TestApp::start_with(|config| on_redis(config, &url)).await;
-    let (buyer, session) = (app.register("mei@example.com").await, app.hall(10).await);
-    app.app.inventory.warm(session).await.unwrap();
-    let request = HoldRequest { session, order: OrderId::new(), user: buyer.id, seats: vec![0] };
-    let hold = app.app.ledger.hold(&request).await.unwrap();
-    assert!(matches!(hold, Hold::Held { .. }), "{hold:?}");
-    expect_problem(order(&app, &buyer, session, "1-1").await, ticketing::problem::Code::SeatTaken).await;
+    let pair = Pair::start().await;
+    let (buyer, session) = (pair.app.register("mei@example.com").await, pair.app.hall(10).await);
+    pair.app.app.inventory.warm(session).await.unwrap();
+    // The order is about to be written when its server dies.
+    let lock = pair.hold_up("orders").await;
+    let inventory = pair.app.app.inventory.clone();
+    let wish = json!({"session_id": session, "seats": ["1-1"]});
+    let held = || async { inventory.counts(session).await.is_ok_and(|counts| counts.locked == 1) };
+    let app = pair.die_in("/api/v1/orders", |request| request.bearer_auth(&buyer.access).json(&wish), held).await;
+    lock.rollback().await.unwrap();
+
+    expect_problem(order(&app, &buyer, session, "1-1").await, Code::SeatTaken).await;
     // The scan leaves young holds alone, since their orders may be on their way.
     assert_eq!(app.app.inventory.sweep(session, Duration::from_secs(3_600)).await.unwrap(), 0);
     assert_eq!(counts(&app, session).await.locked, 1);

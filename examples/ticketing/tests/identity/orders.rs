@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use futures_util::future::join_all;
+use nebula_tenant::TenantId;
 use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use ticketing::{
     clock::Millis,
     identity::{Names, RealName, WhenDown},
     ids::SessionId,
+    merchant::NewMerchant,
     problem::Code,
     storage::{Pool, sql::query},
 };
@@ -148,6 +150,61 @@ async fn tickets_have_names_from_the_order_to_the_door_and_nothing_has_them_in_c
         let ids: Vec<&Value> = orders["orders"].as_array().unwrap().iter().map(|order| &order["id"]).collect();
         assert_eq!(ids, if found { vec![&placed["id"]] } else { Vec::new() }, "{sought}");
     }
+    // Or by what they remember: parts of names, ends of numbers, and both with all of the other. Who was found is opened before
+    // it is said: parts that stand otherwise in a name are not it.
+    let parts = [
+        (json!({"name_part": "雷"}), true),
+        (json!({"name_part": " 阳娜"}), true),
+        (json!({"name_part": "娜阳"}), false),
+        (json!({"name_part": "阳欧"}), false),
+        (json!({"name_part": "娜娜 欧阳"}), false),
+        (json!({"name_part": "雷", "number_ends": &card(2)[14..]}), true),
+        (json!({"name_part": "雷", "number_ends": &card(1)[14..]}), false),
+        (json!({"number_ends": card(1)[14..].to_lowercase()}), true),
+        (json!({"name": "李雷", "number_ends": &card(2)[14..]}), true),
+        (json!({"name_part": "雷", "number": card(2)}), true),
+        (json!({"name_part": "李雷雷"}), false),
+    ];
+    let in_part = async || {
+        for (sought, found) in &parts {
+            let orders = expect(find(&support, sought.clone()).await, StatusCode::OK).await;
+            let ids: Vec<&Value> = orders["orders"].as_array().unwrap().iter().map(|order| &order["id"]).collect();
+            assert_eq!(ids, if *found { vec![&placed["id"]] } else { Vec::new() }, "{sought}");
+        }
+    };
+    in_part().await;
+    for (sought, field) in [
+        (json!({"name_part": "A"}), "name_part"),
+        (json!({"number_ends": "12"}), "number_ends"),
+        (json!({"name": "李雷", "name_part": "雷"}), "name_part"),
+    ] {
+        assert_eq!(expect_problem(find(&support, sought).await, Code::InvalidValue).await["field"], field);
+    }
+    for sought in [json!({"name_part": "雷"}), json!({"number_ends": &card(2)[14..]})] {
+        expect_problem(find(&till, sought).await, Code::Forbidden).await;
+    }
+    // Nobody of another merchant is found; and those who came before there were parts are, after the next start.
+    let star = "star".parse::<TenantId>().unwrap();
+    let new = NewMerchant { name: "Star", name_zh: "星", domains: &[] };
+    app.app.merchants.create(star.clone(), &new).await.unwrap();
+    app.app.office.open_department(&star, "Star").await.unwrap();
+    let other = app.register_at(&star, "other@example.com", "support").await;
+    let elsewhere = app.post_as(&other, "/desk/star/attendees", &json!({"name_part": "雷"})).await;
+    assert_eq!(expect(elsewhere, StatusCode::OK).await, json!({"orders": []}));
+    let kept =
+        async || -> i64 { query("SELECT count(*) FROM attendee_grams").scalar(&app.app.database.read).await.unwrap() };
+    let all = kept().await;
+    app.write(|connection| {
+        Box::pin(async move {
+            query("DELETE FROM attendee_grams").execute(connection).await?;
+            Ok(())
+        })
+    })
+    .await;
+    let (one, two) = tokio::join!(app.app.identities.fill(), app.app.identities.fill());
+    assert!(one.unwrap() + two.unwrap() >= 2);
+    assert_eq!((kept().await, app.app.identities.fill().await.unwrap()), (all, 0));
+    in_part().await;
     for (who, name) in [(&support, "李雷"), (&till, "李*")] {
         let detail = expect(app.get_as(who, &format!("/desk/nebula/orders/{id}")).await, StatusCode::OK).await;
         assert!(detail["order"]["seats"].to_string().contains(&format!("\"{name}\"")), "{detail}");
@@ -259,4 +316,77 @@ async fn while_the_authority_is_away_a_sale_refuses_or_checks_later() {
         if verified == "no" { Ok(()) } else { Err(format!("{verified} since {since:?}")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_counter_sells_by_name_chosen_seats_and_the_best() {
+    let (_office, url) = Office::open().await;
+    let app = TestApp::start_with(|config| asks(config, &url)).await;
+    let clerk = app.register_staff("clerk@example.com", "box-office").await;
+    let session = app.hall(50).await;
+    asking(&app, session, RealName { tickets: Some(1), ..RealName::default() }).await;
+    let path = "/desk/nebula/counter/orders";
+    let hold = async |key: &str, places: Value, attendees: &[Value]| {
+        let mut body = places;
+        (body["session_id"], body["attendees"]) = (json!(session), json!(attendees));
+        let request = app.request(Method::POST, path).bearer_auth(&clerk.access).header("idempotency-key", key);
+        request.json(&body).send().await.unwrap()
+    };
+    let someone = |name: &str, sequence| json!({"person": person(name, sequence)});
+    let (lei, han) = (someone("李雷", 1), someone("韩梅", 2));
+    let chosen = || json!({"seats": ["1-1", "1-2"]});
+    // The clerk is told how many names there have to be; a counter keeps no contacts; what is wrong is said with its place.
+    for places in [chosen(), json!({"best": {"count": 2}})] {
+        let problem = expect_problem(hold("none", places, &[]).await, Code::RealNameRequired).await;
+        assert_eq!((&problem["names"], &problem["count"]), (&json!("per-ticket"), &json!(2)));
+    }
+    let contact = json!({"contact": "01900000-0000-7000-8000-000000000000"});
+    let refused = hold("contact", chosen(), &[lei.clone(), contact]).await;
+    assert_eq!(expect_problem(refused, Code::InvalidValue).await["field"], "attendees[1].contact");
+    let mistyped = json!({"person": {"name": "韩梅", "kind": "cn-id", "number": "330106199001010101"}});
+    let refused = hold("mistyped", chosen(), &[lei.clone(), mistyped]).await;
+    assert_eq!(expect_problem(refused, Code::InvalidValue).await["field"], "attendees[1].number");
+    let refused = hold("impostor", chosen(), &[lei.clone(), someone("冒名", 3)]).await;
+    assert_eq!(expect_problem(refused, Code::IdentityRefused).await["field"], "attendees[1]");
+    let audit = app.app.auditor.audit(session, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(audit.ledger.locked, 0, "nothing was held: {audit:?}");
+
+    // People stay with their seats; the same key is the same sale, and with others it is none.
+    let named = |sale: &Value, name: &str| {
+        let seats = sale["order"]["seats"].as_array().unwrap();
+        let of_name = seats.iter().filter(|seat| seat["attendee"]["name"] == name);
+        of_name.map(|seat| seat["guid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let held = expect(hold("chosen", chosen(), &[lei.clone(), han.clone()]).await, StatusCode::CREATED).await;
+    assert_eq!((named(&held, "李*"), named(&held, "韩*")), (vec!["1-1".to_owned()], vec!["1-2".to_owned()]), "{held}");
+    let again = expect(hold("chosen", chosen(), &[lei.clone(), han.clone()]).await, StatusCode::OK).await;
+    assert_eq!(again["order"]["id"], held["order"]["id"]);
+    expect_problem(hold("chosen", chosen(), &[han.clone(), lei.clone()]).await, Code::IdempotencyKeyReused).await;
+    // A document has so many tickets at counters as well, though nobody there has an account.
+    let limit = hold("limit", json!({"seats": ["1-9"]}), std::slice::from_ref(&lei)).await;
+    assert_eq!(expect_problem(limit, Code::IdentityLimit).await["reason"], "tickets");
+
+    // Seats that the server chooses, paid and printed: the names are on the tickets and at the door.
+    let best = json!({"best": {"count": 2}, "buyer": {"name": "王五"}});
+    let party = [someone("张三", 5), someone("赵六", 6)];
+    let held = expect(hold("best", best.clone(), &party).await, StatusCode::CREATED).await;
+    let (first, second) = (named(&held, "张*"), named(&held, "赵*"));
+    assert_eq!((first.len(), second.len()), (1, 1), "{held}");
+    let replayed = expect(hold("best", best, &party).await, StatusCode::OK).await;
+    assert_eq!(replayed["order"]["seats"], held["order"]["seats"]);
+    let order = held["order"]["id"].as_str().unwrap();
+    let payment = json!({"method": "cash", "amount": held["order"]["total"]});
+    expect(app.post_as(&clerk, &format!("{path}/{order}/payment"), &payment).await, StatusCode::OK).await;
+    let printed = eventually(PATIENCE, || async {
+        let sale = expect(app.get_as(&clerk, &format!("{path}/{order}")).await, StatusCode::OK).await;
+        if sale["order"]["state"] == "ISSUED" { Ok(sale) } else { Err(sale.to_string()) }
+    })
+    .await;
+    let tickets = printed["order"]["tickets"].as_array().unwrap();
+    let of_zhang = tickets.iter().find(|ticket| ticket["seat"] == json!(first[0])).unwrap();
+    let scan = json!({"code": of_zhang["code"], "gate": "main"});
+    let scanned = app.post_as(&clerk, &format!("/admin/sessions/{session}/check-in"), &scan).await;
+    let scanned = expect(scanned, StatusCode::OK).await;
+    let holder = json!({"name": "张*", "ends": &card(5)[14..], "verified": "yes"});
+    assert_eq!((&scanned["verdict"], &scanned["holder"]), (&json!("admitted"), &holder), "{scanned}");
 }

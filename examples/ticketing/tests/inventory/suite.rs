@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nebula_test_support::eventually;
 use ticketing::{
     ids::{OrderId, SessionId, UserId},
@@ -46,6 +47,7 @@ suite! {
     release_frees_only_holds,
     expire_spares_young_holds,
     sell_repeats,
+    many_sell_at_once_each_for_itself,
     refund_frees_sold_seats,
     changes_are_logged,
     old_cursors_reset,
@@ -228,6 +230,50 @@ async fn sell_repeats<F: Fixture>() {
     assert_eq!(ledger.counts(session).await.unwrap(), after);
     assert_eq!(letters(&*ledger, session).await, "SAS");
     assert_eq!(ledger.hold(&request(session, &[0])).await.unwrap(), Hold::Taken(vec![0]));
+}
+
+async fn many_sell_at_once_each_for_itself<F: Fixture>() {
+    let fixture = new::<F>().await;
+    let ledger = fixture.ledger();
+    let session = open(&*ledger, 60).await;
+    let mut orders = Vec::new();
+    for first in (0..40).step_by(2) {
+        // In no order, so that what is written together has to be put into one.
+        orders.push(held(&*ledger, session, &[first, 59 - first]).await.order);
+    }
+    let before = ledger.snapshot(session).await.unwrap().unwrap();
+    assert_eq!(ledger.sell(session, orders[0]).await.unwrap(), Settled::Changed(2));
+    assert_eq!(ledger.release(session, orders[1]).await.unwrap(), Settled::Changed(2));
+    // One was sold before, one was given up, one was never there, and each of the others is confirmed twice.
+    let stranger = OrderId::new();
+    let wanted: Vec<OrderId> = orders.iter().chain(&orders).copied().chain([stranger]).collect();
+    let answers = join_all(wanted.iter().map(|order| ledger.sell(session, *order))).await;
+    let of = |order: OrderId| {
+        let of = wanted.iter().zip(&answers).filter(move |(wanted, _)| **wanted == order);
+        of.map(|(_, answer)| *answer.as_ref().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(orders[0]), [Settled::Kept; 2]);
+    assert_eq!(of(orders[1]), [Settled::NothingHeld; 2]);
+    assert_eq!(of(stranger), [Settled::NothingHeld]);
+    for order in &orders[2..] {
+        let mut twice = of(*order);
+        twice.sort_by_key(|settled| *settled == Settled::Kept);
+        assert_eq!(twice, [Settled::Changed(2), Settled::Kept]);
+    }
+    let after = ledger.snapshot(session).await.unwrap().unwrap();
+    assert_eq!(text(&after).matches('S').count(), 38);
+    let counts = ledger.counts(session).await.unwrap().unwrap();
+    assert_eq!((counts.locked, counts.sold), (0, 38));
+    // Whoever followed the log has the same seats.
+    let Changes::Since { seats, counts: logged, .. } = ledger.changes(session, before.cursor).await.unwrap() else {
+        panic!("the log has all of it")
+    };
+    let mut states = before.states;
+    for (position, state) in seats {
+        states[position as usize] = state;
+    }
+    assert_eq!((states, logged), (after.states, counts));
+    assert!(ledger.holds(session, Duration::ZERO, 100).await.unwrap().is_empty());
 }
 
 async fn changes_are_logged<F: Fixture>() {

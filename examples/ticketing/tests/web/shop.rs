@@ -173,10 +173,18 @@ impl Shop {
 
     /// Lets so many into a sale at a time.
     pub async fn open_room(&self, session: &str, admitted: u32) {
+        self.set_policy(session, json!({ "slider": true, "room": { "admitted": admitted } })).await;
+    }
+
+    /// Asks for the name on each ticket of a sale.
+    pub async fn ask_names(&self, session: &str) {
+        self.set_policy(session, json!({ "real_name": { "names": "per-ticket" } })).await;
+    }
+
+    async fn set_policy(&self, session: &str, policy: Value) {
         let token = self.sign_in(ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
         let path = self.page(&format!("/api/v1/admin/sessions/{session}/admission"));
-        let policy = json!({ "policy": { "slider": true, "room": { "admitted": admitted } } });
-        read(self.client.put(path).bearer_auth(token).json(&policy)).await;
+        read(self.client.put(path).bearer_auth(token).json(&json!({ "policy": policy }))).await;
     }
 
     /// Joins the waiting room of a sale.

@@ -1,5 +1,6 @@
 // Who is signed in, and the tokens. They live in localStorage and go out in one header, never in an address.
 
+import { device } from './device.js';
 import { NO_ANSWER, NO_NETWORK, Problem, problemOf } from './problem.js';
 import { keepObject, keptObject } from './store.js';
 
@@ -21,6 +22,12 @@ export const refreshToken = () => tokens()?.refresh_token ?? null;
 export function signedIn({ user, tokens }) {
   keepTokens(tokens);
   keepObject(USER, user);
+}
+
+/** The same sign-in with a token that says more of it. */
+export function stronger(access_token) {
+  const current = tokens();
+  if (current) keepObject(TOKENS, { ...current, access_token });
 }
 
 /** The account is another than it was. */
@@ -59,7 +66,7 @@ async function exchange(stale) {
   try {
     response = await fetch(REFRESH, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
+      headers: { 'Content-Type': 'application/json', Accept: 'application/json', 'Device-Id': device() },
       body: JSON.stringify({ refresh_token: current.refresh_token }),
       signal: AbortSignal.timeout(15_000),
     });

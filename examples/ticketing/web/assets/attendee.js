@@ -9,7 +9,7 @@ const doubt = ({ verified }) => (verified === 'yes' ? null : t(`attendee.${verif
 /** Name and number as far as the reader may know them; nothing where a sale asks for no names. */
 export function attendeeNote(attendee) {
   if (!attendee) return null;
-  const text = [attendee.name, attendee.number ?? t('attendee.ends', { digits: attendee.ends }), doubt(attendee)].filter(Boolean).join(' · ');
+  const text = [attendee.name, attendee.number ?? (attendee.ends && t('attendee.ends', { digits: attendee.ends })), doubt(attendee)].filter(Boolean).join(' · ');
   return el('span', { class: 'note attendee', 'data-verified': attendee.verified }, text);
 }
 

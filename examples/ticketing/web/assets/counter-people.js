@@ -20,24 +20,42 @@ function person(title, index) {
   show();
   return {
     element: el('fieldset', { class: 'panel' }, el('legend', {}, title), labelled('name', name), labelled('kind', kind), countryField, labelled('number', number)),
+    focus: (field) => ({ name, country, number }[field] ?? name).focus(),
     value: () => ({ person: { name: name.value.trim(), kind: kind.value, number: number.value.trim(), ...(kind.value === 'passport' && { country: country.value.trim().toUpperCase() }) } }),
   };
 }
 
-/** Gives `[{ person }, …]`, one for each title, or null when the clerk goes back. */
-export function askPeople(titles) {
+/**
+ * Asks for one person for each title. `send` gets `[{ person }, …]`, and answers what is wrong with them, if anything is: what was
+ * typed stays until it is right, or the clerk goes back.
+ */
+export function askPeople(titles, send) {
   const people = titles.map(person);
+  const wrong = el('p', { class: 'form-error', role: 'alert' });
+  const go = el('button', { class: 'button', id: 'people-go' }, t('attendee.go'));
+  const close = el('button', { class: 'button quiet', type: 'button', id: 'people-close', on: { click: () => dialog.close() } }, t('close'));
+  const busy = (now) => {
+    go.setAttribute('aria-disabled', String(now));
+    go.classList.toggle('busy', now);
+  };
+  const submit = async (event) => {
+    event.preventDefault();
+    if (go.getAttribute('aria-disabled') === 'true') return;
+    wrong.textContent = '';
+    busy(true);
+    const problem = await send(people.map(({ value }) => value()));
+    busy(false);
+    if (!problem) {
+      dialog.close();
+      return;
+    }
+    wrong.textContent = problem.text;
+    people[problem.index ?? 0]?.focus(problem.field);
+  };
   const dialog = el('dialog', { class: 'dialog', id: 'people', 'aria-labelledby': 'people-title' },
-    el('form', { method: 'dialog' }, el('h2', { id: 'people-title' }, t('attendee.title')), el('p', { class: 'note' }, t('attendee.lead')),
-      people.map(({ element }) => element),
-      el('div', { class: 'actions' }, el('button', { class: 'button quiet', value: '', formnovalidate: true }, t('close')),
-        el('button', { class: 'button', value: 'go', id: 'people-go' }, t('attendee.go')))));
+    el('form', { on: { submit } }, el('h2', { id: 'people-title' }, t('attendee.title')), el('p', { class: 'note' }, t('attendee.lead')),
+      people.map(({ element }) => element), wrong, el('div', { class: 'actions' }, close, go)));
+  dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
-  return new Promise((done) => {
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      done(dialog.returnValue === 'go' ? people.map(({ value }) => value()) : null);
-    });
-  });
 }

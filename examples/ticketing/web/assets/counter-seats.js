@@ -37,29 +37,50 @@ export async function chooseSeats(main, desk, id) {
   };
   /** Whom the places are for, where the sale asks. */
   const people = (places, names) => {
-    if (names === 'per-order') return askPeople([t('attendee.all')]);
-    return askPeople(places.best ? Array.from({ length: places.best.count }, (_, index) => t('attendee.ticket', { number: index + 1 }))
-      : places.seats.map((guid) => seatName(picker.plan.seats[picker.plan.positions.get(guid)])));
+    if (names === 'per-order') return [t('attendee.all')];
+    return places.best ? Array.from({ length: places.best.count }, (_, index) => t('attendee.ticket', { number: index + 1 }))
+      : places.seats.map((guid) => seatName(picker.plan.seats[picker.plan.positions.get(guid)]));
   };
-  async function hold(places, cost, attendees = null) {
-    if (picker.busy) return;
+  const words = (problem) => (problem.code === 'invalid-value' ? problem.detail : friendly(problem));
+
+  /** Holds the places; the problem, if there is one. */
+  async function held(places, cost, attendees) {
     busy(true);
     try {
       const body = { session_id: id, ...places, ...(cost && { expected_total: cost }), ...(attendees && { attendees }), buyer: buyer.value() };
       const { order } = await attempt(`counter.${id}`, `${desk.path}/orders`, body);
       if (places.seats) picker.selection.clear();
       desk.go({ order: order.id });
+      return null;
     } catch (problem) {
       if (!('code' in problem)) throw problem;
       busy(false);
-      if (problem.code === 'real-name-required' && problem.members.names) {
-        const given = await people(places, problem.members.names);
-        if (given) await hold(places, cost, given);
-        return;
-      }
-      if (problem.code === 'seat-taken' && places.seats) picker.refused(problem);
-      else notify(problem.code === 'invalid-value' ? problem.detail : friendly(problem), 'bad');
+      return problem;
     }
+  }
+
+  /** Says what is wrong beside the names, where it is about them. */
+  const named = (places, cost) => async (attendees) => {
+    const problem = await held(places, cost, attendees);
+    if (!problem) return null;
+    const [, index, field] = /^attendees\[(\d+)\](?:\.(?:person\.)?(\w+))?$/.exec(problem.members.field ?? '') ?? [];
+    if (index !== undefined || problem.code.startsWith('identity-')) return { text: words(problem), index: Number(index ?? 0), field };
+    refused(places, problem);
+    return null;
+  };
+
+  function refused(places, problem) {
+    if (problem.code === 'seat-taken' && places.seats) picker.refused(problem);
+    else notify(words(problem), 'bad');
+  }
+
+  async function hold(places, cost) {
+    if (picker.busy) return;
+    const problem = await held(places, cost);
+    if (!problem) return;
+    const { names } = problem.members;
+    if (problem.code === 'real-name-required' && names) askPeople(people(places, names), named(places, cost));
+    else refused(places, problem);
   }
 
   main.replaceChildren(

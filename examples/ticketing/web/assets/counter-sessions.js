@@ -45,7 +45,7 @@ export async function sessionsOf(desk) {
     if (order) desk.go({ order });
   } } }, el('input', { name: 'number', id: 'find', autocomplete: 'off', 'aria-label': t('counter.number'), placeholder: t('counter.number') }),
   el('button', { class: 'button small quiet' }, t('counter.look')));
-  const channel = [t(`counter.${offer.channel}`), offer.channel === 'AGENT' && t('counter.commission', { percent: offer.commission_bp / 100 })];
+  const channel = [t(`counter.${offer.channel}`), offer.channel === 'AGENT' && offer.commission_bp !== undefined && t('counter.commission', { percent: offer.commission_bp / 100 })];
   return el('div', { class: 'desk-columns' },
     el('section', { class: 'panel' }, el('h2', {}, t('counter.sessions')),
       el('p', { class: 'meta' }, icon('ticket'), el('span', { id: 'channel', 'data-channel': offer.channel }, channel.filter(Boolean).join(' · '))),

@@ -3,10 +3,12 @@
 import { ask, get, post } from './api.js';
 import { deskForm } from './desk-form.js';
 import { findings } from './desk-plan.js';
+import { posterForm } from './desk-poster.js';
 import { el } from './dom.js';
 import { moment, price } from './format.js';
 import { localized, t } from './i18n.js';
 import { notify } from './notice.js';
+import { poster } from './poster.js';
 import { friendly } from './problem.js';
 
 const GENRES = ['concert', 'theatre', 'opera', 'musical', 'dance', 'comedy', 'sport', 'exhibition', 'family', 'other'];
@@ -109,7 +111,9 @@ export async function shows(desk) {
   const { shows: list } = await get(`${desk.path}/shows`, signed);
   const rows = list.map((show) => el('li', { class: 'desk-item' },
     el('div', {}, el('strong', {}, localized(show, 'title')), el('span', { class: 'note' }, localized(show, 'description')),
-      el('span', { class: 'note', 'data-wanted': show.id }, t('desk.show.wanted', { count: show.wanted ?? 0 }))),
+      el('span', { class: 'note', 'data-wanted': show.id }, t('desk.show.wanted', { count: show.wanted ?? 0 })),
+      desk.may('catalog:write') && posterForm(desk, show)),
+    el('div', { class: 'thumb' }, poster(show.title, show.poster, { sizes: '84px' })),
     publication(desk, 'shows', show)));
   return columns(items(rows, 'desk.show.none'), desk.may('catalog:write') && deskForm({
     id: 'new-show', title: 'desk.show.new', submit: 'desk.add',

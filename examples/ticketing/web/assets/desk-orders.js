@@ -38,7 +38,7 @@ function row(order, open) {
   return el('li', { class: 'desk-item', 'data-order': order.id },
     el('div', {}, el('button', { class: 'desk-open', type: 'button', on: { click: () => tried(() => open(order.id)) } }, localized(order, 'show_title')),
       el('span', { class: 'note' }, `${moment(order.starts_at)} · ${t('order.number', { id: order.id })}`),
-      el('span', { class: 'note' }, `${order.buyer.email} · ${instant(order.created_at)}`), archivedNote(order)),
+      el('span', { class: 'note' }, [order.buyer.email, instant(order.created_at)].filter(Boolean).join(' · ')), archivedNote(order)),
     el('strong', { class: 'number' }, price(order.total)), stateBadge(order));
 }
 
@@ -67,7 +67,7 @@ async function detail(desk, id, place, back) {
       el('div', { class: 'desk-list' },
         el('section', { class: 'panel' }, el('h2', {}, localized(order, 'show_title')), el('p', {}, stateBadge(order), ' ', archivedNote(order)),
           el('p', { class: 'note' }, t('order.number', { id: order.id })), el('p', { class: 'note' }, `${moment(order.starts_at)} · ${order.venue}`),
-          el('p', { id: 'buyer' }, buyer.email || t('desk.orders.gone')), buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
+          el('p', { id: 'buyer' }, buyer.email ?? t('desk.orders.hidden'), buyer.email === '' && t('desk.orders.gone')), buyer.email && buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
           el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, [...line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price))), attendeeNote(one.attendee)]))),
           el('p', { class: 'desk-sum' }, t('desk.orders.total'), ' ', el('strong', { class: 'number' }, price(order.total)))),
         section('desk.orders.tickets', order.tickets?.map((ticket) => line(seat(ticket.seat) ? seatName(seat(ticket.seat)) : ticket.seat, ticket.used_at && instant(ticket.used_at), badge(word('ticket', ticket.state))))),
@@ -75,7 +75,7 @@ async function detail(desk, id, place, back) {
       el('div', { class: 'desk-list' },
         await moneyBack(desk, order, again),
         await proofOf(desk, order),
-        section('order.refunds', order.refunds?.map((refund) => line(price(refund.amount), refund.note ?? reason(refund.reason), badge(word('refund', refund.state))))),
+        section('order.refunds', order.refunds?.map((refund) => line(price(refund.amount), refund.note ?? (refund.reason ? reason(refund.reason) : t('desk.orders.hidden')), badge(word('refund', refund.state))))),
         section('order.history', order.history.map((step) => line(t(`order.${step.state}`), reason(step.reason), el('time', { class: 'note', datetime: step.at }, instant(step.at))))))));
   scrollTo(0, 0);
 }
@@ -98,7 +98,7 @@ export async function orders(desk) {
     id: 'search-orders', title: 'desk.orders.title', submit: 'desk.orders.search',
     fields: [
       { name: 'number', value: wanted.number, autocomplete: 'off', maxlength: 36 },
-      { name: 'email', value: wanted.email, type: 'text', inputmode: 'email', autocomplete: 'off' },
+      ...(desk.sees('order.buyer-email') ? [{ name: 'email', value: wanted.email, type: 'text', inputmode: 'email', autocomplete: 'off' }] : []),
       { name: 'session', label: t('desk.session'), value: wanted.session, options: [any, ...sessions.map((one) => [one.id, `${localized(one, 'title')} · ${moment(one.starts_at)}`])] },
       { name: 'state', label: t('desk.state'), value: wanted.state, options: [any, ...STATES.map((one) => [one, t(`order.${one}`)])] },
       { name: 'from', type: 'date', value: wanted.from },
@@ -106,14 +106,17 @@ export async function orders(desk) {
     ],
     send: async (values) => { wanted = values; await fill(); list.scrollIntoView({ block: 'nearest' }); },
   });
-  const people = desk.may('order:personal') && deskForm({
+  const [byName, byNumber] = [desk.sees('order.attendee-name'), desk.sees('order.attendee-number')];
+  const people = (byName || byNumber) && deskForm({
     id: 'search-attendees', title: 'desk.orders.attendees', submit: 'desk.orders.search',
     fields: [
-      { name: 'attendee_name', label: t('desk.orders.attendeeName'), autocomplete: 'off', maxlength: 60 },
-      { name: 'attendee_number', label: t('desk.orders.attendeeNumber'), autocomplete: 'off', spellcheck: 'false', maxlength: 32 },
-    ],
-    send: async ({ attendee_name: name, attendee_number: number }) => {
-      const page = await post(`${desk.path}/attendees`, { name, number }, signed);
+      byName && { name: 'attendee_name', label: t('desk.orders.attendeeName'), autocomplete: 'off', maxlength: 60 },
+      byNumber && { name: 'attendee_number', label: t('desk.orders.attendeeNumber'), autocomplete: 'off', spellcheck: 'false', maxlength: 32 },
+    ].filter(Boolean),
+    // What somebody remembers: any part of a name, and of a number all or the last four.
+    send: async ({ attendee_name: name, attendee_number: number = '' }) => {
+      const sought = number.length === 4 ? { name_part: name, number_ends: number } : { name_part: name, number };
+      const page = await post(`${desk.path}/attendees`, sought, signed);
       list.replaceChildren(...(page.orders.length ? page.orders.map((order) => row(order, open)) : [el('li', { class: 'note' }, t('desk.orders.none'))]));
       more.replaceChildren();
       list.scrollIntoView({ block: 'nearest' });

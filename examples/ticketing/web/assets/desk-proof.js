@@ -24,6 +24,7 @@ const seats = ({ lines }) => el('div', { class: 'desk-table' }, el('table', {},
 /** A panel for one order of this desk. */
 export async function proofOf(desk, order) {
   const head = el('h2', {}, t('proof.title'));
+  if (!desk.sees('order.price')) return el('section', { class: 'panel', id: 'proof' }, head, el('p', { class: 'note' }, t('desk.orders.hidden')));
   // Orders at list price keep none.
   if (!order.price) return el('section', { class: 'panel', id: 'proof' }, head, el('p', { class: 'note' }, t('proof.list')));
   const { revision, proven, explanation, proof } = await get(`${desk.path}/orders/${encodeURIComponent(order.id)}/price`, { signed: true });

@@ -10,11 +10,12 @@ import { friendly } from './problem.js';
 const signed = { signed: true };
 
 export async function staff(desk) {
-  const { staff: people, invitations, roles } = await get(`${desk.path}/staff`, signed);
+  const { staff: people, invitations, roles, second_factor_demanded: demanded } = await get(`${desk.path}/staff`, signed);
   const manage = desk.may('staff:manage');
-  const change = (method, path) => async () => {
+  const change = (method, path, body) => to(method, `${desk.path}${path}`, body);
+  const to = (method, path, body) => async () => {
     try {
-      await ask(method, `${desk.path}${path}`, signed);
+      await ask(method, path, { ...signed, body });
     } catch (problem) {
       notify(problem.code === 'invalid-value' ? problem.detail : friendly(problem), 'bad');
     }
@@ -24,6 +25,8 @@ export async function staff(desk) {
   const name = (role) => t(`desk.role.${role}`);
   const rows = people.map((person) => el('li', { class: 'desk-item' },
     el('div', {}, el('strong', {}, person.display_name), el('span', { class: 'note' }, person.email)),
+    el('span', { class: 'badge', 'data-second-factor': String(person.second_factor) }, t(person.second_factor ? 'desk.staff.factor' : 'desk.staff.noFactor')),
+    person.second_factor && desk.may('account:manage') && button('desk.staff.forget', {}, to('DELETE', `/admin/accounts/${person.user_id}/second-factor`)),
     person.roles.map((role) => [el('span', { class: 'badge' }, name(role)),
       manage && button('desk.staff.take', { role: name(role) }, change('DELETE', `/staff/${person.user_id}/roles/${role}`))])));
   const open = invitations.filter((invitation) => !invitation.accepted_at).map((invitation) => el('li', { class: 'desk-item' },
@@ -38,7 +41,9 @@ export async function staff(desk) {
       told.replaceChildren(el('p', { class: 'note' }, t('desk.staff.code')), el('p', { class: 'desk-code', id: 'invitation-code' }, code));
     },
   });
-  return el('div', { class: 'desk-columns' }, el('ul', { class: 'desk-list' }, rows, open), manage && invite);
+  const factor = el('p', { class: 'note', id: 'factor-demand', 'data-demanded': String(demanded) }, t(demanded ? 'desk.staff.demanded' : 'desk.staff.free'), ' ',
+    manage && button(demanded ? 'desk.staff.freeThem' : 'desk.staff.demand', {}, change('PUT', '/second-factor', { demanded: !demanded })));
+  return el('div', { class: 'desk-columns' }, el('div', {}, factor, el('ul', { class: 'desk-list' }, rows, open)), manage && invite);
 }
 
 /** For somebody who works nowhere yet. */

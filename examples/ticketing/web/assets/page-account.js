@@ -11,6 +11,7 @@ import { button, runPage } from './page.js';
 import { leave, providers } from './providers.js';
 import { notify } from './notice.js';
 import { friendly } from './problem.js';
+import { secondFactor } from './second-factor.js';
 import { signForm } from './sign-form.js';
 
 const LANGUAGES = ['en', 'zh'];
@@ -155,13 +156,16 @@ runPage({
   signed: true,
   async load(main) {
     const again = async () => {
-      const [me, { sessions }, { identities }, offered, mine, people, places] = await Promise.all([
+      const [factor, me, { sessions }, { identities }, offered, mine, people, places] = await Promise.all([
+        secondFactor(again),
         get('/me', { signed: true }), get('/me/sessions', { signed: true }), get('/me/identities', { signed: true }), providers(),
         get('/me/identity', { signed: true }), get('/me/contacts', { signed: true }), get('/me/addresses', { signed: true }),
       ]);
       main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('account.title'))),
-        profile(me), identity(mine, again), contacts(people.contacts, again), addresses(places.addresses, again), address(me, again), phone(me, again), password(again), ...ways(identities, offered, again), devices(sessions, again));
+        profile(me), identity(mine, again), contacts(people.contacts, again), addresses(places.addresses, again), address(me, again), phone(me, again), password(again), factor, ...ways(identities, offered, again), devices(sessions, again));
     };
     await again();
+    // A link to a part of the page.
+    if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   },
 });

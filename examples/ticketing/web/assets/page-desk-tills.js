@@ -48,7 +48,7 @@ function tillView(till, path, may, draw) {
     till.lines.length > 0 && lines(till),
     el('dl', { class: 'ops-counts' },
       fact('till.start', price(till.opening)), fact('till.cash', price(till.expected_cash), { 'data-expected': till.expected_cash.amount }),
-      Number(till.commission.amount) !== 0 && fact('till.commission', price(till.commission)),
+      till.commission && Number(till.commission.amount) !== 0 && fact('till.commission', price(till.commission)),
       closing && [fact('till.counted', price(closing.counted)),
         fact('till.difference', price(closing.difference), { class: Number(closing.difference.amount) ? 'ops-bad' : undefined, 'data-difference': closing.difference.amount })]),
     closing && el('p', { class: 'note' }, [t('till.closedAt', { time: instant(closing.closed_at) }), closing.note].filter(Boolean).join(' · ')),

@@ -32,11 +32,13 @@ async function draw(main) {
   }
   const merchant = merchants.find(({ id }) => id === kept(CHOSEN)) ?? merchants[0];
   const may = (permission) => permissions.includes(permission);
+  // Fields that this desk shows in full.
+  const sees = (field) => merchant.fields[field] === 'full';
   const parts = PARTS.filter(([, permission]) => may(permission));
   const [part, , fill] = parts.find(([name]) => name === location.hash.slice(1)) ?? parts[0];
   const choice = el('select', { id: 'merchant', 'aria-label': t('desk.merchant'), on: { change: ({ target }) => { keep(CHOSEN, target.value); redraw(); } } },
     merchants.map((one) => el('option', { value: one.id, selected: one === merchant }, localized(one, 'name'))));
-  const body = await fill({ path: `/desk/${encodeURIComponent(merchant.id)}`, may, draw: redraw });
+  const body = await fill({ path: `/desk/${encodeURIComponent(merchant.id)}`, may, sees, draw: redraw });
   body.dataset.part = part;
   main.replaceChildren(
     ...menuOf(permissions),

@@ -19,7 +19,7 @@ function row(order) {
   const seats = order.seats.length > 2 ? t('tray.seats', { count: order.seats.length }) : order.seats.map(seatName).join(' · ');
   return el('li', { class: 'order' },
     el('a', { class: 'order-link', href: orderAddress(order), 'data-order': order.id },
-      el('div', { class: 'thumb' }, poster(order.show_title)),
+      el('div', { class: 'thumb' }, poster(order.show_title, order.poster, { sizes: '84px' })),
       el('div', { class: 'order-text' },
         el('h2', {}, localized(order, 'show_title')),
         el('p', { class: 'meta' }, icon('clock'), el('span', {}, showTime(order))),

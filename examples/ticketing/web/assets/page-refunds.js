@@ -28,7 +28,7 @@ function table(refunds, again) {
     el('thead', {}, el('tr', {}, head.map((key) => el('th', { scope: 'col' }, t(key))))),
     el('tbody', {}, refunds.map((refund) => el('tr', { 'data-refund': refund.id, 'data-state': refund.state },
       el('td', {}, instant(refund.created_at)), el('td', {}, refund.order_id), el('td', { class: 'number' }, price(refund.amount)),
-      el('td', { class: 'number' }, price(refund.fee)), el('td', {}, refund.reason, refund.note && el('p', { class: 'note' }, refund.note)),
+      el('td', { class: 'number' }, price(refund.fee)), el('td', {}, refund.reason ?? t('desk.orders.hidden'), refund.note && el('p', { class: 'note' }, refund.note)),
       el('td', {}, t(`refund.${refund.state}`), actions(refund, again)))))));
 }
 

@@ -55,7 +55,7 @@ runPage({
     const sessions = [...show.sessions].sort((a, b) => a.starts_at.localeCompare(b.starts_at));
     main.replaceChildren(
       el('article', { class: 'show' },
-        el('div', { class: 'show-art' }, poster(show.title)),
+        el('div', { class: 'show-art' }, poster(show.title, show.poster, { sizes: '(min-width: 760px) 480px, 100vw', eager: true })),
         el('div', { class: 'show-text' },
           el('a', { class: 'back', href: '/' }, icon('back'), t('nav.allShows')),
           el('div', { class: 'show-title' }, el('h1', {}, title), heart(show)),

@@ -6,6 +6,7 @@ import { el } from './dom.js';
 import { lang, t } from './i18n.js';
 import { linkButton, messageBox, runPage } from './page.js';
 import { Problem, friendly } from './problem.js';
+import { askCode } from './second-factor.js';
 import { signForm } from './sign-form.js';
 
 const [, , provider] = location.pathname.split('/');
@@ -21,9 +22,14 @@ function finish() {
   return returned;
 }
 
-function enter(result, returnTo) {
+function enter(main, result, returnTo) {
+  const next = result.return_to ?? returnTo;
+  if (result.second_factor) {
+    askCode(main, result.second_factor, (answer) => enter(main, answer, next));
+    return;
+  }
   signedIn(result);
-  location.replace(result.return_to ?? returnTo ?? '/');
+  location.replace(result.second_factor_demanded ? '/account#second-factor' : next ?? '/');
 }
 
 /** Shows that the address is theirs: by a code, or by the password of its account. */
@@ -40,7 +46,7 @@ function confirmForm(main, { email, return_to: returnTo }, by) {
     foot: el('p', { class: 'sign-foot' }, el('button', {
       class: 'button quiet small', type: 'button', id: `by-${other}`, on: { click: () => confirmForm(main, { email, return_to: returnTo }, other) },
     }, t(`provider.by.${other}`))),
-    done: (result) => enter(result, returnTo),
+    done: (result) => enter(main, result, returnTo),
   }));
 }
 
@@ -58,8 +64,8 @@ runPage({
       }));
       return;
     }
-    if (result.status === 'signed-in') {
-      enter(result);
+    if (result.status === 'signed-in' || result.status === 'second-factor') {
+      enter(main, result);
     } else if (result.status === 'linked') {
       location.replace(result.return_to ?? '/account');
     } else {

@@ -5,6 +5,7 @@ import { byId, el } from './dom.js';
 import { icon } from './icons.js';
 import { t } from './i18n.js';
 import { NO_ANSWER, NO_NETWORK, friendly } from './problem.js';
+import './step-up.js';
 import { drawTop } from './top.js';
 
 export const main = () => byId('main');
@@ -29,6 +30,9 @@ export const linkButton = (key, href, className = 'button') => el('a', { class: 
 function failure(problem, again) {
   if (problem.status === 404) {
     return messageBox({ title: t('missing.title'), text: t('missing.text'), actions: [linkButton('missing.home', '/')], role: 'alert' });
+  }
+  if (problem.code === 'second-factor-required') {
+    return messageBox({ symbol: 'user', title: t('factor.needed'), text: friendly(problem), actions: [linkButton('factor.begin', '/account#second-factor')], role: 'alert' });
   }
   const noNetwork = [NO_NETWORK, NO_ANSWER].includes(problem.code);
   return messageBox({

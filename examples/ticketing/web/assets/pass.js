@@ -1,20 +1,10 @@
 // What the visitor has earned on the way to a sale: tokens of the waiting room, of a reservation, of a solved challenge.
 // They are bound to the account and the sale, and go out in headers with the order.
 
-import { freshKey } from './random.js';
-import { keep, keepObject, kept, keptObject } from './store.js';
+import { device } from './device.js';
+import { keepObject, keptObject } from './store.js';
 
-const DEVICE = 'nebula.device';
 const place = (session) => `nebula.pass.${session}`;
-
-/** The same device calls itself the same over visits. */
-function device() {
-  const known = kept(DEVICE);
-  if (known) return known;
-  const fresh = freshKey();
-  keep(DEVICE, fresh);
-  return fresh;
-}
 
 /** Keeps a token of this kind: `Admission`, `Qualification`, `Challenge`. `null` forgets it. */
 export function keepPass(session, kind, token) {

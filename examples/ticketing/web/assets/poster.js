@@ -1,6 +1,7 @@
-// A drawn poster for a show: always the same for the same title, and no picture has to be loaded.
+// The poster of a show: the merchant's picture, or else a drawn one, always the same for the same title.
 
-import { svg } from './dom.js';
+import { el, svg } from './dom.js';
+import { localized } from './i18n.js';
 
 // Night sky, two shades of it, and a light; chosen so that white stands out on all of them.
 const PALETTES = [
@@ -58,11 +59,27 @@ const MOTIFS = [
   },
 ];
 
-export function poster(title) {
+function drawn(title) {
   const random = generator(title);
   const palette = PALETTES[Math.floor(random() * PALETTES.length)];
   const motif = MOTIFS[Math.floor(random() * MOTIFS.length)];
   const stars = Array.from({ length: 26 }, () => svg('circle', { cx: random() * 400, cy: random() * 170, r: 0.6 + random() * 1.1, fill: palette[3], 'fill-opacity': 0.3 + random() * 0.5 }));
   return svg('svg', { class: 'poster', viewBox: '0 0 400 300', preserveAspectRatio: 'xMidYMid slice', 'aria-hidden': 'true', focusable: 'false' },
     svg('rect', { width: 400, height: 300, fill: palette[0] }), stars, motif(random, palette));
+}
+
+/**
+ * `sizes` says how wide it is shown, as the attribute does. What cannot be loaded is drawn instead: a page is whole without its
+ * pictures. `eager` ones are seen at once.
+ */
+export function poster(title, picture, { sizes = '100vw', eager = false } = {}) {
+  const widest = picture?.files?.at(-1);
+  if (!widest) return drawn(title);
+  const image = el('img', {
+    class: 'poster', sizes, width: widest.width, height: widest.height, alt: localized(picture, 'alt') || title,
+    loading: eager ? 'eager' : 'lazy', decoding: 'async',
+    srcset: picture.files.map(({ url, width }) => `${url} ${width}w`).join(', '), src: widest.url,
+    on: { error: () => image.replaceWith(drawn(title)) },
+  });
+  return image;
 }

@@ -1,6 +1,6 @@
 // What can go wrong between the page and the server, in one shape, and what to tell people about it.
 
-import { has, t } from './i18n.js';
+import { has, locale, t } from './i18n.js';
 import { moment, price } from './format.js';
 
 /** Codes of our own, beside those of the server: no answer at all. */
@@ -40,11 +40,13 @@ export function friendly(problem) {
   const why = `${general}.${problem.members.reason}`;
   const key = has(why) ? why : general;
   if (!has(key)) return problem.title || t('problem.defect');
-  const { opens_at, total, amount, minimum, left, together } = problem.members;
+  const { opens_at, total, amount, minimum, left, together, limit, least } = problem.members;
   return t(key, {
     seconds: problem.retryAfter ?? '',
     left: left ?? '',
     together: together ?? '',
+    limit: limit?.toLocaleString(locale) ?? '',
+    least: least ?? '',
     time: opens_at ? moment(opens_at) : '',
     total: total?.amount ? price(total) : '',
     amount: amount?.amount ? price(amount) : '',

@@ -24,7 +24,7 @@ export function card(show, changed) {
   const first = headline(show.sessions);
   return el('li', { class: 'card' },
     el('a', { class: 'card-link', href: `/shows/${encodeURIComponent(show.id)}` },
-      el('div', { class: 'card-art' }, poster(show.title), first && saleBadge(first)),
+      el('div', { class: 'card-art' }, poster(show.title, show.poster, { sizes: '(min-width: 700px) 380px, 100vw' }), first && saleBadge(first)),
       el('div', { class: 'card-text' },
         el('h2', {}, localized(show, 'title')),
         localized(show, 'artist') && el('p', { class: 'meta' }, icon('user'), el('span', {}, localized(show, 'artist'))),

@@ -6,12 +6,15 @@ import { el } from './dom.js';
 import { t } from './i18n.js';
 import { friendly } from './problem.js';
 
-const FIELD_OF = { 'email-taken': 'email', 'password-refused': 'password', 'code-refused': 'code' };
+const FIELD_OF = { 'email-taken': 'email', 'password-refused': 'password', 'code-refused': 'code', 'second-factor-refused': 'code' };
 
-/** What follows on signing in or registering. */
-function enter(answer) {
+/** A code of the second factor. */
+export const codeField = { name: 'code', type: 'text', autocomplete: 'one-time-code', maxlength: 64, autocapitalize: 'off', spellcheck: 'false', label: 'field.codeFactor' };
+
+/** What follows on signing in or registering: whoever needs a second factor sets it up first. */
+export function enter(answer) {
   signedIn(answer);
-  location.replace(nextAddress());
+  location.replace(answer.second_factor_demanded ? '/account#second-factor' : nextAddress());
 }
 
 /**

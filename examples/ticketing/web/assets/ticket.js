@@ -29,7 +29,7 @@ export const archivedNote = ({ archived_at: at }) =>
 /** Show, time and place, with the show's picture. */
 export function showHead(order, level = 'h2') {
   return el('div', { class: 'show-head' },
-    el('div', { class: 'thumb' }, poster(order.show_title)),
+    el('div', { class: 'thumb' }, poster(order.show_title, order.poster, { sizes: '84px' })),
     el('div', {},
       el(level, {}, localized(order, 'show_title')),
       el('p', { class: 'meta' }, icon('clock'), el('span', {}, showTime(order), el('span', { class: 'note' },

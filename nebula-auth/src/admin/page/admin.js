@@ -1,6 +1,6 @@
 // Signing in, and going from section to section by the part of the address after `#`.
 
-import { forgetToken, get, hasToken, keepToken, signIn, tokenFor } from './api.js';
+import { firstStep, forgetToken, get, hasToken, keepToken, secondStep, signIn } from './api.js';
 import { el, field, form, say } from './dom.js';
 import { audit, routes } from './audit.js';
 import { departments, resources, separations } from './policy.js';
@@ -39,16 +39,43 @@ async function door(message = '') {
   const fields = how
     ? [field(t('Account'), { name: 'identifier', required: true, autocomplete: 'username' }), field(t('Password'), { name: 'password', type: 'password', required: true, autocomplete: 'current-password' })]
     : [field(t('Access token'), { name: 'token', type: 'password', required: true })];
-  show(el('article', {}, el('h2', {}, t('Sign in')), form(fields, t('Sign in'), async ({ identifier, password, token }) => {
+  ask(fields, async ({ identifier, password, token }) => {
+    await come(how, how ? await firstStep(how, identifier, password) : { token });
+  });
+  say(message, message !== '');
+}
+
+/** A form in front of the door. */
+function ask(fields, submit) {
+  show(el('article', {}, el('h2', {}, t('Sign in')), form(fields, t('Sign in'), async (values) => {
     try {
-      keepToken(how ? await tokenFor(how, identifier, password) : token);
-      await enter();
+      await submit(values);
     } catch (error) {
       forgetToken();
       say(error.message, true);
     }
   })));
-  say(message, message !== '');
+}
+
+/** In, or asked for a code. */
+async function come(how, { token, challenge }) {
+  if (token !== null) {
+    keepToken(token);
+    await enter();
+    return;
+  }
+  const code = field(t('Code of your authenticator app, or a recovery code'), { name: 'code', required: true, autocomplete: 'one-time-code', maxlength: 64 });
+  ask([code], async (values) => {
+    try {
+      await come(how, await secondStep(how, challenge, values.code));
+    } catch (error) {
+      // Whoever has used up the challenge begins again.
+      if ([error.code, error.reason].includes('challenge_exhausted')) await door(error.message);
+      else throw error;
+    }
+  });
+  say('');
+  code.querySelector('input').focus();
 }
 
 async function enter() {

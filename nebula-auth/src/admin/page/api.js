@@ -23,6 +23,7 @@ export class Refused extends Error {
     super(reason(problem) ?? t('The server answered {status}.', { status }));
     this.status = status;
     this.code = problem?.code;
+    this.reason = problem?.reason;
   }
 }
 
@@ -72,14 +73,24 @@ export async function all(...parts) {
 /** How people sign in here, or null. */
 export const signIn = () => send(new URL('page/sign-in.json', base), {});
 
-/** The token that the application's own sign-in answers. */
-export async function tokenFor(how, identifier, password) {
-  const answer = await send(new URL(how.path, document.location.href), {
+/** What a JSON pointer points at, if that is a text. */
+function textAt(answer, pointer) {
+  const found = pointer.split('/').slice(1).reduce((value, key) => value?.[key], answer);
+  return typeof found === 'string' ? found : null;
+}
+
+/** What the application's own sign-in answers: a token, or the challenge of its second step. */
+async function step(how, path, body) {
+  const answer = await send(new URL(path, document.location.href), {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ [how.identifier]: identifier, password }),
+    body: JSON.stringify(body),
   });
-  const token = how.token.split('/').slice(1).reduce((value, key) => value?.[key], answer);
-  if (typeof token !== 'string') throw new Error(t('The answer has no access token in it.'));
-  return token;
+  const token = textAt(answer, how.token);
+  const challenge = token === null && how.second ? textAt(answer, how.second.challenge) : null;
+  if (token === null && challenge === null) throw new Error(t('The answer has no access token in it.'));
+  return { token, challenge };
 }
+
+export const firstStep = (how, identifier, password) => step(how, how.path, { [how.identifier]: identifier, password });
+export const secondStep = (how, challenge, code) => step(how, how.second.path, { challenge, code });

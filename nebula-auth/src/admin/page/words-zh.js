@@ -5,6 +5,7 @@ export default {
   Sections: '栏目',
   'Skip to the content': '跳到正文',
   'Sign in': '登录',
+  'Code of your authenticator app, or a recovery code': '身份验证器的验证码，或恢复码',
   'Sign in again.': '请重新登录。',
   'Sign out': '退出登录',
   Account: '账户',

@@ -39,7 +39,7 @@ async fn start() -> Test {
     let admin = Admin::new(&evaluator)
         .with_sessions(sessions.clone())
         .with_audit(log.clone())
-        .with_sign_in(SignIn::new("/login", "email", "/token"));
+        .with_sign_in(SignIn::new("/login", "email", "/token").with_second_factor("/login/code", "/second/challenge"));
     let router = SecureRouter::new().nest("/access", admin.routes());
     let routes = router.routes().to_vec();
     let app = router.finish(AuthLayer::new(tokens.clone(), evaluator).with_audit(log));
@@ -365,7 +365,8 @@ async fn the_page_has_nothing_inline_and_says_what_it_may_load() {
         }
     }
     let (_, how) = test.ask(None, Method::GET, "/page/sign-in.json", None).await;
-    assert_eq!(how, json!({ "path": "/login", "identifier": "email", "token": "/token" }));
+    let second = json!({ "path": "/login/code", "challenge": "/second/challenge" });
+    assert_eq!(how, json!({ "path": "/login", "identifier": "email", "token": "/token", "second": second }));
 }
 
 #[test]

@@ -255,6 +255,16 @@ async fn fields_are_as_open_as_the_rules_that_reach_the_record() {
         RowKey { owner: Some("ann"), department: Some("south") },
         RowKey { owner: Some("bob"), department: Some("north") },
     );
+    // In one record the other way round: what rules open here may be looked for here, whatever holds elsewhere.
+    access.check_search(own, "phone").unwrap();
+    for (row, name) in [(other, "phone"), (own, "name"), (own, "secret"), (other, "cost")] {
+        assert_eq!(access.check_search(row, name).unwrap_err().code(), "field_denied", "{name}");
+    }
+    // One field alone, wherever it stands.
+    let (mut phone, mut cost) = (json!("13812345678"), json!(12.5));
+    assert!(access.cover(other, "phone", &mut phone) && !access.cover(other, "cost", &mut cost));
+    assert_eq!(phone, "***5678");
+    assert_eq!(ORDERS.sensitive().collect::<Vec<_>>(), ["phone", "cost", "name"]);
     access.check_write(own, ["id", "phone"]).unwrap();
     assert_eq!(access.check_write(own, ["cost"]).unwrap_err().code(), "field_denied", "read-only");
     assert_eq!(access.check_write(other, ["phone"]).unwrap_err().code(), "field_denied");

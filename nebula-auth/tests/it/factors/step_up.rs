@@ -83,6 +83,13 @@ async fn a_proof_raises_its_own_live_session_and_only_if_it_is_another_factor() 
     let by_code = sessions.start(NewSession::new("ann").methods([AuthMethod::OneTimeCode])).await.unwrap();
     let password = FactorProof::vouched("ann", AuthMethod::Password);
     sessions.step_up(&by_code.principal, password, options()).await.unwrap().into_result().unwrap();
+    // One by a code and a code is refused, unless it had two factors to begin with: then either is shown again.
+    let by_code = sessions.start(NewSession::new("ann").methods([AuthMethod::OneTimeCode])).await.unwrap();
+    let outcome = sessions.step_up(&by_code.principal, code(), options()).await.unwrap();
+    assert_eq!(outcome.into_result().unwrap_err(), StepUpRefusal::SameFactor);
+    let strong = [AuthMethod::OneTimeCode, AuthMethod::MultiFactor];
+    let strong = sessions.start(NewSession::new("ann").methods(strong)).await.unwrap();
+    sessions.step_up(&strong.principal, code(), options()).await.unwrap().into_result().unwrap();
     // Scopes are narrowed, not widened.
     let narrow =
         sessions.start(NewSession::new("ann").methods([AuthMethod::Password]).scopes(["a", "b"])).await.unwrap();

@@ -1,4 +1,4 @@
-SELECT body, files FROM nebula_notification_job WHERE id > ''
+SELECT body, files, id FROM nebula_notification_job WHERE id > ''
 -- tenant
 AND tenant = ?
 -- address

@@ -1,1 +1,1 @@
-SELECT body, files FROM nebula_notification_job WHERE id = ?
+SELECT body, files, id FROM nebula_notification_job WHERE id = ?

@@ -1,1 +1,1 @@
-SELECT body, files FROM nebula_notification_job WHERE tenant = ? AND idem = ? ORDER BY id
+SELECT body, files, id FROM nebula_notification_job WHERE tenant = ? AND idem = ? ORDER BY id

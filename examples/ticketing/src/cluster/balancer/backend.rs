@@ -9,6 +9,10 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::{sync::Notify, time::Instant};
+
+use super::outage::{Outage, Outages};
+use crate::serve::print;
 
 /// What the last look at a replica found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -30,6 +34,9 @@ pub(crate) struct Backend {
     health: AtomicU8,
     /// Requests and streams in progress.
     active: AtomicUsize,
+    outages: Outages,
+    /// Somebody doubts that it is well.
+    doubted: Notify,
 }
 
 /// Counts a request until its answer was passed on to the end.
@@ -51,12 +58,37 @@ impl Backend {
         }
     }
 
-    pub(crate) fn set(&self, health: Health) {
+    /// What a look that began at this time found, or a request.
+    pub(crate) fn set(&self, health: Health, asked: Instant) {
+        // First: whoever sees it ready finds the outage told.
+        let over = self.outages.now(health, asked);
         let before = self.health();
         self.health.store(health as u8, Ordering::Relaxed);
         if before != health {
             tracing::info!(address = %self.address, ?before, now = ?health, "a replica changed");
         }
+        if let Some(Outage { out, back, failed }) = over {
+            let address = self.address;
+            print(&format!(
+                "{address} got no more requests {out} ms after it had ended, and again after {back} ms; {failed} were sent there in vain. \
+                 · {address} 结束 {out} 毫秒后不再分到请求，{back} 毫秒后恢复；其间 {failed} 个请求落空。\n"
+            ));
+        }
+    }
+
+    /// A request was sent to it in vain: it is looked at before the next time would be.
+    pub(crate) fn doubt(&self) {
+        self.outages.failed();
+        self.doubted.notify_one();
+    }
+
+    /// Waits until somebody doubts that it is well.
+    pub(crate) async fn doubted(&self) {
+        self.doubted.notified().await;
+    }
+
+    pub(crate) fn last_outage(&self) -> Option<Outage> {
+        self.outages.last()
     }
 
     pub(crate) fn active(&self) -> usize {
@@ -75,9 +107,22 @@ pub(crate) struct Backends {
 impl Backends {
     pub(crate) fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         let backend = |address| {
-            Arc::new(Backend { address, health: AtomicU8::new(Health::Ready as u8), active: AtomicUsize::new(0) })
+            Arc::new(Backend {
+                address,
+                health: AtomicU8::new(Health::Ready as u8),
+                active: AtomicUsize::default(),
+                outages: Outages::default(),
+                doubted: Notify::default(),
+            })
         };
         Self { all: addresses.into_iter().map(backend).collect(), turn: Arc::default() }
+    }
+
+    /// The process at this address is gone.
+    pub(crate) fn ended(&self, address: SocketAddr) {
+        for backend in self.all.iter().filter(|backend| backend.address == address) {
+            backend.outages.ended();
+        }
     }
 
     pub(crate) fn all(&self) -> &[Arc<Backend>] {
@@ -121,8 +166,8 @@ mod tests {
     fn the_healthiest_go_first_and_the_dead_get_nothing() {
         let backends = backends();
         let [one, two, three] = backends.all() else { panic!("three") };
-        one.set(Health::Down);
-        two.set(Health::Unready);
+        one.set(Health::Down, Instant::now());
+        two.set(Health::Unready, Instant::now());
         for _ in 0..4 {
             assert_eq!(backends.pick(&[]).unwrap().0.address, three.address);
         }

@@ -10,6 +10,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use tokio::time::Instant;
 
 use super::backend::{Backend, Backends, Busy, Health};
 use crate::problem::{Code, Problem, chain};
@@ -84,9 +85,10 @@ impl Forwarder {
             };
             cause = chain(&error);
             tracing::debug!(address = %backend.address, cause, "a replica failed");
+            backend.doubt();
             if error.is_connect() {
                 // Nobody is there until the next look finds somebody.
-                backend.set(Health::Down);
+                backend.set(Health::Down, Instant::now());
             } else if !repeatable(head) {
                 break;
             }

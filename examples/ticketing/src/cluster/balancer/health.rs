@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::Client;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, Backends, Health};
@@ -15,8 +16,10 @@ pub(super) async fn watch(backends: Backends, client: Client, stopping: Cancella
         let (backend, client) = (Arc::clone(backend), client.clone());
         async move {
             loop {
-                backend.set(look(&backend, &client).await);
-                tokio::time::sleep(EVERY).await;
+                let asked = Instant::now();
+                backend.set(look(&backend, &client).await, asked);
+                // A connection that broke may be the first of many.
+                let _at_once = tokio::time::timeout(EVERY, backend.doubted()).await;
             }
         }
     });

@@ -4,6 +4,7 @@
 mod backend;
 mod forward;
 mod health;
+mod outage;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,10 +16,8 @@ use hyper_util::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    backend::{Backends, Health},
-    forward::Forwarder,
-};
+pub(super) use self::backend::Backends;
+use self::{backend::Health, forward::Forwarder, outage::Outage};
 use super::ClusterError;
 use crate::{config::HttpConfig, http::Server};
 
@@ -33,6 +32,8 @@ struct Status {
     address: SocketAddr,
     health: Health,
     active: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_outage: Option<Outage>,
 }
 
 async fn status(State(forwarder): State<Forwarder>) -> Json<Vec<Status>> {
@@ -40,25 +41,25 @@ async fn status(State(forwarder): State<Forwarder>) -> Json<Vec<Status>> {
         address: backend.address,
         health: backend.health(),
         active: backend.active(),
+        last_outage: backend.last_outage(),
     };
     Json(forwarder.backends.all().iter().map(status).collect())
 }
 
-/// Balances between these addresses until `stopping`, then finishes what is in progress.
+/// Balances between these replicas until `stopping`, then finishes what is in progress.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future breaks off what is in progress.
 pub(crate) async fn run(
     server: Server,
-    replicas: Vec<SocketAddr>,
+    backends: Backends,
     limits: &HttpConfig,
     stopping: CancellationToken,
 ) -> Result<(), ClusterError> {
     let failed =
         |error| ClusterError::System { what: "an HTTP client".to_owned(), error: std::io::Error::other(error) };
     let looker = reqwest::Client::builder().no_proxy().timeout(LOOK).build().map_err(failed)?;
-    let backends = Backends::new(replicas);
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT));
     connector.set_nodelay(true);

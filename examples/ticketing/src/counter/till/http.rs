@@ -5,12 +5,13 @@ use jiff::civil::Date;
 use nebula_auth::access::Requirement;
 use nebula_tenant::TenantId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::{
     drawer::{self, Key},
-    report::{Report, report},
+    report::{Report, report, shown},
 };
 use crate::{
     app::App,
@@ -20,7 +21,7 @@ use crate::{
     ids::UserId,
     merchant::{AtDesk, Staff},
     money::Money,
-    office::{Desk, merchant, order, till},
+    office::{Desk, Sight, merchant, order, till},
     payment::day,
     problem::{Code, Problem, Result},
 };
@@ -96,6 +97,12 @@ fn of_day(text: &str) -> Result<Date> {
     known.ok_or_else(|| Problem::invalid("day", "A day is written 2026-11-22."))
 }
 
+/// The tills of a day, or one clerk's of them, as whoever asks sees them.
+async fn seen(app: &App, desk: &AtDesk, day: Date, clerk: Option<UserId>) -> Result<Json<Value>> {
+    let report = report(app, &desk.scope, day, clerk).await?;
+    Ok(Json(shown(&Sight::current().await?, desk.merchant(), clerk, report)?))
+}
+
 /// Your till of today at this merchant.
 #[utoipa::path(
     operation_id = "counter_till",
@@ -105,9 +112,9 @@ fn of_day(text: &str) -> Result<Date> {
         (status = FORBIDDEN, description = "`forbidden`"),
         (status = NOT_FOUND, description = "`not-found`"),
     ), security(("bearer" = [])))]
-async fn own(State(app): State<App>, desk: AtDesk) -> Result<Json<Report>> {
+async fn own(State(app): State<App>, desk: AtDesk) -> Result<Json<Value>> {
     let today = day::of(Millis::now())?;
-    Ok(Json(report(&app, &desk.scope, today, Some(desk.user)).await?))
+    seen(&app, &desk, today, Some(desk.user)).await
 }
 
 /// Say what lies in your till of today before the first sale. Until it is counted it can be said again.
@@ -122,7 +129,7 @@ async fn own(State(app): State<App>, desk: AtDesk) -> Result<Json<Report>> {
         (status = CONFLICT, description = "`till-closed`"),
         (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
     ), security(("bearer" = [])))]
-async fn open(State(app): State<App>, desk: AtDesk, Json(body): Json<Opening>) -> Result<Json<Report>> {
+async fn open(State(app): State<App>, desk: AtDesk, Json(body): Json<Opening>) -> Result<Json<Value>> {
     let opening = drawerful("opening", body.opening)?;
     let (merchant, today) = (desk.merchant().to_string(), day::of(Millis::now())?);
     let key = Key { merchant, clerk: desk.user, day: today, currency: opening.currency };
@@ -131,7 +138,7 @@ async fn open(State(app): State<App>, desk: AtDesk, Json(body): Json<Opening>) -
         .run(move |connection| Box::pin(async move { drawer::put_in(connection, &key, opening).await }))
         .await?;
     desk.note(&app, "till:open", format!("tills/{today} {opening}")).await?;
-    Ok(Json(report(&app, &desk.scope, today, Some(desk.user)).await?))
+    seen(&app, &desk, today, Some(desk.user)).await
 }
 
 /// What went through the tills of a day, by clerk and method.
@@ -144,12 +151,12 @@ async fn open(State(app): State<App>, desk: AtDesk, Json(body): Json<Opening>) -
         (status = NOT_FOUND, description = "`not-found`"),
         (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
     ), security(("bearer" = [])))]
-async fn list(State(app): State<App>, desk: AtDesk, Query(asked): Query<OfDay>) -> Result<Json<Report>> {
+async fn list(State(app): State<App>, desk: AtDesk, Query(asked): Query<OfDay>) -> Result<Json<Value>> {
     let day = match &asked.day {
         Some(text) => of_day(text)?,
         None => day::of(Millis::now())?,
     };
-    Ok(Json(report(&app, &desk.scope, day, None).await?))
+    seen(&app, &desk, day, None).await
 }
 
 /// Close a clerk's till with what was counted in its drawer. Nobody closes their own; nothing goes through a closed one.
@@ -164,7 +171,7 @@ async fn list(State(app): State<App>, desk: AtDesk, Query(asked): Query<OfDay>) 
         (status = CONFLICT, description = "`till-closed`"),
         (status = UNPROCESSABLE_ENTITY, description = "`invalid-value`"),
     ), security(("bearer" = [])))]
-async fn close(State(app): State<App>, desk: AtDesk, Json(body): Json<Count>) -> Result<Json<Report>> {
+async fn close(State(app): State<App>, desk: AtDesk, Json(body): Json<Count>) -> Result<Json<Value>> {
     let (day, counted) = (of_day(&body.day)?, drawerful("counted", body.counted)?);
     let note = body.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
     if note.as_ref().is_some_and(|note| note.chars().count() > NOTE || note.chars().any(char::is_control)) {
@@ -180,7 +187,7 @@ async fn close(State(app): State<App>, desk: AtDesk, Json(body): Json<Count>) ->
         .run(move |connection| Box::pin(async move { drawer::close(connection, &key, by, counted, note).await }))
         .await?;
     desk.note(&app, "till:close", format!("tills/{day}/{clerk} {counted}")).await?;
-    Ok(Json(report(&app, &desk.scope, day, None).await?))
+    seen(&app, &desk, day, None).await
 }
 
 /// A merchant's name in a path of the platform's.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use nebula_tenant::TenantId;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
@@ -17,6 +19,10 @@ use crate::{
     ids::UserId,
     merchant::Scope,
     money::{Currency, Money},
+    office::{
+        Sight, Spot, Whose,
+        fields::{COMMISSION, NOTE, TILL},
+    },
     problem::{Problem, Result},
     storage::{
         Connection,
@@ -33,7 +39,8 @@ const WHOLE: i128 = 10_000;
 pub(in crate::counter) struct Report {
     /// Which day, as bills count days.
     pub(super) day: String,
-    /// What agents keep of what they sell from now on, in basis points.
+    /// What agents keep of what they sell from now on, in basis points; for those whose roles show it.
+    #[schema(required = false)]
     pub(super) commission_bp: i64,
     /// By clerk and currency.
     pub(super) tills: Vec<TillView>,
@@ -52,7 +59,8 @@ pub(super) struct TillView {
     lines: Vec<Line>,
     /// What should be in the drawer: what lay there, and cash that came, less cash that went back.
     expected_cash: Money,
-    /// What an agent keeps; nothing for a box office.
+    /// What an agent keeps; nothing for a box office. For those whose roles show it.
+    #[schema(required = false)]
     commission: Money,
     /// Once it is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,6 +222,22 @@ fn view(clerk_id: UserId, clerk: String, day: &str, currency: Currency, till: &T
             closed_at: closing.at,
         }),
     }
+}
+
+/// What is not for everybody in a report, apart from its tills.
+const REPORT: [Spot; 1] = [Spot::new(&TILL, COMMISSION, &["commission_bp"])];
+
+/// The same in a till.
+const VIEW: [Spot; 2] = [Spot::new(&TILL, COMMISSION, &["commission"]), Spot::new(&TILL, NOTE, &["closing", "note"])];
+
+/// A report as whoever asks sees it: each till is its clerk's, and one clerk's report is theirs.
+pub(super) fn shown(sight: &Sight, merchant: &TenantId, clerk: Option<UserId>, mut report: Report) -> Result<Value> {
+    let tills = std::mem::take(&mut report.tills);
+    let of = |till: &TillView| sight.shown(&VIEW, Whose { merchant, clerk: Some(till.clerk_id) }, till);
+    let tills = tills.iter().map(of).collect::<Result<Vec<_>>>()?;
+    let mut report = sight.shown(&REPORT, Whose { merchant, clerk }, &report)?;
+    report["tills"] = tills.into();
+    Ok(report)
 }
 
 #[cfg(test)]

@@ -1,94 +1,114 @@
-//! Group commit: holds of one session that are wanted at the same time share a call of the script.
+//! Group commit: holds of one session that are wanted at the same time share a call of the script, and so do confirmations.
 //!
-//! No delay is added. While as many calls as may be are under way, further holds gather for the next one.
+//! No delay is added. While as many calls as may be are under way, further wishes gather for the next one. Each has an answer of
+//! its own: one that is refused, or repeated, is nothing to the others; when a call fails, all that it carried are told, and ask
+//! again each for itself.
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt, mem, slice,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
-use nebula_redis::Error;
+use nebula_redis::{Error, Script};
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, task::yield_now};
 
-use super::server::{HOLD, Server, unavailable};
-use crate::{
-    ids::SessionId,
-    inventory::{Hold, LedgerError},
+use super::{
+    reply::Reply,
+    server::{Server, unavailable},
 };
+use crate::{ids::SessionId, inventory::LedgerError};
 
-/// Holds that one call carries at most: what keeps the server from others is bounded.
+/// Wishes that one call carries at most: what keeps the server from others is bounded.
 const MOST: usize = 128;
 /// While one call is executed, another travels there and back.
 const CALLS: usize = 2;
 
-const CONTEXT: &str = "hold seats";
-
-/// The holds of all sessions that are under way.
-pub(super) struct Gather {
-    /// Holds go one by one while not more than this many of their session are under way.
-    above: usize,
-    sessions: Mutex<HashMap<SessionId, Gathered>>,
+/// What is wished for: a script that takes many wishes and answers each.
+pub(super) struct Kind<T> {
+    pub(super) context: &'static str,
+    pub(super) script: &'static LazyLock<Script>,
+    /// The histogram of how many share a call.
+    pub(super) size: &'static str,
+    /// Reads the answers to so many wishes.
+    pub(super) read: fn(Reply, usize) -> Result<Vec<T>, LedgerError>,
 }
 
-impl fmt::Debug for Gather {
+/// The wishes of one kind, of all sessions, that are under way.
+pub(super) struct Gather<T: 'static> {
+    kind: &'static Kind<T>,
+    /// They go one by one while not more than this many of their session are under way.
+    above: usize,
+    sessions: Mutex<HashMap<SessionId, Gathered<T>>>,
+}
+
+impl<T: 'static> fmt::Debug for Gather<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gather").field("above", &self.above).finish_non_exhaustive()
     }
 }
 
-#[derive(Default)]
-struct Gathered {
+struct Gathered<T> {
     under_way: usize,
     calls: usize,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Waiting<T>>,
 }
 
-struct Waiting {
+impl<T> Default for Gathered<T> {
+    fn default() -> Self {
+        Self { under_way: 0, calls: 0, waiting: VecDeque::new() }
+    }
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Failure>>;
+
+struct Waiting<T> {
     wish: String,
-    reply: oneshot::Sender<Result<Hold, Failure>>,
+    reply: Answer<T>,
 }
 
-/// Why a call failed: each of its holds is told.
+/// Why a call failed: each of its wishes is told.
 #[derive(Clone)]
 enum Failure {
     Unavailable(Error),
     Corrupt(String),
 }
 
-impl From<Failure> for LedgerError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unavailable(error) => unavailable(CONTEXT)(error),
-            Failure::Corrupt(text) => Self::Corrupt(text),
+impl Failure {
+    fn of(self, context: &'static str) -> LedgerError {
+        match self {
+            Self::Unavailable(error) => unavailable(context)(error),
+            Self::Corrupt(text) => LedgerError::Corrupt(text),
         }
     }
 }
 
-impl Gather {
-    pub(super) fn new(above: usize) -> Self {
-        Self { above, sessions: Mutex::default() }
+impl<T: Send + 'static> Gather<T> {
+    pub(super) fn new(kind: &'static Kind<T>, above: usize) -> Self {
+        Self { kind, above, sessions: Mutex::default() }
     }
 
     /// What the script answers to this wish.
-    pub(super) async fn hold(
+    pub(super) async fn ask(
         self: &Arc<Self>,
         server: &Server,
         session: SessionId,
         wish: String,
-    ) -> Result<Hold, LedgerError> {
+    ) -> Result<T, LedgerError> {
+        let context = self.kind.context;
         let turn = self.enter(session);
         if turn.before < self.above {
-            let mut holds = call(server, session, slice::from_ref(&wish)).await?;
-            return holds.pop().ok_or_else(|| LedgerError::Corrupt("no answer to a hold".to_owned()));
+            let mut answers =
+                self.kind.call(server, session, slice::from_ref(&wish)).await.map_err(|f| f.of(context))?;
+            return answers.pop().ok_or_else(|| LedgerError::Corrupt(format!("no answer to {context}")));
         }
         let answer = self.add(server, session, wish);
         // Nobody is left to answer when the runtime goes down.
-        Ok(answer.await.map_err(unavailable(CONTEXT))??)
+        answer.await.map_err(unavailable(context))?.map_err(|failure| failure.of(context))
     }
 
-    fn enter(self: &Arc<Self>, session: SessionId) -> UnderWay<'_> {
+    fn enter(self: &Arc<Self>, session: SessionId) -> UnderWay<'_, T> {
         let mut sessions = self.sessions.lock();
         let gathered = sessions.entry(session).or_default();
         gathered.under_way += 1;
@@ -100,7 +120,7 @@ impl Gather {
         server: &Server,
         session: SessionId,
         wish: String,
-    ) -> oneshot::Receiver<Result<Hold, Failure>> {
+    ) -> oneshot::Receiver<Result<T, Failure>> {
         let (reply, answer) = oneshot::channel();
         let mut sessions = self.sessions.lock();
         let gathered = sessions.entry(session).or_default();
@@ -115,7 +135,7 @@ impl Gather {
     }
 
     /// Changes what is gathered for a session, and forgets the session when nobody is left.
-    fn change<T>(&self, session: SessionId, change: impl FnOnce(&mut Gathered) -> T) -> T {
+    fn change<R>(&self, session: SessionId, change: impl FnOnce(&mut Gathered<T>) -> R) -> R {
         let mut sessions = self.sessions.lock();
         let gathered = sessions.entry(session).or_default();
         let changed = change(gathered);
@@ -126,27 +146,27 @@ impl Gather {
     }
 }
 
-/// Counts a hold until it is dropped.
-struct UnderWay<'a> {
-    gather: &'a Gather,
+/// Counts a wish until it is dropped.
+struct UnderWay<'a, T: Send + 'static> {
+    gather: &'a Gather<T>,
     session: SessionId,
     before: usize,
 }
 
-impl Drop for UnderWay<'_> {
+impl<T: Send + 'static> Drop for UnderWay<'_, T> {
     fn drop(&mut self) {
         self.gather.change(self.session, |gathered| gathered.under_way -= 1);
     }
 }
 
-/// Calls the script until nothing gathers any more. No hold's fate ends it.
-struct Caller {
-    gather: Arc<Gather>,
+/// Calls the script until nothing gathers any more. No wish's fate ends it.
+struct Caller<T: Send + 'static> {
+    gather: Arc<Gather<T>>,
     session: SessionId,
     finished: bool,
 }
 
-impl Caller {
+impl<T: Send + 'static> Caller<T> {
     async fn run(mut self, server: Server) {
         loop {
             // Whoever is ready to run may have something to add.
@@ -156,16 +176,19 @@ impl Caller {
                 self.finished = true;
                 return;
             }
-            metrics::histogram!("ticketing_hold_batch_size").record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
-            match call(&server, self.session, &wishes).await {
-                Ok(holds) => replies.into_iter().zip(holds).for_each(|(reply, hold)| drop(reply.send(Ok(hold)))),
+            let kind = self.gather.kind;
+            metrics::histogram!(kind.size).record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
+            match kind.call(&server, self.session, &wishes).await {
+                Ok(answers) => {
+                    replies.into_iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(Ok(answer))));
+                }
                 Err(failure) => replies.into_iter().for_each(|reply| drop(reply.send(Err(failure.clone())))),
             }
         }
     }
 
     /// What the next call carries; nothing, and one caller less, if nothing has gathered.
-    fn next(&self) -> (Vec<String>, Vec<oneshot::Sender<Result<Hold, Failure>>>) {
+    fn next(&self) -> (Vec<String>, Vec<Answer<T>>) {
         self.gather.change(self.session, |gathered| {
             let (mut wishes, mut replies) = (Vec::new(), Vec::new());
             while wishes.len() < MOST
@@ -185,7 +208,7 @@ impl Caller {
     }
 }
 
-impl Drop for Caller {
+impl<T: Send + 'static> Drop for Caller<T> {
     fn drop(&mut self) {
         if self.finished {
             return;
@@ -199,7 +222,9 @@ impl Drop for Caller {
     }
 }
 
-async fn call(server: &Server, session: SessionId, wishes: &[String]) -> Result<Vec<Hold>, Failure> {
-    let reply = server.step(&HOLD, session, wishes).await.map_err(Failure::Unavailable)?;
-    reply.holds(wishes.len()).map_err(|error| Failure::Corrupt(error.to_string()))
+impl<T> Kind<T> {
+    async fn call(&self, server: &Server, session: SessionId, wishes: &[String]) -> Result<Vec<T>, Failure> {
+        let reply = server.step(self.script, session, wishes).await.map_err(Failure::Unavailable)?;
+        (self.read)(reply, wishes.len()).map_err(|error| Failure::Corrupt(error.to_string()))
+    }
 }

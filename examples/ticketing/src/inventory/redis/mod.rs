@@ -14,9 +14,10 @@ use nebula_redis::{PinnedManager, Script, Subscriber};
 use tokio::sync::watch;
 
 use self::{
-    gather::Gather,
+    gather::{Gather, Kind},
     hints::Hints,
-    server::{CHANGES, COUNTS, HOLDS, RELEASE, SELL, SNAPSHOT, Server, unavailable},
+    reply::Reply,
+    server::{CHANGES, COUNTS, HOLD, HOLDS, RELEASE, SELL, SNAPSHOT, Server, unavailable},
 };
 use super::{
     Changes, Counts, Cursor, Hold, HoldRequest, LedgerError, LedgerImage, Load, SeatLedger, Settled, Snapshot,
@@ -29,6 +30,13 @@ const PAGE: usize = 4_096;
 
 /// Holds of one session that go one by one, unless told otherwise.
 const ALONE: usize = 16;
+/// Confirmations of one session that go one by one: nobody waits for the answer, and the more share a call the better.
+const CONFIRMED_ALONE: usize = 1;
+
+static HOLDING: Kind<Hold> =
+    Kind { context: "hold seats", script: &HOLD, size: "ticketing_hold_batch_size", read: Reply::holds };
+static SELLING: Kind<Settled> =
+    Kind { context: "sell seats", script: &SELL, size: "ticketing_sell_batch_size", read: Reply::sold };
 
 /// A [`SeatLedger`] on a Redis server (6.2 or newer): one script a step, all keys of a session in one cluster slot.
 ///
@@ -40,13 +48,14 @@ const ALONE: usize = 16;
 /// Persistence and replicas are therefore of no use to the ledger, nor do they harm it. The eviction policy should be
 /// `noeviction`; a session that lost a key to another one has to be loaded again.
 ///
-/// Holds of one session that are wanted at the same time share calls, see [`with_group_commit`](Self::with_group_commit).
+/// Holds of one session that are wanted at the same time share calls, and so do confirmations, see [`with_group_commit`](Self::with_group_commit).
 ///
 /// What nobody changed for a week goes away.
 pub struct RedisLedger {
     server: Server,
     hints: Hints,
-    gather: Arc<Gather>,
+    gather: Arc<Gather<Hold>>,
+    sells: Arc<Gather<Settled>>,
 }
 
 impl fmt::Debug for RedisLedger {
@@ -62,7 +71,8 @@ impl RedisLedger {
         Self {
             server: Server { connections, prefix: "ticketing:v1:".to_owned(), log: LOG },
             hints: Hints::new(subscriber),
-            gather: Arc::new(Gather::new(ALONE)),
+            gather: Arc::new(Gather::new(&HOLDING, ALONE)),
+            sells: Arc::new(Gather::new(&SELLING, CONFIRMED_ALONE)),
         }
     }
 
@@ -86,7 +96,7 @@ impl RedisLedger {
     /// holds came. Nobody waits for others to come.
     #[must_use]
     pub fn with_group_commit(mut self, above: usize) -> Self {
-        self.gather = Arc::new(Gather::new(above));
+        self.gather = Arc::new(Gather::new(&HOLDING, above));
         self
     }
 
@@ -116,7 +126,7 @@ const SOLD_TOO: &str = "-1";
 impl SeatLedger for RedisLedger {
     async fn hold(&self, request: &HoldRequest) -> Result<Hold, LedgerError> {
         let wish = format!("{}{}{}", request.order, request.user, keys::positions(&request.positions()));
-        self.gather.hold(&self.server, request.session, wish).await
+        self.gather.ask(&self.server, request.session, wish).await
     }
 
     async fn release(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
@@ -128,7 +138,7 @@ impl SeatLedger for RedisLedger {
     }
 
     async fn sell(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {
-        self.settle("sell seats", &SELL, session, &[order.to_string()]).await
+        self.sells.ask(&self.server, session, order.to_string()).await
     }
 
     async fn refund(&self, session: SessionId, order: OrderId) -> Result<Settled, LedgerError> {

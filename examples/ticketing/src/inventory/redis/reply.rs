@@ -4,7 +4,7 @@ use std::{str::FromStr, vec};
 
 use crate::{
     ids::SeatPosition,
-    inventory::{Counts, Cursor, Hold, LedgerError, SeatState},
+    inventory::{Counts, Cursor, Hold, LedgerError, SeatState, Settled},
 };
 
 pub(super) struct Reply {
@@ -39,6 +39,23 @@ impl Reply {
         let epoch = self.number()?;
         let holds: Vec<_> = self.items.map(|text| hold(epoch, &text)).collect::<Result<_, _>>()?;
         if holds.len() == count { Ok(holds) } else { Err(wrong("answers", "not as many as holds")) }
+    }
+
+    /// The answers to so many confirmations.
+    pub(super) fn sold(mut self, count: usize) -> Result<Vec<Settled>, LedgerError> {
+        match self.word()?.as_str() {
+            "not-ready" => return Ok(vec![Settled::NotReady; count]),
+            "answers" => {}
+            _ => return Err(self.nonsense()),
+        }
+        let settled = |text: String| match text.split_once(' ') {
+            None if text == "nothing-held" => Ok(Settled::NothingHeld),
+            None if text == "kept" => Ok(Settled::Kept),
+            Some(("changed", seats)) => seats.parse().map(Settled::Changed).map_err(|_| wrong("answers", &text)),
+            _ => Err(wrong("answers", &text)),
+        };
+        let sold: Vec<_> = self.items.map(settled).collect::<Result<_, _>>()?;
+        if sold.len() == count { Ok(sold) } else { Err(wrong("answers", "not as many as orders")) }
     }
 
     /// All that is left, read one by one.

@@ -1,5 +1,6 @@
 //! Refunds: one row for each request.
 
+use nebula_tenant::TenantId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -151,20 +152,20 @@ pub async fn of_order(executor: impl Into<Target<'_>>, order: OrderId) -> Result
         .collect()
 }
 
-/// The newest refunds of these merchants' orders in this state, or in any.
+/// The newest refunds of these merchants' orders in this state, or in any, each with its merchant.
 pub async fn newest(
     executor: impl Into<Target<'_>>,
     rows: &Rows,
     state: Option<RefundState>,
     limit: u32,
-) -> Result<Vec<RefundRow>> {
+) -> Result<Vec<(RefundRow, TenantId)>> {
     let merchants = rows.condition("orders.tenant_id", 3);
     let sql = format!(include_str!("../sql/newest_refunds.sql"), merchants = merchants);
     rows.bind(query(Sql::Built(sql)).bind(state.map_or("", RefundState::as_str)).bind(limit))
         .fetch_all(executor)
         .await?
         .iter()
-        .map(refund)
+        .map(|row| Ok((refund(row)?, row.get::<String>("tenant_id")?.parse().map_err(Problem::internal)?)))
         .collect()
 }
 

@@ -2,6 +2,7 @@
 //! and every change names the version that it was made on.
 
 mod plans;
+mod posters;
 mod sessions;
 mod shows;
 mod venues;
@@ -17,7 +18,12 @@ use crate::{
 
 /// What this module has for merchants.
 pub(super) fn desk() -> Desk {
-    Desk::new().merge(venues::desk()).merge(plans::desk()).merge(shows::desk()).merge(sessions::desk())
+    Desk::new()
+        .merge(venues::desk())
+        .merge(plans::desk())
+        .merge(shows::desk())
+        .merge(posters::desk())
+        .merge(sessions::desk())
 }
 
 /// What the path names besides the merchant.
@@ -33,6 +39,14 @@ struct Publication {
     /// The version that you read.
     version: i64,
     published: bool,
+}
+
+/// On what a change is made that has no body of its own to say it.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Version {
+    /// The version that you read.
+    version: i64,
 }
 
 /// A text of at most `most` characters, without white space at its ends.

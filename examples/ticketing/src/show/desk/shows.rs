@@ -13,20 +13,25 @@ use crate::{
     ids::ShowId,
     merchant::AtDesk,
     office::{Desk, catalog},
+    picture::Poster,
     problem::{Problem, Result},
     show::Genre,
     storage::sql::Row,
     wanted,
 };
 
-const FIND: &str = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows WHERE id = $1 AND hidden = 0";
+pub(super) const FIND: &str = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, poster, poster_alt, \
+                               poster_alt_zh, published, version FROM shows WHERE id = $1 AND hidden = 0";
 
 /// A show as its merchant sees it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct DeskShow {
+pub(super) struct DeskShow {
     id: ShowId,
     #[serde(flatten)]
     about: ShowAbout,
+    /// Its picture. Where `alt` is empty, buyers are told the title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poster: Option<Poster>,
     /// Whether buyers can find it.
     published: bool,
     version: i64,
@@ -90,8 +95,14 @@ fn show(row: &Row) -> Result<DeskShow> {
         artist_zh: row.get("artist_zh")?,
         genre: Genre::from_stored(&row.get::<String>("genre")?),
     };
+    let poster = Poster::read(
+        row.get::<Option<String>>("poster")?.as_deref(),
+        &row.get::<String>("poster_alt")?,
+        &row.get::<String>("poster_alt_zh")?,
+    );
     let published: i64 = row.get("published")?;
-    Ok(DeskShow { id: row.get("id")?, about, published: published != 0, version: row.get("version")?, wanted: None })
+    let (id, version) = (row.get("id")?, row.get("version")?);
+    Ok(DeskShow { id, about, poster, published: published != 0, version, wanted: None })
 }
 
 pub(super) fn desk() -> Desk {
@@ -103,7 +114,7 @@ pub(super) fn desk() -> Desk {
         .routes(Requirement::permission::<catalog::Publish>(), routes!(publish))
 }
 
-async fn read(app: &App, desk: &AtDesk, id: ShowId) -> Result<Json<DeskShow>> {
+pub(super) async fn read(app: &App, desk: &AtDesk, id: ShowId) -> Result<Json<DeskShow>> {
     let row = desk.scope.query(FIND).bind(id).fetch_optional(&app.database.read).await?;
     show(&row.ok_or_else(|| Problem::not_found("show"))?).map(Json)
 }
@@ -114,7 +125,8 @@ async fn read(app: &App, desk: &AtDesk, id: ShowId) -> Result<Json<DeskShow>> {
     get, path = "/desk/{merchant}/shows", tag = "desk", params(("merchant" = String, Path)),
     responses((status = OK, body = DeskShows), (status = NOT_FOUND, description = "`not-found`")), security(("bearer" = [])))]
 async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskShows>> {
-    let sql = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, published, version FROM shows \
+    let sql = "SELECT id, title, title_zh, description, description_zh, artist, artist_zh, genre, poster, poster_alt, \
+               poster_alt_zh, published, version FROM shows \
                WHERE hidden = 0 ORDER BY created_at DESC LIMIT 1000";
     let rows = desk.scope.query(sql).fetch_all(&app.database.read).await?;
     let mut shows = rows.iter().map(show).collect::<Result<Vec<_>>>()?;

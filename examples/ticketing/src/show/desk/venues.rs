@@ -5,7 +5,7 @@ use nebula_auth::access::Requirement;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::{One, changed, text};
+use super::{One, Version, changed, text};
 use crate::{
     app::App,
     clock::Millis,
@@ -55,13 +55,6 @@ struct VenueChange {
     version: i64,
     #[serde(flatten)]
     about: VenueAbout,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Version {
-    /// The version that you read.
-    version: i64,
 }
 
 impl VenueAbout {

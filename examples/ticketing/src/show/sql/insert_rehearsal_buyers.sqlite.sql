@@ -1,4 +1,4 @@
--- $1 JSON array of identifiers, $2 now. Without a password hash: nobody can sign in as one of them. They have no address.
+-- $1 JSON array of identifiers, $2 now. Without a password hash: nobody can sign in as one of them. They have neither an address nor a name.
 INSERT INTO users (id, email_index, email_sealed, display_name, created_at)
-SELECT value, value, '', 'Rehearsal buyer ' || (key + 1), $2
+SELECT value, value, '', '', $2
 FROM json_each($1)

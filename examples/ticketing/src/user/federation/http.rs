@@ -6,7 +6,7 @@ use axum::{
     extract::{ConnectInfo, State},
     http::HeaderMap,
 };
-use nebula_auth::{AuthMethod, oidc::Callback, secrecy::SecretString};
+use nebula_auth::{oidc::Callback, secrecy::SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,8 +17,9 @@ use crate::{
     notice::Letter,
     problem::{Problem, Result},
     user::{
-        Language, Scene, User,
-        http::{Person, Tokens, address, device},
+        Device, Entry, Language, Scene, User,
+        http::{Person, SignedIn, Tokens, address},
+        second_factor::{Challenge, Voucher},
     },
 };
 
@@ -86,6 +87,16 @@ enum Finished {
     SignedIn {
         user: Box<Person>,
         tokens: Tokens,
+        /// Whether the back office stays closed until a second factor is set up.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        second_factor_demanded: bool,
+        /// The path that it was begun with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        return_to: Option<String>,
+    },
+    /// The account has a second factor: go on with `POST /auth/login/second-factor`.
+    SecondFactor {
+        second_factor: Challenge,
         /// The path that it was begun with.
         #[serde(skip_serializing_if = "Option::is_none")]
         return_to: Option<String>,
@@ -211,9 +222,9 @@ async fn finish(
             let email = pending.email.clone().unwrap_or_default();
             let user = added(&app, (peer, &headers), &pending, email, body.language).await?;
             app.federation.link(&pending, user.id).await?;
-            signed_in(&app, &headers, user, return_to).await?
+            signed_in(&app, &headers, (user, true), return_to).await?
         }
-        Came::In(user) => signed_in(&app, &headers, user, return_to).await?,
+        Came::In(user) => signed_in(&app, &headers, (user, false), return_to).await?,
         Came::Confirm(pending) => {
             let said = app.federation.sealed(&pending).await?.into();
             cookie::write(&mut cookies, (cookie::SAID, provider), &name, Some((&said, PATIENCE.as_secs())))?;
@@ -223,9 +234,21 @@ async fn finish(
     Ok((cookies, Json(finished)))
 }
 
-async fn signed_in(app: &App, headers: &HeaderMap, user: User, return_to: Option<String>) -> Result<Finished> {
-    let tokens = app.users.start_session_by(AuthMethod::Federated, user.id, device(headers)).await?.into();
-    Ok(Finished::SignedIn { user: Box::new(Person::of(app, user).await?), tokens, return_to })
+/// Lets the owner of an account in, which is `new` or was there before.
+async fn signed_in(
+    app: &App,
+    headers: &HeaderMap,
+    (user, new): (User, bool),
+    return_to: Option<String>,
+) -> Result<Finished> {
+    Ok(match app.users.enter_vouched(user.id, Voucher::Provider, &Device::of(headers)).await? {
+        Entry::In(mut arrival) => {
+            arrival.new_device &= !new;
+            let SignedIn { user, tokens, second_factor_demanded } = SignedIn::of(app, *arrival).await?;
+            Finished::SignedIn { user: Box::new(user), tokens, second_factor_demanded, return_to }
+        }
+        Entry::SecondFactor(challenge) => Finished::SecondFactor { second_factor: challenge.into(), return_to },
+    })
 }
 
 /// Show that an address is yours: its account, or a new one, can be entered with the provider from now on.
@@ -249,13 +272,13 @@ async fn confirm(
     let email = address(&body.email)?;
     app.attempts.allow(peer, &headers, &email).await?;
     let pending = app.federation.pending(&name, cookie::read(&headers, cookie::SAID)).await?;
-    let user = match (body.password, body.code) {
-        (Some(password), None) => app.users.login(&email, password).await?,
+    let (user, new) = match (body.password, body.code) {
+        (Some(password), None) => (app.users.login(&email, password).await?, false),
         (None, Some(code)) => {
             app.codes.check(Scene::SignIn, &email, None, &code).await?;
             match app.users.id_of(&email).await? {
-                Some(id) => app.federation.known(&id.to_string()).await?,
-                None => added(&app, (peer, &headers), &pending, email, body.language).await?,
+                Some(id) => (app.federation.known(&id.to_string()).await?, false),
+                None => (added(&app, (peer, &headers), &pending, email, body.language).await?, true),
             }
         }
         _ => return Err(Problem::invalid("password", "Send the password or a code, and not both.")),
@@ -264,7 +287,7 @@ async fn confirm(
     tell(&app, &user);
     let mut cookies = HeaderMap::new();
     cookie::write(&mut cookies, (cookie::SAID, provider), &name, None)?;
-    Ok((cookies, Json(signed_in(&app, &headers, user, None).await?)))
+    Ok((cookies, Json(signed_in(&app, &headers, (user, new), None).await?)))
 }
 
 /// The owner of an account learns of every new way into it.

@@ -26,12 +26,12 @@ const TOO_MUCH: &str = "the sale has no such money left";
 
 /// One way to pay at a counter.
 #[derive(Clone, Debug)]
-pub struct Drawer {
+pub struct CounterProvider {
     method: Method,
     database: Database,
 }
 
-impl Drawer {
+impl CounterProvider {
     /// The tills of this database.
     #[must_use]
     pub const fn new(method: Method, database: Database) -> Self {
@@ -79,7 +79,7 @@ async fn pay_back(connection: &mut Connection<'_>, refund: &RefundOrder, method:
 }
 
 #[async_trait]
-impl PaymentProvider for Drawer {
+impl PaymentProvider for CounterProvider {
     fn name(&self) -> &'static str {
         self.method.as_str()
     }

@@ -1,0 +1,1 @@
+SELECT subject FROM nebula_notification_audience WHERE subject < 'index:' OR subject >= 'index;' ORDER BY subject LIMIT ?

@@ -1,0 +1,1 @@
+UPDATE nebula_notification_audience SET subject = ? WHERE subject = ?

@@ -1,0 +1,1 @@
+UPDATE nebula_notification_job SET body = ?, address = ? WHERE id = ? AND version = ? AND address = ?
