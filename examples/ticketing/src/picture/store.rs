@@ -19,12 +19,27 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use super::{config::S3Config, domain::FileName};
-use crate::breaker::{Breaker, Circuit, LeftAlone};
+use crate::{
+    breaker::{Breaker, Circuit, LeftAlone},
+    problem::{Problem, chain},
+};
 
 /// How long a local disk may take.
 const DISK: Duration = Duration::from_secs(10);
 /// Between tries.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What S3 itself calls it when a bucket, a region or a key is wrong. Of a list the crate tells no kinds of errors apart.
+const REFUSALS: [&str; 8] = [
+    "AccessDenied",
+    "AuthorizationHeaderMalformed",
+    "InvalidAccessKeyId",
+    "InvalidBucketName",
+    "NoSuchBucket",
+    "NotSignedUp",
+    "PermanentRedirect",
+    "SignatureDoesNotMatch",
+];
 
 /// The store cannot say.
 #[derive(Debug, Error)]
@@ -104,25 +119,21 @@ impl Store {
 
     /// Whether the bucket lets us in.
     async fn look(&self) -> Result<(), OpenError> {
-        use object_store::Error;
-
         let looked = tokio::time::timeout(self.patience, async {
             self.files.list(Some(&Name::from(self.prefix.as_str()))).next().await.transpose()
         });
         match looked.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(
-                error @ (Error::NotFound { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. }),
-            )) => Err(OpenError::Refused(error)),
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error = crate::problem::chain(&error), "the store of pictures does not answer");
-                Ok(())
+                let text = chain(&error);
+                if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+                    return Err(OpenError::Refused(error));
+                }
+                tracing::warn!(error = text, "the store of pictures does not answer");
             }
-            Err(_) => {
-                tracing::warn!("the store of pictures does not answer within {:?}", self.patience);
-                Ok(())
-            }
+            Err(_) => tracing::warn!("the store of pictures does not answer within {:?}", self.patience),
         }
+        Ok(())
     }
 
     /// For those who look at what is left alone.
@@ -182,7 +193,7 @@ fn absent<T>(got: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     }
 }
 
-impl From<StoreError> for crate::problem::Problem {
+impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::LeftAlone(left) => left.into(),
