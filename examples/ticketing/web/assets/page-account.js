@@ -4,6 +4,7 @@ import { ask, get } from './api.js';
 import { changed, forget } from './account.js';
 import { addresses } from './addresses.js';
 import { contacts, identity } from './contacts.js';
+import { nameOf } from './device.js';
 import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
@@ -116,7 +117,7 @@ function devices(sessions, again) {
   };
   const row = ({ id, device, seen_at: seen, current }) => el('li', { class: 'order', 'data-current': String(current) },
     el('div', { class: 'order-text' },
-      el('h3', {}, device ?? t('account.device'), current && el('span', { class: 'badge' }, t('account.here'))),
+      el('h3', {}, device ? nameOf(device) : t('account.device'), ' ', current && el('span', { class: 'badge' }, t('account.here'))),
       el('p', { class: 'note' }, t('account.seen', { time: moment(seen) })),
       el('button', { class: 'button quiet small', type: 'button', on: { click: () => end(`/me/sessions/${id}`, current) } }, t('account.end'))));
   return el('section', { class: 'sign', id: 'devices' }, el('h2', {}, t('account.devices')),
