@@ -36,7 +36,7 @@ const EVERYBODY: &str = "auth.mfa.required would let nobody in who has yet to se
 /// Name of this platform in its tokens.
 const ISSUER: &str = "nebula-ticketing";
 
-/// Tokens that need not be verified anew with every request, which was a third of what a refused order costs.
+/// Tokens that need not be verified anew with every request: that was a third of what the platform itself spends on refusing an order.
 const VERIFIED: usize = 20_000;
 
 /// Somebody who wants an account. `email` must be [checked](super::email::canonical).
