@@ -11,6 +11,7 @@ mod ci;
 mod cli;
 mod coverage;
 mod deep;
+mod disk;
 mod error;
 mod packages;
 mod programs;

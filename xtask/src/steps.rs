@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::disk;
 use crate::error::{Context, Error, Result};
 
 /// What has been done so far. A failed step does not stop the next one: one run tells everything.
@@ -73,7 +74,8 @@ impl Steps {
             .filter(|step| matches!(step.outcome, Outcome::Failed(_)))
             .map(|step| step.name.as_str())
             .collect();
-        Err(Error::new(format!("failed: {}", failed.join(", "))))
+        let disk = disk::complaint().map(|complaint| format!("\n{complaint}")).unwrap_or_default();
+        Err(Error::new(format!("failed: {}{disk}", failed.join(", "))))
     }
 
     fn table(&self) -> String {

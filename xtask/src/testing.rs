@@ -8,7 +8,7 @@ use crate::packages::{self, BROWSER, BROWSER_DRIVER, MARIADB, Need, PGBOUNCER, P
 use crate::servers::Servers;
 use crate::shared::SharedServers;
 use crate::steps::{Steps, execute};
-use crate::{programs, second_look, test_programs, workspace};
+use crate::{disk, programs, second_look, test_programs, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut steps = Steps::new();
@@ -39,7 +39,7 @@ pub(crate) fn everything(steps: &mut Steps, beside: impl FnOnce() -> Steps + Sen
         // One selection of packages and features for all commands: nothing is built twice.
         execute(all_features("build").args(["--examples", "--bins"]))?;
         tests = test_programs::build(all_features("test"))?;
-        Ok(format!("test programs: {}", tests.len()))
+        Ok(format!("test programs: {}, {:.0} GB of the disk are free", tests.len(), disk::free()?))
     });
     // What an earlier build left behind says nothing about this one.
     if !steps.all_passed() {

@@ -127,6 +127,8 @@ impl SqlEngine {
                 .args(["-D".into(), data.clone().into_os_string()])
                 .args(["-p".to_owned(), port.to_string(), "-h".to_owned(), "127.0.0.1".to_owned()])
                 .args(["-k", "", "-c", "shared_buffers=32MB", "-c", "max_connections=500"])
+                // Hundreds of tests have a database each: the log need not take a gigabyte beside them.
+                .args(["-c", "max_wal_size=128MB"])
                 .args(["-c".to_owned(), format!("fsync={}", if durable { "on" } else { "off" })])
                 .probe(notes_ready(data.join("postmaster.pid"))),
         };

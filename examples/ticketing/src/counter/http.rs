@@ -297,11 +297,11 @@ async fn hold(
         attendees: body.attendees,
     };
     let placed = app.orders.place(wish).await?;
-    if !placed.replayed {
-        desk.note(&app, "order:sell", format!("orders/{}", placed.order)).await?;
+    if !placed.is_replayed() {
+        desk.note(&app, "order:sell", format!("orders/{}", placed.order.id)).await?;
     }
-    let status = if placed.replayed { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, answer(&app, &desk, placed.order).await?))
+    let status = if placed.is_replayed() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, answer(&app, &desk, placed.order.id).await?))
 }
 
 /// An order of this merchant that was made at a counter, with what is printed.

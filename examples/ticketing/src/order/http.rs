@@ -15,7 +15,7 @@ use super::{
     best::Best,
     domain::{Ending, OrderState},
     place::{Placed, Places, Wish},
-    storage::{self, OrderRow},
+    storage::{self, OrderRow, OrderSeat},
 };
 use crate::{
     admission::{Admitted, Knock},
@@ -282,7 +282,7 @@ async fn place(
         app.funnel.refused(session, Refusal::new(gate, problem.code));
     }
     let mut response = match answer {
-        Ok(placed) => answered(&app, buyer, placed).await?,
+        Ok(placed) => answered(&app, placed).await?,
         Err(problem) => problem.into_response(),
     };
     response.headers_mut().extend(admitted.headers);
@@ -299,14 +299,20 @@ pub(crate) fn places(seats: Option<Vec<String>>, best: Option<Best>) -> Result<P
     }
 }
 
-async fn answered(app: &App, buyer: Buyer, placed: Placed) -> Result<Response> {
-    let view = Json(view(app, &own(app, buyer, placed.order).await?, false).await?);
-    let location = HeaderValue::from_str(&format!("/api/v1/orders/{}", placed.order)).map_err(Problem::internal)?;
-    Ok(if placed.replayed {
-        (StatusCode::OK, [(header::LOCATION, location), (REPLAYED, HeaderValue::from_static("true"))], view)
-            .into_response()
-    } else {
-        (StatusCode::CREATED, [(header::LOCATION, location)], view).into_response()
+async fn answered(app: &App, placed: Placed) -> Result<Response> {
+    let location = format!("/api/v1/orders/{}", placed.order.id);
+    let location = HeaderValue::from_str(&location).map_err(Problem::internal)?;
+    Ok(match placed.seats {
+        None => {
+            let view = Json(view(app, &placed.order, false).await?);
+            (StatusCode::OK, [(header::LOCATION, location), (REPLAYED, HeaderValue::from_static("true"))], view)
+                .into_response()
+        }
+        // Nothing is asked of the database that has just been told to it.
+        Some(seats) => {
+            let view = Json(view_with(app, &placed.order, seats.to_vec(), false, false).await?);
+            (StatusCode::CREATED, [(header::LOCATION, location)], view).into_response()
+        }
     })
 }
 
@@ -430,9 +436,13 @@ pub(crate) async fn view(app: &App, row: &OrderRow, history: bool) -> Result<Ord
 
 /// The same, with whom the seats are for; `whole` for those who may know.
 pub(super) async fn view_for(app: &App, row: &OrderRow, history: bool, whole: bool) -> Result<OrderView> {
+    let seats = storage::seats(&app.database.read, row).await?;
+    view_with(app, row, seats, history, whole).await
+}
+
+async fn view_with(app: &App, row: &OrderRow, seats: Vec<OrderSeat>, history: bool, whole: bool) -> Result<OrderView> {
     let pool = &app.database.read;
     let session = app.catalog.session(row.session).await?;
-    let seats = storage::seats(pool, row).await?;
     let mut attendees = if history { app.identities.attendees(row.id, whole).await? } else { HashMap::new() };
     let seats = seats
         .into_iter()

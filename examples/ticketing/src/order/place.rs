@@ -109,9 +109,17 @@ pub(super) enum Attempt {
 #[derive(Clone, Debug)]
 pub struct Placed {
     /// The order.
-    pub order: OrderId,
+    pub order: OrderRow,
+    /// Its seats, unless it was placed by an earlier request with the same key.
+    pub seats: Option<Arc<[OrderSeat]>>,
+}
+
+impl Placed {
     /// It was placed by an earlier request with the same key.
-    pub replayed: bool,
+    #[must_use]
+    pub const fn is_replayed(&self) -> bool {
+        self.seats.is_none()
+    }
 }
 
 /// What orders are placed with.
@@ -208,7 +216,7 @@ impl Orders {
         let Some(known) = storage::find_any(&self.parts.database.read, id).await? else { return Ok(None) };
         let session = self.parts.catalog.session(wish.session).await?;
         let named = named(&session, wish)?;
-        replay(&known, &self.fingerprint(wish, named.as_deref()).await?).map(Some)
+        replay(known, &self.fingerprint(wish, named.as_deref()).await?).map(Some)
     }
 
     async fn place_now(&self, wish: Wish) -> Result<Placed> {
@@ -220,7 +228,7 @@ impl Orders {
         if wish.idempotency_key.is_some()
             && let Some(known) = storage::find_any(&self.parts.database.read, id).await?
         {
-            return replay(&known, &fingerprint);
+            return replay(known, &fingerprint);
         }
         check_sale(&session)?;
         if !session.published || !self.parts.merchants.is_active(&session.merchant).await? {
@@ -302,12 +310,12 @@ impl Orders {
                 named: named.clone(),
                 merchant: session.merchant.clone(),
             };
-            let written = self.write(order, made, epoch, asked, session.hold);
+            let written = self.write(order.clone(), made, epoch, asked, session.hold);
             match self.breaker.call(written, |problem| problem.code == Code::Unavailable).await {
                 Ok(Inserted::New) => {
                     metrics::counter!("ticketing_orders_placed_total").increment(1);
                     self.parts.funnel.count(wish.session, Count::Placed);
-                    return Ok(Attempt::Placed(Placed { order: id, replayed: false }));
+                    return Ok(Attempt::Placed(Placed { order, seats: Some(seats) }));
                 }
                 // Another request with the same key was quicker.
                 Ok(Inserted::Exists) => {
@@ -316,7 +324,7 @@ impl Orders {
                     if !known.state.is_live() && !known.state.owns_seats() {
                         self.parts.inventory.release(wish.session, id).await?;
                     }
-                    return replay(&known, &work.fingerprint).map(Attempt::Placed);
+                    return replay(known, &work.fingerprint).map(Attempt::Placed);
                 }
                 Ok(Inserted::EpochPassed) => self.parts.inventory.invalidate(wish.session, epoch).await?,
                 // Nobody else can have this order's identifier: its hold is of no use any more.
@@ -529,8 +537,8 @@ fn derive(domain: &str, user: UserId, key: &str) -> OrderId {
     OrderId(Uuid::new_v8(bytes))
 }
 
-fn replay(known: &OrderRow, fingerprint: &str) -> Result<Placed> {
-    if known.fingerprint == fingerprint { Ok(Placed { order: known.id, replayed: true }) } else { Err(key_reused()) }
+fn replay(known: OrderRow, fingerprint: &str) -> Result<Placed> {
+    if known.fingerprint == fingerprint { Ok(Placed { order: known, seats: None }) } else { Err(key_reused()) }
 }
 
 pub(super) fn key_reused() -> Problem {

@@ -9,7 +9,7 @@ use crate::{
     show::PricedSeat,
     storage::{
         Connection, Pool,
-        sql::{Row, Sql, Target, query},
+        sql::{Query, Row, Sql, Target, query},
     },
 };
 
@@ -186,16 +186,17 @@ pub enum Inserted {
     EpochPassed,
 }
 
-const INSERT: Sql =
-    Sql::Each { sqlite: include_str!("sql/insert.sqlite.sql"), postgres: include_str!("sql/insert.postgres.sql") };
-
-/// One statement for all seats of an order.
-fn insert_seats(seats: usize) -> Sql {
-    let row = |n: usize| format!("(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
-    let rows: Vec<String> = (0..seats).map(|seat| row(seat * 5)).collect();
-    let rows = rows.join(", ");
-    Sql::Built(format!("INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES {rows}"))
+/// The parameters of so many rows of `columns`, the first of which is number `first`: `($1, $2), ($3, $4)`.
+fn rows(count: usize, columns: usize, first: usize) -> String {
+    let row = |row: usize| {
+        let names: Vec<String> = (0..columns).map(|column| format!("${}", first + row * columns + column)).collect();
+        format!("({})", names.join(", "))
+    };
+    (0..count).map(row).collect::<Vec<_>>().join(", ")
 }
+
+/// Why an order begins.
+const HELD: &str = "seats held";
 
 /// Adds an order in state LOCKED, if its hold still counts.
 pub async fn insert(
@@ -204,7 +205,57 @@ pub async fn insert(
     seats: &[OrderSeat],
     epoch: i64,
 ) -> Result<Inserted> {
-    let inserted = query(INSERT)
+    let inserted = match connection {
+        Connection::Sqlite(_) => insert_in_turn(connection, order, seats, epoch).await?,
+        Connection::Postgres(_) => insert_at_once(connection, order, seats, epoch).await?,
+    };
+    if inserted {
+        return Ok(Inserted::New);
+    }
+    let exists: bool =
+        query("SELECT EXISTS (SELECT 1 FROM orders WHERE id = $1)").bind(order.id).scalar(connection).await?;
+    Ok(if exists { Inserted::Exists } else { Inserted::EpochPassed })
+}
+
+/// In one statement: each is a way to the server and back.
+async fn insert_at_once(
+    connection: &mut Connection<'_>,
+    order: &OrderRow,
+    seats: &[OrderSeat],
+    epoch: i64,
+) -> Result<bool> {
+    let sql = include_str!("sql/insert.postgres.sql").replace("{seats}", &rows(seats.len(), 4, 13));
+    let mut insert = order_of(Sql::Built(sql), order, epoch).bind(OrderState::Init.as_str()).bind(HELD);
+    for seat in seats {
+        insert = insert.bind(seat.position).bind(&seat.guid).bind(&seat.category).bind(seat.price.minor);
+    }
+    Ok(insert.scalar::<i64>(connection).await? == 1)
+}
+
+/// SQLite has no statement that writes into several tables.
+async fn insert_in_turn(
+    connection: &mut Connection<'_>,
+    order: &OrderRow,
+    seats: &[OrderSeat],
+    epoch: i64,
+) -> Result<bool> {
+    let insert = order_of(include_str!("sql/insert.sqlite.sql").into(), order, epoch);
+    if insert.execute(&mut *connection).await? == 0 {
+        return Ok(false);
+    }
+    let rows = rows(seats.len(), 5, 1);
+    let sql = format!("INSERT INTO order_seats (order_id, position, guid, category, minor) VALUES {rows}");
+    let mut insert = query(Sql::Built(sql));
+    for seat in seats {
+        insert = insert.bind(order.id).bind(seat.position).bind(&seat.guid).bind(&seat.category).bind(seat.price.minor);
+    }
+    insert.execute(&mut *connection).await?;
+    record(connection, order.id, 1, Some(OrderState::Init), order.state, HELD, order.created_at).await?;
+    Ok(true)
+}
+
+fn order_of(insert: Sql, order: &OrderRow, epoch: i64) -> Query {
+    query(insert)
         .bind(order.id)
         .bind(order.user)
         .bind(order.session)
@@ -215,20 +266,6 @@ pub async fn insert(
         .bind(epoch)
         .bind(order.created_at.0)
         .bind(order.expires_at.0)
-        .execute(&mut *connection)
-        .await?;
-    if inserted == 0 {
-        let exists: bool =
-            query("SELECT EXISTS (SELECT 1 FROM orders WHERE id = $1)").bind(order.id).scalar(connection).await?;
-        return Ok(if exists { Inserted::Exists } else { Inserted::EpochPassed });
-    }
-    let mut rows = query(insert_seats(seats.len()));
-    for seat in seats {
-        rows = rows.bind(order.id).bind(seat.position).bind(&seat.guid).bind(&seat.category).bind(seat.price.minor);
-    }
-    rows.execute(&mut *connection).await?;
-    record(connection, order.id, 1, Some(OrderState::Init), order.state, "seats held", order.created_at).await?;
-    Ok(Inserted::New)
 }
 
 /// Moves an order from `from` to `to`; `false` when it is in another state.

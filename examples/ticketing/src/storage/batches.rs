@@ -17,6 +17,9 @@ const BATCH: usize = 128;
 /// Most writes that may wait; more are refused with [`WriterError::Overloaded`].
 const BACKLOG: usize = 8_192;
 
+/// Takes back what a write did; the savepoint stays, for the next one.
+const UNDO: &str = "ROLLBACK TO job";
+
 /// Where writes wait for the next transaction.
 #[derive(Clone, Debug)]
 pub(super) struct Batches {
@@ -24,7 +27,8 @@ pub(super) struct Batches {
 }
 
 trait Job: Send {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Arc<sqlx::Error>>>;
+    /// Whether what it wrote is to be kept.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
     fn finish(self: Box<Self>, outcome: Result<(), WriterError>);
 }
 
@@ -37,16 +41,11 @@ struct Task<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Job for Task<T, E> {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Arc<sqlx::Error>>> {
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool> {
         Box::pin(async move {
             // Whoever asked has gone: do not sell a seat to nobody.
-            let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else { return Ok(()) };
-            let mut savepoint = connection.begin().await.map_err(Arc::new)?;
-            let result = work(&mut Connection::Sqlite(&mut savepoint)).await;
-            let ended = if result.is_ok() { savepoint.commit().await } else { savepoint.rollback().await };
-            ended.map_err(Arc::new)?;
-            self.result = Some(result);
-            Ok(())
+            let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else { return true };
+            self.result.insert(work(&mut Connection::Sqlite(connection)).await).is_ok()
         })
     }
 
@@ -105,8 +104,19 @@ async fn commit(pool: &SqlitePool, batch: &mut [Box<dyn Job>]) -> Result<(), Arc
     // Immediate: a transaction that reads first and writes later could otherwise fail with SQLITE_BUSY at once,
     // without the busy time-out, when another process writes in between.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(Arc::new)?;
+    let mut kept = None;
     for job in batch {
-        job.run(&mut transaction).await?;
+        // The end of one and the beginning of the next are one message to the thread that has the file.
+        let begin = match kept {
+            None => "SAVEPOINT job",
+            Some(true) => "RELEASE job; SAVEPOINT job",
+            Some(false) => UNDO,
+        };
+        sqlx::raw_sql(begin).execute(&mut *transaction).await.map_err(Arc::new)?;
+        kept = Some(job.run(&mut transaction).await);
+    }
+    if kept == Some(false) {
+        sqlx::raw_sql(UNDO).execute(&mut *transaction).await.map_err(Arc::new)?;
     }
     transaction.commit().await.map_err(Arc::new)
 }
