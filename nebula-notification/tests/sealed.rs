@@ -278,3 +278,22 @@ async fn nobody_reads_in_the_database_who_was_written_to_and_what() {
     assert!(inbox.iter().all(|message| message.text == "Order of Ada Lovelace"), "{inbox:?}");
     assert!(!kept(&pool).await.contains("Lovelace"));
 }
+
+#[tokio::test]
+async fn what_is_left_open_is_found_without_looking_at_everything() {
+    let folder = TempDir::new().unwrap();
+    let pool = sqlite_pool(&folder).await;
+    SqlStore::new(pool.clone()).migrate().await.unwrap();
+    for (statement, index) in [
+        (include_str!("../src/sql/statements/inbox_open.sql"), "USING INDEX nebula_notification_inbox_open"),
+        (include_str!("../src/sql/statements/file_open.sql"), "USING INDEX nebula_notification_file_open"),
+        (include_str!("../src/sql/statements/job_open.sql"), "USING INDEX nebula_notification_job_address"),
+        (include_str!("../src/sql/statements/audience_open.sql"), "USING PRIMARY KEY"),
+    ] {
+        let steps = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        let steps = steps.fetch_all(&pool).await.unwrap();
+        let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH") && step.contains(index)), "{statement}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{statement}: {plan:?}");
+    }
+}

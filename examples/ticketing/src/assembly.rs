@@ -52,7 +52,7 @@ use crate::{
     problem::chain,
     queues::{QueueStore, Queues},
     reconcile::StockReports,
-    refund::Refunds,
+    refund::{Refunds, RefusedNames},
     risk::{Answers, Behaviour, Blacklist, Puzzles},
     routine::Routine,
     screen::{self, Screens},
@@ -199,8 +199,10 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     tasks.spawn(follow(search.clone(), stopping.clone()));
     tasks.spawn(funnel.clone().keep(database.clone(), stopping.clone()));
     tasks.spawn(degrade.clone().watch(stopping.clone()));
+    let refused_names =
+        RefusedNames::new(database.clone(), identities.clone(), payments.clone(), refunds.clone(), office.clone());
     let routine = Routine {
-        sweep: sweep.with_identities(identities.clone()),
+        sweep: sweep.with_names(identities.clone(), refused_names),
         reminders: Reminders::new(database.clone(), reminder_outbox),
         stock: stock_reports.clone(),
         statements: statements.clone(),

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
+use metrics::Counter;
 use nebula_cache::{BreakerConfig, BreakerState, CircuitBreaker};
 use thiserror::Error;
 
@@ -36,6 +37,8 @@ type Look = dyn Fn() -> BoxFuture<'static, bool> + Send + Sync;
 pub struct Breaker {
     circuit: Circuit,
     looking: Option<Looking>,
+    /// Looked up at the first refusal, when whoever collects them is there.
+    refused: OnceLock<Counter>,
 }
 
 /// Looks at a part while somebody asks for it in vain.
@@ -79,7 +82,7 @@ impl Breaker {
             .with_slow_after(Duration::MAX)
             .with_open_for(Duration::from_secs(10));
         let circuit = Circuit { part, breaker: Arc::new(CircuitBreaker::new(config)) };
-        Self { circuit, looking: None }
+        Self { circuit, looking: None, refused: OnceLock::new() }
     }
 
     /// Ends the time of peace early when `look`, which costs little, says that the part answers: a server that was
@@ -136,7 +139,8 @@ impl Breaker {
         if let Some(looking) = &self.looking {
             looking.begin(&self.circuit.breaker);
         }
-        metrics::counter!("ticketing_breaker_refused_total", "part" => part).increment(1);
+        let counted = self.refused.get_or_init(|| metrics::counter!("ticketing_breaker_refused_total", "part" => part));
+        counted.increment(1);
         LeftAlone { part, retry_after }
     }
 }

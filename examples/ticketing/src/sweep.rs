@@ -13,6 +13,7 @@ use crate::{
         storage::{self as payments, PaymentState, refunds},
     },
     problem::{Problem, Result},
+    refund::RefusedNames,
     storage::{
         Database,
         sql::{Column, query},
@@ -52,6 +53,8 @@ pub struct Swept {
     pub completed: u32,
     /// Sessions whose seats were counted anew.
     pub rebuilt: u32,
+    /// Orders that were seen to because a name was refused.
+    pub names: u32,
     /// Steps that could not be finished.
     pub failed: u32,
 }
@@ -59,7 +62,7 @@ pub struct Swept {
 impl Swept {
     /// What was mended, by name.
     #[must_use]
-    pub const fn counts(&self) -> [(&'static str, u32); 7] {
+    pub const fn counts(&self) -> [(&'static str, u32); 8] {
         [
             ("overdue", self.overdue),
             ("orphan", self.orphans),
@@ -68,6 +71,7 @@ impl Swept {
             ("issued", self.issued),
             ("completed", self.completed),
             ("rebuilt", self.rebuilt),
+            ("name", self.names),
         ]
     }
 }
@@ -80,7 +84,7 @@ pub struct Sweep {
     payments: Payments,
     tickets: Tickets,
     show_length: Duration,
-    identities: Option<Identities>,
+    names: Option<(Identities, RefusedNames)>,
 }
 
 impl Sweep {
@@ -93,13 +97,13 @@ impl Sweep {
         tickets: Tickets,
         show_length: Duration,
     ) -> Self {
-        Self { database, inventory, payments, tickets, show_length, identities: None }
+        Self { database, inventory, payments, tickets, show_length, names: None }
     }
 
-    /// Has names checked that could not be when they were ordered.
+    /// Has names checked that could not be when they were ordered, and sees to the orders of those who are refused.
     #[must_use]
-    pub fn with_identities(mut self, identities: Identities) -> Self {
-        self.identities = Some(identities);
+    pub fn with_names(mut self, identities: Identities, refused: RefusedNames) -> Self {
+        self.names = Some((identities, refused));
         self
     }
 
@@ -118,10 +122,14 @@ impl Sweep {
             swept.failed += u32::from(step.is_err());
             report(what, step);
         }
-        if let Some(identities) = &self.identities {
-            let step = identities.check_later().await.map(drop);
-            swept.failed += u32::from(step.is_err());
-            report("names", step);
+        if let Some((identities, refused)) = &self.names {
+            for (what, step) in [
+                ("names", identities.check_later().await.map(drop)),
+                ("refused names", self.refused_names(refused, &mut swept).await),
+            ] {
+                swept.failed += u32::from(step.is_err());
+                report(what, step);
+            }
         }
         for (what, found) in swept.counts() {
             metrics::counter!("ticketing_swept_total", "what" => what).increment(found.into());
@@ -168,6 +176,20 @@ impl Sweep {
             match self.payments.pull_refund(refund).await {
                 Ok(()) => swept.refunds += 1,
                 Err(problem) => report("a refund", Err(problem)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn refused_names(&self, refused: &RefusedNames, swept: &mut Swept) -> Result<()> {
+        let mut page = Page::first();
+        let sql = include_str!("sweep/refused_names.sql");
+        while let Some(orders) = page.next(&self.database, sql, Millis::now()).await? {
+            for order in orders {
+                match refused.settle(order).await {
+                    Ok(done) => swept.names += u32::from(done),
+                    Err(problem) => report("an order with a refused name", Err(problem)),
+                }
             }
         }
         Ok(())

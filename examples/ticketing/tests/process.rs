@@ -239,3 +239,56 @@ async fn a_server_takes_the_open_files_it_may_have_and_serves_on_when_there_are_
     program.signal(Signal::INT);
     assert_eq!(program.end().0, Some(0));
 }
+
+#[tokio::test]
+async fn a_second_factor_that_was_lost_is_taken_away_at_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let program = Program::start(&data, &[]);
+    let api = |path: &str| format!("{}/api/v1{path}", program.url);
+    let login =
+        async |email: &str| post(&api("/auth/login"), None, json!({"email": email, "password": "seats please"})).await;
+    let entered = login("buyer@example.com").await;
+    let token = entered["tokens"]["access_token"].as_str().unwrap();
+    let secret = post(&api("/me/second-factor"), Some(token), json!({})).await["secret"].clone();
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_str().unwrap().as_bytes()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let code = nebula_auth::mfa::TotpParams::default().code_at(&secret, now);
+    post(&api("/me/second-factor/confirm"), Some(token), json!({"code": code})).await;
+    let asked = login("buyer@example.com").await;
+    assert!(asked["second_factor"]["challenge"].is_string() && asked["tokens"].is_null(), "{asked}");
+
+    // Nothing is done for a name that nobody has, and the caller can tell.
+    let forget = |email: &str| ended(&data, &["forget-second-factor", email]);
+    for (email, words) in [("nobody@example.com", "nobody has registered"), ("nonsense", "not an e-mail address")] {
+        let output = forget(email);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|code| code != 0) && text.contains(words), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    assert!(login("buyer@example.com").await["second_factor"].is_object());
+
+    // While the server runs; whoever was in is out.
+    let output = forget("Buyer@Example.com");
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("without a second factor"), "{output:?}");
+    assert!(login("buyer@example.com").await["tokens"]["access_token"].is_string());
+    let client = Client::builder().no_proxy().build().unwrap();
+    let former = client.get(api("/me")).bearer_auth(token).send().await.unwrap();
+    assert_eq!(former.status(), StatusCode::UNAUTHORIZED);
+    let output = forget("buyer@example.com");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("no second factor"), "{output:?}");
+
+    // The log says who did it, once.
+    let admin = login("admin@example.com").await;
+    let log = client.get(format!("{}/admin/access/audit?what=second-factor:reset", program.url));
+    let log = log.bearer_auth(admin["tokens"]["access_token"].as_str().unwrap()).send().await.unwrap();
+    let log = common::expect(log, StatusCode::OK).await;
+    let account = format!("account {}", entered["user"]["id"].as_str().unwrap());
+    let entries = log["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{log}");
+    assert_eq!((&entries[0]["who"], &entries[0]["on"]), (&json!("command line"), &json!(account)), "{log}");
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().0, Some(0));
+}

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("api.js", JAVASCRIPT, include_str!("page/api.js")),
     ("dom.js", JAVASCRIPT, include_str!("page/dom.js")),
     ("users.js", JAVASCRIPT, include_str!("page/users.js")),
+    ("step-up.js", JAVASCRIPT, include_str!("page/step-up.js")),
     ("roles.js", JAVASCRIPT, include_str!("page/roles.js")),
     ("policy.js", JAVASCRIPT, include_str!("page/policy.js")),
     ("audit.js", JAVASCRIPT, include_str!("page/audit.js")),
@@ -49,6 +50,8 @@ pub struct SignIn {
     token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     second: Option<SecondStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_up: Option<StepUp>,
 }
 
 /// Where a sign-in with a second factor goes on.
@@ -58,12 +61,19 @@ struct SecondStep {
     challenge: String,
 }
 
+/// Where a second factor is shown in the midst of a session.
+#[derive(Debug, Clone, Serialize)]
+struct StepUp {
+    path: String,
+    token: String,
+}
+
 impl SignIn {
     /// `path` takes a `POST` of an object with the fields `identifier` and `password`; `token` is where the access token
     /// is in its answer (a JSON pointer).
     #[must_use]
     pub fn new(path: impl Into<String>, identifier: impl Into<String>, token: impl Into<String>) -> Self {
-        Self { path: path.into(), identifier: identifier.into(), token: token.into(), second: None }
+        Self { path: path.into(), identifier: identifier.into(), token: token.into(), second: None, step_up: None }
     }
 
     /// Asks for a code where the first answer has a challenge in it instead of a token: at `challenge` (a JSON pointer).
@@ -79,6 +89,23 @@ impl SignIn {
     #[must_use]
     pub fn with_second_factor(mut self, path: impl Into<String>, challenge: impl Into<String>) -> Self {
         self.second = Some(SecondStep { path: path.into(), challenge: challenge.into() });
+        self
+    }
+
+    /// Asks for a code in a dialog where a change is refused for want of a fresh proof (`step_up_required`, or `step-up-required`
+    /// of an application that words it so), and makes the change then. `path` takes a `POST` with the access token, of an object
+    /// with the field `code`; `token` is where the fresh access token is in its answer (a JSON pointer).
+    ///
+    /// ```
+    /// # use nebula_auth::admin::SignIn;
+    /// // POST /api/v1/me/second-factor/show {"code": "…"} answers {"access_token": "…"}
+    /// let sign_in = SignIn::new("/api/v1/auth/login", "email", "/tokens/access_token")
+    ///     .with_step_up("/api/v1/me/second-factor/show", "/access_token");
+    /// # let _ = sign_in;
+    /// ```
+    #[must_use]
+    pub fn with_step_up(mut self, path: impl Into<String>, token: impl Into<String>) -> Self {
+        self.step_up = Some(StepUp { path: path.into(), token: token.into() });
         self
     }
 }

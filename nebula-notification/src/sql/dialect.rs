@@ -109,7 +109,7 @@ dialect!(sqlx::Sqlite, sqlx::sqlite::SqliteRow, {
     }
 
     async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
-        let steps = [include_str!("sqlite/0001_notification.sql")];
+        let steps = [include_str!("sqlite/0001_notification.sql"), include_str!("sqlite/0002_open_bodies.sql")];
         migrate_in_transaction!(pool, include_str!("sqlite/schema.sql"), steps, Self::BEGIN)
     }
 });
@@ -137,7 +137,7 @@ dialect!(sqlx::Postgres, sqlx::postgres::PgRow, {
     /// The lock is advisory and ends with the transaction; its number is as good as any.
     async fn migrate(pool: &Pool<Self>) -> sqlx::Result<()> {
         let begin = "BEGIN; SELECT pg_advisory_xact_lock(7214630093581526411)";
-        let steps = [include_str!("postgres/0001_notification.sql")];
+        let steps = [include_str!("postgres/0001_notification.sql"), include_str!("postgres/0002_open_bodies.sql")];
         migrate_in_transaction!(pool, include_str!("postgres/schema.sql"), steps, begin)
     }
 });

@@ -81,8 +81,9 @@ impl SqlStore {
     }
 
     /// Seals what was kept before there was a sealer; how many rows. Any number of processes may call it at once, while
-    /// others send: a row is sealed or open and never in between, and whoever is killed leaves the others for the next call. It
-    /// looks at every message in the inboxes.
+    /// others send: a row is sealed or open and never in between, and whoever is killed leaves the others for the next call. What
+    /// is left is found by indexes, so that a call that finds nothing reads hardly anything; on MySQL it looks
+    /// at every message in the inboxes.
     ///
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`] if there is no sealer, its own, and as every operation.

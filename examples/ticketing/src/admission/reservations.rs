@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{Stream, TryStreamExt as _, stream};
+use metrics::Counter;
 use nebula_cache::{BloomFilter, RedisShared};
 use nebula_redis::{Connection, Subscriber};
 
@@ -21,6 +22,8 @@ const PAGE: u32 = 5_000;
 pub struct Reservations {
     database: Database,
     filter: BloomFilter,
+    /// Questions that the filter answered.
+    filtered: Counter,
 }
 
 impl std::fmt::Debug for Reservations {
@@ -30,7 +33,7 @@ impl std::fmt::Debug for Reservations {
 }
 
 impl Reservations {
-    /// The reservations of this database. Where several processes take them, `shared` is where their filter lives.
+    /// The reservations of this database. Call it when metrics are recorded. Where several processes take them, `shared` is where their filter lives.
     ///
     /// # Errors
     ///
@@ -47,7 +50,7 @@ impl Reservations {
                 builder.shared(RedisShared::new(connection, subscriber).with_namespace(Arc::<str>::from(namespace)))?
             }
         };
-        Ok(Self { database, filter })
+        Ok(Self { database, filter, filtered: metrics::counter!("ticketing_reservations_filtered_total") })
     }
 
     /// Reserves, and answers whether that is new; a second time changes nothing.
@@ -101,7 +104,7 @@ impl Reservations {
     /// Safe.
     pub async fn has(&self, session: SessionId, user: UserId) -> Result<bool> {
         if !self.filter.may_contain(&key(session, user)) {
-            metrics::counter!("ticketing_reservations_filtered_total").increment(1);
+            self.filtered.increment(1);
             return Ok(false);
         }
         storage::reserved(&self.database.read, session, user).await

@@ -23,6 +23,7 @@ use crate::{
     risk::Blacklist,
     show::{Catalog, SessionInfo},
     storage::Database,
+    telemetry::Counters,
 };
 
 /// How long a solved challenge is good for.
@@ -51,7 +52,14 @@ pub struct Parts {
 
 /// The service. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Admission(Arc<Parts>);
+pub struct Admission(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    /// Orders that were refused, by the code of the answer.
+    refused: Counters<{ Code::ALL.len() }>,
+}
 
 /// Somebody who wants to order, and what they show.
 #[derive(Clone, Debug)]
@@ -95,37 +103,39 @@ impl Admission {
     /// The service on its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let refused =
+            |place: usize| metrics::counter!("ticketing_admission_refused_total", "code" => Code::ALL[place].as_str());
+        Self(Arc::new(Inner { parts, refused: Counters::new(refused) }))
     }
 
     /// What sales ask.
     #[must_use]
     pub fn policies(&self) -> &Policies {
-        &self.0.policies
+        &self.0.parts.policies
     }
 
     /// Who reserved.
     #[must_use]
     pub fn reservations(&self) -> &Reservations {
-        &self.0.reservations
+        &self.0.parts.reservations
     }
 
     /// Who may not buy.
     #[must_use]
     pub fn blacklist(&self) -> &Blacklist {
-        &self.0.blacklist
+        &self.0.parts.blacklist
     }
 
     /// Which sessions are flash sales.
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
-        &self.0.domains.kinds
+        &self.0.parts.domains.kinds
     }
 
     /// Every domain there is, with its name.
     pub fn domains(&self) -> impl Iterator<Item = (Kind, &Domain)> {
-        let flash = self.0.domains.flash.as_ref().map(|domain| (Kind::Flash, domain));
-        std::iter::once((Kind::Show, &self.0.domains.show)).chain(flash)
+        let flash = self.0.parts.domains.flash.as_ref().map(|domain| (Kind::Flash, domain));
+        std::iter::once((Kind::Show, &self.0.parts.domains.show)).chain(flash)
     }
 
     /// The domain of a session.
@@ -138,7 +148,7 @@ impl Admission {
     ///
     /// Safe.
     pub async fn domain(&self, session: SessionId) -> Result<&Domain> {
-        self.0.domains.of(session).await
+        self.0.parts.domains.of(session).await
     }
 
     /// Whether this buyer may order now. The refusal says why, and what can be done about it.
@@ -150,13 +160,13 @@ impl Admission {
         let (mut headers, mut step) = (HeaderMap::new(), None);
         let outcome = self.walk(knock, &mut headers, &mut step).await;
         if let Err(problem) = &outcome {
-            metrics::counter!("ticketing_admission_refused_total", "code" => problem.code.as_str()).increment(1);
+            self.0.refused.count(problem.code as usize);
         }
         Admitted { outcome, step, headers }
     }
 
     async fn walk(&self, knock: &Knock, headers: &mut HeaderMap, step: &mut Option<Step>) -> Result<()> {
-        let policy = self.0.policies.of(knock.session).await?;
+        let policy = self.0.parts.policies.of(knock.session).await?;
         let mut facts = Facts::default();
         loop {
             match decide(&policy, &facts) {
@@ -178,7 +188,7 @@ impl Admission {
         headers: &mut HeaderMap,
         facts: &mut Facts,
     ) -> Result<()> {
-        let parts = &*self.0;
+        let parts = &self.0.parts;
         let &Knock { session, user, .. } = knock;
         match question {
             Question::SoldOut => facts.sold_out = Some(parts.inventory.sold_out(session)),
@@ -221,7 +231,7 @@ impl Admission {
     }
 
     fn check(&self, knock: &Knock, purpose: Purpose, token: Option<&str>) -> Check {
-        let check = |token| self.0.tokens.check(token, purpose, knock.session, knock.user, Millis::now());
+        let check = |token| self.0.parts.tokens.check(token, purpose, knock.session, knock.user, Millis::now());
         token.map_or(Check::Wrong, check)
     }
 
@@ -235,7 +245,7 @@ impl Admission {
     ///
     /// The visit goes on.
     pub async fn join(&self, session: &SessionInfo, user: UserId) -> Result<Option<(Standing, Crowd)>> {
-        let policy = self.0.policies.of(session.id).await?;
+        let policy = self.0.parts.policies.of(session.id).await?;
         let Some(room) = &policy.room else { return Ok(None) };
         if Millis::now() >= session.sale_closes_at {
             return Err(Problem::new(Code::SaleClosed, "The sale is over."));
@@ -255,7 +265,7 @@ impl Admission {
     /// Safe.
     pub async fn look(&self, policy: &Policy, session: SessionId, user: UserId) -> Result<Option<(Standing, Crowd)>> {
         let Some(room) = &policy.room else { return Ok(None) };
-        let info = self.0.catalog.session(session).await?;
+        let info = self.0.parts.catalog.session(session).await?;
         let rules = Rules::new(room, info.sale_opens_at);
         Ok(Some(self.domain(session).await?.rooms.look(session, rules, user).await?))
     }
@@ -270,9 +280,9 @@ impl Admission {
     ///
     /// Safe.
     pub async fn crowd(&self, session: SessionId) -> Result<Option<(Crowd, u32)>> {
-        let policy = self.0.policies.of(session).await?;
+        let policy = self.0.parts.policies.of(session).await?;
         let Some(room) = &policy.room else { return Ok(None) };
-        let info = self.0.catalog.session(session).await?;
+        let info = self.0.parts.catalog.session(session).await?;
         let rules = Rules::new(room, info.sale_opens_at);
         Ok(Some((self.domain(session).await?.rooms.crowd(session, rules).await?, room.admitted)))
     }
@@ -287,9 +297,9 @@ impl Admission {
     ///
     /// It was given up or not.
     pub async fn leave(&self, session: SessionId, user: UserId) -> Result<()> {
-        let policy = self.0.policies.of(session).await?;
+        let policy = self.0.parts.policies.of(session).await?;
         let Some(room) = &policy.room else { return Ok(()) };
-        let info = self.0.catalog.session(session).await?;
+        let info = self.0.parts.catalog.session(session).await?;
         let rules = Rules::new(room, info.sale_opens_at);
         Ok(self.domain(session).await?.rooms.leave(session, rules, user).await?)
     }
@@ -304,30 +314,30 @@ impl Admission {
     ///
     /// As [`leave`](Self::leave).
     pub async fn order_ended(&self, session: SessionId, order: OrderId) -> Result<()> {
-        if self.0.policies.of(session).await?.room.is_none() {
+        if self.0.parts.policies.of(session).await?.room.is_none() {
             return Ok(());
         }
-        let Some(order) = orders::find(&self.0.database.read, order).await? else { return Ok(()) };
+        let Some(order) = orders::find(&self.0.parts.database.read, order).await? else { return Ok(()) };
         self.leave(session, order.user).await
     }
 
     /// The token of somebody who was let in.
     #[must_use]
     pub fn ticket(&self, session: SessionId, user: UserId, until: Millis) -> String {
-        self.0.tokens.issue(Purpose::Admission, session, user, until)
+        self.0.parts.tokens.issue(Purpose::Admission, session, user, until)
     }
 
     /// The token of somebody who reserved: good until the sale closes.
     #[must_use]
     pub fn qualification(&self, session: &SessionInfo, user: UserId) -> String {
-        self.0.tokens.issue(Purpose::Qualification, session.id, user, session.sale_closes_at)
+        self.0.parts.tokens.issue(Purpose::Qualification, session.id, user, session.sale_closes_at)
     }
 
     /// The token of somebody who solved a challenge, and until when it is good.
     #[must_use]
     pub fn human(&self, session: SessionId, user: UserId) -> (String, Millis) {
         let until = Millis::now().plus(HUMAN);
-        (self.0.tokens.issue(Purpose::Human, session, user, until), until)
+        (self.0.parts.tokens.issue(Purpose::Human, session, user, until), until)
     }
 }
 

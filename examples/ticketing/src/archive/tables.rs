@@ -11,7 +11,7 @@ pub(super) struct Table {
 }
 
 /// The orders themselves come first, since all others refer to them.
-pub(super) const TABLES: [Table; 12] = [
+pub(super) const TABLES: [Table; 13] = [
     Table {
         name: "orders",
         columns: "id, user_id, session_id, state, minor, currency, fingerprint, ledger_epoch, created_at, expires_at, \
@@ -32,9 +32,10 @@ pub(super) const TABLES: [Table; 12] = [
     },
     Table {
         name: "order_attendees",
-        columns: "order_id, position, tenant_id, identity_index, name_index, number_index, person_sealed, verified",
+        columns: "order_id, position, tenant_id, identity_index, name_index, number_index, person_sealed, verified, has_grams",
         rows: OF_ORDERS,
     },
+    Table { name: "refused_names", columns: "order_id, at, consequence", rows: OF_ORDERS },
     Table { name: "sold_seats", columns: "session_id, position, order_id, at", rows: OF_ORDERS },
     Table {
         name: "payments",

@@ -45,14 +45,29 @@ pub(crate) trait Tended: Send {
     /// What it is called.
     fn name(&self) -> &str;
 
+    /// The program that it is.
+    fn child(&mut self) -> &mut Child;
+
+    /// Waits until it answers.
+    fn ready(&mut self) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
     /// Waits until it has ended.
-    fn ended(&mut self) -> impl Future<Output = ()> + Send;
+    fn ended(&mut self) -> impl Future<Output = ()> + Send {
+        async { self.child().ended().await }
+    }
 
     /// Kills it without warning, with all that it started.
-    fn kill(&mut self) -> impl Future<Output = ()> + Send;
+    fn kill(&mut self) -> impl Future<Output = ()> + Send {
+        async { self.child().kill().await }
+    }
 
     /// Starts it again, at the same address and on the same data, and waits until it answers.
-    fn restart(&mut self) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    fn restart(&mut self) -> impl Future<Output = Result<(), ClusterError>> + Send {
+        async {
+            self.child().restart()?;
+            self.ready().await
+        }
+    }
 }
 
 /// A program that was started. Dropping it kills it.

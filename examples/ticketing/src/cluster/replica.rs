@@ -91,6 +91,16 @@ impl Replica {
     pub(crate) async fn stop(&mut self) {
         self.child.stop(STOP).await;
     }
+}
+
+impl Tended for Replica {
+    fn name(&self) -> &str {
+        self.child.name()
+    }
+
+    fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
 
     /// It lives: what it needs may be away at this moment.
     async fn ready(&mut self) -> Result<(), ClusterError> {
@@ -100,24 +110,5 @@ impl Replica {
             answer.is_ok_and(|answer| answer.status().is_success())
         };
         self.child.ready(START, lives).await
-    }
-}
-
-impl Tended for Replica {
-    fn name(&self) -> &str {
-        self.child.name()
-    }
-
-    async fn ended(&mut self) {
-        self.child.ended().await;
-    }
-
-    async fn kill(&mut self) {
-        self.child.kill().await;
-    }
-
-    async fn restart(&mut self) -> Result<(), ClusterError> {
-        self.child.restart()?;
-        self.ready().await
     }
 }

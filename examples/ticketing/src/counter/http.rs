@@ -412,7 +412,7 @@ async fn ask_back(
 ) -> Result<Json<Value>> {
     sold(&app, &desk, id).await?;
     let reason = reason(&body.reason)?.to_owned();
-    let request = Request { order: id, by: desk.user, asker: Asker::Counter, expected: None, reason };
+    let request = Request { order: id, by: Some(desk.user), asker: Asker::Counter, expected: None, reason };
     app.refunds.ask(request).await?;
     desk.note(&app, "refund:ask", format!("orders/{id}")).await?;
     answer(&app, &desk, id).await

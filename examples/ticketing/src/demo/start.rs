@@ -17,7 +17,7 @@ pub fn routes(config: &Config) -> Router<App> {
 }
 
 fn page(headers: &HeaderMap) -> Result<Response> {
-    pages::page("start.html", headers)
+    pages::page("start", headers)
 }
 
 /// What the page cannot know by itself.

@@ -95,6 +95,13 @@ pub struct Holder {
     verified: Verified,
 }
 
+impl AttendeeView {
+    /// Whether the authority refused the name after the order was placed.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.verified == Verified::No
+    }
+}
+
 impl Identities {
     /// Finds out whom a buyer means, asks the authority about them, and makes of it what is written down with the order.
     ///

@@ -182,36 +182,38 @@ pub(super) async fn found(
     Ok(orders)
 }
 
-/// Writes down by what parts those are found who came before there were any; how many seats. Whoever is killed leaves the others to
-/// the next start, and two processes at once write the same.
+/// Writes down by what parts those are found whom a former release wrote down; how many seats. Whoever is killed leaves the others
+/// to the next start, and two processes at once write the same.
 pub(super) async fn fill(database: &Database, vault: &Vault) -> Result<u64> {
-    let (mut filled, mut after) = (0, (String::new(), -1_i64));
+    let mut filled = 0;
     loop {
-        let left = query(include_str!("sql/without_grams.sql")).bind(&after.0).bind(after.1).bind(FILLED);
-        let left = left.fetch_all(&database.read).await?;
-        let Some(last) = left.last() else { return Ok(filled) };
-        after = (last.get("order_id")?, last.get("position")?);
+        let left = query(include_str!("sql/without_grams.sql")).bind(FILLED).fetch_all(&database.read).await?;
+        if left.is_empty() {
+            return Ok(filled);
+        }
         let mut found = Vec::with_capacity(left.len());
         for row in &left {
             let row = storage::attendee(row)?;
             let vault = vault.of(&row.merchant);
-            match storage::person(&vault, row.order, row.position, &row.sealed).await {
-                Ok(person) => found.push((row.order, row.merchant, row.position, of_person(&vault, &person).await?)),
+            let kept = match storage::person(&vault, row.order, row.position, &row.sealed).await {
+                Ok(person) => of_person(&vault, &person).await?,
                 Err(problem) if problem.code == Code::Unavailable => return Err(problem),
                 // Its keys are gone, and with them everybody who was sealed by them.
-                Err(_) => {}
-            }
+                Err(_) => Vec::new(),
+            };
+            found.push((row, kept));
         }
-        filled += found.len() as u64;
-        database
+        filled += database
             .write
             .run(move |connection| {
                 Box::pin(async move {
-                    for (order, merchant, position, kept) in &found {
-                        let kept: Vec<_> = kept.iter().map(|gram| (*position, gram.as_str())).collect();
-                        insert(connection, *order, merchant.as_str(), &kept).await?;
+                    let mut filled = 0;
+                    for (row, kept) in &found {
+                        let kept: Vec<_> = kept.iter().map(|gram| (row.position, gram.as_str())).collect();
+                        insert(connection, row.order, row.merchant.as_str(), &kept).await?;
+                        filled += storage::found_in_part(connection, row).await?;
                     }
-                    Ok::<_, Problem>(())
+                    Ok::<_, Problem>(filled)
                 })
             })
             .await?;
@@ -259,6 +261,16 @@ mod tests {
         for (name, part) in [("Anne Marie Li", "arie L"), ("欧阳娜娜", "阳娜"), ("Anne-Marie", "e-Ma")] {
             let whole = of_name(&name::key(name));
             assert!(of_name(&name::key(part)).is_subset(&whole), "{name} {part}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_looks_for_seats_without_parts_where_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("ticketing.db")).await.unwrap();
+        let plan = crate::storage::sql::plan(include_str!("sql/without_grams.sql"), &database.read).await;
+        for index in ["order_attendees_without_grams", "archived_order_attendees_without_grams"] {
+            assert!(plan.contains(&format!("INDEX {index}")), "{plan}");
         }
     }
 

@@ -20,6 +20,7 @@ mod name;
 mod person;
 mod policy;
 mod quota;
+mod refusals;
 mod remote;
 mod storage;
 
@@ -35,6 +36,7 @@ pub use self::{
     http::routes,
     person::{Masked, NewPerson, Person},
     policy::{Names, RealName, WhenDown},
+    refusals::{Consequence, NameRefusal},
     remote::HttpAuthority,
     storage::Verified,
 };

@@ -38,7 +38,7 @@ pub enum WhenDown {
     /// It is refused.
     #[default]
     Refuse,
-    /// It is placed, and its names are checked later; the door sees which were not, or did not belong together.
+    /// It is placed, and its names are checked later. Where one is refused then, the order ends, or its money goes back in full.
     Later,
 }
 

@@ -122,21 +122,47 @@ pub(super) async fn of_session(pool: &Pool, session: SessionId) -> Result<Vec<At
     query(include_str!("sql/of_session.sql")).bind(session).fetch_all(pool).await?.iter().map(attendee).collect()
 }
 
-/// Some of those that the authority has said nothing of.
-pub(super) async fn unchecked(pool: &Pool, limit: u32) -> Result<Vec<AttendeeRow>> {
-    let sql = "SELECT order_id, position, tenant_id, person_sealed, verified FROM order_attendees WHERE verified = 'later' LIMIT $1";
-    query(sql).bind(limit).fetch_all(pool).await?.iter().map(attendee).collect()
+/// Some of those that the authority has said nothing of, and whose orders it may still change, from one of them on.
+pub(super) async fn unchecked(
+    pool: &Pool,
+    after: Option<(OrderId, SeatPosition)>,
+    limit: u32,
+) -> Result<Vec<AttendeeRow>> {
+    let (order, position) =
+        after.map_or((String::new(), -1), |(order, position)| (order.to_string(), i64::from(position)));
+    query(include_str!("sql/unchecked.sql"))
+        .bind(order)
+        .bind(position)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(attendee)
+        .collect()
 }
 
-/// Writes down what it said of one of them.
-pub(super) async fn judge(connection: &mut Connection<'_>, row: &AttendeeRow, verified: Verified) -> Result<()> {
-    query("UPDATE order_attendees SET verified = $1 WHERE order_id = $2 AND position = $3 AND verified = 'later'")
-        .bind(verified.as_str())
-        .bind(row.order)
-        .bind(row.position)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Writes down what it said of one of them; `false` when that was known.
+pub(super) async fn judge(connection: &mut Connection<'_>, row: &AttendeeRow, verified: Verified) -> Result<bool> {
+    let changed =
+        query("UPDATE order_attendees SET verified = $1 WHERE order_id = $2 AND position = $3 AND verified = 'later'")
+            .bind(verified.as_str())
+            .bind(row.order)
+            .bind(row.position)
+            .execute(connection)
+            .await?;
+    Ok(changed == 1)
+}
+
+/// Remembers that it is written down by what parts somebody is found, wherever the order is now; whether it was news.
+pub(super) async fn found_in_part(connection: &mut Connection<'_>, row: &AttendeeRow) -> Result<u64> {
+    let mut news = 0;
+    for change in [
+        "UPDATE order_attendees SET has_grams = 1 WHERE order_id = $1 AND position = $2 AND has_grams = 0",
+        "UPDATE archived_order_attendees SET has_grams = 1 WHERE order_id = $1 AND position = $2 AND has_grams = 0",
+    ] {
+        news += query(change).bind(row.order).bind(row.position).execute(&mut *connection).await?;
+    }
+    Ok(news)
 }
 
 /// Changes one row of a list, or says that there is none.

@@ -19,6 +19,7 @@ use crate::{
     ids::{OrderId, SessionId},
     problem::{Problem, chain},
     storage::Database,
+    telemetry::Counters,
 };
 
 /// Most holds that one sweep of a session looks at.
@@ -50,6 +51,23 @@ struct Inner {
     feeds: Feeds,
     views: Views,
     mirrors: Mirrors,
+    holds: Counters<{ OUTCOMES.len() }>,
+}
+
+/// How an attempt to hold seats may end.
+const OUTCOMES: [&str; 7] = ["error", "held", "not-ready", "other-seats", "taken", "unknown-seat", "user-limit"];
+
+/// The place of an outcome.
+const fn outcome(hold: &Result<Hold, Problem>) -> usize {
+    match hold {
+        Err(_) => 0,
+        Ok(Hold::Held { .. }) => 1,
+        Ok(Hold::NotReady) => 2,
+        Ok(Hold::OtherSeats(_)) => 3,
+        Ok(Hold::Taken(_)) => 4,
+        Ok(Hold::UnknownSeat(_)) => 5,
+        Ok(Hold::UserLimit { .. }) => 6,
+    }
 }
 
 impl Inventory {
@@ -72,6 +90,7 @@ impl Inventory {
             feeds,
             views: Views::default(),
             mirrors: Mirrors::default(),
+            holds: Counters::new(|place| metrics::counter!("ticketing_holds_total", "outcome" => OUTCOMES[place])),
         }))
     }
 
@@ -94,8 +113,9 @@ impl Inventory {
             let hold = inner.ledger.hold(request).await?;
             Ok((hold != Hold::NotReady).then_some(hold))
         });
-        let hold = hold.await.inspect_err(|_| count("error"))?;
-        count(label(&hold));
+        let hold = hold.await;
+        inner.holds.count(outcome(&hold));
+        let hold = hold?;
         if matches!(hold, Hold::Taken(_)) {
             inner.sold_out.suspect(session);
         }
@@ -334,20 +354,5 @@ impl Inventory {
             self.0.rebuilder.rebuild(session, 0).await?;
         }
         ask().await?.ok_or_else(one_moment)
-    }
-}
-
-fn count(outcome: &'static str) {
-    metrics::counter!("ticketing_holds_total", "outcome" => outcome).increment(1);
-}
-
-fn label(hold: &Hold) -> &'static str {
-    match hold {
-        Hold::NotReady => "not-ready",
-        Hold::UnknownSeat(_) => "unknown-seat",
-        Hold::OtherSeats(_) => "other-seats",
-        Hold::UserLimit { .. } => "user-limit",
-        Hold::Taken(_) => "taken",
-        Hold::Held { .. } => "held",
     }
 }

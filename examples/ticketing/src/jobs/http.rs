@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use nebula_auth::access::{Granted, Requirement};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -16,7 +16,7 @@ use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path},
-    office::{Desk, job, reason},
+    office::{Desk, Why, job, reason},
     problem::Result,
     user::Buyer,
 };
@@ -132,18 +132,9 @@ async fn list_jobs(State(app): State<App>, _: Granted<job::Read>) -> Result<Json
     Ok(Json(JobList { jobs }))
 }
 
-/// Why something is done.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct JobReason {
-    /// For the log.
-    #[schema(min_length = 1, max_length = 200)]
-    reason: String,
-}
-
 /// Make a run now, in the background; of a job that each server does, on the one that answers.
 #[utoipa::path(
-    post, operation_id = "run_job", path = "/admin/jobs/{name}/runs", tag = "admin", request_body = JobReason,
+    post, operation_id = "run_job", path = "/admin/jobs/{name}/runs", tag = "admin", request_body = Why,
     params(("name" = String, Path)),
     responses(
         (status = 202, description = "It begins"),
@@ -159,7 +150,7 @@ async fn run_job(
     _: Granted<job::Run>,
     who: Buyer,
     Path(name): Path<String>,
-    Json(wish): Json<JobReason>,
+    Json(wish): Json<Why>,
 ) -> Result<StatusCode> {
     let reason = reason(&wish.reason)?;
     app.jobs.run_now(&name).await?;

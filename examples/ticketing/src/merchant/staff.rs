@@ -222,7 +222,7 @@ async fn demand(State(app): State<App>, desk: AtDesk, Json(body): Json<Demand>) 
     (status = CONFLICT, description = "`invitation-refused`"),
 ), security(("bearer" = [])))]
 async fn accept(State(app): State<App>, buyer: Buyer, Json(body): Json<Accept>) -> Result<Json<Accepted>> {
-    let user = app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    let user = app.users.known(buyer.id).await?;
     let (merchant, role) = invitations::opened(&app.database, &app.vault, &body.code, &user.email).await?;
     // In this order: what breaks off in between can be repeated.
     app.office.employ(buyer.id, &merchant, &role).await?;

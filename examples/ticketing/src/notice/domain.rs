@@ -31,6 +31,10 @@ pub enum Topic {
     TicketsIssued,
     /// It ended unpaid.
     Ended,
+    /// It ended unpaid, since the authority refused a name.
+    EndedByName,
+    /// Its money is asked back, since the authority refused a name.
+    ReturnedByName,
     /// The staff agreed to give its money back.
     RefundAgreed,
     /// Its money does not go back.
@@ -43,8 +47,16 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::TicketsIssued, Self::Ended, Self::RefundAgreed, Self::RefundRefused, Self::RefundDone, Self::SaleOpens];
+    pub const ALL: [Self; 8] = [
+        Self::TicketsIssued,
+        Self::Ended,
+        Self::EndedByName,
+        Self::ReturnedByName,
+        Self::RefundAgreed,
+        Self::RefundRefused,
+        Self::RefundDone,
+        Self::SaleOpens,
+    ];
 
     /// Its name, which is that of its template as well.
     #[must_use]
@@ -52,6 +64,8 @@ impl Topic {
         match self {
             Self::TicketsIssued => "tickets-issued",
             Self::Ended => "order-ended",
+            Self::EndedByName => "order-ended-name",
+            Self::ReturnedByName => "refund-name",
             Self::RefundAgreed => "refund-agreed",
             Self::RefundRefused => "refund-refused",
             Self::RefundDone => "refund-done",

@@ -78,6 +78,18 @@ fn words(topic: Topic) -> (Said, Said) {
             "订单已关闭：{{ show_zh }}",
             "《{{ show_zh }}》的订单未支付，现已关闭。没有扣款，座位已重新开售。",
         ),
+        Topic::EndedByName => (
+            "Your order has ended: {{ show }}",
+            "Your order for {{ show }} was placed while names could not be checked. They have been checked since, and one of them does not belong to its document, so the order has ended. Nothing was charged, and its seats are on sale again: you may order anew with the name as the document has it.",
+            "订单已关闭：{{ show_zh }}",
+            "《{{ show_zh }}》的订单提交时暂时无法核验实名信息。现已核验，其中有姓名与证件不符，订单已关闭。没有扣款，座位已重新开售；请按证件上的姓名重新下单。",
+        ),
+        Topic::ReturnedByName => (
+            "Your tickets are void: {{ show }}",
+            "You ordered for {{ show }} while names could not be checked. They have been checked since, and one of them does not belong to its document. The tickets of this order open no door any more, and all you paid ({{ amount }}) is to go back to you at no fee; we tell you when it does.",
+            "电子票已失效：{{ show_zh }}",
+            "您订购《{{ show_zh }}》时暂时无法核验实名信息。现已核验，其中有姓名与证件不符。该订单的电子票已失效，所付 {{ amount }} 将全额退还，不收手续费；退款完成后会通知您。",
+        ),
         Topic::RefundAgreed => (
             "Your refund is on its way: {{ show }}",
             "We agreed to your refund for {{ show }}: {{ amount }} are on their way back to you.",

@@ -28,7 +28,8 @@ pub(crate) fn secured(app: &App, desks: Desk) -> Router<App> {
         .with_routes(routes.routes())
         .with_sign_in(
             SignIn::new("/api/v1/auth/login", "email", "/tokens/access_token")
-                .with_second_factor("/api/v1/auth/login/second-factor", "/second_factor/challenge"),
+                .with_second_factor("/api/v1/auth/login/second-factor", "/second_factor/challenge")
+                .with_step_up("/api/v1/me/second-factor/show", "/access_token"),
         );
     let layer = AuthLayer::new(app.users.tokens().clone(), app.office.evaluator().clone())
         .with_audit(app.office.log().clone())

@@ -32,7 +32,7 @@ pub use self::{
         PERMISSIONS, account, admission, blacklist, catalog, coupon, job, limits, merchant, order, queue, refund,
         rehearsal, rule, sale, staff as people, statement, stock, system, ticket, till,
     },
-    reason::reason,
+    reason::{Why, reason},
     staff::{Employee, MERCHANT_ROLES, Reach},
 };
 use crate::{

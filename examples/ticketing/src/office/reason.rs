@@ -1,9 +1,21 @@
 //! Why somebody changed something, as the log keeps it.
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use crate::problem::{Problem, Result};
 
 /// Longest reason, in characters.
 const LONGEST: usize = 200;
+
+/// Why something is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// For the log.
+    #[schema(min_length = 1, max_length = 200)]
+    pub reason: String,
+}
 
 /// The reason without the space around it.
 ///

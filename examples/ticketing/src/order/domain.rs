@@ -124,6 +124,8 @@ pub enum Ending {
     ByBuyer,
     /// The time to pay is over.
     Timeout,
+    /// An authority refused a name that could not be checked when the order was placed.
+    NameRefused,
 }
 
 impl Ending {
@@ -131,7 +133,7 @@ impl Ending {
     #[must_use]
     pub fn state(self) -> OrderState {
         match self {
-            Self::ByBuyer => OrderState::Cancelled,
+            Self::ByBuyer | Self::NameRefused => OrderState::Cancelled,
             Self::Timeout => OrderState::TimeoutCancelled,
         }
     }
@@ -142,6 +144,7 @@ impl Ending {
         match self {
             Self::ByBuyer => "cancelled by the buyer",
             Self::Timeout => "not paid in time",
+            Self::NameRefused => "a name was refused by the authority",
         }
     }
 }

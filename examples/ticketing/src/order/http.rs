@@ -23,7 +23,7 @@ use crate::{
     clock::Millis,
     funnel::{Count, Gate, Hurdle, Refusal},
     http::{Json, Path, Query},
-    identity::{AttendeeView, WishedAttendee},
+    identity::{AttendeeView, NameRefusal, WishedAttendee},
     ids::{OrderId, PaymentId, RefundId, SessionId, TicketId},
     marketing::{self, PriceView},
     merchant::Storefront,
@@ -90,6 +90,9 @@ pub struct OrderView {
     starts_at: Millis,
     state: OrderState,
     seats: Vec<SeatView>,
+    /// That the authority refused a name after the order was placed, and what came of it. Only when a single order is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_refused: Option<NameRefusal>,
     total: Money,
     /// How the total came about, where it is not just the list price. Only when a single order is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -444,6 +447,10 @@ async fn view_with(app: &App, row: &OrderRow, seats: Vec<OrderSeat>, history: bo
     let pool = &app.database.read;
     let session = app.catalog.session(row.session).await?;
     let mut attendees = if history { app.identities.attendees(row.id, whole).await? } else { HashMap::new() };
+    let name_refused = match attendees.values().any(AttendeeView::is_refused) {
+        true => app.identities.refusal(row.id).await?,
+        false => None,
+    };
     let seats = seats
         .into_iter()
         .map(|seat| {
@@ -478,6 +485,7 @@ async fn view_with(app: &App, row: &OrderRow, seats: Vec<OrderSeat>, history: bo
         starts_at: session.starts_at,
         state: row.state,
         seats,
+        name_refused,
         total: row.total,
         price,
         created_at: row.created_at,

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use futures_util::future::BoxFuture;
+use metrics::Counter;
 use nebula_tenant::TenantId;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -30,7 +31,7 @@ use crate::{
     outbox::Timeouts,
     problem::{Code, Problem, Result},
     show::{Catalog, PricedSeat, SessionInfo},
-    storage::{Database, sql::query},
+    storage::Database,
     telemetry::{about_order, context::Carrier},
 };
 
@@ -161,18 +162,21 @@ pub struct Orders {
     parts: Parts,
     /// Around the database: orders are refused at once while it is away, and hold nothing.
     breaker: Arc<Breaker>,
+    /// Orders that were placed.
+    placed: Counter,
 }
 
 impl Orders {
-    /// The service on its parts.
+    /// The service on its parts. Call it when metrics are recorded.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let database = parts.database.read.clone();
+        let placed = metrics::counter!("ticketing_orders_placed_total");
+        let database = parts.database.clone();
         let look = move || -> BoxFuture<'static, bool> {
             let database = database.clone();
-            Box::pin(async move { query("SELECT 1").execute(&database).await.is_ok() })
+            Box::pin(async move { database.answers().await })
         };
-        Self { parts, breaker: Arc::new(Breaker::new("database").looking(look)) }
+        Self { parts, breaker: Arc::new(Breaker::new("database").looking(look)), placed }
     }
 
     /// What guards the database.
@@ -313,7 +317,7 @@ impl Orders {
             let written = self.write(order.clone(), made, epoch, asked, session.hold);
             match self.breaker.call(written, |problem| problem.code == Code::Unavailable).await {
                 Ok(Inserted::New) => {
-                    metrics::counter!("ticketing_orders_placed_total").increment(1);
+                    self.placed.increment(1);
                     self.parts.funnel.count(wish.session, Count::Placed);
                     return Ok(Attempt::Placed(Placed { order, seats: Some(seats) }));
                 }

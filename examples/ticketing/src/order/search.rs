@@ -2,7 +2,7 @@
 
 use super::{
     domain::OrderState,
-    storage::{OrderRow, any_order},
+    storage::{OrderRow, after, any_order},
 };
 use crate::{
     clock::Millis,
@@ -57,7 +57,7 @@ pub(super) async fn search(
     before: Option<&OrderRow>,
     limit: u32,
 ) -> Result<Vec<OrderRow>> {
-    let (at, id) = before.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()));
+    let (at, id) = after(before);
     let text = |id: Option<String>| id.unwrap_or_default();
     scope
         .query(include_str!("sql/at_desk.sql"))

@@ -129,9 +129,14 @@ pub async fn lock(connection: &mut Connection<'_>, id: OrderId) -> Result<Option
     row.as_ref().map(order).transpose()
 }
 
+/// Where a page of orders begins that are listed newest first.
+pub(super) fn after(last: Option<&OrderRow>) -> (i64, String) {
+    last.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()))
+}
+
 /// The orders of a user, archived ones as well, newest first, those before `before` if given.
 pub async fn list(pool: &Pool, user: UserId, before: Option<&OrderRow>, limit: u32) -> Result<Vec<OrderRow>> {
-    let (at, id) = before.map_or((i64::MAX, String::new()), |order| (order.created_at.0, order.id.to_string()));
+    let (at, id) = after(before);
     query(include_str!("sql/list.sql"))
         .bind(user)
         .bind(at)

@@ -5,6 +5,8 @@
 use std::sync::LazyLock;
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use data_encoding::HEXLOWER;
+use rust_embed::EmbeddedFile;
 use sha2::{Digest, Sha256};
 
 use super::Web;
@@ -14,16 +16,30 @@ const FOLDER: &str = "assets/";
 /// What the address of every asset of this program begins with: `v-` and a hash of all of them.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
-    let mut names: Vec<_> = Web::iter().filter(|name| name.starts_with(FOLDER)).collect();
+    let mut names: Vec<_> = names().collect();
     names.sort_unstable();
     for name in names {
-        let Some(file) = Web::get(&name) else { continue };
+        let Some(file) = get(&name) else { continue };
         hash.update(name.as_bytes());
         hash.update(file.metadata.sha256_hash());
     }
-    let hash = hash.finalize();
-    hash.iter().take(8).fold("v-".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    format!("v-{}", HEXLOWER.encode(&hash.finalize()[..8]))
 });
+
+/// What all of them are called.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    Web::iter().filter_map(|name| Some(name.strip_prefix(FOLDER)?.to_owned()))
+}
+
+/// The one of that name.
+pub(super) fn get(name: &str) -> Option<EmbeddedFile> {
+    Web::get(&format!("{FOLDER}{name}"))
+}
+
+/// What it says, if it is a script or a style.
+pub(super) fn text(name: &str) -> Option<String> {
+    super::text(&format!("{FOLDER}{name}"))
+}
 
 /// A page that names its assets by their version.
 pub(super) fn versioned(html: &str) -> String {

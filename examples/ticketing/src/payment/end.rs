@@ -85,7 +85,11 @@ impl Payments {
                     }
                     coupon::give_back(connection, row.id, coupon::Ended::Unpaid).await?;
                     outbox.record(connection, &Follow::release(&row)).await?;
-                    outbox.record(connection, &Notice::order(row.id, Topic::Ended)).await?;
+                    let topic = match ending {
+                        Ending::ByBuyer | Ending::Timeout => Topic::Ended,
+                        Ending::NameRefused => Topic::EndedByName,
+                    };
+                    outbox.record(connection, &Notice::order(row.id, topic)).await?;
                     Ok::<_, Problem>(true)
                 })
             })
@@ -96,7 +100,7 @@ impl Payments {
             self.funnel.count(
                 session,
                 match ending {
-                    Ending::ByBuyer => Count::Cancelled,
+                    Ending::ByBuyer | Ending::NameRefused => Count::Cancelled,
                     Ending::Timeout => Count::TimedOut,
                 },
             );

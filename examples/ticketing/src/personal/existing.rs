@@ -1,4 +1,4 @@
-//! Seals what an earlier version left open.
+//! Seals what an earlier version left open. Each start looks for it, in indexes of nothing else: they are empty as a rule.
 
 use nebula_tenant::seal::Place;
 
@@ -7,124 +7,98 @@ use crate::{
     problem::{Problem, Result},
     storage::{
         Connection, Database, Pool,
-        sql::{Sql, query},
+        sql::{Query, Sql, query},
     },
 };
 
 /// Rows in one transaction.
 const BATCH: i64 = 500;
 
-/// A table with addresses.
-struct Table {
-    column: Place<'static>,
-    open: &'static str,
+/// What lies open of a table.
+pub(super) struct Open {
+    what: What,
+    /// Finds some: their `id` and their `text`.
+    pub(super) find: &'static str,
+    /// Closes one, with the values that [`What::closed`] answers.
     close: &'static str,
 }
 
-const TABLES: [Table; 2] = [
-    Table {
-        column: EMAIL,
-        open: "SELECT id, email_index FROM users WHERE email_sealed IS NULL ORDER BY id LIMIT $1",
+enum What {
+    /// An address, found by its index in this column.
+    Address(Place<'static>),
+    /// The person of an account whose address is sealed. Buyers of rehearsals have none and are nobody's.
+    Person,
+    /// What an account calls itself. Who was given another name meanwhile keeps that.
+    Name,
+}
+
+/// In this order: whose an account is, is known by its sealed address.
+pub(super) const ALL: [Open; 4] = [
+    Open {
+        what: What::Address(EMAIL),
+        find: "SELECT id, email_index AS text FROM users WHERE email_sealed IS NULL ORDER BY id LIMIT $1",
         close: "UPDATE users SET email_index = $1, email_sealed = $2 WHERE id = $3 AND email_sealed IS NULL",
     },
-    Table {
-        column: INVITED,
-        open: "SELECT id, email_index FROM merchant_invitations WHERE email_sealed IS NULL ORDER BY id LIMIT $1",
+    Open {
+        what: What::Address(INVITED),
+        find: "SELECT id, email_index AS text FROM merchant_invitations WHERE email_sealed IS NULL ORDER BY id LIMIT $1",
         close: "UPDATE merchant_invitations SET email_index = $1, email_sealed = $2 WHERE id = $3 AND email_sealed IS NULL",
     },
+    Open {
+        what: What::Person,
+        find: "SELECT id, email_sealed AS text FROM users \
+               WHERE coalesce(person_index, '') = '' AND email_sealed <> '' ORDER BY id LIMIT $1",
+        close: "UPDATE users SET person_index = $1 WHERE id = $2 AND coalesce(person_index, '') = ''",
+    },
+    Open {
+        what: What::Name,
+        find: "SELECT id, display_name AS text FROM users WHERE display_name <> '' ORDER BY id LIMIT $1",
+        close: "UPDATE users SET name_sealed = $1, display_name = '' WHERE id = $2 AND display_name = $3",
+    },
 ];
+
+impl What {
+    /// What is bound to close that row.
+    async fn closed(&self, vault: &Vault, id: String, text: String) -> Result<Vec<String>> {
+        Ok(match self {
+            Self::Address(column) => {
+                let email = text.to_lowercase();
+                vec![vault.index(*column, &email).await?, vault.seal(*column, &id, &email).await?, id]
+            }
+            Self::Person => vec![vault.person(&vault.unseal(EMAIL, &id, &text).await?).await?, id],
+            Self::Name => vec![vault.seal(CALLED, &id, &text).await?, id, text],
+        })
+    }
+}
 
 /// Seals all of it. A row is sealed or open and never in between, so that whoever is killed here begins again with what is
 /// left; two processes at once seal a row once.
 pub(super) async fn seal(database: &Database, vault: &Vault) -> Result<()> {
-    for table in &TABLES {
-        while batch(database, vault, table, BATCH).await? > 0 {}
+    for open in &ALL {
+        while batch(database, vault, open, BATCH).await? > 0 {}
     }
-    while persons(database, vault).await? > 0 {}
-    while names(database, vault, BATCH).await? > 0 {}
     forget(database).await;
     Ok(())
 }
 
 /// Seals some rows, and says how many there were.
-async fn batch(database: &Database, vault: &Vault, table: &Table, most: i64) -> Result<usize> {
-    let rows = query(table.open).bind(most).fetch_all(&database.read).await?;
-    let mut sealed = Vec::with_capacity(rows.len());
+async fn batch(database: &Database, vault: &Vault, open: &Open, most: i64) -> Result<usize> {
+    let rows = query(open.find).bind(most).fetch_all(&database.read).await?;
+    let mut closed = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (id, email): (String, String) = (row.get("id")?, row.get("email_index")?);
-        let email = email.to_lowercase();
-        sealed.push((vault.index(table.column, &email).await?, vault.seal(table.column, &id, &email).await?, id));
+        closed.push(open.what.closed(vault, row.get("id")?, row.get("text")?).await?);
     }
-    if sealed.is_empty() {
+    if closed.is_empty() {
         return Ok(0);
     }
-    let close = table.close;
+    let close = open.close;
     database
         .write
         .run(move |connection| {
             Box::pin(async move {
                 overwrite(connection).await?;
-                for (index, sealed, id) in sealed {
-                    query(close).bind(index).bind(sealed).bind(id).execute(&mut *connection).await?;
-                }
-                Ok::<_, Problem>(())
-            })
-        })
-        .await?;
-    Ok(rows.len())
-}
-
-/// Says of some accounts whose they are, where an earlier version did not, and how many those were. Buyers of rehearsals have
-/// no address and are nobody's.
-async fn persons(database: &Database, vault: &Vault) -> Result<usize> {
-    let open =
-        "SELECT id, email_sealed FROM users WHERE person_index IS NULL AND email_sealed <> '' ORDER BY id LIMIT $1";
-    let rows = query(open).bind(BATCH).fetch_all(&database.read).await?;
-    let mut found: Vec<(String, String)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let (id, sealed): (String, String) = (row.get("id")?, row.get("email_sealed")?);
-        found.push((vault.person(&vault.unseal(EMAIL, &id, &sealed).await?).await?, id));
-    }
-    if found.is_empty() {
-        return Ok(0);
-    }
-    database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                for (person, id) in found {
-                    let change = "UPDATE users SET person_index = $1 WHERE id = $2 AND person_index IS NULL";
-                    query(change).bind(person).bind(id).execute(&mut *connection).await?;
-                }
-                Ok::<_, Problem>(())
-            })
-        })
-        .await?;
-    Ok(rows.len())
-}
-
-/// Seals what some accounts call themselves, and says how many those were.
-async fn names(database: &Database, vault: &Vault, most: i64) -> Result<usize> {
-    let open = "SELECT id, display_name FROM users WHERE display_name <> '' ORDER BY id LIMIT $1";
-    let rows = query(open).bind(most).fetch_all(&database.read).await?;
-    let mut found: Vec<(String, String, String)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let (id, name): (String, String) = (row.get("id")?, row.get("display_name")?);
-        found.push((vault.seal(CALLED, &id, &name).await?, id, name));
-    }
-    if found.is_empty() {
-        return Ok(0);
-    }
-    database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                overwrite(connection).await?;
-                for (sealed, id, name) in found {
-                    // Who was given another name meanwhile keeps that.
-                    let change =
-                        "UPDATE users SET name_sealed = $1, display_name = '' WHERE id = $2 AND display_name = $3";
-                    query(change).bind(sealed).bind(id).bind(name).execute(&mut *connection).await?;
+                for values in closed {
+                    values.into_iter().fold(query(close), Query::bind).execute(&mut *connection).await?;
                 }
                 Ok::<_, Problem>(())
             })
@@ -155,6 +129,7 @@ async fn forget(database: &Database) {
 /// The beginning of the work, as who is killed leaves it.
 #[cfg(test)]
 pub(super) async fn seal_some(database: &Database, vault: &Vault, most: i64) -> Result<usize> {
-    names(database, vault, most).await?;
-    batch(database, vault, &TABLES[0], most).await
+    let [addresses, .., names] = &ALL;
+    batch(database, vault, names, most).await?;
+    batch(database, vault, addresses, most).await
 }

@@ -57,6 +57,8 @@ pub const NAME: Place<'static> = Place::column("persons", "name");
 pub const GRAM: Place<'static> = Place::column("attendee_grams", "name");
 /// The same: the end of a document's number.
 pub const NUMBER_END: Place<'static> = Place::column("attendee_grams", "number");
+/// What devices of accounts are known by.
+pub const DEVICE: Place<'static> = Place::column("known_devices", "device");
 /// What an authority was asked.
 pub const QUESTION: Place<'static> = Place::column("persons", "question");
 /// Whom somebody named in a request that may be repeated.

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::storage::sql::query;
+use crate::storage::sql::{plan, query};
 
 const PEOPLE: [&str; 3] = ["an@example.com", "Bo@Example.com", "chen@example.com"];
 
@@ -80,6 +80,24 @@ async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     assert_eq!(open.scalar::<i64>(&database.read).await.unwrap(), 0);
     for text in PEOPLE.into_iter().chain(["guest@example.com", "Lovelace"]) {
         assert!(!written(folder.path(), text), "{text}");
+    }
+
+    // A process of the former release went on: what it wrote since is found as well.
+    let former = "UPDATE users SET email_index = 'chen@example.com', email_sealed = NULL, person_index = NULL, \
+                  display_name = 'Lovelace the 2th' WHERE id = 'user-2'";
+    assert_eq!(query(former).execute(&database.read).await.unwrap(), 1);
+    all_sealed(&database, &Vault::open(&config, &database).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_start_looks_for_what_lies_open_where_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::of(&config(folder.path())).await.unwrap();
+    let indexes =
+        ["users_open_address", "merchant_invitations_open_address", "users_without_person", "users_open_name"];
+    for (open, index) in existing::ALL.iter().zip(indexes) {
+        let plan = plan(open.find, &database.read).await;
+        assert!(plan.contains(&format!("INDEX {index}")), "{}: {plan}", open.find);
     }
 }
 

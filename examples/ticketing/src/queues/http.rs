@@ -12,7 +12,7 @@ use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
-    office::{Desk, queue, reason},
+    office::{Desk, Why, queue, reason},
     problem::{Problem, Result},
     user::Buyer,
 };
@@ -175,15 +175,6 @@ async fn message_life(
     Ok(Json(MessageLife { events: events.into_iter().map(MessageEvent::from).collect() }))
 }
 
-/// ReplayReason something is done.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ReplayReason {
-    /// For the log.
-    #[schema(min_length = 1, max_length = 200)]
-    reason: String,
-}
-
 /// What was replayed.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReplayedLetters {
@@ -196,7 +187,7 @@ struct ReplayedLetters {
 /// Give every dead letter of a queue a new life, 200 at a time.
 #[utoipa::path(
     post, operation_id = "replay_dead_letters", path = "/admin/queues/{queue}/replays", tag = "admin",
-    params(("queue" = String, Path)), request_body = ReplayReason,
+    params(("queue" = String, Path)), request_body = Why,
     responses(
         (status = 200, body = ReplayedLetters),
         (status = 403, description = "`forbidden`"),
@@ -211,7 +202,7 @@ async fn replay_dead_letters(
     _: Granted<queue::Edit>,
     who: Buyer,
     Path(name): Path<String>,
-    Json(why): Json<ReplayReason>,
+    Json(why): Json<Why>,
 ) -> Result<Json<ReplayedLetters>> {
     let (queue, reason) = (app.queues.find(&name)?, reason(&why.reason)?);
     let Replays { replayed, more, failure } = queue.replay_all().await?;
@@ -224,7 +215,7 @@ async fn replay_dead_letters(
 /// Give a dead letter a new life: due at once, no attempts counted.
 #[utoipa::path(
     post, operation_id = "replay_dead_letter", path = "/admin/queues/{queue}/dead-letters/{id}/replay", tag = "admin",
-    params(("queue" = String, Path), ("id" = String, Path)), request_body = ReplayReason,
+    params(("queue" = String, Path), ("id" = String, Path)), request_body = Why,
     responses(
         (status = 204, description = "It is due"),
         (status = 403, description = "`forbidden`"),
@@ -239,7 +230,7 @@ async fn replay_dead_letter(
     _: Granted<queue::Edit>,
     who: Buyer,
     Path((name, id)): Path<(String, String)>,
-    Json(why): Json<ReplayReason>,
+    Json(why): Json<Why>,
 ) -> Result<StatusCode> {
     let (queue, reason) = (app.queues.find(&name)?, reason(&why.reason)?);
     queue.replay(&id).await?;
@@ -250,7 +241,7 @@ async fn replay_dead_letter(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Removal {
-    /// ReplayReason.
+    /// Why.
     reason: String,
 }
 

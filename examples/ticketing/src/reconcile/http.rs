@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use nebula_auth::access::{Granted, Requirement};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -16,7 +16,7 @@ use crate::{
     clock::Millis,
     http::{Json, Path},
     ids::SessionId,
-    office::{Desk, reason, stock},
+    office::{Desk, Why, reason, stock},
     problem::{Code, Problem, Result},
     routine::STOCK,
     user::Buyer,
@@ -140,15 +140,6 @@ async fn compare_stock(State(app): State<App>, _: Granted<stock::Repair>, who: B
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Why something is done.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RecountReason {
-    /// For the log.
-    #[schema(min_length = 1, max_length = 200)]
-    reason: String,
-}
-
 /// What came of it.
 #[derive(Debug, Serialize, ToSchema)]
 struct Recounted {
@@ -161,7 +152,7 @@ struct Recounted {
 /// Buyers are asked to wait for a moment. Money and tickets that do not agree are not mended by it.
 #[utoipa::path(
     post, operation_id = "recount_stock", path = "/admin/stock-reports/{id}/recount", tag = "admin",
-    params(("id" = SessionId, Path)), request_body = RecountReason,
+    params(("id" = SessionId, Path)), request_body = Why,
     responses(
         (status = 200, body = Recounted),
         (status = 403, description = "`forbidden`"),
@@ -176,7 +167,7 @@ async fn recount_stock(
     _: Granted<stock::Repair>,
     who: Buyer,
     Path(id): Path<SessionId>,
-    Json(cause): Json<RecountReason>,
+    Json(cause): Json<Why>,
 ) -> Result<Json<Recounted>> {
     let reason = reason(&cause.reason)?;
     let outcome = app.stock_reports.recount(id).await?;

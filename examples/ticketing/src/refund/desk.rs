@@ -199,7 +199,7 @@ async fn ask(
     not_their_own(&staff, sold.map(|row| row.sale.clerk))?;
     let request = Request {
         order: id,
-        by: staff.user,
+        by: Some(staff.user),
         asker: Asker::Staff { goodwill: body.goodwill },
         expected: None,
         reason: some_reason(&body.reason)?,

@@ -95,7 +95,7 @@ async fn ask(
     own(&app, buyer, id).await?;
     let request = Request {
         order: id,
-        by: buyer.id,
+        by: Some(buyer.id),
         asker: Asker::Buyer,
         expected: Some(body.expected_amount),
         reason: reason(body.reason.as_deref().unwrap_or_default())?,

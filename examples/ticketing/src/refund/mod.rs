@@ -3,11 +3,13 @@
 mod desk;
 mod domain;
 mod http;
+mod names;
 mod service;
 
 pub use self::{
     desk::desk,
     domain::{FeeStep, Policy, Quote, Refusal},
     http::routes,
+    names::RefusedNames,
     service::{Asker, Refunds, Request},
 };

@@ -38,6 +38,8 @@ pub struct Refunds {
 pub enum Asker {
     /// The buyer, by the rules.
     Buyer,
+    /// The platform, for an order that should not have been sold: all of it goes back, at whatever time.
+    Platform,
     /// A clerk at a counter, for whoever bought there, by the rules: a colleague has to agree.
     Counter,
     /// Somebody of the staff, whose word is enough.
@@ -52,8 +54,8 @@ pub enum Asker {
 pub struct Request {
     /// The order.
     pub order: OrderId,
-    /// Whose account asks.
-    pub by: UserId,
+    /// Whose account asks; nobody's when the platform does.
+    pub by: Option<UserId>,
     /// In which role.
     pub asker: Asker,
     /// What the asker believes goes back.
@@ -104,7 +106,9 @@ impl Refunds {
 
     fn offer(&self, order: &OrderRow, starts_at: Millis, asker: Asker) -> Offer {
         match asker {
-            Asker::Staff { goodwill: true } => Policy::goodwill(order.state, order.total, Millis::now()),
+            Asker::Staff { goodwill: true } | Asker::Platform => {
+                Policy::goodwill(order.state, order.total, Millis::now())
+            }
             Asker::Staff { goodwill: false } | Asker::Buyer | Asker::Counter => {
                 self.policy.quote(order.state, order.total, starts_at, Millis::now())
             }
@@ -153,10 +157,16 @@ impl Refunds {
                     if !tickets::void(connection, order.id).await? {
                         return Err(Refusal::Used.into());
                     }
-                    orders::transition(connection, order.id, order.state, OrderState::Refunding, "refund asked for")
-                        .await?;
+                    let why = match request.asker {
+                        Asker::Platform => &request.reason,
+                        _ => "refund asked for",
+                    };
+                    orders::transition(connection, order.id, order.state, OrderState::Refunding, why).await?;
                     if !refunds::insert(connection, &refund).await? {
                         return Err(Problem::unavailable("another refund of the order came in between"));
+                    }
+                    if request.asker == Asker::Platform {
+                        this.outbox.record(connection, &Notice::refund(&refund, Topic::ReturnedByName)).await?;
                     }
                     if refund.state == RefundState::Pending {
                         this.outbox.record(connection, &Refund::of(&refund)).await?;
@@ -184,6 +194,8 @@ impl Refunds {
         let waits = match request.asker {
             Asker::Buyer => self.policy.review,
             Asker::Counter => true,
+            // Money of a till is handed out by somebody, or not at all.
+            Asker::Platform => self.policy.review || order.user == UserId::COUNTER,
             Asker::Staff { .. } => false,
         };
         Ok(RefundRow {
@@ -196,7 +208,7 @@ impl Refunds {
             fee: quote.fee,
             reason: request.reason.clone(),
             state: if waits { RefundState::Requested } else { RefundState::Pending },
-            asked_by: Some(request.by),
+            asked_by: request.by,
             from: Some(order.state),
             note: None,
             created_at: Millis::now(),

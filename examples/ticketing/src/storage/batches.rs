@@ -85,9 +85,14 @@ impl Batches {
 
 async fn run(pool: SqlitePool, mut queue: mpsc::Receiver<Box<dyn Job>>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut meters = None;
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let started = Instant::now();
-        metrics::histogram!("ticketing_write_batch_size").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        // Looked up at the first batch, when whoever collects them is there.
+        let (size, took) = meters.get_or_insert_with(|| {
+            (metrics::histogram!("ticketing_write_batch_size"), metrics::histogram!("ticketing_write_batch_seconds"))
+        });
+        size.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let outcome = commit(&pool, &mut batch).await.map_err(WriterError::Transaction);
         if let Err(error) = &outcome {
             tracing::error!(error = crate::problem::chain(error), "a database transaction failed");
@@ -95,7 +100,7 @@ async fn run(pool: SqlitePool, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         for job in batch.drain(..) {
             job.finish(outcome.clone());
         }
-        metrics::histogram!("ticketing_write_batch_seconds").record(started.elapsed());
+        took.record(started.elapsed());
     }
 }
 

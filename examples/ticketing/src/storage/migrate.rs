@@ -26,6 +26,8 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0020_pictures.sql"),
     include_str!("../../migrations/sqlite/0021_names.sql"),
     include_str!("../../migrations/sqlite/0022_attendee_grams.sql"),
+    include_str!("../../migrations/sqlite/0023_refused_names_and_devices.sql"),
+    include_str!("../../migrations/sqlite/0024_left_by_former_releases.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -52,6 +54,8 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0020_pictures.sql"),
     include_str!("../../migrations/postgres/0021_names.sql"),
     include_str!("../../migrations/postgres/0022_attendee_grams.sql"),
+    include_str!("../../migrations/postgres/0023_refused_names_and_devices.sql"),
+    include_str!("../../migrations/postgres/0024_left_by_former_releases.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.
@@ -71,6 +75,8 @@ pub(super) async fn sqlite(pool: &SqlitePool) -> Result<(), sqlx::Error> {
 
 pub(super) async fn postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
+    // An index of millions of rows takes longer than anything that a request may ask for.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(&mut *transaction).await?;
     sqlx::raw_sql("CREATE TABLE IF NOT EXISTS ticketing_schema (version BIGINT PRIMARY KEY)")
         .execute(&mut *transaction)

@@ -23,6 +23,7 @@ use sqlx::{
 };
 use thiserror::Error;
 
+use self::sql::query;
 use crate::config::{Config, DatabaseProvider};
 
 pub use self::{
@@ -121,6 +122,21 @@ impl Database {
             connection.close().await
         };
         cleared.await.map_err(OpenError::Server)
+    }
+
+    /// Whether it answers now. A server is asked over a connection of its own: in the pool's line stand all whom it has let down,
+    /// and wait for connections that are tried ever less often.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn answers(&self) -> bool {
+        let Some(primary) = &self.primary else { return query("SELECT 1").execute(&self.read).await.is_ok() };
+        let Ok(mut connection) = primary.options().connect().await else { return false };
+        let answered = connection.ping().await.is_ok();
+        // It has said what it was asked for.
+        let _closed = connection.close().await;
+        answered
     }
 
     /// The database for reading, as SeaORM sees it.

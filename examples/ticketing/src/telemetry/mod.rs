@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod context;
+mod counters;
 mod export;
 mod figures;
 mod json;
@@ -19,11 +20,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-pub(crate) use self::figures::Kept;
 pub use self::figures::{Figure, Figures, figures};
 use self::json::JsonLines;
 pub(crate) use self::part::{Part, about_order};
 pub use self::{config::TraceConfig, export::Traces};
+pub(crate) use self::{counters::Counters, figures::Kept};
 use crate::config::{LogConfig, LogFormat};
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -138,6 +138,7 @@ impl From<TokenPair> for Tokens {
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(super::profile::routes())
+        .merge(super::my_devices::routes())
         .merge(super::phone::routes())
         .merge(super::reset::routes())
         .merge(super::addresses::routes())
@@ -240,6 +241,6 @@ async fn logout(State(app): State<App>, headers: HeaderMap, Json(body): Json<Ref
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
 ))]
 async fn me(State(app): State<App>, buyer: Buyer) -> Result<Json<Person>> {
-    let user = app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    let user = app.users.known(buyer.id).await?;
     Ok(Json(Person::of(&app, user).await?))
 }

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Buyer, Device, Language, Scene, codes,
     http::{Person, SignedIn},
-    profile::{Sent, me, proven},
+    profile::{Sent, proven},
     second_factor::{Answer, Voucher},
 };
 use crate::{
@@ -102,7 +102,7 @@ async fn confirm(State(app): State<App>, buyer: Buyer, Json(body): Json<Confirme
     let phone = number(&body.phone)?;
     app.codes.check(Scene::ConfirmPhone, &phone, Some(buyer.id), &body.code).await?;
     app.users.change_phone(buyer.id, Some(&phone)).await?;
-    Ok(Json(Person::of(&app, me(&app, buyer).await?).await?))
+    Ok(Json(Person::of(&app, app.users.known(buyer.id).await?).await?))
 }
 
 /// Take the number of my account away.

@@ -118,11 +118,7 @@ async fn change(State(app): State<App>, buyer: Buyer, Json(body): Json<Change>) 
     app.users
         .change(buyer.id, Profile { display_name, language: body.language, text_messages: body.text_messages })
         .await?;
-    Ok(Json(Person::of(&app, me(&app, buyer).await?).await?))
-}
-
-pub(super) async fn me(app: &App, buyer: Buyer) -> Result<User> {
-    app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))
+    Ok(Json(Person::of(&app, app.users.known(buyer.id).await?).await?))
 }
 
 /// Another password.
@@ -167,7 +163,7 @@ pub(super) async fn proven(
     buyer: Buyer,
     password: SecretString,
 ) -> Result<User> {
-    let user = me(app, buyer).await?;
+    let user = app.users.known(buyer.id).await?;
     app.attempts.allow(peer, headers, &user.email).await?;
     app.users.login(&user.email, password).await
 }
@@ -226,13 +222,13 @@ struct Confirmed {
 ))]
 async fn change_email(State(app): State<App>, buyer: Buyer, Json(body): Json<Confirmed>) -> Result<Json<Person>> {
     let email = address(&body.email)?;
-    let former = me(&app, buyer).await?;
+    let former = app.users.known(buyer.id).await?;
     app.codes.check(Scene::ChangeEmail, &email, Some(buyer.id), &body.code).await?;
     app.users.change_email(buyer.id, &email).await?;
     if former.email != email {
         app.codes.tell(Letter::EmailChanged, former.email, former.language);
     }
-    Ok(Json(Person::of(&app, me(&app, buyer).await?).await?))
+    Ok(Json(Person::of(&app, app.users.known(buyer.id).await?).await?))
 }
 
 /// A device that is signed in.
@@ -314,10 +310,15 @@ async fn end_sessions(
     (status = UNAUTHORIZED, description = "`unauthenticated`, `token-expired`, `token-invalid`"),
     (status = NOT_FOUND, description = "`not-found`"),
 ))]
-async fn end_session(State(app): State<App>, buyer: Buyer, Path(id): Path<String>) -> Result<StatusCode> {
+async fn end_session(
+    State(app): State<App>,
+    buyer: Buyer,
+    Authenticated(principal): Authenticated,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
     if id.len() > 64 || id.chars().any(char::is_control) {
         return Err(Problem::new(Code::NotFound, "There is no such session."));
     }
-    app.users.end_session(buyer.id, &id).await?;
+    app.users.end_session(buyer.id, &id, principal.session_id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

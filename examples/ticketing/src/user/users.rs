@@ -16,6 +16,7 @@ use super::{
     Device, Kind, Language, MailCodes, Profile, Scene, User,
     accounts::{self, Accounts},
     codes,
+    known::KnownDevices,
     second_factor::Doors,
     sign_ins,
 };
@@ -70,6 +71,7 @@ struct Inner {
     login: Arc<dyn AuthenticationProvider>,
     second_factor: Totp,
     accounts: Accounts,
+    devices: KnownDevices,
     /// Followed as long as this lives.
     _server: Option<Primary>,
 }
@@ -120,6 +122,7 @@ impl Users {
             }
             _ => (settings.connect().await?, None),
         };
+        let devices = KnownDevices::new(database.clone(), vault.clone());
         let accounts = Accounts::new(database, vault);
         auth.sessions = auth.sessions.with_directory(accounts.clone());
         let passwords = || PasswordProvider::new(auth.passwords.clone(), accounts.clone());
@@ -132,7 +135,7 @@ impl Users {
             login = login.with_audit(log);
         }
         let (passwords, login) = (passwords(), Arc::new(login));
-        Ok(Self(Arc::new(Inner { auth, passwords, login, second_factor, accounts, _server: server })))
+        Ok(Self(Arc::new(Inner { auth, passwords, login, second_factor, accounts, devices, _server: server })))
     }
 
     /// Verifies access tokens.
@@ -164,6 +167,11 @@ impl Users {
     /// Safe.
     pub async fn has_second_factor(&self, user: UserId) -> Result<bool> {
         self.0.second_factor.is_enrolled(&user.to_string()).await.map_err(failed)
+    }
+
+    /// Where accounts were entered.
+    pub(super) fn devices(&self) -> &KnownDevices {
+        &self.0.devices
     }
 
     /// Every way in.
@@ -239,6 +247,19 @@ impl Users {
     /// Safe.
     pub async fn user(&self, id: UserId) -> Result<Option<User>> {
         self.0.accounts.user(id).await
+    }
+
+    /// An account that ought to be there.
+    ///
+    /// # Errors
+    ///
+    /// It is not, or the database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn known(&self, id: UserId) -> Result<User> {
+        self.user(id).await?.ok_or_else(|| Problem::not_found("account"))
     }
 
     /// Changes what a person may change without further ado.
@@ -340,7 +361,7 @@ impl Users {
         Ok(sessions)
     }
 
-    /// Ends a session of an account.
+    /// Ends a session of an account. Unless it is the one that asks, whoever is sent away is a stranger from then on.
     ///
     /// # Errors
     ///
@@ -349,16 +370,19 @@ impl Users {
     /// # Cancel safety
     ///
     /// Call it again.
-    pub async fn end_session(&self, user: UserId, session: &str) -> Result<()> {
+    pub async fn end_session(&self, user: UserId, session: &str, here: Option<&str>) -> Result<()> {
         let sessions = &self.0.auth.sessions;
         let known = sessions.session(session).await.map_err(failed)?;
-        if known.is_none_or(|known| known.subject != user.to_string()) {
-            return Err(Problem::not_found("session"));
+        let known = known.filter(|known| known.subject == user.to_string());
+        let known = known.ok_or_else(|| Problem::not_found("session"))?;
+        if let Some(print) = known.device.filter(|_| here != Some(session)) {
+            self.0.devices.forget(user, &self.0.devices.index(user, print).await?).await?;
         }
         sessions.revoke(session, RevokeReason::Logout).await.map(drop).map_err(failed)
     }
 
-    /// Ends the sessions of an account, but for the one that is named.
+    /// Ends the sessions of an account, but for the one that is named. Where their owner sends them away, they are strangers from
+    /// then on.
     ///
     /// # Errors
     ///
@@ -368,7 +392,15 @@ impl Users {
     ///
     /// Call it again.
     pub async fn end_sessions(&self, user: UserId, keep: Option<&str>, reason: RevokeReason) -> Result<()> {
-        let (sessions, user) = (&self.0.auth.sessions, user.to_string());
+        let sessions = &self.0.auth.sessions;
+        if reason == RevokeReason::LogoutEverywhere {
+            let kept = match keep {
+                Some(keep) => sessions.session(keep).await.map_err(failed)?,
+                None => None,
+            };
+            self.0.devices.forget_others(user, kept.and_then(|kept| kept.device)).await?;
+        }
+        let user = user.to_string();
         let ended = match keep {
             Some(keep) => sessions.revoke_others(&user, keep, reason).await,
             None => sessions.revoke_all(&user, reason).await,
@@ -401,7 +433,8 @@ impl Users {
             return Err(accounts::taken());
         }
         let hash = self.hash(new.password.clone()).await?;
-        self.add(new, hash).await
+        let NewUser { email, display_name, language, .. } = new;
+        self.add(email, display_name, language, Some(hash)).await
     }
 
     /// Makes an account whose address is confirmed by a code. Before the code is accepted, nobody learns whether the address has
@@ -417,30 +450,17 @@ impl Users {
     pub async fn register_confirmed(&self, new: NewUser, codes: &MailCodes, code: &SecretString) -> Result<User> {
         let hash = self.hash(new.password.clone()).await?;
         codes.check(Scene::Register, &new.email, None, code).await?;
-        self.add(new, hash).await
-    }
-
-    async fn add(&self, new: NewUser, hash: PasswordHash) -> Result<User> {
         let NewUser { email, display_name, language, .. } = new;
-        let user = User {
-            id: UserId::new(),
-            email,
-            display_name,
-            language,
-            phone: None,
-            phone_confirmed: false,
-            text_messages: true,
-        };
-        self.0.accounts.add(&user, Some(hash)).await?;
-        Ok(user)
+        self.add(email, display_name, language, Some(hash)).await
     }
 
-    /// Makes an account without a password, whose address somebody has shown to be theirs.
-    pub(super) async fn add_without_password(
+    /// Makes an account. Without a password, somebody has shown that the address is theirs.
+    pub(super) async fn add(
         &self,
         email: String,
         display_name: String,
         language: Language,
+        hash: Option<PasswordHash>,
     ) -> Result<User> {
         let user = User {
             id: UserId::new(),
@@ -451,7 +471,7 @@ impl Users {
             phone_confirmed: false,
             text_messages: true,
         };
-        self.0.accounts.add(&user, None).await?;
+        self.0.accounts.add(&user, hash).await?;
         Ok(user)
     }
 
@@ -550,7 +570,9 @@ impl Users {
         if let Some(label) = device.label() {
             session = session.label(label);
         }
-        self.0.auth.sessions.start(session).await.map_err(failed)
+        let tokens = self.0.auth.sessions.start(session).await.map_err(failed)?;
+        self.0.devices.remember(user, device).await;
+        Ok(tokens)
     }
 
     /// Exchanges a refresh token. On another device than the session's, the new tokens say nothing of how somebody signed in.
@@ -564,7 +586,10 @@ impl Users {
     /// The token may have been used up; for a few seconds it yields the same successor again.
     pub async fn refresh(&self, token: &SecretString, device: &Device) -> Result<TokenPair> {
         match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
-            Refreshed::Renewed(pair) => Ok(*pair),
+            Refreshed::Renewed(pair) => {
+                self.seen(&pair, device).await;
+                Ok(*pair)
+            }
             Refreshed::Refused(refusal) => Err(Problem::new(Code::RefreshRefused, refusal.to_string())),
         }
     }
@@ -582,12 +607,20 @@ impl Users {
     pub async fn logout(&self, token: &SecretString, device: &Device) -> Result<()> {
         match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
             Refreshed::Renewed(pair) => {
+                self.seen(&pair, device).await;
                 if let Some(session) = pair.principal.session_id() {
                     self.0.auth.sessions.revoke(session, RevokeReason::Logout).await.map_err(failed)?;
                 }
                 Ok(())
             }
             Refreshed::Refused(_) => Ok(()),
+        }
+    }
+
+    /// The device of a session was seen; that it moved to another one proves nothing of that.
+    async fn seen(&self, pair: &TokenPair, device: &Device) {
+        if let (false, Ok(user)) = (pair.device_changed, pair.principal.subject().parse()) {
+            self.0.devices.seen_again(user, device).await;
         }
     }
 
@@ -601,17 +634,18 @@ impl Users {
         Ok(issued.token.expose_secret().to_owned())
     }
 
-    /// Removes sessions that ended long ago.
+    /// Removes sessions that ended long ago, and devices that were not seen for long.
     ///
     /// # Errors
     ///
-    /// The session store failed.
+    /// The session store or the database failed.
     ///
     /// # Cancel safety
     ///
     /// Safe.
     pub async fn purge_sessions(&self) -> Result<u64> {
-        self.0.auth.sessions.purge_expired().await.map_err(failed)
+        let devices = self.0.devices.forget_old().await?;
+        Ok(self.0.auth.sessions.purge_expired().await.map_err(failed)?.saturating_add(devices))
     }
 
     /// Whether the session store can be reached.

@@ -257,14 +257,15 @@ async fn every_page_is_there_and_loads_from_here_only() {
         "/desk/counter",
         "/desk/tills",
     ];
-    for path in ["/", "/orders", "/login", "/register", "/forgot", "/account", "/wanted"]
-        .into_iter()
-        .chain(desks)
-        .map(str::to_owned)
-        .chain(
-            ["shows", "sessions", "waiting", "checkout", "orders", "pay/mock", "desk/nebula/screen"]
-                .map(|folder| format!("/{folder}/{id}")),
-        )
+    for path in
+        ["/", "/orders", "/login", "/register", "/forgot", "/account", "/wanted", "/inbox", "/desk", "/sign-in/x"]
+            .into_iter()
+            .chain(desks)
+            .map(str::to_owned)
+            .chain(
+                ["shows", "sessions", "waiting", "checkout", "orders", "pay/mock", "desk/nebula/screen"]
+                    .map(|folder| format!("/{folder}/{id}")),
+            )
     {
         let page = app.get(&format!("/{path}")).await;
         assert_eq!(page.status(), StatusCode::OK, "{path}");

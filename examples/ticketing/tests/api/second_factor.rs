@@ -9,9 +9,10 @@ use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use ticketing::{
+    clock::Millis,
     config::{Config, DatabaseProvider},
     problem::Code,
-    storage::Pool,
+    storage::{Pool, sql::query},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -485,4 +486,91 @@ async fn a_sign_in_on_another_device_is_told_once() {
     // What was sent away is another device again.
     enter("tablet", "Firefox/140").await;
     letters(&app, &mei.email, 3).await;
+}
+
+#[tokio::test]
+async fn a_device_is_known_for_half_a_year_also_to_whoever_is_signed_in_nowhere() {
+    const AGED: &str = "UPDATE known_devices SET seen_at = seen_at - 15638400000";
+    let app = start().await;
+    let (mei, tom) = (app.register("mei@example.com").await, app.register("tom@example.com").await);
+    let enter = async |who: &Account, id: &str| {
+        let body = json!({"email": who.email, "password": PASSWORD});
+        let request = app.request(Method::POST, "/auth/login").header("device-id", id).header("user-agent", id);
+        expect(request.json(&body).send().await.unwrap(), StatusCode::OK).await
+    };
+    let leave = async |id: &str, entered: &Value| {
+        let body = json!({"refresh_token": entered["tokens"]["refresh_token"]});
+        let left = app.request(Method::POST, "/auth/logout").header("device-id", id).json(&body).send().await.unwrap();
+        assert_eq!(left.status(), StatusCode::NO_CONTENT);
+    };
+    let devices = async |token: &str| {
+        let listed = ask(&app, Method::GET, "/me/devices", token).await;
+        expect(listed, StatusCode::OK).await["devices"].as_array().unwrap().clone()
+    };
+
+    // Whoever has left everywhere is told of another device, and not of one that was there before.
+    let phone = enter(&mei, "phone").await;
+    letters(&app, &mei.email, 1).await;
+    leave("phone", &phone).await;
+    let out = app.post("/auth/logout", &json!({"refresh_token": mei.refresh})).await;
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    let phone = enter(&mei, "phone").await;
+    leave("phone", &phone).await;
+    let tablet = enter(&mei, "tablet").await;
+    letters(&app, &mei.email, 2).await;
+
+    // It is in a list with no more than a hash, another one for each account, and its owner alone takes it away.
+    let known = devices(token(&tablet)).await;
+    assert_eq!(known.len(), 3, "{known:?}");
+    let named = |known: &[Value]| known.iter().map(|one| one["device"].clone()).collect::<Vec<_>>();
+    assert!(named(&known).contains(&json!("tablet")) && !named(&known).contains(&json!("phone")), "{known:?}");
+    let toms = enter(&tom, "tablet").await;
+    let ids = |known: &[Value]| known.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let theirs = ids(&devices(token(&toms)).await);
+    assert!(theirs.len() == 2 && ids(&known).iter().all(|id| !theirs.contains(id)), "{theirs:?}");
+    let signed_in = known.iter().find(|one| one["device"] == "tablet").unwrap()["id"].as_str().unwrap();
+    let path = format!("/me/devices/{signed_in}");
+    expect_problem(ask(&app, Method::DELETE, &path, token(&toms)).await, Code::NotFound).await;
+    assert_eq!(ask(&app, Method::DELETE, &path, token(&tablet)).await.status(), StatusCode::NO_CONTENT);
+    for gone in [path.as_str(), "/me/devices/nothing", "/me/devices/%00"] {
+        expect_problem(ask(&app, Method::DELETE, gone, token(&tablet)).await, Code::NotFound).await;
+    }
+    // It is still signed in; once it has left it is another device.
+    leave("tablet", &tablet).await;
+    let tablet = enter(&mei, "tablet").await;
+    letters(&app, &mei.email, 3).await;
+    leave("tablet", &tablet).await;
+
+    // After half a year a device is another one, and what was not seen since is forgotten.
+    let aged = async || {
+        app.write(|connection| Box::pin(async move { Ok(query(AGED).execute(connection).await?) })).await;
+    };
+    aged().await;
+    let again = enter(&mei, "tablet").await;
+    letters(&app, &mei.email, 4).await;
+    assert_eq!(devices(token(&again)).await.len(), 1);
+    aged().await;
+    assert!(app.app.users.purge_sessions().await.unwrap() >= 1);
+    let left: i64 = query("SELECT count(*) FROM known_devices").scalar(&app.app.database.read).await.unwrap();
+    assert_eq!(left, 0);
+
+    // Not more than twenty are kept: the latest.
+    let (id, now) = (tom.id, Millis::now().0);
+    app.write(move |connection| {
+        Box::pin(async move {
+            for number in 0..30 {
+                let insert =
+                    "INSERT INTO known_devices (user_id, device_index, first_at, seen_at) VALUES ($1, $2, $3, $3)";
+                let insert = query(insert).bind(id).bind(format!("{number:02}")).bind(now - number * 60_000);
+                insert.execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    let entered = enter(&tom, "phone").await;
+    let kept = devices(token(&entered)).await;
+    assert_eq!((kept.len(), &kept[0]["device"]), (20, &json!("phone")), "{kept:?}");
+    let kept = ids(&kept);
+    assert!(kept.contains(&"00".to_owned()) && !kept.contains(&"19".to_owned()), "{kept:?}");
 }

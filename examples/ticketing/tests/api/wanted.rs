@@ -7,7 +7,9 @@ use axum::http::{Method, StatusCode};
 use nebula_tenant::TenantId;
 use nebula_test_support::eventually;
 use serde_json::{Value, json};
-use ticketing::{clock::Millis, ids::SessionId, merchant::NewMerchant, problem::Code, storage::sql::query};
+use ticketing::{
+    clock::Millis, ids::SessionId, merchant::NewMerchant, problem::Code, show::store::NewSession, storage::sql::query,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -86,18 +88,20 @@ async fn a_list_is_kept_read_in_pages_and_counted_for_the_merchant() {
     assert_eq!(wanted(&app, &buyer).await, [shows[2].clone()]);
 }
 
+/// A session whose sale opens in so many hours.
+fn opens(hours: u64) -> impl FnOnce(&mut NewSession) + Send + 'static {
+    move |session| {
+        let now = Millis::now();
+        session.sale_opens_at = now.plus(Duration::from_secs(hours * 3_600));
+        session.sale_closes_at = now.plus(Duration::from_secs(200 * 3_600));
+        session.starts_at = now.plus(Duration::from_secs(300 * 3_600));
+    }
+}
+
 #[tokio::test]
 async fn who_wants_to_see_a_show_is_reminded_once_before_its_sale_opens() {
     let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_millis(200)).await;
     let (buyer, other) = (app.register("a@example.com").await, app.register("b@example.com").await);
-    let opens = |hours: u64| {
-        move |session: &mut ticketing::show::store::NewSession| {
-            let now = Millis::now();
-            session.sale_opens_at = now.plus(Duration::from_secs(hours * 3_600));
-            session.sale_closes_at = now.plus(Duration::from_secs(200 * 3_600));
-            session.starts_at = now.plus(Duration::from_secs(300 * 3_600));
-        }
-    };
     let (soon, later, open) =
         (app.hall_with(10, opens(3)).await, app.hall_with(10, opens(72)).await, app.hall(10).await);
     for session in [soon, later, open] {
@@ -138,14 +142,6 @@ async fn of_a_suspended_merchant_nothing_is_told_and_afterwards_what_is_still_to
     // Reminders are looked for by hand: the sweep sleeps.
     let app = TestApp::start_with(|config| config.sales.sweep_interval = Duration::from_secs(3_600)).await;
     let buyer = app.register("a@example.com").await;
-    let opens = |hours: u64| {
-        move |session: &mut ticketing::show::store::NewSession| {
-            let now = Millis::now();
-            session.sale_opens_at = now.plus(Duration::from_secs(hours * 3_600));
-            session.sale_closes_at = now.plus(Duration::from_secs(200 * 3_600));
-            session.starts_at = now.plus(Duration::from_secs(300 * 3_600));
-        }
-    };
     let (mut soon, mut shows) = (Vec::new(), Vec::new());
     for hours in 1..=4 {
         let session = app.hall_with(10, opens(hours)).await;

@@ -36,6 +36,14 @@ async fn an_account_is_confirmed_by_mail_changed_and_recovered() {
     browser.click("#phone-submit").await;
     browser.until("document.querySelector('#phone [data-confirmed=true]')").await;
     shots(&browser, "account-phone").await;
+    browser.until("document.querySelectorAll('#known-devices [data-known] .badge').length === 1").await;
+    browser.value("(document.querySelector('#known-devices').scrollIntoView(), 1)").await;
+    shots(&browser, "account-known-devices").await;
+    // A message may lie over it.
+    browser.value("(document.querySelector('#known-devices [data-known] button').click(), 1)").await;
+    browser
+        .until("document.querySelector('#known-devices') && !document.querySelector('#known-devices [data-known]')")
+        .await;
 
     // A forgotten password: the code sets another one, and signs out.
     browser.go(&shop.page("/forgot")).await;
@@ -60,6 +68,7 @@ async fn an_account_is_confirmed_by_mail_changed_and_recovered() {
     chinese.until("location.pathname === '/'").await;
     chinese.go(&shop.page("/account")).await;
     chinese.until("document.querySelector('#devices h2').textContent === '登录设备'").await;
+    chinese.until("document.querySelector('#known-devices h2').textContent === '已知设备'").await;
     chinese.go(&shop.page("/desk/load")).await;
     chinese.until("document.querySelector('#level').dataset.level === '0'").await;
     chinese.value("document.querySelector('#least').value = '1'").await;

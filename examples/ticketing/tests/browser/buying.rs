@@ -3,7 +3,7 @@
 use nebula_test_support::eventually;
 
 use crate::{
-    help::{DOWN, ENTER, LIVE, RIGHT, chosen, register, shots, sign_in},
+    help::{DOWN, ENTER, LIVE, RIGHT, choose_in_list, chosen, register, shots, sign_in},
     web::{Browser, PASSWORD, PATIENCE, Shop},
 };
 
@@ -190,12 +190,7 @@ async fn the_list_of_seats_and_every_text_are_there_in_chinese() {
     // Seats as a list.
     browser.go(&shop.page(&format!("/sessions/{}", sale.session))).await;
     browser.until(LIVE).await;
-    browser.click("#view-list").await;
-    browser
-        .value("document.querySelector('.section').open || document.querySelector('.section summary').click()")
-        .await;
-    browser.click(".seat-button[aria-disabled='false']").await;
-    chosen(&browser, 1).await;
+    choose_in_list(&browser).await;
     let label =
         browser.value("document.querySelector(\".seat-button[aria-pressed='true']\").getAttribute('aria-label')").await;
     let label = label.as_str().unwrap();

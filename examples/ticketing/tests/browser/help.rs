@@ -23,6 +23,16 @@ pub async fn chosen(browser: &Browser, seats: usize) {
     browser.until(&format!("document.querySelectorAll('.tray-seat').length === {seats}")).await;
 }
 
+/// Takes the first free seat of the list.
+pub async fn choose_in_list(browser: &Browser) {
+    browser.click("#view-list").await;
+    browser
+        .value("document.querySelector('.section').open || document.querySelector('.section summary').click()")
+        .await;
+    browser.click(".seat-button[aria-disabled='false']").await;
+    chosen(browser, 1).await;
+}
+
 pub async fn register(browser: &Browser) {
     browser.fill("#display_name", "Lin Mei").await;
     browser.fill("#email", &format!("{}@example.com", unique("buyer"))).await;

@@ -109,3 +109,73 @@ async fn a_buyer_names_who_the_tickets_are_for_and_the_desk_finds_them() {
     support.until("document.querySelector('#one-order')?.textContent.includes('Anne Li · C01X00T47')").await;
     support.close().await;
 }
+
+#[tokio::test]
+async fn people_who_were_written_down_stay_nowhere_and_a_lost_answer_makes_no_second_order() {
+    let shop = Shop::open().await;
+    let sale = shop.on_sale().await;
+    shop.ask_names(&sale.session).await;
+    let held = async || {
+        let seats = shop.get(&format!("/sessions/{}/seats", sale.session)).await;
+        seats["counts"]["locked"].as_u64().unwrap()
+    };
+    let before = held().await;
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page(&format!("/login?next=/desk/counter?session={}", sale.session))).await;
+    sign_in(&browser, "boxoffice@example.com", ticketing::demo::PASSWORD).await;
+    let choose = async |people: [(&str, &str); 2]| {
+        browser.until(LIVE).await;
+        browser.click("#view-list").await;
+        browser.until("document.querySelector('#choose-count').value === '2'").await;
+        enter(&browser, "#choose").await;
+        browser.until("document.querySelectorAll('#people[open] fieldset').length === 2").await;
+        for (person, (name, number)) in people.into_iter().enumerate() {
+            browser.fill(&format!("#person-{person}-name"), name).await;
+            browser.fill(&format!("#person-{person}-number"), number).await;
+        }
+        browser.click("#people-go").await;
+    };
+    let people = [("Lin Mei", "11010519491231002X"), ("Han Lei", "330106199001010077")];
+    let said = async || {
+        let all = "JSON.stringify([{ ...sessionStorage }, { ...localStorage }])";
+        browser.value(all).await.as_str().unwrap().to_owned()
+    };
+    // The order is placed, and every answer to it is lost; then the page is loaded anew.
+    let lost = async |seats: u64| {
+        browser.until(LIVE).await;
+        browser
+            .value(
+                "(() => { const real = window.fetch; window.fetch = async (...asked) => { \
+                 const answer = await real(...asked); \
+                 if (asked[1]?.method === 'POST' && String(asked[0]).endsWith('/counter/orders') && answer.ok) throw new TypeError('lost'); \
+                 return answer; }; return 1; })()",
+            )
+            .await;
+        choose(people).await;
+        browser.until("document.querySelector('.toast') && !document.querySelector('#people')").await;
+        let kept = said().await;
+        assert!(kept.contains("nebula.attempt.counter."), "the key is kept: {kept}");
+        for (name, number) in people {
+            assert!(!kept.contains(name) && !kept.contains(number), "{kept}");
+        }
+        assert_eq!(held().await, before + seats);
+        browser.value("(location.reload(), 1)").await;
+        browser.until("!String(window.fetch).includes('lost')").await;
+    };
+
+    // Others are no second order, and the clerk is told so.
+    lost(2).await;
+    choose([people[1], people[0]]).await;
+    browser.until("document.querySelector('.toast')?.textContent.includes('ordered before')").await;
+    assert_eq!(held().await, before + 2);
+    assert!(!said().await.contains("nebula.attempt.counter."), "whoever was told begins anew");
+    // The same people are the order that was placed.
+    browser.value("(location.reload(), 1)").await;
+    browser.until("!document.querySelector('.toast')").await;
+    lost(4).await;
+    choose(people).await;
+    browser.element(".counter-sale[data-state='LOCKED']").await;
+    assert_eq!(held().await, before + 4);
+    assert!(!said().await.contains(people[0].1), "nor is it afterwards");
+    browser.close().await;
+}

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nebula_auth::mfa::TotpParams;
 
 use crate::{
-    help::{ENTER, enter, shots, sign_in_at},
+    help::{ENTER, ESCAPE, enter, shots, sign_in_at},
     web::{Browser, Shop},
 };
 
@@ -96,5 +96,83 @@ async fn staff_set_a_second_factor_up_and_are_asked_for_it_in_both_languages() {
     browser.fill("input[name=code]", recovery(1)).await;
     browser.press(&[ENTER]).await;
     browser.until("document.querySelectorAll('#sections:not([hidden]) a').length > 1").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn whoever_changes_roles_shows_the_second_factor_in_a_dialog_and_the_change_goes_on() {
+    let shop = Shop::open_with(&[
+        ("NEBULA_TICKETING__ACCOUNTS__CONFIRM", "false"),
+        ("NEBULA_TICKETING__ACCOUNTS__STEP_UP", "10m"),
+    ])
+    .await;
+    let browser = Browser::open("en").await;
+    browser.go(&shop.page("/admin/access/page")).await;
+    browser.fill("input[name=identifier]", ticketing::demo::ADMIN_EMAIL).await;
+    browser.fill("input[name=password]", ticketing::demo::PASSWORD).await;
+    browser.press(&[ENTER]).await;
+    browser.until("document.querySelectorAll('#sections:not([hidden]) a').length > 1").await;
+    // This session sets a second factor up; its token says nothing of it yet.
+    let token = "sessionStorage.getItem('nebula-access-token')";
+    let weak = browser.value(token).await.as_str().unwrap().to_owned();
+    let ask = async |path: &str, body: String| {
+        let script = format!(
+            "fetch('/api/v1/me/second-factor{path}', {{ method: 'POST', body: '{body}', \
+             headers: {{ 'Content-Type': 'application/json', Authorization: `Bearer ${{{token}}}` }} }}).then((answer) => answer.json())"
+        );
+        browser.value(&script).await
+    };
+    let secret = ask("", "{}".to_owned()).await["secret"].as_str().unwrap().to_owned();
+    let confirmed = ask("/confirm", format!(r#"{{"code": "{}"}}"#, app_code(&secret))).await;
+    let recovery = |number: usize| confirmed["recovery_codes"][number].as_str().unwrap();
+
+    let create = async |name: &str| {
+        browser.until("document.querySelector('main form input[name=title]')").await;
+        browser.fill("main form input[name=name]", name).await;
+        browser.press(&[ENTER]).await;
+        browser.until("document.querySelector('#step-up[open]') && document.activeElement.name === 'code'").await;
+    };
+    let made = |name: &str| {
+        format!("location.hash === '#/roles/{name}' && document.querySelector('main').textContent.includes('{name}')")
+    };
+    browser.go(&shop.page("/admin/access/page#/roles")).await;
+    create("night-watch").await;
+    shots(&browser, "access-step-up").await;
+    assert_eq!(browser.value("document.querySelector('#step-up').matches(':modal')").await, serde_json::json!(true));
+    // Left, nothing is changed, and the page says why; the focus is where it was.
+    browser.press(&[ESCAPE]).await;
+    browser.until("!document.querySelector('#step-up') && document.querySelector('#notice[data-bad]')?.textContent.includes('second factor')").await;
+    browser.until("location.hash === '#/roles' && document.activeElement.closest('main form')").await;
+    browser.press(&[ENTER]).await;
+    browser.until("document.querySelector('#step-up[open]')").await;
+    browser.fill("#step-up input[name=code]", "000000").await;
+    browser.press(&[ENTER]).await;
+    browser.until("document.querySelector('#step-up-wrong').textContent.includes('not accepted')").await;
+    browser.value("(document.querySelector('#step-up input[name=code]').value = '', 1)").await;
+    browser.fill("#step-up input[name=code]", recovery(0)).await;
+    browser.press(&[ENTER]).await;
+    browser.until(&made("night-watch")).await;
+    assert_ne!(browser.value(token).await, serde_json::json!(weak), "the token says it from now on");
+    // The next change asks for nothing.
+    browser.value("(location.hash = '#/roles', 1)").await;
+    browser.until("document.querySelectorAll('main article').length === 1").await;
+    browser.fill("main form input[name=name]", "day-watch").await;
+    browser.press(&[ENTER]).await;
+    browser.until(&made("day-watch")).await;
+
+    // In Chinese, with a token of before.
+    browser
+        .value(&format!(
+            "(localStorage.setItem('nebula-language', 'zh-CN'), sessionStorage.setItem('nebula-access-token', '{weak}'), 1)"
+        ))
+        .await;
+    browser.go(&shop.page("/admin/access/page?zh#/roles")).await;
+    create("late-watch").await;
+    assert_eq!(browser.text("#step-up h2").await, "请再次验证身份");
+    browser.dark(true).await;
+    shots(&browser, "access-step-up-zh").await;
+    browser.fill("#step-up input[name=code]", recovery(1)).await;
+    browser.press(&[ENTER]).await;
+    browser.until(&made("late-watch")).await;
     browser.close().await;
 }

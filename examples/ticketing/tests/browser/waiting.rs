@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    help::{ENTER, LIVE, RIGHT, chosen, register},
+    help::{ENTER, LIVE, RIGHT, choose_in_list, register},
     web::{Browser, Shop},
 };
 
@@ -40,12 +40,7 @@ async fn a_buyer_waits_for_the_turn_solves_a_challenge_and_buys() {
     browser.until(&format!("location.pathname === '/sessions/{}' && {LIVE}", sale.session)).await;
 
     // Inside: a seat, and a challenge in words, by keyboard.
-    browser.click("#view-list").await;
-    browser
-        .value("document.querySelector('.section').open || document.querySelector('.section summary').click()")
-        .await;
-    browser.click(".seat-button[aria-disabled='false']").await;
-    chosen(&browser, 1).await;
+    choose_in_list(&browser).await;
     browser.click("#buy[aria-disabled='false']").await;
     // What somebody agrees to is not asked again after the challenge.
     browser.click("#quote-go").await;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nebula_test_support::{SqlEngine, SqlServer, eventually, redis_url};
 use reqwest::StatusCode;
-use ticketing::config::DatabaseProvider;
+use ticketing::{
+    config::DatabaseProvider,
+    storage::{Database, Pool, sql::query},
+};
 
 use crate::{
     common::{TestApp, expect},
@@ -43,4 +46,24 @@ async fn n6_what_the_ledger_gave_and_the_database_did_not_take_comes_back() {
     expect(order(&app, &buyer, session, "1-2").await, StatusCode::CREATED).await;
     assert_eq!(crate::sale::state(&app, &buyer, &kept).await, "LOCKED");
     rests(&app, session, 2, 0).await;
+}
+
+#[tokio::test]
+async fn n6_whether_the_database_is_back_is_asked_beside_the_line_of_those_who_wait_for_it() {
+    let mut postgres = SqlServer::start(SqlEngine::Postgres).await;
+    let url = postgres.create_database().await.into();
+    let database = Database::connect(&url, 2).await.unwrap();
+    let Pool::Postgres(pool) = &database.read else { panic!("not on PostgreSQL") };
+    // Nobody gets a connection of the pool any more.
+    let held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+    assert!(database.answers().await);
+    postgres.kill();
+    assert!(!database.answers().await);
+    postgres.restart().await;
+    assert!(database.answers().await);
+    drop(held);
+    eventually(PATIENCE, || async {
+        query("SELECT 1").execute(&database.read).await.map_err(|error| error.to_string())
+    })
+    .await;
 }

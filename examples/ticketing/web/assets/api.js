@@ -6,7 +6,7 @@ import { device } from './device.js';
 import { NO_ANSWER, NO_NETWORK, Problem, problemOf } from './problem.js';
 import { sendFile } from './upload.js';
 
-const SIGN_IN = /^\/api\/v1\/(auth|me\/second-factor)\b/;
+const SIGN_IN = /^\/api\/v1\/(auth|me\/second-factor|me\/devices)\b/;
 
 /** Gets a fresh proof of who it is, or `false`. */
 let stepUp = null;

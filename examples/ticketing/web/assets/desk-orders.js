@@ -68,6 +68,8 @@ async function detail(desk, id, place, back) {
         el('section', { class: 'panel' }, el('h2', {}, localized(order, 'show_title')), el('p', {}, stateBadge(order), ' ', archivedNote(order)),
           el('p', { class: 'note' }, t('order.number', { id: order.id })), el('p', { class: 'note' }, `${moment(order.starts_at)} · ${order.venue}`),
           el('p', { id: 'buyer' }, buyer.email ?? t('desk.orders.hidden'), buyer.email === '' && t('desk.orders.gone')), buyer.email && buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
+          order.name_refused && el('p', { class: 'note', id: 'name-refused' }, t(`desk.orders.name.${order.name_refused.consequence ?? 'open'}`), ' ',
+            el('time', { datetime: order.name_refused.at }, instant(order.name_refused.at))),
           el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, [...line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price))), attendeeNote(one.attendee)]))),
           el('p', { class: 'desk-sum' }, t('desk.orders.total'), ' ', el('strong', { class: 'number' }, price(order.total)))),
         section('desk.orders.tickets', order.tickets?.map((ticket) => line(seat(ticket.seat) ? seatName(seat(ticket.seat)) : ticket.seat, ticket.used_at && instant(ticket.used_at), badge(word('ticket', ticket.state))))),

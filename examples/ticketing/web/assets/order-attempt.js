@@ -1,5 +1,8 @@
 // Placing an order so that it is placed once. The key of an attempt is kept with what it asks for: when the answer is lost,
 // the same request goes out with the same key, and the server gives the order that it already made.
+//
+// Of people nothing is kept, so that no name and no document's number outlives the page. Whoever asks again after a reload names
+// them anew: if they are others, the server says that the key was used, and no second order comes of it.
 
 import { post } from './api.js';
 import { passHeaders } from './pass.js';
@@ -9,10 +12,15 @@ import { keepObject, keptObject } from './store.js';
 
 const REPEATS = 3;
 
+/** The parts of a wish that are about nobody. */
+const PLAIN = ['session_id', 'seats', 'best', 'coupon', 'expected_total'];
+const plain = (body) => JSON.stringify(PLAIN.map((part) => body[part] ?? null));
+
 /** Sends an order once, however often it is asked; `name` is what the attempt is kept as. Throws a `Problem`. */
 export async function attempt(name, path, body, headers = {}) {
-  const stored = `nebula.attempt.${name}`;
-  const asked = JSON.stringify(body);
+  // A page that learns only from the refusal that people are to be named must not end the attempt that names them.
+  const stored = `nebula.attempt.${name}${body.attendees ? '.named' : ''}`;
+  const asked = plain(body);
   const before = keptObject(stored, 'sessionStorage');
   const key = before?.asked === asked ? before.key : freshKey();
   keepObject(stored, { asked, key }, 'sessionStorage');

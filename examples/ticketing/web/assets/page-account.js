@@ -8,6 +8,7 @@ import { nameOf } from './device.js';
 import { el } from './dom.js';
 import { moment } from './format.js';
 import { t } from './i18n.js';
+import { knownDevices } from './known-devices.js';
 import { button, runPage } from './page.js';
 import { leave, providers } from './providers.js';
 import { notify } from './notice.js';
@@ -157,13 +158,13 @@ runPage({
   signed: true,
   async load(main) {
     const again = async () => {
-      const [factor, me, { sessions }, { identities }, offered, mine, people, places] = await Promise.all([
-        secondFactor(again),
+      const [factor, known, me, { sessions }, { identities }, offered, mine, people, places] = await Promise.all([
+        secondFactor(again), knownDevices(again),
         get('/me', { signed: true }), get('/me/sessions', { signed: true }), get('/me/identities', { signed: true }), providers(),
         get('/me/identity', { signed: true }), get('/me/contacts', { signed: true }), get('/me/addresses', { signed: true }),
       ]);
       main.replaceChildren(el('header', { class: 'lead' }, el('h1', {}, t('account.title'))),
-        profile(me), identity(mine, again), contacts(people.contacts, again), addresses(places.addresses, again), address(me, again), phone(me, again), password(again), factor, ...ways(identities, offered, again), devices(sessions, again));
+        profile(me), identity(mine, again), contacts(people.contacts, again), addresses(places.addresses, again), address(me, again), phone(me, again), password(again), factor, ...ways(identities, offered, again), devices(sessions, again), known);
     };
     await again();
     // A link to a part of the page.

@@ -11,7 +11,7 @@ import { announce, notify } from './notice.js';
 import { idOfPath, linkButton, messageBox, runPage, setTitle } from './page.js';
 import { friendly } from './problem.js';
 import { qrImage } from './qr.js';
-import { bill, isPayable, orderAddress, showHead } from './ticket.js';
+import { bill, isPayable, nameRefused, orderAddress, showHead } from './ticket.js';
 
 const path = `/orders/${encodeURIComponent(idOfPath())}`;
 const MINUTE = 60_000;
@@ -21,10 +21,11 @@ let stopCountdown = null;
 function over(main, order) {
   stopCountdown?.();
   const expired = order.state !== 'CANCELLED';
+  const refused = nameRefused(order);
   main.replaceChildren(messageBox({
     symbol: expired ? 'clock' : 'ticket',
-    title: t(expired ? 'checkout.expired' : 'checkout.cancelled'),
-    text: t(expired ? 'checkout.expiredText' : 'checkout.cancelledText'),
+    title: t(refused ?? (expired ? 'checkout.expired' : 'checkout.cancelled')),
+    text: t(refused ? `${refused}Text` : expired ? 'checkout.expiredText' : 'checkout.cancelledText'),
     actions: [linkButton('checkout.backToSeats', `/sessions/${encodeURIComponent(order.session_id)}`), linkButton('nav.orders', '/orders', 'button quiet')],
     role: 'alert',
   }));

@@ -8,7 +8,7 @@ import { icon } from './icons.js';
 import { has, t } from './i18n.js';
 import { announce } from './notice.js';
 import { idOfPath, linkButton, runPage, setTitle } from './page.js';
-import { archivedNote, bill, isOver, isPaid, isPayable, showHead, stateBadge, tickets } from './ticket.js';
+import { archivedNote, bill, isOver, isPaid, isPayable, nameRefused, showHead, stateBadge, tickets } from './ticket.js';
 
 const path = `/orders/${encodeURIComponent(idOfPath())}`;
 /** Asked for more and more seldom: a payment is confirmed in a second, or something is wrong. */
@@ -29,6 +29,10 @@ function banner(order) {
   if (isPayable(order)) {
     return el('div', { class: 'banner wait' }, icon('clock'), el('div', {}, el('strong', {}, t('order.unpaid')), el('p', {}, t('order.unpaidText'))),
       linkButton('order.continue', `/checkout/${encodeURIComponent(order.id)}`));
+  }
+  const refused = nameRefused(order);
+  if (refused) {
+    return el('div', { class: 'banner', id: 'name-refused' }, icon('alert'), el('div', {}, el('strong', {}, t(refused)), el('p', {}, t(`${refused}Text`))));
   }
   const key = `order.about.${order.state}`;
   return has(key) && el('div', { class: 'banner' }, icon('ticket'), el('div', {}, el('strong', {}, t(`order.${order.state}`)), el('p', {}, t(key))));

@@ -60,7 +60,7 @@ export default {
   'problem.sale-not-open': 'The sale is not open yet. It opens {time}',
   'problem.sale-closed': 'The sale of this session has ended.',
   'problem.price-changed': 'The price has changed to {total}. Please look again before you buy.',
-  'problem.idempotency-key-reused': 'This order was sent before in another form. Please try again.',
+  'problem.idempotency-key-reused': 'This was ordered before, for other people or in another form. Look at that order first; then try again.',
   'problem.one-moment': 'One moment, please: the seats are being sorted. Try again in a few seconds.',
   'problem.order-state': 'The order has moved on, so this is no longer possible.',
   'problem.already-paid': 'This order is paid already.',

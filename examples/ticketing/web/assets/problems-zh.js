@@ -60,7 +60,7 @@ export default {
   'problem.sale-not-open': '尚未开售。开售时间：{time}',
   'problem.sale-closed': '本场次已停止售票。',
   'problem.price-changed': '价格已变为 {total}，请确认后再购买。',
-  'problem.idempotency-key-reused': '该订单此前已用不同内容提交过，请重试。',
+  'problem.idempotency-key-reused': '此前已提交过内容不同（例如购票人不同）的同一订单，请先查看该订单，再重试。',
   'problem.one-moment': '请稍候：座位数据正在整理，几秒后再试。',
   'problem.order-state': '订单状态已变化，无法进行此操作。',
   'problem.already-paid': '该订单已付款。',

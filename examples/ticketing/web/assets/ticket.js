@@ -22,6 +22,10 @@ export const orderAddress = (order) => `/orders/${encodeURIComponent(order.id)}`
 export const stateBadge = ({ state }) =>
   el('span', { class: `badge tone-${TONES[state] ?? 'wait'}`, 'data-state': state }, t(`order.${state}`));
 
+/** Why a buyer's order came to nothing whose name was refused: what its words are called, or null. */
+export const nameRefused = ({ state, name_refused: refused }) =>
+  (['CANCELLED', 'REFUNDING', 'REFUNDED'].includes(state) && ['ended', 'refund'].includes(refused?.consequence) ? `order.name.${refused.consequence}` : null);
+
 /** That an order lies in the archive, if it does. */
 export const archivedNote = ({ archived_at: at }) =>
   (at ? el('span', { class: 'note', 'data-archived': '' }, t('order.archived', { time: moment(at) })) : null);

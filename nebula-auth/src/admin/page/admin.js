@@ -5,6 +5,7 @@ import { el, field, form, say } from './dom.js';
 import { audit, routes } from './audit.js';
 import { departments, resources, separations } from './policy.js';
 import { roles } from './roles.js';
+import './step-up.js';
 import { users } from './users.js';
 import { lang, switchLanguage, t } from './words.js';
 

@@ -45,8 +45,24 @@ async function send(address, options) {
   return answer;
 }
 
-/** `parts` are the segments of a path, of whatever they consist. */
-export function ask(method, parts, { query = {}, body } = {}) {
+/** Gets a fresh proof of who it is, or `false`. */
+let stepUp = null;
+export const onStepUp = (run) => { stepUp = run; };
+
+/** Whether showing a second factor helps: as this page's own server words it, or the application's. */
+const needsProof = ({ code, reason }) => ['step_up_required', 'step-up-required'].includes(code) && reason !== 'session';
+
+/** `parts` are the segments of a path, of whatever they consist. What asks for a fresh proof is asked again when somebody gave it. */
+export async function ask(method, parts, options = {}) {
+  try {
+    return await once(method, parts, options);
+  } catch (error) {
+    if (!needsProof(error) || !stepUp || !await stepUp()) throw error;
+    return once(method, parts, options);
+  }
+}
+
+function once(method, parts, { query = {}, body }) {
   // A browser would take these for steps in the path, whatever stands for their dots.
   if (parts.some((part) => part === '.' || part === '..')) throw new Error(t('A name of dots alone cannot be asked about here.'));
   const address = new URL(parts.map(encodeURIComponent).join('/'), base);
@@ -93,4 +109,16 @@ async function step(how, path, body) {
 }
 
 export const firstStep = (how, identifier, password) => step(how, how.path, { [how.identifier]: identifier, password });
+/** Shows the second factor: the token says so from now on. */
+export async function prove(how, code) {
+  const answer = await send(new URL(how.step_up.path, document.location.href), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${sessionStorage.getItem(KEY)}` },
+    body: JSON.stringify({ code }),
+  });
+  const token = textAt(answer, how.step_up.token);
+  if (token === null) throw new Error(t('The answer has no access token in it.'));
+  keepToken(token);
+}
+
 export const secondStep = (how, challenge, code) => step(how, how.second.path, { challenge, code });

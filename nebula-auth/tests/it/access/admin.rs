@@ -36,10 +36,11 @@ async fn start() -> Test {
     }
     let sessions = SessionService::new(tokens.clone(), MemoryRefreshStore::new());
     let log = AuditLog::new(MemoryAuditSink::new());
-    let admin = Admin::new(&evaluator)
-        .with_sessions(sessions.clone())
-        .with_audit(log.clone())
-        .with_sign_in(SignIn::new("/login", "email", "/token").with_second_factor("/login/code", "/second/challenge"));
+    let admin = Admin::new(&evaluator).with_sessions(sessions.clone()).with_audit(log.clone()).with_sign_in(
+        SignIn::new("/login", "email", "/token")
+            .with_second_factor("/login/code", "/second/challenge")
+            .with_step_up("/show", "/token"),
+    );
     let router = SecureRouter::new().nest("/access", admin.routes());
     let routes = router.routes().to_vec();
     let app = router.finish(AuthLayer::new(tokens.clone(), evaluator).with_audit(log));
@@ -335,7 +336,15 @@ async fn everything_is_in_the_log_with_the_request() {
 #[tokio::test]
 async fn the_page_has_nothing_inline_and_says_what_it_may_load() {
     let test = start().await;
-    for path in ["/page", "/page/admin.js", "/page/admin.css", "/page/api.js", "/page/users.js", "/page/words.js"] {
+    for path in [
+        "/page",
+        "/page/admin.js",
+        "/page/admin.css",
+        "/page/api.js",
+        "/page/users.js",
+        "/page/step-up.js",
+        "/page/words.js",
+    ] {
         let request = Request::builder().uri(format!("/access{path}")).body(Body::empty()).unwrap();
         let response = test.app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -366,7 +375,11 @@ async fn the_page_has_nothing_inline_and_says_what_it_may_load() {
     }
     let (_, how) = test.ask(None, Method::GET, "/page/sign-in.json", None).await;
     let second = json!({ "path": "/login/code", "challenge": "/second/challenge" });
-    assert_eq!(how, json!({ "path": "/login", "identifier": "email", "token": "/token", "second": second }));
+    let step_up = json!({ "path": "/show", "token": "/token" });
+    assert_eq!(
+        how,
+        json!({ "path": "/login", "identifier": "email", "token": "/token", "second": second, "step_up": step_up })
+    );
 }
 
 #[test]

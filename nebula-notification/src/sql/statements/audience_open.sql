@@ -1,1 +1,4 @@
-SELECT subject FROM nebula_notification_audience WHERE subject < 'index:' OR subject >= 'index;' ORDER BY subject LIMIT ?
+SELECT subject FROM nebula_notification_audience WHERE subject < 'index:'
+UNION ALL
+SELECT subject FROM nebula_notification_audience WHERE subject >= 'index;'
+ORDER BY subject LIMIT ?

@@ -1,3 +1,4 @@
-SELECT id, version, address, body FROM nebula_notification_job
-WHERE address < 'index:' OR address >= 'index;'
+SELECT id, version, address, body FROM nebula_notification_job WHERE address < 'index:'
+UNION ALL
+SELECT id, version, address, body FROM nebula_notification_job WHERE address >= 'index;'
 ORDER BY address, id LIMIT ?

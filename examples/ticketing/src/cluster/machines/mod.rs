@@ -104,6 +104,16 @@ impl Machine {
     pub(crate) async fn stop(&mut self) {
         self.child.stop(STOP).await;
     }
+}
+
+impl Tended for Machine {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
 
     async fn ready(&mut self) -> Result<(), ClusterError> {
         let (kind, url, port) = (self.kind, self.url.clone(), self.port);
@@ -115,25 +125,6 @@ impl Machine {
             }
         };
         self.child.ready(START, answers).await
-    }
-}
-
-impl Tended for Machine {
-    fn name(&self) -> &str {
-        self.kind.name()
-    }
-
-    async fn ended(&mut self) {
-        self.child.ended().await;
-    }
-
-    async fn kill(&mut self) {
-        self.child.kill().await;
-    }
-
-    async fn restart(&mut self) -> Result<(), ClusterError> {
-        self.child.restart()?;
-        self.ready().await
     }
 }
 

@@ -1,7 +1,3 @@
-SELECT attendees.order_id, attendees.position, attendees.tenant_id, attendees.person_sealed, attendees.verified
-FROM all_order_attendees AS attendees
-WHERE (attendees.order_id > $1 OR (attendees.order_id = $1 AND attendees.position > $2))
-  AND NOT EXISTS (SELECT 1 FROM attendee_grams AS g
-                  WHERE g.order_id = attendees.order_id AND g.position = attendees.position)
-ORDER BY attendees.order_id, attendees.position
-LIMIT $3
+SELECT order_id, position, tenant_id, person_sealed, verified FROM all_order_attendees
+WHERE has_grams = 0
+ORDER BY order_id, position LIMIT $1

@@ -7,9 +7,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt, mem, slice,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
+use metrics::Histogram;
 use nebula_redis::{Error, Script};
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, task::yield_now};
@@ -41,6 +42,8 @@ pub(super) struct Gather<T: 'static> {
     /// They go one by one while not more than this many of their session are under way.
     above: usize,
     sessions: Mutex<HashMap<SessionId, Gathered<T>>>,
+    /// Looked up at the first call, when whoever collects them is there.
+    sizes: OnceLock<Histogram>,
 }
 
 impl<T: 'static> fmt::Debug for Gather<T> {
@@ -86,7 +89,7 @@ impl Failure {
 
 impl<T: Send + 'static> Gather<T> {
     pub(super) fn new(kind: &'static Kind<T>, above: usize) -> Self {
-        Self { kind, above, sessions: Mutex::default() }
+        Self { kind, above, sessions: Mutex::default(), sizes: OnceLock::new() }
     }
 
     /// What the script answers to this wish.
@@ -176,8 +179,9 @@ impl<T: Send + 'static> Caller<T> {
                 self.finished = true;
                 return;
             }
-            let kind = self.gather.kind;
-            metrics::histogram!(kind.size).record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
+            let Gather { kind, sizes, .. } = &*self.gather;
+            let sizes = sizes.get_or_init(|| metrics::histogram!(kind.size));
+            sizes.record(u32::try_from(wishes.len()).unwrap_or(u32::MAX));
             match kind.call(&server, self.session, &wishes).await {
                 Ok(answers) => {
                     replies.into_iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(Ok(answer))));

@@ -10,7 +10,8 @@ mod venues;
 use serde::Deserialize;
 
 use crate::{
-    merchant::Scope,
+    app::App,
+    merchant::{AtDesk, Scope, ScopedQuery},
     office::Desk,
     problem::{Problem, Result},
     storage::{Connection, sql::Value},
@@ -57,6 +58,27 @@ pub(crate) fn text(field: &str, text: &str, least: usize, most: usize) -> Result
         return Err(Problem::invalid(field, format!("{least} to {most} characters.")));
     }
     Ok(text.to_owned())
+}
+
+/// Changes one thing of the merchant, on the version that was read: `update` names both, and `find` finds it.
+async fn change_one(
+    app: &App,
+    desk: &AtDesk,
+    update: ScopedQuery,
+    find: &'static str,
+    id: impl Into<Value> + Send + 'static,
+    what: &'static str,
+) -> Result<()> {
+    let scope = desk.scope.clone();
+    app.database
+        .write
+        .run(move |connection| {
+            Box::pin(async move {
+                let rows = update.execute(&mut *connection).await?;
+                changed(connection, &scope, rows, find, id, what).await
+            })
+        })
+        .await
 }
 
 /// What became of a change: done, made on an older version, or of something that the merchant does not have.

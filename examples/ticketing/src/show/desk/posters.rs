@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa_axum::routes;
 
 use super::{
-    One, Version, changed,
+    One, Version, change_one, changed,
     shows::{DeskShow, FIND, read},
     text,
 };
@@ -90,20 +90,12 @@ async fn describe_poster(
     Path(one): Path<One<ShowId>>,
     Json(body): Json<PosterWords>,
 ) -> Result<Json<DeskShow>> {
-    let (id, scope) = (one.id, desk.scope.clone());
+    let id = one.id;
     let (alt, alt_zh) = (text("alt", &body.alt, 0, 300)?, text("alt_zh", &body.alt_zh, 0, 300)?);
-    app.database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                let sql = "UPDATE shows SET poster_alt = $1, poster_alt_zh = $2, version = version + 1 \
-                           WHERE id = $3 AND version = $4 AND hidden = 0";
-                let update = scope.query(sql).bind(alt).bind(alt_zh).bind(id).bind(body.version);
-                let rows = update.execute(&mut *connection).await?;
-                changed(connection, &scope, rows, FIND, id, "show").await
-            })
-        })
-        .await?;
+    let sql = "UPDATE shows SET poster_alt = $1, poster_alt_zh = $2, version = version + 1 \
+               WHERE id = $3 AND version = $4 AND hidden = 0";
+    let update = desk.scope.query(sql).bind(alt).bind(alt_zh).bind(id).bind(body.version);
+    change_one(&app, &desk, update, FIND, id, "show").await?;
     app.catalog.forget_show(id).await;
     desk.note(&app, "show:poster-words", id).await?;
     read(&app, &desk, id).await

@@ -10,7 +10,7 @@ use nebula_auth::access::Requirement;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::{One, Publication, changed};
+use super::{One, Publication, change_one, changed};
 use crate::{
     app::App,
     clock::Millis,
@@ -285,29 +285,21 @@ async fn change(
     Path(one): Path<One<SessionId>>,
     Json(body): Json<TimesChange>,
 ) -> Result<Json<DeskSession>> {
-    let (id, times, scope) = (one.id, body.times.checked()?, desk.scope.clone());
-    app.database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                let rows = scope
-                    .query(
-                        "UPDATE sessions SET starts_at = $1, sale_opens_at = $2, sale_closes_at = $3, hold_ms = $4, \
-                         seats_per_user = $5, version = version + 1 WHERE id = $6 AND version = $7",
-                    )
-                    .bind(times.starts_at.0)
-                    .bind(times.sale_opens_at.0)
-                    .bind(times.sale_closes_at.0)
-                    .bind(i64::try_from(times.hold().as_millis()).unwrap_or(i64::MAX))
-                    .bind(times.seats_per_user)
-                    .bind(id)
-                    .bind(body.version)
-                    .execute(&mut *connection)
-                    .await?;
-                changed(connection, &scope, rows, FIND, id, "session").await
-            })
-        })
-        .await?;
+    let (id, times) = (one.id, body.times.checked()?);
+    let update = desk
+        .scope
+        .query(
+            "UPDATE sessions SET starts_at = $1, sale_opens_at = $2, sale_closes_at = $3, hold_ms = $4, \
+             seats_per_user = $5, version = version + 1 WHERE id = $6 AND version = $7",
+        )
+        .bind(times.starts_at.0)
+        .bind(times.sale_opens_at.0)
+        .bind(times.sale_closes_at.0)
+        .bind(i64::try_from(times.hold().as_millis()).unwrap_or(i64::MAX))
+        .bind(times.seats_per_user)
+        .bind(id)
+        .bind(body.version);
+    change_one(&app, &desk, update, FIND, id, "session").await?;
     seen(&app, id).await;
     desk.note(&app, "session:change", id).await?;
     read(&app, &desk, id).await
@@ -367,18 +359,10 @@ async fn publish(
     Path(one): Path<One<SessionId>>,
     Json(body): Json<Publication>,
 ) -> Result<Json<DeskSession>> {
-    let (id, scope) = (one.id, desk.scope.clone());
-    app.database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                let sql = "UPDATE sessions SET published = $1, version = version + 1 WHERE id = $2 AND version = $3";
-                let update = scope.query(sql).bind(body.published).bind(id).bind(body.version);
-                let rows = update.execute(&mut *connection).await?;
-                changed(connection, &scope, rows, FIND, id, "session").await
-            })
-        })
-        .await?;
+    let id = one.id;
+    let sql = "UPDATE sessions SET published = $1, version = version + 1 WHERE id = $2 AND version = $3";
+    let update = desk.scope.query(sql).bind(body.published).bind(id).bind(body.version);
+    change_one(&app, &desk, update, FIND, id, "session").await?;
     seen(&app, id).await;
     desk.note(&app, if body.published { "session:publish" } else { "session:unpublish" }, id).await?;
     read(&app, &desk, id).await

@@ -5,7 +5,7 @@ use nebula_auth::access::Requirement;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::{One, Publication, changed, text};
+use super::{One, Publication, change_one, text};
 use crate::{
     app::App,
     clock::Millis,
@@ -194,32 +194,24 @@ async fn change(
     Path(one): Path<One<ShowId>>,
     Json(body): Json<ShowChange>,
 ) -> Result<Json<DeskShow>> {
-    let (id, about, scope) = (one.id, body.about.checked()?, desk.scope.clone());
-    app.database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                let rows = scope
-                    .query(
-                        "UPDATE shows SET title = $1, title_zh = $2, description = $3, description_zh = $4, \
-                         artist = $5, artist_zh = $6, genre = $7, version = version + 1 \
-                         WHERE id = $8 AND version = $9 AND hidden = 0",
-                    )
-                    .bind(about.title)
-                    .bind(about.title_zh)
-                    .bind(about.description)
-                    .bind(about.description_zh)
-                    .bind(about.artist)
-                    .bind(about.artist_zh)
-                    .bind(about.genre.as_str())
-                    .bind(id)
-                    .bind(body.version)
-                    .execute(&mut *connection)
-                    .await?;
-                changed(connection, &scope, rows, FIND, id, "show").await
-            })
-        })
-        .await?;
+    let (id, about) = (one.id, body.about.checked()?);
+    let update = desk
+        .scope
+        .query(
+            "UPDATE shows SET title = $1, title_zh = $2, description = $3, description_zh = $4, \
+             artist = $5, artist_zh = $6, genre = $7, version = version + 1 \
+             WHERE id = $8 AND version = $9 AND hidden = 0",
+        )
+        .bind(about.title)
+        .bind(about.title_zh)
+        .bind(about.description)
+        .bind(about.description_zh)
+        .bind(about.artist)
+        .bind(about.artist_zh)
+        .bind(about.genre.as_str())
+        .bind(id)
+        .bind(body.version);
+    change_one(&app, &desk, update, FIND, id, "show").await?;
     app.catalog.forget_show(id).await;
     desk.note(&app, "show:change", id).await?;
     read(&app, &desk, id).await
@@ -240,18 +232,10 @@ async fn publish(
     Path(one): Path<One<ShowId>>,
     Json(body): Json<Publication>,
 ) -> Result<Json<DeskShow>> {
-    let (id, scope) = (one.id, desk.scope.clone());
-    app.database
-        .write
-        .run(move |connection| {
-            Box::pin(async move {
-                let sql = "UPDATE shows SET published = $1, version = version + 1 WHERE id = $2 AND version = $3 AND hidden = 0";
-                let update = scope.query(sql).bind(body.published).bind(id).bind(body.version);
-                let rows = update.execute(&mut *connection).await?;
-                changed(connection, &scope, rows, FIND, id, "show").await
-            })
-        })
-        .await?;
+    let id = one.id;
+    let sql = "UPDATE shows SET published = $1, version = version + 1 WHERE id = $2 AND version = $3 AND hidden = 0";
+    let update = desk.scope.query(sql).bind(body.published).bind(id).bind(body.version);
+    change_one(&app, &desk, update, FIND, id, "show").await?;
     app.catalog.forget_show(id).await;
     desk.note(&app, if body.published { "show:publish" } else { "show:unpublish" }, id).await?;
     read(&app, &desk, id).await

@@ -74,6 +74,13 @@ impl From<&'static str> for Sql {
     }
 }
 
+/// How SQLite would run a statement with one parameter.
+#[cfg(test)]
+pub(crate) async fn plan(sql: &str, pool: &Pool) -> String {
+    let steps = query(Sql::Built(format!("EXPLAIN QUERY PLAN {sql}"))).bind(1_i64).fetch_all(pool).await.unwrap();
+    steps.iter().map(|step| step.get::<String>("detail").unwrap()).collect::<Vec<_>>().join("; ")
+}
+
 /// Where a statement runs.
 #[derive(Debug)]
 pub enum Target<'t> {

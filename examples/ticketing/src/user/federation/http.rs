@@ -305,7 +305,7 @@ async fn added(
 ) -> Result<User> {
     app.attempts.allow_account(peer, headers).await?;
     let name = called(pending, &email);
-    app.users.add_without_password(email, name, language).await
+    app.users.add(email, name, language, None).await
 }
 
 /// How to address somebody new: as the provider does, or by the beginning of the address.

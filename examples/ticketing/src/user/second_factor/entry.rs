@@ -22,7 +22,7 @@ pub struct Arrival {
     pub user: User,
     /// What they go on with.
     pub tokens: TokenPair,
-    /// Whether the account is signed in elsewhere, and was not on this device.
+    /// Whether the account was not entered on this device in the last half year.
     pub new_device: bool,
 }
 
@@ -146,14 +146,14 @@ impl Users {
             return Err(wrong_credentials());
         }
         let user = self.user(id).await?.ok_or_else(wrong_credentials)?;
-        let known = self.sessions().sessions_of(&who.subject).await.map_err(failed)?;
-        // Whoever is signed in nowhere is remembered nowhere.
-        let new_device = !known.is_empty() && !known.iter().any(|session| device.began(session));
+        let sessions = self.sessions().sessions_of(&who.subject).await.map_err(failed)?;
+        let new_device = !self.devices().knows(id, device, &sessions).await?;
         let mut session = NewSession::new(who.subject).methods(who.methods).device(device.print());
         if let Some(label) = device.label() {
             session = session.label(label);
         }
         let tokens = self.sessions().start(session).await.map_err(failed)?;
+        self.devices().remember(id, device).await;
         Ok(Entry::In(Box::new(Arrival { user, tokens, new_device })))
     }
 }

@@ -48,7 +48,7 @@ async fn reset(State(app): State<App>, staff: Staff, Path(id): Path<UserId>) -> 
         let detail = "Nobody vouches for themselves: show your second factor to remove it, or ask somebody else.";
         return Err(Problem::new(Code::Forbidden, detail).with("reason", "own"));
     }
-    let user = app.users.user(id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    let user = app.users.known(id).await?;
     forget_second_factor(&app.users, &app.office, &user, &staff.user.to_string()).await?;
     app.codes.tell(Letter::SecondFactorOff, user.email, user.language);
     Ok(StatusCode::NO_CONTENT)

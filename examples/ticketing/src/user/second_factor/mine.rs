@@ -20,7 +20,7 @@ use crate::{
     notice::Letter,
     problem::{Code, Problem, Result},
     qr,
-    user::{Buyer, Device, User, users::failed},
+    user::{Buyer, Device, users::failed},
 };
 
 /// Whether there is one.
@@ -103,14 +103,10 @@ async fn stepped_up(
     }
 }
 
-async fn me(app: &App, buyer: Buyer) -> Result<User> {
-    app.users.user(buyer.id).await?.ok_or_else(|| Problem::not_found("account"))
-}
-
 /// What follows on every change of the factor: other devices are signed out, and the owner is told.
 async fn told(app: &App, buyer: Buyer, principal: &Principal, letter: Letter) -> Result<()> {
     app.users.end_sessions(buyer.id, principal.session_id(), RevokeReason::CredentialsChanged).await?;
-    let user = me(app, buyer).await?;
+    let user = app.users.known(buyer.id).await?;
     app.codes.tell(letter, user.email, user.language);
     Ok(())
 }
@@ -139,7 +135,7 @@ async fn enrol(
     buyer: Buyer,
     Authenticated(principal): Authenticated,
 ) -> Result<Json<NewSecret>> {
-    let user = me(&app, buyer).await?;
+    let user = app.users.known(buyer.id).await?;
     let enrolment = changed(app.users.second_factor().enrol(&principal, &user.email).await.map_err(failed)?)?;
     let qr = qr::svg(enrolment.uri().expose_secret());
     Ok(Json(NewSecret { secret: enrolment.secret().expose_secret().to_owned(), qr }))

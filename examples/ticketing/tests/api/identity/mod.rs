@@ -3,3 +3,4 @@
 mod authority;
 mod mine;
 mod orders;
+mod refused;
