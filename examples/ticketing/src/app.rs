@@ -165,6 +165,10 @@ impl App {
     pub async fn unreachable(&self) -> Vec<Unreachable> {
         // A session that does not exist: the ledger has to look, and there is nothing to load.
         let nobody = SessionId(uuid::Uuid::nil());
+        let flash = async {
+            let ledger = self.flash_ledger.as_ref()?;
+            failure(FLASH, true, ledger.counts(nobody)).await
+        };
         let looks = tokio::join!(
             failure("database", true, query("SELECT 1 FROM users LIMIT 1").execute(&self.database.read)),
             failure("sign-in sessions", true, self.users.health()),
@@ -178,15 +182,15 @@ impl App {
             failure("time-outs", false, self.timeouts.health()),
             // They wait in the database.
             failure("notices", false, self.notices.notifier().health()),
+            flash,
         );
-        let mut failures: Vec<_> = <[_; 8]>::from(looks).into_iter().flatten().collect();
-        let Some(flash) = &self.flash_ledger else { return failures };
-        let flash = failure(FLASH, true, flash.counts(nobody)).await;
-        // Whoever can sell in one of the domains is of use.
-        let both = flash.is_some() && failures.iter().any(|failure| failure.part == SHOWS);
-        failures.extend(flash);
-        for failure in &mut failures {
-            failure.needed &= both || !matches!(failure.part, SHOWS | FLASH);
+        let mut failures: Vec<_> = <[_; 9]>::from(looks).into_iter().flatten().collect();
+        if self.flash_ledger.is_some() {
+            // Whoever can sell in one of the domains is of use.
+            let both = [SHOWS, FLASH].iter().all(|part| failures.iter().any(|failure| failure.part == *part));
+            for failure in &mut failures {
+                failure.needed &= both || !matches!(failure.part, SHOWS | FLASH);
+            }
         }
         failures
     }
