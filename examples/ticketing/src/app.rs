@@ -28,7 +28,7 @@ use crate::{
     jobs::Jobs,
     marketing::Prices,
     merchant::Merchants,
-    notice::Notices,
+    notification::Notices,
     office::Office,
     order::Orders,
     payment::{Payments, mock::MockProvider},

@@ -28,9 +28,10 @@ use crate::{
     archive::Archive,
     audit::Auditor,
     breaker::Circuit,
-    config::{Config, DatabaseProvider, Provider, secret},
+    config::{Config, DatabaseProvider, Provider},
     counter::{CounterProvider, Method},
     degrade::Degrade,
+    delivery::Delivery,
     folder,
     funnel::Funnel,
     http,
@@ -39,7 +40,7 @@ use crate::{
     jobs::Jobs,
     marketing::{Prices, RuleBook, coupon::Coupons},
     merchant::Merchants,
-    notice::{Letters, Notices},
+    notification::{self, Notices},
     office::Office,
     order::{self, Orders},
     outbox::{Messages, Outbox, TIMEOUT, Timeouts},
@@ -56,13 +57,14 @@ use crate::{
     risk::{Answers, Behaviour, Blacklist, Puzzles},
     routine::Routine,
     screen::{self, Screens},
-    search::{Search, TextIndex, follow},
+    search::{OpenSearch, Search, SearchEngine, TextIndex, follow},
+    secret,
     show::{BOUND, Catalog},
     statement::Statements,
     storage::{Database, Sole},
     sweep::Sweep,
     ticket::{Codes, Tickets},
-    user::{self, Attempts, Federation, MailCodes, Users},
+    user::{self, Attempts, Federation, Letters, MailCodes, Users},
     wanted::Reminders,
     warm::{Ahead, Warmth},
     workers,
@@ -84,7 +86,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failure> {
     http::exporter()?;
     let folder = folder::hold(&config.data, config.embedded())?;
-    let database = Database::of(&config).await?;
+    let database = Database::of(&config.database, &config.data).await?;
     let stopping = CancellationToken::new();
     let sole = Sole::claim(database.primary.as_ref(), config.embedded(), &stopping).await?;
     // nebula-cache: the catalog, in this process and on what processes share.
@@ -92,12 +94,19 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let catalog = Catalog::new(database.orm(), caches.clone(), config.hot_keys)
         .map_err(|error| format!("hot-keys: {}", chain(&error)))?;
     // nebula-tenant: what seals personal data.
-    let vault = Vault::open(&config, &database).await?;
-    let pictures = Pictures::open(&config, database.clone(), &caches).await?;
+    let vault = Vault::open(&config.personal_data, &config.data, &database).await?;
+    let pictures = Pictures::open(&config.pictures, &config.data, database.clone(), &caches).await?;
     let office = office(&config, &database).await?;
     office.knows(&config.accounts.require_second_factor).await?;
-    let users = Users::open(&config, database.clone(), vault.clone(), Some(office.log().clone())).await?;
-    let federation = Federation::new(&config, users.clone(), database.clone(), vault.clone());
+    let users =
+        Users::open(&config.auth, &config.data, database.clone(), vault.clone(), Some(office.log().clone())).await?;
+    let federation = Federation::new(
+        &config.auth.oidc,
+        &config.accounts.provider_labels,
+        users.clone(),
+        database.clone(),
+        vault.clone(),
+    );
     // nebula-tenant: merchants, and the wall between them.
     let merchants = Merchants::open(&database, config.http.base_domain.as_deref()).await?;
     // nebula-rule-engine: prices by the merchants' rules, and coupons.
@@ -107,8 +116,8 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         users: users.clone(),
     };
     let tasks = TaskTracker::new();
-    let index = Arc::new(TextIndex::default());
-    let search = Search::new(index, database.clone(), catalog.clone(), merchants.clone());
+    let (engine, search_server) = search_engine(&config)?;
+    let search = Search::new(engine, database.clone(), catalog.clone(), merchants.clone());
 
     // nebula-delay-queue: the outbox, in the transactions of the database.
     let messages = Messages::open(&database.queue).await?;
@@ -139,9 +148,13 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     let proxies = TrustedProxies::new(config.http.trusted_proxies.iter().map(String::as_str))
         .map_err(|error| format!("http.trusted-proxies: {error}"))?;
     let attempts = Attempts::new(limiter, proxies);
-    let identities = Identities::new(&config, database.clone(), vault.clone(), &caches, attempts.clone())?;
+    // Where everybody's messages are shown to everybody, nobody is who they say.
+    let shown = config.shows_messages();
+    let identities =
+        Identities::new(&config.identity, shown, database.clone(), vault.clone(), &caches, attempts.clone())?;
     identities.fill().await?;
     breakers.extend([identities.circuit(), pictures.circuit()]);
+    breakers.extend(search_server);
     let inventory = Inventory::new(Arc::clone(&ledger), locks.clone(), database.clone(), stopping.clone());
     let orders = Orders::new(order::Parts {
         database: database.clone(),
@@ -173,11 +186,21 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         tokens: Tokens::new(admission_secret(&config)?.expose_secret().as_bytes()),
         catalog: catalog.clone(),
         inventory: inventory.clone(),
-        database: database.clone(),
     });
     // nebula-notification: inboxes, mails, and what waits for a server that is away.
-    let notices = Notices::open(&config, &database, &vault, &catalog, &merchants, config.url(address)).await?;
-    let codes = codes(&config, &users, notices.letters(), &tasks)?;
+    let delivery = Delivery::new(config.notification.clone(), shown)?;
+    let here = config.url(address);
+    let letters = Letters::open(&delivery, here.clone()).await?;
+    let codes = codes(&config, &users, &letters, &tasks)?;
+    let parts = notification::Parts {
+        database: database.clone(),
+        vault: vault.clone(),
+        users: users.clone(),
+        catalog: catalog.clone(),
+        merchants: merchants.clone(),
+        here,
+    };
+    let notices = Notices::open(&config.notice, &config.data, &delivery, parts).await?;
     let api_limits = ApiLimits::new(&config.api_limits)?;
     let degrade = Degrade::open(config.degrade.clone(), database.clone()).await?;
     let auditor = Auditor::new(database.clone(), inventory.clone());
@@ -190,7 +213,16 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
     });
     let stock_reports = StockReports::new(database.clone(), auditor.clone(), inventory.clone());
 
-    workers::listen(&outbox, &timeouts, &inventory, &payments, &tickets, &admission)?;
+    workers::listen(
+        (&outbox, &timeouts),
+        workers::Parts {
+            database: database.clone(),
+            inventory: inventory.clone(),
+            payments: payments.clone(),
+            tickets: tickets.clone(),
+            admission: admission.clone(),
+        },
+    )?;
     if config.notice.workers {
         workers::tell(&outbox, &notices)?;
     }
@@ -209,6 +241,7 @@ pub async fn assemble(config: Config, address: SocketAddr) -> Result<App, Failur
         archive: Archive::new(database.clone(), config.archive.clone(), length),
         users: users.clone(),
         notices: notices.clone(),
+        letters,
         search: search.clone(),
         pictures: pictures.clone(),
         ahead: Ahead::new(database.clone(), catalog.clone(), inventory.clone(), config.sales.warm_ahead),
@@ -275,9 +308,21 @@ fn codes(config: &Config, users: &Users, letters: &Letters, tasks: &TaskTracker)
     Ok(MailCodes::new(users, letters, tasks, required)?)
 }
 
+/// Who matches texts, and what guards it where it is a server.
+fn search_engine(config: &Config) -> Result<(Arc<dyn SearchEngine>, Option<Circuit>), Failure> {
+    Ok(match &config.search.opensearch {
+        None => (Arc::new(TextIndex::default()), None),
+        Some(server) => {
+            let server = OpenSearch::new(server)?;
+            let circuit = server.circuit();
+            (Arc::new(server), Some(circuit))
+        }
+    })
+}
+
 /// Roles, and the signal that other processes hear of changes by.
 async fn office(config: &Config, database: &Database) -> Result<Office, Failure> {
-    let office = Office::open(config, database).await?;
+    let office = Office::open(&config.data, database).await?;
     match config.ledger.provider {
         Provider::Memory => Ok(office),
         Provider::Redis => {

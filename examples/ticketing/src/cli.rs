@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -8,16 +8,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     archive::Archive,
     backup, cluster,
-    config::{self, Config, ConfigError, DatabaseProvider},
-    ids::UserId,
+    config::{CommonArgs, Config, ConfigError, DatabaseProvider},
+    delivery::Delivery,
+    ids::{PLATFORM, UserId},
     import,
-    merchant::{Merchants, PLATFORM},
+    merchant::Merchants,
     office::{MERCHANT_ROLES, Office},
     online,
     personal::Vault,
     rush,
     storage::Database,
-    user::{Users, email, forget_second_factor},
+    telemetry::LogConfig,
+    user::{Letter, Letters, Users, email, forget_second_factor},
 };
 
 /// A ticketing platform in one program. Without a command it serves.
@@ -71,17 +73,6 @@ pub enum Import {
     SeatingPlan(Box<import::Args>),
 }
 
-/// Where configuration and data are.
-#[derive(Args, Clone, Debug, Default)]
-pub struct CommonArgs {
-    /// Configuration file (YAML); see config/redis.yaml for all keys.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Data folder [default: data].
-    #[arg(long, value_name = "FOLDER")]
-    pub data: Option<PathBuf>,
-}
-
 /// How to serve.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServeArgs {
@@ -128,21 +119,6 @@ pub struct ResetArgs {
     yes: bool,
 }
 
-impl CommonArgs {
-    /// The configuration from all sources.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`].
-    pub fn load(&self) -> Result<Config, ConfigError> {
-        let mut config = config::load(self.config.as_deref())?;
-        if let Some(data) = &self.data {
-            config.data.clone_from(data);
-        }
-        Ok(config)
-    }
-}
-
 impl ServeArgs {
     fn load(&self) -> Result<Config, ConfigError> {
         let mut config = self.common.load()?;
@@ -182,11 +158,11 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             served?;
         }
         Command::Import { what: Import::SeatingPlan(args) } => {
-            crate::telemetry::init(&config::LogConfig::quiet())?;
+            crate::telemetry::init(&LogConfig::quiet())?;
             import::run(&args).await?;
         }
         Command::Rush(args) => {
-            crate::telemetry::init(&config::LogConfig::quiet())?;
+            crate::telemetry::init(&LogConfig::quiet())?;
             let json = args.json;
             let report = rush::run(args).await?;
             if json {
@@ -197,7 +173,7 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
             return Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Online(args) => {
-            crate::telemetry::init(&config::LogConfig::quiet())?;
+            crate::telemetry::init(&LogConfig::quiet())?;
             let json = args.json;
             let report = online::run(args).await?;
             if json {
@@ -209,7 +185,7 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
         }
         Command::OnlineClient(args) => online::hold(args).await?,
         Command::Cluster(args) => {
-            crate::telemetry::init(&config::LogConfig::default())?;
+            crate::telemetry::init(&LogConfig::default())?;
             cluster::run(args).await?;
         }
         Command::Appoint(args) => appoint(&args).await?,
@@ -221,7 +197,7 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
         }
         Command::Archive(args) => {
             let config = args.load()?;
-            crate::telemetry::init(&config::LogConfig::quiet())?;
+            crate::telemetry::init(&LogConfig::quiet())?;
             archive(&config).await?;
         }
         Command::Reset(args) => reset(&args).await?,
@@ -233,9 +209,9 @@ pub async fn run(cli: Cli) -> Result<std::process::ExitCode, Failure> {
 async fn account(common: &CommonArgs, address: &str) -> Result<(Config, Database, Users, UserId), Failure> {
     let config = common.load()?;
     crate::folder::make(&config.data)?;
-    let database = Database::of(&config).await?;
-    let vault = Vault::open(&config, &database).await?;
-    let users = Users::open(&config, database.clone(), vault, None).await?;
+    let database = Database::of(&config.database, &config.data).await?;
+    let vault = Vault::open(&config.personal_data, &config.data, &database).await?;
+    let users = Users::open(&config.auth, &config.data, database.clone(), vault, None).await?;
     let address = email::canonical(address).ok_or("this is not an e-mail address")?;
     let user = users.id_of(&address).await?.ok_or("nobody has registered with this e-mail address")?;
     Ok((config, database, users, user))
@@ -247,15 +223,23 @@ async fn forget_factor(args: &AccountArgs) -> Result<(), Failure> {
         return Err("this account has no second factor".into());
     }
     let user = users.user(user).await?.ok_or("the account is gone")?;
-    let office = Office::open(&config, &database).await?;
+    let office = Office::open(&config.data, &database).await?;
     forget_second_factor(&users, &office, &user, "command line").await?;
+    // The development outbox is in the memory of servers: what this process would show there nobody sees.
+    let delivery = Delivery::new(config.notification.clone(), false)?;
+    let letters = Letters::open(&delivery, config.url(config.listen)).await?;
+    if letters.delivers()
+        && let Err(problem) = letters.send(Letter::SecondFactorOff, &user.email, user.language, None).await
+    {
+        eprintln!("The owner was not told: {}.", crate::problem::chain(&problem));
+    }
     println!("{} signs in without a second factor now, and is signed out everywhere.", args.email);
     Ok(())
 }
 
 async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
     let (config, database, _, user) = account(&args.common, &args.email).await?;
-    let office = Office::open(&config, &database).await?;
+    let office = Office::open(&config.data, &database).await?;
     match args.role.as_str() {
         "general-agent" => office.assign_agent(user).await?,
         role if MERCHANT_ROLES.contains(&role) => {
@@ -273,7 +257,7 @@ async fn appoint(args: &AppointArgs) -> Result<(), Failure> {
 }
 
 async fn archive(config: &Config) -> Result<(), Failure> {
-    let database = Database::of(config).await?;
+    let database = Database::of(&config.database, &config.data).await?;
     let archive = Archive::new(database, config.archive.clone(), config.sales.show_length);
     let progress = |all: crate::archive::Archived| {
         crate::serve::print(&format!("{} orders are in the archive, with {} rows …\n", all.orders, all.rows));
@@ -308,7 +292,7 @@ async fn reset(args: &ResetArgs) -> Result<(), Failure> {
     }
     // Also makes sure that no server runs on this folder.
     crate::folder::clear(&config.data, &config.database_path(), config.pictures_path().as_deref())?;
-    Database::clear(&config).await?;
+    Database::clear(&config.database).await?;
     println!("Removed. The next start begins afresh.");
     Ok(())
 }

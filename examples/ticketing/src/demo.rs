@@ -11,10 +11,9 @@ pub use self::start::routes;
 use crate::{
     app::App,
     clock::Millis,
-    ids::{PlanId, SessionId, VenueId},
+    ids::{PlanId, SessionId, VenueId, platform},
     import::{Findings, plan},
     marketing,
-    merchant::platform,
     money::{Currency, Money},
     office,
     problem::{Problem, Result},

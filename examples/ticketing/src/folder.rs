@@ -70,9 +70,9 @@ pub fn clear(folder: &Path, database: &Path, pictures: Option<&Path>) -> Result<
         return Ok(());
     }
     let _lock = hold(folder, true)?;
-    let mut files: Vec<PathBuf> = super::config::secret::FILES.iter().map(|name| folder.join(name)).collect();
-    let beside =
-        [super::user::SESSIONS_FILE, super::office::ACCESS_FILE, super::notice::FILE].map(|name| folder.join(name));
+    let mut files: Vec<PathBuf> = crate::secret::FILES.iter().map(|name| folder.join(name)).collect();
+    let beside = [super::user::SESSIONS_FILE, super::office::ACCESS_FILE, super::notification::FILE]
+        .map(|name| folder.join(name));
     for database in std::iter::once(database).chain(beside.iter().map(PathBuf::as_path)) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = database.as_os_str().to_owned();

@@ -3,9 +3,20 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use nebula_cache::CacheKey;
+use nebula_tenant::TenantId;
 use serde::{Deserialize, Serialize};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 use uuid::Uuid;
+
+/// The merchant that the platform is itself: what nobody else has is its.
+pub const PLATFORM: &str = "nebula";
+
+/// The platform as a merchant.
+#[must_use]
+#[allow(clippy::expect_used, reason = "a constant, and a test reads it")]
+pub fn platform() -> TenantId {
+    PLATFORM.parse().expect("the name of a tenant")
+}
 
 macro_rules! id {
     ($(#[$doc:meta] $name:ident),+ $(,)?) => {$(

@@ -334,7 +334,7 @@ impl IntoResponse for Problem {
         body.insert("status".into(), status.as_u16().into());
         body.insert("code".into(), self.code.as_str().into());
         body.insert("detail".into(), self.detail.into());
-        if let Some(id) = crate::http::request_id::current() {
+        if let Some(id) = crate::request_id::current() {
             body.insert("request_id".into(), id.into());
         }
         body.extend(self.members);

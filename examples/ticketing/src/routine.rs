@@ -7,14 +7,14 @@ use crate::{
     clock::Millis,
     config::Config,
     jobs::{Job, Ran, Schedule, ScheduleError},
-    notice::Notices,
+    notification::Notices,
     picture::Pictures,
     problem::{Problem, Result},
     reconcile::{self, StockReports},
     search::Search,
     statement::Statements,
     sweep::Sweep,
-    user::Users,
+    user::{Letters, Users},
     wanted::Reminders,
     warm::Ahead,
 };
@@ -48,6 +48,7 @@ pub(crate) struct Routine {
     pub(crate) archive: Archive,
     pub(crate) users: Users,
     pub(crate) notices: Notices,
+    pub(crate) letters: Letters,
     pub(crate) search: Search,
     pub(crate) pictures: Pictures,
     pub(crate) ahead: Ahead,
@@ -61,7 +62,8 @@ impl Routine {
     ///
     /// The archive's schedule is none.
     pub(crate) fn jobs(self, config: &Config) -> Result<Vec<Job>, ScheduleError> {
-        let Self { sweep, stock, statements, archive, users, notices, search, pictures, ahead, reminders } = self;
+        let Self { sweep, stock, statements, archive, users, notices, letters, search, pictures, ahead, reminders } =
+            self;
         let sales = &config.sales;
         let mut jobs = vec![
             sweeping(sweep, sales.sweep_interval),
@@ -105,6 +107,11 @@ impl Routine {
                 }
             })
             .alone(PICTURES_LOCK),
+            // Each process remembers what it sent.
+            Job::new("letters", Schedule::Every(HOUR), move |_| {
+                let letters = letters.clone();
+                async move { Ok(Ran::did([("removed", letters.forget().await?)])) }
+            }),
             // Each process has an index and caches of its own.
             Job::new("search", Schedule::Every(SEARCH), move |_| {
                 let search = search.clone();

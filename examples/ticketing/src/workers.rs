@@ -8,18 +8,34 @@ use crate::{
     admission::Admission,
     clock::Millis,
     inventory::Inventory,
-    notice::{NOTICE, Notice, Notices},
-    order::Ending,
-    outbox::{FOLLOW, Follow, ISSUE, Issue, REFUND, Refund, Step, TIMEOUT, Timeout},
+    notification::Notices,
+    order::{Ending, storage as orders},
+    outbox::{FOLLOW, Follow, ISSUE, Issue, NOTICE, Notice, REFUND, REMIND, Refund, Step, TIMEOUT, Timeout},
     payment::{Ended, Payments},
     problem::{Code, Problem},
+    storage::Database,
     telemetry::Part,
     ticket::Tickets,
-    wanted::{REMIND, Reminder},
+    wanted::Reminder,
 };
 
 /// How often the backlog of a queue is looked at.
 const WATCHED: Duration = Duration::from_secs(10);
+
+/// What the listeners work on.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// Seats.
+    pub inventory: Inventory,
+    /// Money.
+    pub payments: Payments,
+    /// Tickets.
+    pub tickets: Tickets,
+    /// Waiting rooms.
+    pub admission: Admission,
+}
 
 /// Starts the listeners: the ledger follows the database, paid orders get tickets, refunds reach the provider,
 /// unpaid orders end. Looks after their queues.
@@ -27,23 +43,16 @@ const WATCHED: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// When a queue's name is not one.
-pub fn listen(
-    outbox: &DelayQueue,
-    timeouts: &DelayQueue,
-    inventory: &Inventory,
-    payments: &Payments,
-    tickets: &Tickets,
-    admission: &Admission,
-) -> Result<(), nebula_delay_queue::Error> {
-    let (seats, admission) = (inventory.clone(), admission.clone());
+pub fn listen((outbox, timeouts): (&DelayQueue, &DelayQueue), parts: Parts) -> Result<(), nebula_delay_queue::Error> {
+    let Parts { payments, tickets, .. } = parts.clone();
     outbox
         .worker(FOLLOW)?
         .concurrency(16)
         .prefetch(64)
         .handle(move |message: Received<Follow>| {
-            let (seats, admission) = (seats.clone(), admission.clone());
+            let parts = parts.clone();
             let part = Part::of_message(&message).about(message.body().order);
-            part.run(async move { follow(&seats, &admission, &message).await })
+            part.run(async move { follow(&parts, &message).await })
         })
         .start()?;
     let provider = payments.clone();
@@ -55,24 +64,22 @@ pub fn listen(
             Part::of_message(&message).run(async move { provider.refund(&message.body().refund).await })
         })
         .start()?;
-    let issuer = tickets.clone();
     outbox
         .worker(ISSUE)?
         .concurrency(16)
         .prefetch(64)
         .handle(move |message: Received<Issue>| {
-            let issuer = issuer.clone();
+            let issuer = tickets.clone();
             let part = Part::of_message(&message).about(message.body().order);
             part.run(async move { issuer.issue(message.body().order).await.map(drop) })
         })
         .start()?;
-    let orders = payments.clone();
     timeouts
         .worker(TIMEOUT)?
         .concurrency(16)
         .prefetch(64)
         .handle(move |message: Received<Timeout>| {
-            let orders = orders.clone();
+            let orders = payments.clone();
             let part = Part::of_message(&message).about(message.body().order);
             part.run(async move { expire(&orders, message.into_body()).await })
         })
@@ -112,7 +119,8 @@ pub fn tell(outbox: &DelayQueue, notices: &Notices) -> Result<(), nebula_delay_q
     Ok(())
 }
 
-async fn follow(inventory: &Inventory, admission: &Admission, message: &Received<Follow>) -> Result<(), Problem> {
+async fn follow(parts: &Parts, message: &Received<Follow>) -> Result<(), Problem> {
+    let Parts { database, inventory, admission, .. } = parts;
     let (follow, begun) = (message.body(), Instant::now());
     match follow.step {
         Step::Sell => {
@@ -126,7 +134,14 @@ async fn follow(inventory: &Inventory, admission: &Admission, message: &Received
         Step::Refund => inventory.refund(follow.session, follow.order).await?,
     }
     // Either way the buyer makes room for the next.
-    if let Err(problem) = admission.order_ended(follow.session, follow.order).await {
+    let left = async {
+        if !admission.has_room(follow.session).await? {
+            return Ok(());
+        }
+        let Some(order) = orders::find(&database.read, follow.order).await? else { return Ok(()) };
+        admission.leave(follow.session, order.user).await
+    };
+    if let Err(problem) = left.await {
         tracing::warn!(error = crate::problem::chain(&problem), "an admission ends by its time, not with its order");
     }
     Ok(())

@@ -2,62 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use super::policy::Policy;
-use crate::clock::Millis;
-
-/// A step of the chain, in its order: the cheapest refusal first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// A flag in memory.
-    SoldOut,
-    /// A table in memory.
-    Blacklist,
-    /// Counters of orders.
-    Limits,
-    /// Counters of requests.
-    Behaviour,
-    /// A signature.
-    Qualification,
-    /// A filter in memory; those who pass it are looked up.
-    Reservation,
-    /// A signature, when it was asked for.
-    Slider,
-    /// A signature; those who have one are looked up.
-    WaitingRoom,
-}
-
-impl Step {
-    /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
-        Self::SoldOut,
-        Self::Blacklist,
-        Self::Limits,
-        Self::Behaviour,
-        Self::Qualification,
-        Self::Reservation,
-        Self::Slider,
-        Self::WaitingRoom,
-    ];
-
-    /// Its name in JSON and in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SoldOut => "sold-out",
-            Self::Blacklist => "blacklist",
-            Self::Limits => "limits",
-            Self::Behaviour => "behaviour",
-            Self::Qualification => "qualification",
-            Self::Reservation => "reservation",
-            Self::Slider => "slider",
-            Self::WaitingRoom => "waiting-room",
-        }
-    }
-}
+use crate::{
+    clock::Millis,
+    funnel::Step,
+    risk::{Conduct, Listed},
+};
 
 /// What is known of a request; what is not known yet is `None`.
 #[derive(Clone, Debug, Default)]
@@ -80,24 +30,6 @@ pub struct Facts {
     pub ticket: Option<Ticket>,
     /// The waiting room knows the buyer as somebody inside.
     pub inside: Option<bool>,
-}
-
-/// Somebody is on the blacklist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Until when; `None` without an end.
-    pub until: Option<Millis>,
-}
-
-/// How a buyer behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conduct {
-    /// As people do.
-    Ordinary,
-    /// Too fast or too often: to be challenged.
-    Abnormal,
-    /// So often abnormal that the buyer has just been blacklisted.
-    Banned,
 }
 
 /// What a token of the waiting room is worth.

@@ -11,6 +11,7 @@ use nebula_cache::{
 use crate::{
     ids::{SessionId, UserId},
     problem::{Code, Problem, Result},
+    risk::{CONDUCT_ADDRESS, CONDUCT_GAP, CONDUCT_USER, STRIKES},
 };
 
 /// Orders from a network: people behind one address share it.
@@ -23,15 +24,6 @@ pub const BY_SESSION: &str = "order.session";
 pub const CHALLENGES: &str = "challenge.user";
 /// Prices and coupons that a buyer may ask for: also how many codes somebody may try.
 pub const QUOTES: &str = "quote.user";
-/// Requests of a buyer, as people make them.
-pub const CONDUCT_USER: &str = "conduct.user";
-/// Requests from a network, as people make them.
-pub const CONDUCT_ADDRESS: &str = "conduct.ip";
-/// The pause between two requests of a buyer.
-pub const CONDUCT_GAP: &str = "conduct.gap";
-/// How often somebody may behave abnormally before they are blacklisted.
-pub const STRIKES: &str = "conduct.strikes";
-
 /// All of them: what may be changed while the platform runs.
 pub const RULES: [&str; 9] =
     [BY_ADDRESS, BY_USER, BY_SESSION, CHALLENGES, QUOTES, CONDUCT_USER, CONDUCT_ADDRESS, CONDUCT_GAP, STRIKES];

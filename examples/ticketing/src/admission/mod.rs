@@ -19,7 +19,7 @@ mod tokens;
 mod view;
 
 pub use self::{
-    chain::{Conduct, Facts, Listed, Question, Refusal, Step, Ticket, Verdict, decide},
+    chain::{Facts, Question, Refusal, Ticket, Verdict, decide},
     desk::desk,
     http::routes,
     kinds::{Domain, Domains, Kind, Kinds},

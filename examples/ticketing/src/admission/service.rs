@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::http::HeaderMap;
 
 use super::{
-    chain::{Conduct, Facts, Question, Refusal, Step, Ticket, Verdict, decide},
+    chain::{Facts, Question, Refusal, Ticket, Verdict, decide},
     kinds::{Domain, Domains, Kind, Kinds},
     limits::limited,
     policies::Policies,
@@ -16,13 +16,12 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    ids::{OrderId, SessionId, UserId},
+    funnel::Step,
+    ids::{SessionId, UserId},
     inventory::Inventory,
-    order::storage as orders,
     problem::{Code, Problem, Result},
-    risk::Blacklist,
+    risk::{Blacklist, Conduct},
     show::{Catalog, SessionInfo},
-    storage::Database,
     telemetry::Counters,
 };
 
@@ -46,8 +45,6 @@ pub struct Parts {
     pub catalog: Catalog,
     /// Has the sold-out flag.
     pub inventory: Inventory,
-    /// The database.
-    pub database: Database,
 }
 
 /// The service. Cheap to clone.
@@ -304,21 +301,17 @@ impl Admission {
         Ok(self.domain(session).await?.rooms.leave(session, rules, user).await?)
     }
 
-    /// An order was paid or has ended: its buyer makes room for the next.
+    /// Whether the sale has a room.
     ///
     /// # Errors
     ///
-    /// The room or the database cannot be reached; the admission then ends by its time.
+    /// The database failed.
     ///
     /// # Cancel safety
     ///
-    /// As [`leave`](Self::leave).
-    pub async fn order_ended(&self, session: SessionId, order: OrderId) -> Result<()> {
-        if self.0.parts.policies.of(session).await?.room.is_none() {
-            return Ok(());
-        }
-        let Some(order) = orders::find(&self.0.parts.database.read, order).await? else { return Ok(()) };
-        self.leave(session, order.user).await
+    /// Safe.
+    pub async fn has_room(&self, session: SessionId) -> Result<bool> {
+        Ok(self.0.parts.policies.of(session).await?.room.is_some())
     }
 
     /// The token of somebody who was let in.

@@ -6,11 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    chain::Step,
     policy::{Policy, Room},
     room::{Crowd, Standing},
 };
-use crate::{clock::Millis, identity::RealName, ids::SessionId};
+use crate::{clock::Millis, funnel::Step, identity::RealName, ids::SessionId};
 
 /// What a sale asks, and where this buyer stands.
 #[derive(Debug, Serialize, ToSchema)]

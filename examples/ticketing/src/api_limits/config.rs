@@ -6,7 +6,7 @@ use nebula_cache::rate_limit::WarmUpLimiter;
 use serde::Deserialize;
 
 use super::Class;
-use crate::config::duration;
+use crate::duration;
 
 /// Requests a second that one server takes, of each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    config::duration,
+    duration,
     jobs::{Schedule, ScheduleError},
 };
 

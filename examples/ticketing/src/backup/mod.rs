@@ -19,10 +19,9 @@ use thiserror::Error;
 
 use self::manifest::Manifest;
 use crate::{
-    cli::CommonArgs,
-    config::{Config, DatabaseProvider, secret},
+    config::{CommonArgs, Config, DatabaseProvider},
     folder::{self, FolderError},
-    picture,
+    picture, secret,
 };
 
 /// The dump of a PostgreSQL database within a copy.
@@ -116,7 +115,7 @@ fn databases(config: &Config) -> Vec<(PathBuf, String)> {
     if config.database.provider == DatabaseProvider::Sqlite {
         all.push((config.database_path(), "ticketing.db".to_owned()));
     }
-    for name in [crate::user::SESSIONS_FILE, crate::office::ACCESS_FILE, crate::notice::FILE] {
+    for name in [crate::user::SESSIONS_FILE, crate::office::ACCESS_FILE, crate::notification::FILE] {
         all.push((config.data.join(name), name.to_owned()));
     }
     all

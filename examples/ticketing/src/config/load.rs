@@ -143,6 +143,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Err((key, reason)) = config.pictures.check() {
         return refuse(key, reason);
     }
+    if let Err((key, reason)) = config.search.check() {
+        return refuse(key, reason);
+    }
     if let Err((key, reason)) = config.identity.check() {
         return refuse(key, reason);
     }

@@ -1,11 +1,10 @@
 //! Configuration: built-in defaults < the file named by `--config` < environment variables `NEBULA_TICKETING__…` <
 //! command line.
 
+mod args;
 #[cfg(test)]
 mod deploy;
-pub(crate) mod duration;
 mod load;
-pub mod secret;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -18,18 +17,25 @@ use nebula_redis::RedisConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use self::load::{ConfigError, load};
+pub use self::{
+    args::CommonArgs,
+    load::{ConfigError, load},
+};
+pub use crate::storage::DatabaseProvider;
 use crate::{
     api_limits::ApiLimitsConfig,
     archive::ArchiveConfig,
     degrade::DegradeConfig,
+    duration,
     identity::IdentityConfig,
-    notice::NoticeConfig,
+    notification::NoticeConfig,
     payment::{alipay::AlipayConfig, wechat::WeChatConfig},
     personal::PersonalDataConfig,
     picture::PictureConfig,
     refund,
-    telemetry::TraceConfig,
+    search::SearchConfig,
+    storage::DatabaseConfig,
+    telemetry::{LogConfig, TraceConfig},
     user::AccountsConfig,
 };
 
@@ -86,6 +92,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// Pictures of shows.
     pub pictures: PictureConfig,
+    /// Where shows are searched.
+    pub search: SearchConfig,
     /// Codes of tickets.
     pub ticket: TicketConfig,
     /// How buyers are told what happened.
@@ -98,31 +106,6 @@ pub struct Config {
     pub trace: TraceConfig,
     /// Whether an empty database is filled with demo shows and accounts.
     pub demo: bool,
-}
-
-/// The database.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct DatabaseConfig {
-    /// Which one.
-    pub provider: DatabaseProvider,
-    /// The SQLite file, relative to the data folder.
-    pub file: PathBuf,
-    /// Where the PostgreSQL server is: `postgres://user:password@host:5432/database`.
-    pub url: Option<SecretString>,
-    /// Most connections of a process to the PostgreSQL server.
-    pub max_connections: u32,
-}
-
-/// Where accounts, shows, orders and payments are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatabaseProvider {
-    /// In a file of the data folder.
-    #[default]
-    Sqlite,
-    /// On a PostgreSQL server, 13 or newer.
-    Postgres,
 }
 
 /// The seat ledger.
@@ -245,41 +228,6 @@ pub struct TicketConfig {
     pub previous_secrets: Vec<SecretString>,
 }
 
-/// Log lines on standard error.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// What is written, in the syntax of `RUST_LOG`.
-    pub filter: String,
-    /// How.
-    pub format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-impl LogConfig {
-    /// For commands that talk to a person themselves.
-    #[must_use]
-    pub fn quiet() -> Self {
-        Self { filter: "error".to_owned(), ..Self::default() }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { filter: "warn,ticketing=info".to_owned(), format: LogFormat::Text }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -306,6 +254,7 @@ impl Default for Config {
             refund: refund::Policy::default(),
             archive: ArchiveConfig::default(),
             pictures: PictureConfig::default(),
+            search: SearchConfig::default(),
             ticket: TicketConfig::default(),
             notice: NoticeConfig::default(),
             notification: NotificationConfig::default(),
@@ -345,12 +294,6 @@ fn auth() -> AuthConfig {
     }
 }
 
-impl Default for DatabaseConfig {
-    fn default() -> Self {
-        Self { provider: DatabaseProvider::Sqlite, file: PathBuf::from("ticketing.db"), url: None, max_connections: 16 }
-    }
-}
-
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
@@ -384,13 +327,13 @@ impl Config {
     /// Path of the database file.
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
-        self.data.join(&self.database.file)
+        self.database.path(&self.data)
     }
 
     /// Where pictures are kept, unless they are in a bucket.
     #[must_use]
     pub fn pictures_path(&self) -> Option<PathBuf> {
-        self.pictures.s3.is_none().then(|| self.data.join(&self.pictures.folder))
+        self.pictures.path(&self.data)
     }
 
     /// What leads a browser here, without a slash at its end; `address` is where the server listens.

@@ -3,12 +3,13 @@
 use nebula_tenant::seal::Place;
 use serde::Deserialize;
 
-use super::sale::Sale;
 use crate::{
     ids::OrderId,
+    language::Language,
+    order::Sale,
     personal::Vault,
     problem::{Problem, Result},
-    user::{Language, email},
+    user::email,
 };
 
 const NAME: Place<'static> = Place::column("counter_sales", "name");

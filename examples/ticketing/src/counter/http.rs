@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 use super::{
     buyer::{self, Buyer},
     commission,
-    domain::{Channel, Method},
+    domain::Method,
     ring::{Rung, Taking},
-    sale::{self, Sale, SaleRow},
+    take::take_money,
     till,
 };
 use crate::{
@@ -34,7 +34,10 @@ use crate::{
         },
         order, reason,
     },
-    order::{Best, OrderView, Wish, at_counter, find_at_desk, idempotency_key, places, storage::OrderRow, view},
+    order::{
+        Best, Channel, OrderView, Sale, SaleRow, Wish, at_counter, find_at_desk, idempotency_key, places, sale_of,
+        storage::OrderRow, view,
+    },
     payment::Ended,
     problem::{Code, Problem, Result},
     refund::{Asker, Request},
@@ -168,7 +171,7 @@ async fn rate(app: &App, desk: &AtDesk, channel: Channel) -> Result<i64> {
 /// One of the merchant's orders that was made at a counter.
 async fn sold(app: &App, desk: &AtDesk, id: OrderId) -> Result<(OrderRow, SaleRow)> {
     let order = find_at_desk(&app.database.read, &desk.scope, id).await?;
-    let sale = sale::find(&app.database.read, id).await?.ok_or_else(|| Problem::not_found("order"))?;
+    let sale = sale_of(&app.database.read, id).await?.ok_or_else(|| Problem::not_found("order"))?;
     Ok((order, sale))
 }
 
@@ -346,7 +349,7 @@ async fn take(
     sold(&app, &desk, id).await?;
     let reference = reference(body.method, body.reference)?;
     let taking = Taking { order: id, clerk: desk.user, method: body.method, amount: body.amount, reference };
-    if app.payments.take(taking).await? == Rung::Taken {
+    if take_money(&app.database, &app.payments, taking).await? == Rung::Taken {
         desk.note(&app, "order:take", format!("orders/{id} {}", body.method.as_str())).await?;
     }
     answer(&app, &desk, id).await

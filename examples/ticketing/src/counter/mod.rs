@@ -10,18 +10,14 @@ mod domain;
 mod http;
 mod provider;
 mod ring;
-mod sale;
+mod take;
 mod till;
 
 pub use self::{
     buyer::{Buyer, address as buyer_address},
-    domain::{Channel, Method},
+    domain::Method,
     http::desk,
     provider::CounterProvider,
     ring::{Rung, Taking},
-    sale::{Sale, SaleRow},
-};
-pub(crate) use self::{
-    ring::ring,
-    sale::{find as sale_of, insert},
+    take::take_money,
 };

@@ -9,13 +9,11 @@ use super::{
     till::{self, Entry, Kind},
 };
 use crate::{
+    day,
     ids::{PaymentId, UserId},
-    payment::{
-        day,
-        provider::{
-            BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError, RefundOrder,
-            Returned, StatementEntry, StatementLine, Taken, Till,
-        },
+    payment::provider::{
+        BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError, RefundOrder,
+        Returned, StatementEntry, StatementLine, Taken, Till,
     },
     problem::Problem,
     storage::{Connection, Database, sql::query},

@@ -2,12 +2,14 @@
 
 use super::{
     domain::Method,
-    sale::Sale,
     till::{self, Entry, Kind},
 };
 use crate::{
+    clock::Millis,
+    day,
     ids::{OrderId, UserId},
     money::Money,
+    order::Sale,
     payment::storage::PaymentRow,
     problem::Result,
     storage::Connection,
@@ -48,7 +50,7 @@ pub(crate) async fn ring(
     sale: &Sale,
     taking: &Taking,
 ) -> Result<()> {
-    let day = crate::payment::day::of(crate::clock::Millis::now())?;
+    let day = day::of(Millis::now())?;
     let (merchant, currency) = (sale.merchant.clone(), payment.amount.currency);
     let key = till::Key { merchant, clerk: taking.clerk, day, currency };
     if till::lock(connection, &key).await?.closing.is_some() {

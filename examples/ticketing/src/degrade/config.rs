@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::duration;
+use crate::duration;
 
 /// What is given up when there is too much to do.
 #[derive(Clone, Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{admission::Step, problem::Code};
+use crate::{funnel::Step, problem::Code};
 
 macro_rules! counts {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {

@@ -5,6 +5,7 @@
 //! the database by themselves, and whoever shows them reads them there.
 
 mod count;
+mod step;
 mod storage;
 mod tally;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::tally::Tally;
 pub use self::{
     count::{Count, Gate, Hurdle, Refusal, What},
+    step::Step,
     storage::{BUCKET, Bucket, read},
 };
 use crate::{
@@ -146,7 +148,7 @@ impl Funnel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{admission::Step, clock::Millis, problem::Code};
+    use crate::{clock::Millis, funnel::Step, problem::Code};
 
     #[tokio::test]
     async fn numbers_of_several_processes_meet_in_the_database() {

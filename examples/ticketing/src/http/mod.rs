@@ -10,7 +10,6 @@ mod openapi;
 pub(crate) mod places;
 mod problems;
 mod process;
-pub mod request_id;
 mod router;
 mod server;
 mod stream;

@@ -13,12 +13,13 @@ use axum::{
 use metrics::Gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{meters, process, request_id::X_REQUEST_ID};
+use super::{meters, process};
 use crate::{
     app::App,
     ids::{OrderId, SessionId},
     inventory::Counts,
     problem::{Problem, Result},
+    request_id::X_REQUEST_ID,
     telemetry::{Kept, Part},
 };
 

@@ -20,18 +20,18 @@ use super::{
     answers::{Door, complete},
     guard, health, observe,
     openapi::Head,
-    problems, request_id,
+    problems,
 };
 use crate::{
     admission, api_limits,
     app::App,
     audit,
     config::HttpConfig,
-    counter, degrade, demo, identity, inventory, jobs, marketing, merchant, notice,
+    counter, degrade, demo, identity, inventory, jobs, marketing, merchant, notification,
     office::{self, Desk},
     order, pages, payment, picture,
     problem::{Code, Problem},
-    queues, reconcile, refund, risk, screen, search, show, statement, system, ticket, user, wanted,
+    queues, reconcile, refund, request_id, risk, screen, search, show, statement, system, ticket, user, wanted,
 };
 
 /// The routes of every module, below `/api/v1`. A module annotates its handlers and exports them as `routes()`.
@@ -48,7 +48,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(order::routes())
         .merge(payment::routes())
         .merge(refund::routes())
-        .merge(notice::routes())
+        .merge(notification::routes())
         .merge(wanted::routes())
 }
 
@@ -104,7 +104,7 @@ pub fn router(app: App) -> Router {
         .route("/problems", get(problems::page))
         .merge(pages::routes())
         .merge(picture::routes())
-        .merge(notice::development(&app.notices))
+        .merge(notification::development(&app.notices))
         .merge(demo::routes(&app.config))
         .merge(office::secured(&app, desks()))
         .merge(documents.layer(from_fn(guard::documents_policy)));

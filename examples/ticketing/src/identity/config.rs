@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{config::duration, payment::remote};
+use crate::{duration, endpoint::is_here};
 
 /// Real names.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -79,7 +79,7 @@ impl IdentityConfig {
     /// The key of the configuration that cannot, and why.
     pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
         let Some(authority) = &self.authority else { return Ok(()) };
-        if !authority.endpoint.starts_with("https://") && !remote::is_here(&authority.endpoint) {
+        if !authority.endpoint.starts_with("https://") && !is_here(&authority.endpoint) {
             return Err(("identity.authority.endpoint", "must begin with https://"));
         }
         if authority.timeout.is_zero() || authority.timeout > Duration::from_secs(10) {

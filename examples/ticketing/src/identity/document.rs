@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{card, countries};
 use crate::{
     clock::Millis,
-    payment::day,
+    day,
     problem::{Problem, Result},
 };
 

@@ -46,7 +46,7 @@ pub(crate) use self::{
     storage::{changed_one, insert, room},
 };
 use self::{authority::NoAuthority, checks::Checks, demo::DemoAuthority};
-use crate::{breaker::Circuit, config::Config, personal::Vault, problem::Problem, storage::Database, user::Attempts};
+use crate::{breaker::Circuit, personal::Vault, problem::Problem, storage::Database, user::Attempts};
 
 /// People by their documents. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -60,22 +60,22 @@ struct Inner {
 }
 
 impl Identities {
-    /// In this database, with the authority of the configuration.
+    /// In this database, with the authority of the configuration; without one, `demo` has everybody be who they say.
     ///
     /// # Errors
     ///
     /// The HTTP client cannot be set up.
     pub fn new(
-        config: &Config,
+        config: &IdentityConfig,
+        demo: bool,
         database: Database,
         vault: Vault,
         caches: &CacheManager,
         attempts: Attempts,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let authority: Arc<dyn Authority> = match &config.identity.authority {
+        let authority: Arc<dyn Authority> = match &config.authority {
             Some(authority) => Arc::new(HttpAuthority::new(authority)?),
-            // Where everybody's messages are shown to everybody, nobody is who they say.
-            None if config.shows_messages() => Arc::new(DemoAuthority),
+            None if demo => Arc::new(DemoAuthority),
             None => Arc::new(NoAuthority),
         };
         let checks = Checks::new(authority, caches, vault.clone(), attempts)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{attendees::Attendee, mine::alone, policy::RealName};
 use crate::{
     clock::Millis,
+    day,
     ids::SessionId,
-    payment::day,
     problem::{Code, Problem, Result},
     storage::{
         Connection,

@@ -10,7 +10,7 @@ use super::{
     document::DocumentKind,
     person::Person,
 };
-use crate::{payment::remote, telemetry::context};
+use crate::{endpoint::is_here, telemetry::context};
 
 /// Most bytes of an answer.
 const MOST: usize = 64 * 1024;
@@ -30,7 +30,7 @@ impl HttpAuthority {
     /// The HTTP client cannot be set up.
     pub fn new(config: &AuthorityConfig) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().timeout(config.timeout).redirect(reqwest::redirect::Policy::none());
-        let http = if remote::is_here(&config.endpoint) { http.no_proxy() } else { http };
+        let http = if is_here(&config.endpoint) { http.no_proxy() } else { http };
         Ok(Self { http: http.build()?, config: config.clone() })
     }
 

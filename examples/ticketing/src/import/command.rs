@@ -6,8 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Findings, ImportError, Sale, plan::MAX_BYTES};
 use crate::{
-    cli::CommonArgs,
     clock::Millis,
+    config::CommonArgs,
     folder,
     money::{Currency, Money, parse_minor},
     storage::Database,
@@ -122,7 +122,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error + Send + S
     print_notes(&findings);
 
     folder::make(&config.data)?;
-    let database = Database::of(&config).await?;
+    let database = Database::of(&config.database, &config.data).await?;
     let bar = ProgressBar::new(plan.seats.len() as u64).with_style(
         ProgressStyle::with_template("{spinner} {bar:40} {human_pos}/{human_len} seats {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),

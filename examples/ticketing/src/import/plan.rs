@@ -19,7 +19,10 @@ use super::{
     place::Place,
     standing::{self, Standing},
 };
-use crate::show::{Category, Seat, store};
+use crate::{
+    digest::sha256,
+    show::{Category, Seat, store},
+};
 
 /// Largest plan, in seats.
 pub const MAX_SEATS: usize = 100_000;
@@ -84,7 +87,7 @@ pub fn read(json: &[u8], findings: &mut Findings) -> Option<store::NewPlan> {
         areas: Value::Array(areas),
         categories,
         seats,
-        digest: store::sha256(json),
+        digest: sha256(json),
     })
 }
 

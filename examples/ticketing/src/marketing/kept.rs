@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     ids::{CouponId, OrderId, UserId},
-    money::Money,
-    order::storage::OrderRow,
+    money::{Currency, Money},
     problem::{Problem, Result},
     show::PricedSeat,
     storage::{
@@ -143,10 +142,10 @@ pub async fn keep(connection: &mut Connection<'_>, order: OrderId, user: UserId,
 /// # Cancel safety
 ///
 /// Safe.
-pub async fn kept(target: impl Into<Target<'_>>, order: &OrderRow) -> Result<Option<PriceView>> {
-    let row = query("SELECT subtotal, steps FROM all_order_prices WHERE order_id = $1").bind(order.id);
+pub async fn kept(target: impl Into<Target<'_>>, order: OrderId, currency: Currency) -> Result<Option<PriceView>> {
+    let row = query("SELECT subtotal, steps FROM all_order_prices WHERE order_id = $1").bind(order);
     let Some(row) = row.fetch_optional(target).await? else { return Ok(None) };
     let steps: String = row.get("steps")?;
-    let subtotal = Money { minor: row.get("subtotal")?, currency: order.total.currency };
+    let subtotal = Money { minor: row.get("subtotal")?, currency };
     Ok(Some(PriceView { subtotal, steps: serde_json::from_str(&steps).map_err(Problem::internal)? }))
 }

@@ -5,22 +5,12 @@ use serde::Serialize;
 
 use crate::problem::{Code, Problem, Result};
 
-/// The merchant that the platform is itself: what nobody else has is its.
-pub const PLATFORM: &str = "nebula";
-
 /// The longest name of a merchant, in characters.
 const MAX_NAME: usize = 100;
 
 const NAME: &str = "name";
 const NAME_ZH: &str = "name_zh";
 const SECOND_FACTOR: &str = "second_factor";
-
-/// The platform as a merchant.
-#[must_use]
-#[allow(clippy::expect_used, reason = "a constant, and a test reads it")]
-pub fn platform() -> TenantId {
-    PLATFORM.parse().expect("the name of a tenant")
-}
 
 /// A merchant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -100,6 +90,7 @@ pub(crate) fn checked_name(field: &str, text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::platform;
 
     #[test]
     fn names_and_domains_are_kept_and_checked() {

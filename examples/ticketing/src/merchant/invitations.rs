@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::Scope;
 use crate::{
     clock::Millis,
+    digest::sha256,
     ids::UserId,
     personal::{INVITED, Vault},
     problem::{Code, Problem, Result},
-    show::store::sha256,
     storage::{
         Database,
         sql::{Row, query},

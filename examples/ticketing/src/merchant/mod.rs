@@ -15,7 +15,7 @@ mod storefront;
 
 pub use self::{
     desk::{AtDesk, Staff},
-    domain::{Merchant, PLATFORM, platform},
+    domain::Merchant,
     http::desk,
     http::routes,
     registry::{Merchants, NewMerchant},

@@ -10,10 +10,11 @@ use nebula_tenant::{
 };
 
 use super::{
-    domain::{self, Merchant, platform},
+    domain::{self, Merchant},
     scope::{self, Scope},
 };
 use crate::{
+    ids::platform,
     problem::{Code, Problem, Result},
     storage::{Database, Pool},
 };

@@ -4,8 +4,8 @@ use nebula_tenant::TenantId;
 
 use crate::{
     app::App,
-    ids::UserId,
-    merchant::{NewMerchant, platform},
+    ids::{UserId, platform},
+    merchant::NewMerchant,
     problem::{Code, Problem, Result},
 };
 

@@ -12,7 +12,7 @@ mod roles;
 mod sees;
 mod staff;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use nebula_auth::{
     audit::{AuditLog, AuditRecord, AuditSink, Decision, SqlAuditSink},
@@ -36,7 +36,6 @@ pub use self::{
     staff::{Employee, MERCHANT_ROLES, Reach},
 };
 use crate::{
-    config::Config,
     ids::UserId,
     problem::{Problem, Result},
     storage::{Database, Pool, side_file},
@@ -62,14 +61,14 @@ impl Office {
     /// # Cancel safety
     ///
     /// Some of the roles may be there; the next start makes the others.
-    pub async fn open(config: &Config, database: &Database) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub async fn open(data: &Path, database: &Database) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (store, sink): (Arc<dyn RbacStore>, Arc<dyn AuditSink>) = match &database.read {
             Pool::Postgres(pool) => {
                 SqlRbacStore::migrate(pool).await?;
                 (Arc::new(SqlRbacStore::new(pool.clone())), Arc::new(SqlAuditSink::new(pool.clone())))
             }
             Pool::Sqlite(_) => {
-                let pool = side_file(&config.data.join(ACCESS_FILE)).await?;
+                let pool = side_file(&data.join(ACCESS_FILE)).await?;
                 SqlRbacStore::migrate(&pool).await?;
                 (Arc::new(SqlRbacStore::new(pool.clone())), Arc::new(SqlAuditSink::new(pool)))
             }
@@ -129,7 +128,7 @@ impl Office {
             on: on.to_owned(),
             decision: Decision::Changed,
             reason: reason.to_owned(),
-            request_id: crate::http::request_id::current(),
+            request_id: crate::request_id::current(),
         };
         self.log.write(record).await.map(drop).map_err(Problem::unavailable)
     }

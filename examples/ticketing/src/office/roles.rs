@@ -156,7 +156,7 @@ async fn upgrade(rbac: &RbacService) -> Result<(), Failure> {
         made(rbac.update_role(&upgrade, &name, edit).await?)?;
     }
     // Who works here now works for the platform's own merchant.
-    let own = super::staff::department(&crate::merchant::platform())?;
+    let own = super::staff::department(&crate::ids::platform())?;
     let mut after = None;
     loop {
         let page = rbac.users(after.as_ref(), 200).await?;
@@ -244,7 +244,7 @@ fn reaches(role: &mut Role, rule: &DataRule) {
 async fn departments(rbac: &RbacService, actor: &Actor) -> Result<(), Failure> {
     let all = DepartmentId::new(ALL_MERCHANTS)?;
     let top = Department { id: all.clone(), title: "All merchants · 全部商户".to_owned(), parent: None };
-    let own = super::staff::department(&crate::merchant::platform())?;
+    let own = super::staff::department(&crate::ids::platform())?;
     let own = Department { id: own, title: "Nebula Tickets · 星云票务".to_owned(), parent: Some(all) };
     for department in [top, own] {
         made(rbac.put_department(actor, department).await?)?;

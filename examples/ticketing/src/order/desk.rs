@@ -18,7 +18,6 @@ use super::{
 use crate::{
     app::App,
     clock::Millis,
-    counter,
     http::{Json, Path, Query},
     identity::{Remembered, Said},
     ids::{OrderId, PaymentId, SessionId, UserId},
@@ -32,6 +31,7 @@ use crate::{
         },
         order,
     },
+    order::{Channel, sale_of},
     payment::storage::{self as payments, PaymentState},
     problem::{Problem, Result},
     user::email,
@@ -147,7 +147,7 @@ struct DeskOrderDetail {
 /// Who sold an order at a counter, and where.
 #[derive(Debug, Serialize, ToSchema)]
 struct DeskSale {
-    channel: counter::Channel,
+    channel: Channel,
     clerk_id: UserId,
     /// How to address the clerk; empty when the account is gone.
     clerk: String,
@@ -330,7 +330,7 @@ async fn show(State(app): State<App>, desk: AtDesk, Path(One { id }): Path<One>)
 }
 
 async fn sold(app: &App, id: OrderId) -> Result<Option<DeskSale>> {
-    let Some(row) = counter::sale_of(&app.database.read, id).await? else { return Ok(None) };
+    let Some(row) = sale_of(&app.database.read, id).await? else { return Ok(None) };
     let clerk = app.users.user(row.sale.clerk).await?.map(|user| user.display_name).unwrap_or_default();
     Ok(Some(DeskSale { channel: row.sale.channel, clerk_id: row.sale.clerk, clerk }))
 }

@@ -473,7 +473,7 @@ async fn view_with(app: &App, row: &OrderRow, seats: Vec<OrderSeat>, history: bo
     let refunds = if fresh { Vec::new() } else { refunds::of_order(pool, row.id).await? };
     let tickets = if history && row.state.was_paid() { app.tickets.of_order(row.id).await? } else { Vec::new() };
     let tickets = tickets.into_iter().map(|(ticket, code)| ticket_view(&session, &ticket, code)).collect();
-    let price = if history { marketing::kept(pool, row).await? } else { None };
+    let price = if history { marketing::kept(pool, row.id, row.total.currency).await? } else { None };
     let history = if history { storage::history(pool, row.id).await? } else { Vec::new() };
     Ok(OrderView {
         id: row.id,

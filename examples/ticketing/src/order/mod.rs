@@ -6,6 +6,7 @@ mod domain;
 mod http;
 mod place;
 mod quota;
+mod sale;
 mod search;
 pub mod storage;
 
@@ -15,8 +16,10 @@ pub use self::{
     domain::{Ending, OrderState},
     http::{OrderView, routes},
     place::{Orders, Parts, Placed, Places, Wish, at_counter},
+    sale::{Channel, Sale, SaleRow},
 };
 pub(crate) use self::{
     http::{idempotency_key, own, places, view},
+    sale::find as sale_of,
     search::find as find_at_desk,
 };

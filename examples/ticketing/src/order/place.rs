@@ -14,13 +14,13 @@ use super::{
     best::{self, Best},
     domain::OrderState,
     quota::Quota,
+    sale::{self, Sale},
     storage::{self, Inserted, OrderRow, OrderSeat},
 };
 use crate::{
     admission::PerPerson,
     breaker::{Breaker, Circuit},
     clock::Millis,
-    counter::{self, Sale},
     funnel::{Count, Funnel},
     identity::{self, Identities, Named, RealName, WishedAttendee, Wishes},
     ids::{OrderId, SeatPosition, SessionId, UserId},
@@ -435,7 +435,7 @@ impl Orders {
                             quota.left(connection, seats.len()).await?;
                         }
                         if let Some(sale) = sale {
-                            counter::insert(connection, order.id, &sale, order.created_at).await?;
+                            sale::insert(connection, order.id, &sale, order.created_at).await?;
                         }
                         if let Some(named) = named {
                             identity::insert(connection, order.id, merchant.as_str(), &named.attendees).await?;

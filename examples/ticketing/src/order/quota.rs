@@ -7,8 +7,8 @@ use aws_lc_rs::digest;
 use crate::{
     admission::PerPerson,
     clock::Millis,
+    day,
     ids::{SessionId, UserId},
-    payment::day,
     problem::{Code, Problem, Result},
     storage::{
         Connection,

@@ -5,6 +5,7 @@ use crate::{
     clock::Millis,
     ids::{OrderId, SeatPosition, SessionId, UserId},
     money::{Currency, Money},
+    outbox::{Follow, Step},
     problem::{Problem, Result},
     show::PricedSeat,
     storage::{
@@ -34,6 +35,13 @@ pub struct OrderRow {
     pub expires_at: Millis,
     /// When it was archived, if it was.
     pub archived_at: Option<Millis>,
+}
+
+impl OrderRow {
+    /// The message by which the ledger follows this order.
+    pub(crate) const fn follow(&self, step: Step) -> Follow {
+        Follow { session: self.session, order: self.id, step }
+    }
 }
 
 /// A seat of an order.

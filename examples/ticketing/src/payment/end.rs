@@ -9,12 +9,11 @@ use crate::{
     funnel::Count,
     ids::OrderId,
     marketing::coupon,
-    notice::{Notice, Topic},
     order::{
         Ending, OrderState,
         storage::{self as orders, OrderRow},
     },
-    outbox::Follow,
+    outbox::{Notice, Step, Topic},
     problem::{Problem, Result},
 };
 
@@ -84,7 +83,7 @@ impl Payments {
                         return Ok(false);
                     }
                     coupon::give_back(connection, row.id, coupon::Ended::Unpaid).await?;
-                    outbox.record(connection, &Follow::release(&row)).await?;
+                    outbox.record(connection, &row.follow(Step::Release)).await?;
                     let topic = match ending {
                         Ending::ByBuyer | Ending::Timeout => Topic::Ended,
                         Ending::NameRefused => Topic::EndedByName,

@@ -1,8 +1,7 @@
 //! Money: payments, what the provider says of them, refunds, and the end of orders that nobody paid.
 
 pub mod alipay;
-mod at_counter;
-pub(crate) mod day;
+mod at_once;
 mod end;
 mod guarded;
 mod http;
@@ -10,7 +9,7 @@ pub mod mock;
 pub mod provider;
 mod providers;
 mod refunds;
-pub(crate) mod remote;
+mod remote;
 mod rsa;
 mod service;
 pub mod storage;

@@ -11,9 +11,8 @@ use super::{
 use crate::{
     ids::RefundId,
     marketing::coupon,
-    notice::{Notice, Topic},
     order::{OrderState, storage as orders},
-    outbox::{Follow, Issue, Outbox},
+    outbox::{Issue, Outbox, Step, Topic},
     problem::{Code, Problem, Result},
     storage::Connection,
     ticket::storage as tickets,
@@ -138,7 +137,7 @@ async fn settle(
             if row.kind == RefundKind::Order {
                 returned(connection, outbox, row).await?;
             }
-            outbox.record(connection, &Notice::refund(row, Topic::RefundDone)).await?;
+            outbox.record(connection, &row.notice(Topic::RefundDone)).await?;
             metrics::counter!("ticketing_refunds_total", "result" => "done").increment(1);
             Ok(Settlement::Settled)
         }
@@ -173,7 +172,7 @@ async fn returned(connection: &mut Connection<'_>, outbox: &Outbox, row: &Refund
     coupon::give_back(connection, row.order, coupon::Ended::Refunded).await?;
     let order = orders::find(&mut *connection, row.order).await?;
     let order = order.ok_or_else(|| Problem::internal("a refund without an order"))?;
-    outbox.record(connection, &Follow::refund(&order)).await
+    outbox.record(connection, &order.follow(Step::Refund)).await
 }
 
 /// The money of an order does not go back: its tickets are good again, and if it had none yet, it gets them now.
@@ -184,7 +183,7 @@ pub(crate) async fn keep(connection: &mut Connection<'_>, outbox: &Outbox, row: 
         return Err(Problem::internal("a refund of an order that is not being refunded"));
     }
     tickets::restore(connection, row.order).await?;
-    outbox.record(connection, &Notice::refund(row, Topic::RefundRefused)).await?;
+    outbox.record(connection, &row.notice(Topic::RefundRefused)).await?;
     if to == OrderState::Paid {
         outbox.record(connection, &Issue { order: row.order }).await?;
     }

@@ -9,7 +9,7 @@ use super::{
     provider::{BadNotification, ProviderError},
     rsa::BadKey,
 };
-use crate::clock::Millis;
+use crate::{clock::Millis, endpoint::is_here};
 
 /// How far clocks may differ, and how long an answer may be on its way.
 pub(super) const WINDOW: Duration = Duration::from_secs(300);
@@ -57,11 +57,6 @@ pub(super) enum Failure {
 
 pub(super) fn failed(context: &'static str) -> impl FnOnce(Failure) -> ProviderError {
     move |failure| ProviderError::new(context, failure)
-}
-
-/// Whether this is a server of this machine, as in tests.
-pub(crate) fn is_here(endpoint: &str) -> bool {
-    ["http://127.0.0.1:", "http://[::1]:"].iter().any(|local| endpoint.starts_with(local))
 }
 
 /// How long a whole answer may take, where the configuration does not say: a buyer waits for it.

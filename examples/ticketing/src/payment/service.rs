@@ -19,7 +19,7 @@ use crate::{
         OrderState,
         storage::{self as orders, OrderRow},
     },
-    outbox::{Follow, Issue, Outbox, Refund},
+    outbox::{Issue, Outbox, Step},
     problem::{Code, Problem, Result},
     storage::{Connection, Database},
     telemetry::about_order,
@@ -344,7 +344,7 @@ pub(super) async fn settle_order(
         "the order had ended before the payment arrived"
     } else if storage::insert_sold(connection, order.id).await? {
         orders::transition(connection, order.id, order.state, OrderState::Paid, "paid").await?;
-        outbox.record(connection, &Follow::sell(order)).await?;
+        outbox.record(connection, &order.follow(Step::Sell)).await?;
         outbox.record(connection, &Issue { order: order.id }).await?;
         return Ok(Settlement::Paid);
     } else {
@@ -352,7 +352,7 @@ pub(super) async fn settle_order(
         let reason = "a seat was sold to another order";
         orders::transition(connection, order.id, order.state, OrderState::Cancelled, reason).await?;
         coupon::give_back(connection, order.id, coupon::Ended::Unpaid).await?;
-        outbox.record(connection, &Follow::release(order)).await?;
+        outbox.record(connection, &order.follow(Step::Release)).await?;
         reason
     };
     let refund = RefundRow {
@@ -373,6 +373,6 @@ pub(super) async fn settle_order(
     if !refunds::insert(connection, &refund).await? {
         return Ok(Settlement::Duplicate);
     }
-    outbox.record(connection, &Refund::of(&refund)).await?;
+    outbox.record(connection, &refund.message()).await?;
     Ok(Settlement::Refunded)
 }

@@ -9,7 +9,7 @@ mod person;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
@@ -21,9 +21,9 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 pub use self::config::PersonalDataConfig;
 use crate::{
-    config::{Config, secret},
-    merchant::platform,
+    ids::platform,
     problem::{Problem, Result},
+    secret,
     storage::{Database, Pool},
 };
 
@@ -90,13 +90,13 @@ impl Vault {
     /// # Cancel safety
     ///
     /// Call it again: it goes on where it was.
-    pub async fn open(config: &Config, database: &Database) -> Result<Self, Failure> {
-        let vault = Self::unlock(config, database).await?;
+    pub async fn open(config: &PersonalDataConfig, data: &Path, database: &Database) -> Result<Self, Failure> {
+        let vault = Self::unlock(config, data, database).await?;
         existing::seal(database, &vault).await?;
         Ok(vault)
     }
 
-    async fn unlock(config: &Config, database: &Database) -> Result<Self, Failure> {
+    async fn unlock(config: &PersonalDataConfig, data: &Path, database: &Database) -> Result<Self, Failure> {
         const OWNERS: &str = "SELECT DISTINCT tenant FROM nebula_tenant_keys";
         // On SQLite in the line of those who write: nobody sleeps there.
         let (cipher, owners) = match &database.queue {
@@ -104,13 +104,13 @@ impl Vault {
                 let keys = SqlKeyStore::<sqlx::Sqlite>::new(pool.clone());
                 keys.migrate().await?;
                 let owners: Vec<String> = sqlx::query_scalar(OWNERS).fetch_all(pool).await?;
-                (TenantCipher::new(keys, master(config, !owners.is_empty())?), owners)
+                (TenantCipher::new(keys, master(config, data, !owners.is_empty())?), owners)
             }
             Pool::Postgres(pool) => {
                 let keys = SqlKeyStore::<sqlx::Postgres>::new(pool.clone());
                 keys.migrate().await?;
                 let owners: Vec<String> = sqlx::query_scalar(OWNERS).fetch_all(pool).await?;
-                (TenantCipher::new(keys, master(config, !owners.is_empty())?), owners)
+                (TenantCipher::new(keys, master(config, data, !owners.is_empty())?), owners)
             }
         };
         let vault = Self { cipher: Arc::new(cipher.with_kept(KEPT)), owner: platform() };
@@ -205,14 +205,13 @@ impl Vault {
 
 /// The key that wraps, and those that did. A new one is made in the data folder only for a database that was never `sealed`: in
 /// another folder it would be of no use, and in the way of the right one.
-fn master(config: &Config, sealed: bool) -> Result<LocalMasterKey, Failure> {
-    let personal = &config.personal_data;
-    let kept = config.data.join(secret::PERSONAL).exists();
+fn master(personal: &PersonalDataConfig, data: &Path, sealed: bool) -> Result<LocalMasterKey, Failure> {
+    let kept = data.join(secret::PERSONAL).exists();
     let mut master = match &personal.key {
         Some(key) => LocalMasterKey::new(&personal.key_id, &derived(key))?,
         None if sealed && !kept => return Err(MISSING.into()),
         None => {
-            let key = secret::load_or_create(&config.data, secret::PERSONAL)?;
+            let key = secret::load_or_create(data, secret::PERSONAL)?;
             LocalMasterKey::new(config::FOLDER, &derived(&key))?
         }
     };
@@ -221,7 +220,7 @@ fn master(config: &Config, sealed: bool) -> Result<LocalMasterKey, Failure> {
         && !personal.previous.contains_key(config::FOLDER)
         && personal.key_id != config::FOLDER
     {
-        let moved = if kept { secret::load_or_create(&config.data, secret::PERSONAL)? } else { key.clone() };
+        let moved = if kept { secret::load_or_create(data, secret::PERSONAL)? } else { key.clone() };
         master = master.with_former(config::FOLDER, &derived(&moved))?;
     }
     for (id, key) in &personal.previous {

@@ -1,7 +1,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::storage::sql::{plan, query};
+use crate::storage::{
+    DatabaseConfig,
+    sql::{plan, query},
+};
 
 const PEOPLE: [&str; 3] = ["an@example.com", "Bo@Example.com", "chen@example.com"];
 
@@ -10,8 +13,24 @@ fn called(number: usize) -> String {
     format!("Lovelace the {number}th")
 }
 
-fn config(folder: &Path) -> Config {
-    Config { data: folder.to_owned(), ..Config::default() }
+/// A data folder, and what is configured of its keys.
+struct Home<'f> {
+    data: &'f Path,
+    keys: PersonalDataConfig,
+}
+
+impl Home<'_> {
+    fn of(data: &Path) -> Home<'_> {
+        Home { data, keys: PersonalDataConfig::default() }
+    }
+
+    async fn database(&self) -> Database {
+        Database::of(&DatabaseConfig::default(), self.data).await.unwrap()
+    }
+
+    async fn open(&self, database: &Database) -> Result<Vault, Failure> {
+        Vault::open(&self.keys, self.data, database).await
+    }
 }
 
 /// Accounts and an invitation as an earlier version left them.
@@ -58,10 +77,10 @@ fn written(folder: &Path, text: &str) -> bool {
 #[tokio::test]
 async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let database = Database::of(&config).await.unwrap();
+    let home = Home::of(folder.path());
+    let database = home.database().await;
     open_rows(&database).await;
-    let killed = Vault::unlock(&config, &database).await.unwrap();
+    let killed = Vault::unlock(&home.keys, home.data, &database).await.unwrap();
     assert_eq!(existing::seal_some(&database, &killed, 2).await.unwrap(), 2);
     drop(killed);
     let half = query("SELECT count(*) FROM users WHERE email_sealed IS NULL");
@@ -71,10 +90,10 @@ async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     assert_eq!(half.scalar::<i64>(&database.read).await.unwrap(), 2);
 
     // Two at once, and once more: nothing is sealed twice.
-    let (one, two) = tokio::join!(Vault::open(&config, &database), Vault::open(&config, &database));
+    let (one, two) = tokio::join!(home.open(&database), home.open(&database));
     all_sealed(&database, &one.unwrap()).await;
     all_sealed(&database, &two.unwrap()).await;
-    let vault = Vault::open(&config, &database).await.unwrap();
+    let vault = home.open(&database).await.unwrap();
     all_sealed(&database, &vault).await;
     let open = query("SELECT count(*) FROM merchant_invitations WHERE email_index = 'guest@example.com'");
     assert_eq!(open.scalar::<i64>(&database.read).await.unwrap(), 0);
@@ -86,13 +105,13 @@ async fn what_lay_open_is_sealed_also_by_who_comes_after_one_that_was_killed() {
     let former = "UPDATE users SET email_index = 'chen@example.com', email_sealed = NULL, person_index = NULL, \
                   display_name = 'Lovelace the 2th' WHERE id = 'user-2'";
     assert_eq!(query(former).execute(&database.read).await.unwrap(), 1);
-    all_sealed(&database, &Vault::open(&config, &database).await.unwrap()).await;
+    all_sealed(&database, &home.open(&database).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_start_looks_for_what_lies_open_where_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::of(&config(folder.path())).await.unwrap();
+    let database = Home::of(folder.path()).database().await;
     let indexes =
         ["users_open_address", "merchant_invitations_open_address", "users_without_person", "users_open_name"];
     for (open, index) in existing::ALL.iter().zip(indexes) {
@@ -104,9 +123,9 @@ async fn a_start_looks_for_what_lies_open_where_nothing_else_is() {
 #[tokio::test]
 async fn a_sealed_text_opens_in_its_row_and_unaltered_only() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let database = Database::of(&config).await.unwrap();
-    let vault = Vault::open(&config, &database).await.unwrap();
+    let home = Home::of(folder.path());
+    let database = home.database().await;
+    let vault = home.open(&database).await.unwrap();
     let sealed = vault.seal(PHONE, "a", "+8613800138000").await.unwrap();
     assert_eq!(vault.unseal(PHONE, "a", &sealed).await.unwrap(), "+8613800138000");
     assert_ne!(vault.seal(PHONE, "a", "+8613800138000").await.unwrap(), sealed, "equal texts do not look alike");
@@ -120,13 +139,13 @@ async fn a_sealed_text_opens_in_its_row_and_unaltered_only() {
 #[tokio::test]
 async fn another_key_takes_over_and_a_wrong_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    let database = Database::of(&config).await.unwrap();
-    let sealed = Vault::open(&config, &database).await.unwrap().seal(EMAIL, "a", "an@example.com").await.unwrap();
-    let index = Vault::open(&config, &database).await.unwrap().index(EMAIL, "an@example.com").await.unwrap();
+    let mut home = Home::of(folder.path());
+    let database = home.database().await;
+    let sealed = home.open(&database).await.unwrap().seal(EMAIL, "a", "an@example.com").await.unwrap();
+    let index = home.open(&database).await.unwrap().index(EMAIL, "an@example.com").await.unwrap();
     // A merchant has keys of its own: nobody else's open what they sealed.
     let (star, moon) = ("star".parse().unwrap(), "moon".parse().unwrap());
-    let vault = Vault::open(&config, &database).await.unwrap();
+    let vault = home.open(&database).await.unwrap();
     let theirs = vault.of(&star).seal(INVITED, "i", "bo@example.com").await.unwrap();
     vault.of(&moon).seal(INVITED, "i", "cy@example.com").await.unwrap();
     for other in [vault.clone(), vault.of(&moon)] {
@@ -134,23 +153,23 @@ async fn another_key_takes_over_and_a_wrong_one_is_told() {
     }
 
     // From the folder into the configuration; from then on the folder's is not needed.
-    config.personal_data.key = Some("0123456789abcdef0123456789abcdef".into());
-    let vault = Vault::open(&config, &database).await.unwrap();
+    home.keys.key = Some("0123456789abcdef0123456789abcdef".into());
+    let vault = home.open(&database).await.unwrap();
     assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
     std::fs::remove_file(folder.path().join(secret::PERSONAL)).unwrap();
-    Vault::open(&config, &database).await.unwrap();
+    home.open(&database).await.unwrap();
 
     let name = vault.seal(CALLED, "a", "Ada").await.unwrap();
 
     // To the next one.
-    let former = config.personal_data.key.replace("fedcba9876543210fedcba9876543210".into()).unwrap();
-    config.personal_data.key_id = "2".to_owned();
-    let told = Vault::open(&config, &database).await.unwrap_err().to_string();
+    let former = home.keys.key.replace("fedcba9876543210fedcba9876543210".into()).unwrap();
+    home.keys.key_id = "2".to_owned();
+    let told = home.open(&database).await.unwrap_err().to_string();
     assert!(told.contains("personal-data.previous") && !told.contains("fedcba"), "{told}");
-    config.personal_data.previous.insert("1".to_owned(), former);
-    Vault::open(&config, &database).await.unwrap();
-    config.personal_data.previous.clear();
-    let vault = Vault::open(&config, &database).await.unwrap();
+    home.keys.previous.insert("1".to_owned(), former);
+    home.open(&database).await.unwrap();
+    home.keys.previous.clear();
+    let vault = home.open(&database).await.unwrap();
     assert_eq!(vault.unseal(EMAIL, "a", &sealed).await.unwrap(), "an@example.com");
     assert_eq!(vault.unseal(CALLED, "a", &name).await.unwrap(), "Ada");
     assert_eq!(vault.index(EMAIL, "an@example.com").await.unwrap(), index, "people are found as before");

@@ -1,11 +1,14 @@
 //! Where pictures are kept, and how large they may be.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::config::duration;
+use crate::duration;
 
 /// Pictures of shows.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +27,14 @@ pub struct PictureConfig {
     /// So long after the last show has let it go a picture is removed.
     #[serde(with = "duration")]
     pub grace: Duration,
+}
+
+impl PictureConfig {
+    /// The folder that they are kept in, in this data folder, unless they are in a bucket.
+    #[must_use]
+    pub fn path(&self, data: &Path) -> Option<PathBuf> {
+        self.s3.is_none().then(|| data.join(&self.folder))
+    }
 }
 
 /// A bucket of Amazon S3, or of a store that speaks its language.

@@ -1,6 +1,6 @@
 //! Pictures: into the store, out of it, and away.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::future::try_join_all;
@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     breaker::Circuit,
-    config::Config,
     problem::{Code, Problem, Result},
     storage::{Connection, Database},
 };
@@ -56,12 +55,13 @@ impl Pictures {
     ///
     /// Safe.
     pub async fn open(
-        config: &Config,
+        config: &PictureConfig,
+        data: &Path,
         database: Database,
         caches: &CacheManager,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let PictureConfig { folder: _, s3, max_bytes, max_pixels, at_once, grace } = &config.pictures;
-        let store = match (s3, config.pictures_path()) {
+        let PictureConfig { folder: _, s3, max_bytes, max_pixels, at_once, grace } = config;
+        let store = match (s3, config.path(data)) {
             (Some(s3), _) => Store::s3(s3).await?,
             (None, path) => Store::folder(&path.unwrap_or_default())?,
         };

@@ -18,10 +18,8 @@ pub use self::{
     view::{DeadLetterView, QueueMessages, QueueView},
 };
 use crate::{
-    notice::NOTICE,
-    outbox::{FOLLOW, ISSUE, REFUND, TIMEOUT},
+    outbox::{FOLLOW, ISSUE, NOTICE, REFUND, REMIND, TIMEOUT},
     problem::{Problem, Result},
-    wanted::REMIND,
 };
 
 /// Where the messages of a queue live.

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     app::App,
     clock::Millis,
-    counter,
     http::{Json, Path, Query},
     ids::{OrderId, RefundId, UserId},
     merchant::Staff,
@@ -26,7 +25,7 @@ use crate::{
         refund,
     },
     order::{
-        OrderState,
+        OrderState, sale_of,
         storage::{self as orders, OrderRow},
     },
     payment::storage::refunds::{self, RefundKind, RefundRow, RefundState},
@@ -195,7 +194,7 @@ async fn ask(
     Json(body): Json<StaffRefund>,
 ) -> Result<Json<Value>> {
     let (_, merchant) = order_of(&app, &staff, id, "order").await?;
-    let sold = counter::sale_of(&app.database.read, id).await?;
+    let sold = sale_of(&app.database.read, id).await?;
     not_their_own(&staff, sold.map(|row| row.sale.clerk))?;
     let request = Request {
         order: id,

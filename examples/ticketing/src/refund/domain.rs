@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Millis, config::duration, money::Money, order::OrderState};
+use crate::{clock::Millis, duration, money::Money, order::OrderState};
 
 /// All of it, in basis points.
 pub(super) const WHOLE: u32 = 10_000;

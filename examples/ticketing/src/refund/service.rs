@@ -5,12 +5,11 @@ use crate::{
     clock::Millis,
     ids::{OrderId, RefundId, UserId},
     money::Money,
-    notice::{Notice, Topic},
     order::{
         OrderState,
         storage::{self as orders, OrderRow},
     },
-    outbox::{Outbox, Refund},
+    outbox::{Outbox, Topic},
     payment::{
         keep,
         storage::{
@@ -166,10 +165,10 @@ impl Refunds {
                         return Err(Problem::unavailable("another refund of the order came in between"));
                     }
                     if request.asker == Asker::Platform {
-                        this.outbox.record(connection, &Notice::refund(&refund, Topic::ReturnedByName)).await?;
+                        this.outbox.record(connection, &refund.notice(Topic::ReturnedByName)).await?;
                     }
                     if refund.state == RefundState::Pending {
-                        this.outbox.record(connection, &Refund::of(&refund)).await?;
+                        this.outbox.record(connection, &refund.message()).await?;
                     }
                     Ok(refund)
                 })
@@ -234,9 +233,9 @@ impl Refunds {
                 }
                 refunds::transition(connection, refund.id, refund.state, RefundState::Pending, None).await?;
                 if refund.kind == RefundKind::Order {
-                    outbox.record(connection, &Notice::refund(&refund, Topic::RefundAgreed)).await?;
+                    outbox.record(connection, &refund.notice(Topic::RefundAgreed)).await?;
                 }
-                outbox.record(connection, &Refund::of(&refund)).await
+                outbox.record(connection, &refund.message()).await
             })
         })
         .await

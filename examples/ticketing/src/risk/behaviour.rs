@@ -3,10 +3,29 @@
 use nebula_cache::rate_limit::{RateLimiter, Request};
 
 use crate::{
-    admission::{Conduct, limits as rules},
     ids::UserId,
     problem::{Problem, Result},
 };
+
+/// Requests of a buyer, as people make them.
+pub const CONDUCT_USER: &str = "conduct.user";
+/// Requests from a network, as people make them.
+pub const CONDUCT_ADDRESS: &str = "conduct.ip";
+/// The pause between two requests of a buyer.
+pub const CONDUCT_GAP: &str = "conduct.gap";
+/// How often somebody may behave abnormally before they are blacklisted.
+pub const STRIKES: &str = "conduct.strikes";
+
+/// How a buyer behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// As people do.
+    Ordinary,
+    /// Too fast or too often: to be challenged.
+    Abnormal,
+    /// So often abnormal that the buyer has just been blacklisted.
+    Banned,
+}
 
 /// Watches how buyers ask. What counts as abnormal, and how often it may be, are rules of the rate limiter: they are counted
 /// where all limits are, and can be changed while the platform runs.
@@ -31,10 +50,7 @@ impl Behaviour {
     /// The request may have been counted.
     pub async fn observe(&self, user: UserId, network: &str) -> Result<Conduct> {
         let key = user.0.as_bytes();
-        let request = Request::new()
-            .limit(rules::CONDUCT_GAP, key)
-            .limit(rules::CONDUCT_USER, key)
-            .limit(rules::CONDUCT_ADDRESS, network);
+        let request = Request::new().limit(CONDUCT_GAP, key).limit(CONDUCT_USER, key).limit(CONDUCT_ADDRESS, network);
         let decision = self.0.decide(&request).await.map_err(Problem::unavailable)?;
         if decision.is_allowed() {
             return Ok(Conduct::Ordinary);
@@ -44,7 +60,7 @@ impl Behaviour {
         if !own {
             return Ok(Conduct::Abnormal);
         }
-        let strike = self.0.check(rules::STRIKES, key).await.map_err(Problem::unavailable)?;
+        let strike = self.0.check(STRIKES, key).await.map_err(Problem::unavailable)?;
         Ok(if strike.is_allowed() { Conduct::Abnormal } else { Conduct::Banned })
     }
 }

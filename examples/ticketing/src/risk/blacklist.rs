@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::storage;
 use crate::{
-    admission::Listed,
     clock::Millis,
     ids::UserId,
     problem::{Code, Problem, Result},
@@ -103,6 +102,13 @@ pub fn plain(device: &str) -> bool {
 fn network(text: &str) -> Option<IpNet> {
     let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
     (network.prefix_len() > 0).then(|| network.trunc())
+}
+
+/// Somebody is on the blacklist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Until when; `None` without an end.
+    pub until: Option<Millis>,
 }
 
 /// The list in memory.

@@ -7,8 +7,8 @@ mod slider;
 mod storage;
 
 pub use self::{
-    behaviour::Behaviour,
-    blacklist::{Ban, Blacklist, Entry, Kind, plain},
+    behaviour::{Behaviour, CONDUCT_ADDRESS, CONDUCT_GAP, CONDUCT_USER, Conduct, STRIKES},
+    blacklist::{Ban, Blacklist, Entry, Kind, Listed, plain},
     http::desk,
     slider::{Challenge, Puzzles, Store as Answers, Wanted},
 };

@@ -3,9 +3,9 @@
 use std::{
     cmp::{Ordering, Reverse},
     collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
 };
 
+use aws_lc_rs::digest;
 use nebula_tenant::TenantId;
 use serde::{Deserialize, Serialize};
 
@@ -78,12 +78,20 @@ impl Entry {
         texts
     }
 
-    /// Changes when its texts do.
+    /// Changes when its texts do, and is the same wherever it is computed: servers of several versions share an index.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        Field::ALL.map(|field| self.texts(field)).hash(&mut hasher);
-        hasher.finish()
+        let mut hasher = digest::Context::new(&digest::SHA256);
+        for texts in Field::ALL.map(|field| self.texts(field)) {
+            for text in texts {
+                hasher.update(&text.len().to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+            // As long as no text.
+            hasher.update(&usize::MAX.to_le_bytes());
+        }
+        let digest = hasher.finish();
+        digest.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// How well it answers, by looking at its texts; nothing if it lacks a word.

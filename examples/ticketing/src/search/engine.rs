@@ -50,7 +50,7 @@ impl EngineError {
 ///   mistaken.
 /// - What has the word exactly comes before what begins with it, and that before what resembles it; a title counts more than
 ///   a description.
-/// - After `replace` nothing else is found than what it was given; before the first, nothing is.
+/// - After `replace` nothing else is found than what it was given; before the first, nothing is, or the engine says that it has nothing yet.
 /// - Without words there are no hits.
 #[async_trait]
 pub trait SearchEngine: fmt::Debug + Send + Sync {

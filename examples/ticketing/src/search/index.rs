@@ -12,13 +12,13 @@ use tantivy::{
     indexer::NoMergePolicy,
     query::{BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, FuzzyTermQuery, Query, TermQuery},
     schema::{self, FAST, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
-    tokenizer::{AsciiFoldingFilter, RawTokenizer, TextAnalyzer, Token, TokenStream, Tokenizer},
+    tokenizer::{AsciiFoldingFilter, TextAnalyzer, Token, TokenStream, Tokenizer},
 };
 
 use super::{
     domain::{Entry, Field},
     engine::{EngineError, Hit, SearchEngine},
-    words::{Script, Word, Words, indexed},
+    words::{Word, Words, indexed, mistakes, plain},
 };
 use crate::ids::ShowId;
 
@@ -106,10 +106,8 @@ fn build(entries: &[Entry]) -> Result<Built, TantivyError> {
 impl Built {
     /// Every word, in one field or another.
     fn query(&self, words: &Words) -> BooleanQuery {
-        let mut accents = TextAnalyzer::builder(RawTokenizer::default()).filter(AsciiFoldingFilter).build();
         let words = words.iter().map(|word| {
-            let mut plain = accents.token_stream(&word.text);
-            let text = plain.next().map_or_else(|| word.text.clone(), |token| token.text.clone());
+            let text = plain(word);
             let ways = self.fields.iter().flat_map(|(field, stored)| ways(&text, word, *field, *stored));
             // Most of the best, a little of the others.
             Box::new(DisjunctionMaxQuery::with_tie_breaker(ways.collect(), 0.1)) as Box<dyn Query>
@@ -128,18 +126,8 @@ fn ways(text: &str, word: &Word, field: Field, stored: schema::Field) -> Vec<Box
     // The word itself is worth more than any resemblance, and the rarer the more.
     let itself = BooleanQuery::union(vec![constant(exact(), 3.0), boost(exact(), 1.0)]);
     let mut ways: Vec<Box<dyn Query>> = vec![Box::new(itself)];
-    if word.script == Script::Dense {
-        return ways;
-    }
-    let letters = text.chars().count();
+    let Some(mistakes) = mistakes(word, text) else { return ways };
     ways.push(constant(Box::new(FuzzyTermQuery::new_prefix(term.clone(), 0, true)), 2.0));
-    // Another year is another year, not a slip.
-    let mistakes = match letters {
-        _ if text.chars().any(|char| char.is_ascii_digit()) => 0,
-        0..4 => 0,
-        4..8 => 1,
-        _ => 2,
-    };
     if mistakes > 0 {
         ways.push(constant(Box::new(FuzzyTermQuery::new(term, mistakes, true)), 0.5));
     }
@@ -220,63 +208,22 @@ impl SegmentCollector for HitsOfSegment {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::show::{Genre, Show};
-
-    fn entry(title: &str, description: &str) -> Entry {
-        let text = str::to_owned;
-        let show = Show {
-            poster: None,
-            id: ShowId::new(),
-            merchant: crate::merchant::platform(),
-            title: text(title),
-            title_zh: String::new(),
-            description: text(description),
-            description_zh: String::new(),
-            artist: String::new(),
-            artist_zh: String::new(),
-            genre: Genre::Other,
-            venue: None,
-            from_price: None,
-            sessions: Vec::new(),
-        };
-        Entry { show, heat: 0 }
-    }
-
-    async fn found(index: &TextIndex, question: &str) -> Vec<ShowId> {
-        let mut hits = index.find(&Words::of(question)).await.unwrap();
-        hits.sort_by(|one, other| other.score.total_cmp(&one.score));
-        hits.into_iter().map(|hit| hit.show).collect()
-    }
+    use super::{super::suite, *};
 
     #[tokio::test]
     async fn only_what_it_was_given_last_is_found() {
         let index = TextIndex::default();
-        assert!(found(&index, "jazz").await.is_empty() && index.held().await.unwrap().is_empty());
-        let (old, new) = (entry("Jazz", ""), entry("Jazz again", ""));
-        index.replace(Arc::new([old])).await.unwrap();
-        index.replace(Arc::new([new.clone()])).await.unwrap();
-        assert_eq!(found(&index, "jazz").await, [new.show.id]);
-        assert_eq!(index.held().await.unwrap(), HashMap::from([(new.show.id, new.digest())]));
-        for nothing in ["", " ", "?"] {
-            assert!(found(&index, nothing).await.is_empty());
-        }
-        index.replace(Arc::new([])).await.unwrap();
-        assert!(found(&index, "jazz").await.is_empty());
+        assert!(index.find(&Words::of("jazz")).await.unwrap().is_empty(), "before it was given anything");
+        suite::only_what_it_was_given_last_is_found(&index).await;
     }
 
     #[tokio::test]
     async fn the_word_itself_comes_before_beginnings_and_these_before_slips() {
-        let index = TextIndex::default();
-        // What many have counts little, and still more than what resembles it.
-        let mut entries: Vec<_> = (0..50).map(|number| entry(&format!("Night {number}"), "")).collect();
-        let (told, begun, slipped) = (entry("Other", "night"), entry("Nightfall", ""), entry("Nigth", ""));
-        entries.extend([slipped.clone(), told.clone(), begun.clone()]);
-        index.replace(entries.into()).await.unwrap();
-        let order = found(&index, "night").await;
-        let place = |entry: &Entry| order.iter().position(|show| *show == entry.show.id).unwrap();
-        assert_eq!(order.len(), 53);
-        assert_eq!((place(&begun), place(&told), place(&slipped)), (50, 51, 52));
-        assert_eq!(found(&index, "night 7").await.len(), 1);
+        suite::the_word_itself_comes_before_beginnings_and_these_before_slips(&TextIndex::default()).await;
+    }
+
+    #[tokio::test]
+    async fn words_of_every_script_are_found_without_accents_and_years_are_exact() {
+        suite::words_of_every_script_are_found_without_accents_and_years_are_exact(&TextIndex::default()).await;
     }
 }

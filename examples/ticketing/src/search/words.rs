@@ -1,6 +1,8 @@
 //! How texts become words. Chinese, Japanese and Korean write without spaces: their words are pairs of neighbours, as is
 //! usual for search; everything else is split where letters and digits end.
 
+use tantivy::tokenizer::{AsciiFoldingFilter, RawTokenizer, TextAnalyzer, TokenStream};
+
 /// How a piece of text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
@@ -83,6 +85,32 @@ pub(super) fn indexed(text: &str) -> Vec<Word> {
         Script::Dense => pairs(&run, true),
     });
     words.collect()
+}
+
+/// A word as an index has it: letters without their accents.
+pub(super) fn plain(word: &Word) -> String {
+    let mut folded = TextAnalyzer::builder(RawTokenizer::default()).filter(AsciiFoldingFilter).build();
+    let mut plain = folded.token_stream(&word.text);
+    plain.next().map_or_else(|| word.text.clone(), |token| token.text.clone())
+}
+
+/// The words of a text as an index has them, with spaces in between.
+pub(super) fn searchable(text: &str) -> String {
+    indexed(text).iter().map(plain).collect::<Vec<_>>().join(" ")
+}
+
+/// How many letters somebody may have mistaken in a word that others begin with; nothing where no word begins with another.
+pub(super) fn mistakes(word: &Word, plain: &str) -> Option<u8> {
+    if word.script == Script::Dense {
+        return None;
+    }
+    Some(match plain.chars().count() {
+        // Another year is another year, not a slip.
+        _ if plain.chars().any(|char| char.is_ascii_digit()) => 0,
+        0..4 => 0,
+        4..8 => 1,
+        _ => 2,
+    })
 }
 
 /// Neighbours of one script.

@@ -2,8 +2,9 @@
 
 use super::{
     plan::{Category, Seat},
-    store::{NewPlan, sha256},
+    store::NewPlan,
 };
+use crate::digest::sha256;
 
 const PER_ROW: u32 = 50;
 /// Distance of neighbouring seats.

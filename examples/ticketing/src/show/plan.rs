@@ -5,11 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use axum::body::Bytes;
 use serde::Serialize;
 
-use super::{
-    best::{Rows, Standing},
-    store::sha256,
+use super::best::{Rows, Standing};
+use crate::{
+    digest::sha256,
+    ids::{PlanId, SeatPosition},
 };
-use crate::ids::{PlanId, SeatPosition};
 
 /// A seating plan with absolute positions.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use nebula_tenant::TenantId;
 
 use super::{
@@ -11,8 +10,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    ids::{PlanId, SessionId, ShowId, VenueId},
-    merchant::platform,
+    ids::{PlanId, SessionId, ShowId, VenueId, platform},
     money::Money,
     storage::{
         Connection,
@@ -89,12 +87,6 @@ pub struct NewSession {
     pub seats_per_user: u32,
     /// Price by category.
     pub prices: BTreeMap<String, Money>,
-}
-
-/// SHA-256 in hexadecimal digits.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The platform's own venue of this name, made when there is none.

@@ -6,8 +6,8 @@ use jiff::civil::Date;
 
 use super::compare::{Books, Entry, refund_name};
 use crate::{
+    day,
     payment::{
-        day,
         provider::{StatementEntry, StatementLine},
         storage::{
             charges,

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    payment::{Providers, day},
+    day,
+    payment::Providers,
     problem::{Code, Problem, Result},
     storage::{
         Database,

@@ -1,6 +1,7 @@
 //! The database: one file that several processes on this machine may share, or a PostgreSQL server.
 
 mod batches;
+mod config;
 mod file;
 mod migrate;
 pub(crate) mod primary;
@@ -24,9 +25,8 @@ use sqlx::{
 use thiserror::Error;
 
 use self::sql::query;
-use crate::config::{Config, DatabaseProvider};
-
 pub use self::{
+    config::{DatabaseConfig, DatabaseProvider},
     primary::Primary,
     sole::{Sole, SoleError},
     sql::{Connection, Pool},
@@ -62,18 +62,18 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database that the configuration names, with its tables up to date.
+    /// The database that the configuration names, which may be a file in this data folder, with its tables up to date.
     ///
     /// # Errors
     ///
     /// When it cannot be opened or reached; the text says which it is.
-    pub async fn of(config: &Config) -> Result<Self, OpenError> {
-        match (config.database.provider, &config.database.url) {
+    pub async fn of(config: &DatabaseConfig, data: &Path) -> Result<Self, OpenError> {
+        match (config.provider, &config.url) {
             (DatabaseProvider::Postgres, Some(url)) => {
-                Self::connect(url, config.database.max_connections).await.map_err(OpenError::Server)
+                Self::connect(url, config.max_connections).await.map_err(OpenError::Server)
             }
             _ => {
-                let path = config.database_path();
+                let path = config.path(data);
                 Self::open(&path).await.map_err(|error| OpenError::File(path, error))
             }
         }
@@ -112,8 +112,8 @@ impl Database {
     /// # Errors
     ///
     /// When it cannot be reached or refuses; the text says so.
-    pub async fn clear(config: &Config) -> Result<(), OpenError> {
-        let (DatabaseProvider::Postgres, Some(url)) = (config.database.provider, &config.database.url) else {
+    pub async fn clear(config: &DatabaseConfig) -> Result<(), OpenError> {
+        let (DatabaseProvider::Postgres, Some(url)) = (config.provider, &config.url) else {
             return Ok(());
         };
         let cleared = async {

@@ -1,4 +1,4 @@
-//! Where traces go.
+//! Where log lines and traces go.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,42 @@ use axum::http::{HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::config::duration;
+use crate::duration;
+
+/// Log lines on standard error.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// What is written, in the syntax of `RUST_LOG`.
+    pub filter: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl LogConfig {
+    /// For commands that talk to a person themselves.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self { filter: "error".to_owned(), ..Self::default() }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "warn,ticketing=info".to_owned(), format: LogFormat::Text }
+    }
+}
 
 /// Traces, sent to a collector by OTLP over HTTP. Without an endpoint none are recorded.
 #[derive(Clone, Debug, Deserialize)]

@@ -23,9 +23,11 @@ use tracing_subscriber::{
 pub use self::figures::{Figure, Figures, figures};
 use self::json::JsonLines;
 pub(crate) use self::part::{Part, about_order};
-pub use self::{config::TraceConfig, export::Traces};
+pub use self::{
+    config::{LogConfig, LogFormat, TraceConfig},
+    export::Traces,
+};
 pub(crate) use self::{counters::Counters, figures::Kept};
-use crate::config::{LogConfig, LogFormat};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

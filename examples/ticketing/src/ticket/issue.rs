@@ -9,9 +9,8 @@ use super::{
 use crate::{
     clock::Millis,
     ids::OrderId,
-    notice::{Notice, Topic},
     order::{OrderState, storage as orders},
-    outbox::Outbox,
+    outbox::{Notice, Outbox, Topic},
     problem::{Problem, Result},
     storage::Database,
 };

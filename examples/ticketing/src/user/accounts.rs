@@ -5,10 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use nebula_auth::{Error, PasswordAccount, PasswordAccounts, PasswordHash, SubjectDirectory, SubjectState};
 
-use super::{Language, email};
+use super::email;
 use crate::{
     clock::Millis,
     ids::UserId,
+    language::Language,
     personal::{CALLED, EMAIL, PHONE, Vault},
     problem::{Code, Problem, Result},
     remembered::Cache,
@@ -17,6 +18,22 @@ use crate::{
 
 /// How long it is believed that an account exists.
 const KNOWN_AGE: Duration = Duration::from_millis(500);
+
+/// Who reads what is sent to an account.
+pub struct Reader {
+    /// E-mail address.
+    pub email: String,
+    /// The number for text messages: confirmed, and wanted.
+    pub phone: Option<String>,
+    /// In which language.
+    pub language: Language,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("language", &self.language).finish_non_exhaustive()
+    }
+}
 
 /// A person with an account.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -211,6 +228,21 @@ impl Accounts {
             .await
     }
 
+    /// Who reads what is sent to an account, if it is a person's: those of rehearsals have no password, and nobody reads what they get.
+    pub(super) async fn reader(&self, user: UserId) -> Result<Option<Reader>> {
+        let found = "SELECT email_index, email_sealed, language, \
+                     CASE WHEN phone_index IS NOT NULL AND text_messages = 1 THEN phone_sealed END AS phone_sealed \
+                     FROM users WHERE id = $1 AND password_hash IS NOT NULL";
+        let Some(row) = query(found).bind(user).fetch_optional(&self.database.read).await? else { return Ok(None) };
+        let id = user.to_string();
+        let email = address(&self.vault, &id, row.get("email_sealed")?, row.get("email_index")?).await?;
+        let phone = match row.get::<Option<String>>("phone_sealed")? {
+            Some(sealed) => Some(self.vault.unseal(PHONE, &id, &sealed).await?),
+            None => None,
+        };
+        Ok(Some(Reader { email, phone, language: Language::of(&row.get::<String>("language")?) }))
+    }
+
     /// The account of a number; of several, the one that it was confirmed for last.
     pub(super) async fn of_phone(&self, phone: &str) -> Result<Option<UserId>> {
         let index = self.vault.index(PHONE, phone).await?;
@@ -286,7 +318,7 @@ impl Accounts {
 }
 
 /// The address of an account's row: sealed, none, or open where it is not sealed yet.
-pub(crate) async fn address(vault: &Vault, id: &str, sealed: Option<String>, index: String) -> Result<String> {
+async fn address(vault: &Vault, id: &str, sealed: Option<String>, index: String) -> Result<String> {
     match sealed {
         Some(none) if none.is_empty() => Ok(none),
         Some(sealed) => vault.unseal(EMAIL, id, &sealed).await,

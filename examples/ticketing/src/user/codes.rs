@@ -15,11 +15,12 @@ use nebula_notification::Phone;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{Language, Users, email};
+use super::{Users, email};
 use crate::{
     ids::UserId,
-    notice::{Letter, Letters},
+    language::Language,
     problem::{Code, Problem, Result, chain},
+    user::{Letter, Letters},
 };
 
 /// Most mails on their way at once; more codes are refused as `busy`.
@@ -120,6 +121,12 @@ impl MailCodes {
         };
         let (english, chinese) = (in_language(Language::En)?, in_language(Language::Zh)?);
         Ok(Self { letters: letters.clone(), tasks: tasks.clone(), required, english, chinese })
+    }
+
+    /// What sends them.
+    #[must_use]
+    pub const fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     /// Whether somebody who registers needs a code.

@@ -15,7 +15,7 @@ pub struct AccountsConfig {
     /// their staff besides.
     pub require_second_factor: Vec<String>,
     /// How recently a second factor must have been shown by whoever gives money back, or changes who may do what. Left out: not.
-    #[serde(deserialize_with = "crate::config::duration::optional::deserialize")]
+    #[serde(deserialize_with = "crate::duration::optional::deserialize")]
     pub step_up: Option<Duration>,
     /// What buyers read on the buttons of the providers in `auth.oidc`; without it, their names.
     pub provider_labels: BTreeMap<String, String>,

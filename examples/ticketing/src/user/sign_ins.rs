@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_auth::{
-    Auth, AuthConfig, SqlRefreshStore,
-    proof::SqlProofStore,
-    secrecy::{ExposeSecret, SecretString},
-};
+use nebula_auth::{Auth, AuthConfig, SqlRefreshStore, proof::SqlProofStore, secrecy::SecretString};
 use sqlx::postgres::PgPoolOptions;
 
 use crate::storage::{Database, Primary};
@@ -20,13 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn on_postgres(
     settings: &AuthConfig,
     url: &SecretString,
-    orders: Option<&SecretString>,
     database: &Database,
 ) -> Result<(Auth, Primary), Box<dyn std::error::Error + Send + Sync>> {
-    let same = orders.is_some_and(|orders| orders.expose_secret() == url.expose_secret());
     let unusable = "the PostgreSQL server that the configuration names in auth.session.url cannot be used";
     let primary = match &database.primary {
-        Some(primary) if same => primary.clone(),
+        Some(primary) if primary.is_at(url) => primary.clone(),
         _ => Primary::find(url, |options| options)
             .await
             .map_err(|error| format!("{unusable}: {}", crate::problem::chain(&error)))?,

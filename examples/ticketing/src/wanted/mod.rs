@@ -6,6 +6,6 @@ mod storage;
 
 pub use self::{
     http::routes,
-    remind::{REMIND, Reminder, Reminders},
+    remind::{Reminder, Reminders},
     storage::counts,
 };

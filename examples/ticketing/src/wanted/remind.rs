@@ -9,14 +9,12 @@ use crate::{
     clock::Millis,
     ids::{SessionId, UserId},
     merchant::Merchants,
-    outbox::{Outbox, Recorded},
+    outbox::{Outbox, REMIND, Recorded},
     problem::Result,
     show::SessionInfo,
     storage::{Connection, Database, sql::query},
 };
 
-/// Queue of [`Reminder`].
-pub const REMIND: &str = "wanted.remind";
 /// So long before a sale opens its reminders go out.
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Reminders of one transaction.

@@ -345,7 +345,7 @@ async fn whoever_is_killed_or_cancelled_in_the_middle_loses_and_doubles_nothing(
         child.kill().unwrap();
         killed += u32::from(child.wait().unwrap().code().is_none());
     }
-    let database = Database::of(&config).await.unwrap();
+    let database = Database::of(&config.database, &config.data).await.unwrap();
     let between = counted(&database, "archived_").await;
     assert!(killed > 0 && between[0] >= 16 && between[0] < 240 && between[0] % 2 == 0, "{killed} {between:?}");
     assert_eq!(counted(&database, "all_").await, rows);

@@ -7,7 +7,10 @@ use nebula_auth::audit::AuditQuery;
 use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{ids::SessionId, merchant::platform, problem::Code};
+use ticketing::{
+    ids::{SessionId, platform},
+    problem::Code,
+};
 
 const PLAN: &str = include_str!("../../demo/nebula-grand-theatre.json");
 

@@ -6,7 +6,7 @@ use nebula_tenant::TenantId;
 use nebula_test_support::eventually;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{merchant::platform, problem::Code, storage::sql::query};
+use ticketing::{ids::platform, problem::Code, storage::sql::query};
 
 /// Generous: the machine may be busy with other tests.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -76,7 +76,7 @@ async fn an_order_s_buyer_is_told_once_in_the_inbox_and_by_mail_and_nobody_else_
     assert_eq!(app.get("//dev/outbox").await.status(), StatusCode::OK);
 
     // Told again, it is the same notice.
-    let notice = ticketing::notice::Notice::order(paid.parse().unwrap(), ticketing::notice::Topic::TicketsIssued);
+    let notice = ticketing::outbox::Notice::order(paid.parse().unwrap(), ticketing::outbox::Topic::TicketsIssued);
     app.app.notices.tell(notice).await.unwrap();
     assert_eq!(inbox(&app, &mei).await["counts"], json!({"unread": 1, "total": 1}));
 

@@ -4,7 +4,7 @@
 use crate::common::{Account, TestApp, expect, expect_problem};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use ticketing::{merchant::platform, problem::Code, storage::sql::query};
+use ticketing::{ids::platform, problem::Code, storage::sql::query};
 
 const RULES: &str = "
 name: x

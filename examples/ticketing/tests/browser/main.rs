@@ -17,6 +17,7 @@ mod merchant;
 mod office;
 mod operations;
 mod orders;
+mod refused_names;
 mod screen;
 mod search;
 mod second_factor;

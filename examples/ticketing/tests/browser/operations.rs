@@ -85,7 +85,7 @@ async fn operators_see_queues_stock_and_locks_in_both_languages_and_replay_a_dea
 
         enter(&browser, ".ops-menu a[href='/desk/jobs']").await;
         browser.until(&format!("document.querySelector('h1')?.textContent === '{jobs}'")).await;
-        browser.until("document.querySelectorAll('[data-job]').length === 10").await;
+        browser.until("document.querySelectorAll('[data-job]').length === 11").await;
         browser.click("[data-run=search]").await;
         browser.fill("#why", "now").await;
         browser.click("#why-yes").await;

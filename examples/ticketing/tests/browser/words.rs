@@ -25,6 +25,12 @@ async fn both_dictionaries_have_every_text_and_every_problem_code() {
         let key = json!(format!("problem.{}", code.as_str()));
         assert!(keys[2].as_array().unwrap().contains(&key), "no text for {}", code.as_str());
     }
+    let token = shop.sign_in(ticketing::demo::ADMIN_EMAIL, ticketing::demo::PASSWORD).await;
+    let jobs = shop.get_as(&token, "/admin/jobs").await;
+    for job in jobs["jobs"].as_array().unwrap() {
+        let key = json!(format!("jobs.name.{}", job["name"].as_str().unwrap()));
+        assert!(keys[4].as_array().unwrap().contains(&key), "no text for {job}");
+    }
     // The page that links everything: nothing it links is missing.
     for (language, title) in [("en", "Start here"), ("zh", "从这里开始")] {
         browser.go(&shop.page(&format!("/start?lang={language}"))).await;

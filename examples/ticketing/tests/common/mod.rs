@@ -141,7 +141,7 @@ impl TestApp {
 
     /// Registers an account and gives it a role; that of a merchant's staff, at the platform's own merchant.
     pub async fn register_staff(&self, email: &str, role: &str) -> Account {
-        self.register_at(&ticketing::merchant::platform(), email, role).await
+        self.register_at(&ticketing::ids::platform(), email, role).await
     }
 
     /// The same at another merchant.

@@ -114,6 +114,11 @@ impl Shop {
         read(self.client.get(self.page(&format!("/api/v1{path}")))).await
     }
 
+    /// The same, for whoever has the token.
+    pub async fn get_as(&self, token: &str, path: &str) -> Value {
+        read(self.client.get(self.page(&format!("/api/v1{path}"))).bearer_auth(token)).await
+    }
+
     /// Orders a standing ticket.
     pub async fn stand(&self, rival: &Rival, session: &str, area: &str) {
         let body = json!({"session_id": session, "best": {"count": 1, "area": area}});
@@ -164,6 +169,16 @@ impl Shop {
         .await
     }
 
+    /// Waits until an order is in this state.
+    pub async fn reaches(&self, rival: &Rival, order: &str, state: &str) {
+        eventually(PATIENCE, || async {
+            let request = self.client.get(self.page(&format!("/api/v1/orders/{order}"))).bearer_auth(&rival.token);
+            let order = read(request).await;
+            if order["state"] == state { Ok(()) } else { Err(order.to_string()) }
+        })
+        .await;
+    }
+
     /// Signs in and gives the token.
     pub async fn sign_in(&self, email: &str, password: &str) -> String {
         let body = json!({ "email": email, "password": password });
@@ -179,6 +194,11 @@ impl Shop {
     /// Asks for the name on each ticket of a sale.
     pub async fn ask_names(&self, session: &str) {
         self.set_policy(session, json!({ "real_name": { "names": "per-ticket" } })).await;
+    }
+
+    /// The same, and sells also while names cannot be checked.
+    pub async fn ask_names_later(&self, session: &str) {
+        self.set_policy(session, json!({ "real_name": { "names": "per-ticket", "when_down": "later" } })).await;
     }
 
     async fn set_policy(&self, session: &str, policy: Value) {
@@ -214,6 +234,13 @@ impl Shop {
     /// Orders one seat and gives the order's id.
     pub async fn take(&self, rival: &Rival, session: &str, seat: &str) -> String {
         let wish = json!({ "session_id": session, "seats": [seat] });
+        self.post("/api/v1/orders", &wish, Some(&rival.token)).await["id"].as_str().unwrap().into()
+    }
+
+    /// The same, for somebody of this name.
+    pub async fn take_for(&self, rival: &Rival, session: &str, seat: &str, name: &str) -> String {
+        let person = json!({ "name": name, "kind": "cn-id", "number": "11010519491231002X" });
+        let wish = json!({ "session_id": session, "seats": [seat], "attendees": [{ "person": person }] });
         self.post("/api/v1/orders", &wish, Some(&rival.token)).await["id"].as_str().unwrap().into()
     }
 

@@ -19,7 +19,7 @@ use super::{
     child::{Child, Spec, Tended},
     port,
 };
-use crate::config::secret;
+use crate::secret;
 
 /// How long a server may take to come up; RabbitMQ is the slowest.
 const START: Duration = Duration::from_secs(180);

@@ -5,9 +5,9 @@ use jiff::civil::Date;
 use super::report;
 use crate::{
     clock::Millis,
+    day,
     ids::UserId,
     money::{Currency, Money},
-    payment::day,
     problem::{Code, Problem, Result},
     storage::{
         Connection,

@@ -17,12 +17,12 @@ use crate::{
     app::App,
     clock::Millis,
     counter::commission,
+    day,
     http::{Json, Path, Query},
     ids::UserId,
     merchant::{AtDesk, Staff},
     money::Money,
     office::{Desk, Sight, merchant, order, till},
-    payment::day,
     problem::{Code, Problem, Result},
 };
 

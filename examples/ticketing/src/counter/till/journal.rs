@@ -2,10 +2,10 @@
 
 use crate::{
     clock::Millis,
-    counter::domain::{Channel, Method},
+    counter::domain::Method,
     ids::{OrderId, PaymentId, UserId},
     money::Money,
-    order::storage::money,
+    order::{Channel, storage::money},
     problem::{Problem, Result},
     storage::{
         Connection, Pool,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::App,
     clock::Millis,
-    counter::domain::{Channel, Method},
+    counter::domain::Method,
     ids::UserId,
     merchant::Scope,
     money::{Currency, Money},
@@ -23,6 +23,7 @@ use crate::{
         Sight, Spot, Whose,
         fields::{COMMISSION, NOTE, TILL},
     },
+    order::Channel,
     problem::{Problem, Result},
     storage::{
         Connection,

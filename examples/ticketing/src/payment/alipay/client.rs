@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     clock::Millis,
+    day,
+    endpoint::is_here,
     payment::{
-        day,
         provider::BadNotification,
         remote::{self, BadAccount, Failure},
         rsa::{SigningKey, VerifyingKey},
@@ -87,7 +88,7 @@ impl Client {
         let elsewhere = Failure::Nonsense("a bill that is somewhere else");
         let mut url = reqwest::Url::parse(url).map_err(|_| Failure::Nonsense("the address of a bill"))?;
         // A stand-in on this machine has its bills there, too.
-        if !remote::is_here(&self.endpoint) || !remote::is_here(url.as_str()) {
+        if !is_here(&self.endpoint) || !is_here(url.as_str()) {
             if !url.host_str().is_some_and(|host| host.ends_with(".alipay.com")) {
                 return Err(elsewhere);
             }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    config::duration,
+    duration,
     ids::PaymentId,
     money::{Currency, Money, decimal, parse_minor},
 };

@@ -20,14 +20,12 @@ use self::{
     link::Links,
     signature::Signer,
 };
-use super::{
-    day,
-    provider::{
-        BadNotification, Charge, ChargeState, Close, News, Notification, PaymentProvider, ProviderError, RefundOrder,
-        Returned, StatementLine, Till,
-    },
+use super::provider::{
+    BadNotification, Charge, ChargeState, Close, News, Notification, PaymentProvider, ProviderError, RefundOrder,
+    Returned, StatementLine, Till,
 };
 use crate::{
+    day,
     ids::{PaymentId, RefundId},
     money::Money,
     problem::Problem,

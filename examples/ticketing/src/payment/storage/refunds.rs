@@ -9,6 +9,7 @@ use crate::{
     merchant::Rows,
     money::Money,
     order::{OrderState, storage::money},
+    outbox::{Notice, Refund, Topic},
     problem::{Problem, Result},
     storage::{
         Connection,
@@ -91,6 +92,18 @@ pub struct RefundRow {
     pub note: Option<String>,
     /// When it was asked for.
     pub created_at: Millis,
+}
+
+impl RefundRow {
+    /// The message that sends it to the provider.
+    pub(crate) fn message(&self) -> Refund {
+        Refund { refund: self.id.to_string() }
+    }
+
+    /// What its buyer is told of it.
+    pub(crate) const fn notice(&self, topic: Topic) -> Notice {
+        Notice::refund(self.order, self.id, topic)
+    }
 }
 
 fn refund(row: &Row) -> Result<RefundRow> {

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 
 use self::{client::Client, notification::Sealed};
 use super::{
-    day,
     provider::{
         Acknowledgement, BadNotification, Charge, ChargeState, Close, Notification, PaymentProvider, ProviderError,
         RefundOrder, Returned, StatementLine, Taken, Till,
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::{
     clock::Millis,
-    config::duration,
+    day, duration,
     ids::PaymentId,
     money::{Currency, Money},
 };

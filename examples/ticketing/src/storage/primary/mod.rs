@@ -13,7 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     Connection, PgConnection, PgPool,
     pool::PoolConnectionMetadata,
@@ -40,6 +40,7 @@ const PING: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Primary {
     inner: Arc<Inner>,
+    url: SecretString,
     _followed: Option<Arc<DropGuard>>,
 }
 
@@ -79,7 +80,7 @@ impl Primary {
     ) -> Result<Self, sqlx::Error> {
         let servers: Vec<_> = servers::options(url)?.into_iter().map(settings).collect();
         if servers.len() < 2 {
-            return Ok(Self::of(servers, Now { server: 0, timeline: 0, since: None }).0);
+            return Ok(Self::of(url, servers, Now { server: 0, timeline: 0, since: None }).0);
         }
         let begun = Instant::now();
         let found = loop {
@@ -94,17 +95,23 @@ impl Primary {
             "the database takes writes here"
         );
         let (mut primary, inner) =
-            Self::of(servers, Now { server: found.server, timeline: found.timeline, since: None });
+            Self::of(url, servers, Now { server: found.server, timeline: found.timeline, since: None });
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow(inner, found)));
         primary._followed = Some(Arc::new(stop.drop_guard()));
         Ok(primary)
     }
 
-    fn of(servers: Vec<PgConnectOptions>, now: Now) -> (Self, Arc<Inner>) {
+    fn of(url: &SecretString, servers: Vec<PgConnectOptions>, now: Now) -> (Self, Arc<Inner>) {
         let standing = Arc::new(Standing(Mutex::new(now)));
         let inner = Arc::new(Inner { servers, standing, pools: Mutex::default() });
-        (Self { inner: Arc::clone(&inner), _followed: None }, inner)
+        (Self { inner: Arc::clone(&inner), url: url.clone(), _followed: None }, inner)
+    }
+
+    /// Whether it is the one of this URL.
+    #[must_use]
+    pub fn is_at(&self, url: &SecretString) -> bool {
+        self.url.expose_secret() == url.expose_secret()
     }
 
     /// How to connect to it now.

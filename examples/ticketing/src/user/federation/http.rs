@@ -14,10 +14,10 @@ use super::{Came, Federation, PATIENCE, Pending, cookie, refused};
 use crate::{
     app::App,
     http::{Json, Path},
-    notice::Letter,
+    language::Language,
     problem::{Problem, Result},
     user::{
-        Device, Entry, Language, Scene, User,
+        Device, Entry, Letter, Scene, User,
         http::{Person, SignedIn, Tokens, address},
         second_factor::{Challenge, Voucher},
     },

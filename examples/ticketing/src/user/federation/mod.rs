@@ -14,8 +14,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use nebula_auth::{
     Principal,
     oidc::{
-        Callback, ExternalIdentity, LinkDecision, LocalAccount, LoginBegun, LoginRequest, OidcClient, ReturnTo,
-        decide_link,
+        Callback, ExternalIdentity, LinkDecision, LocalAccount, LoginBegun, LoginRequest, OidcClient, OidcSettings,
+        ReturnTo, decide_link,
     },
     secrecy::SecretString,
 };
@@ -26,7 +26,6 @@ use self::identities::Identities;
 use super::{User, Users, email};
 use crate::{
     clock::Millis,
-    config::Config,
     ids::UserId,
     personal::{PENDING, Vault},
     problem::{Code, Problem, Result},
@@ -95,17 +94,22 @@ impl std::fmt::Debug for Pending {
 }
 
 impl Federation {
-    /// With the providers of the configuration.
+    /// With the providers of the configuration, and what buyers read on their buttons.
     #[must_use]
-    pub fn new(config: &Config, users: Users, database: Database, vault: Vault) -> Self {
-        let labels = &config.accounts.provider_labels;
-        let provider = |(name, settings): (&String, &nebula_auth::oidc::OidcSettings)| {
+    pub fn new(
+        settings: &BTreeMap<String, OidcSettings>,
+        labels: &BTreeMap<String, String>,
+        users: Users,
+        database: Database,
+        vault: Vault,
+    ) -> Self {
+        let provider = |(name, settings): (&String, &OidcSettings)| {
             let origin = settings.redirect_uri.split(SIGN_IN_PAGE).next().unwrap_or_default().to_owned();
             let label = labels.get(name).unwrap_or(name).clone();
             let secure = origin.starts_with("https://");
             (name.clone(), Provider { label, origin, secure, client: OnceCell::new() })
         };
-        let providers = config.auth.oidc.iter().map(provider).collect();
+        let providers = settings.iter().map(provider).collect();
         let identities = Identities::new(database, vault.clone());
         Self(Arc::new(Inner { users, vault, identities, providers }))
     }

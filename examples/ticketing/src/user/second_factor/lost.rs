@@ -9,10 +9,9 @@ use crate::{
     http::Path,
     ids::UserId,
     merchant::Staff,
-    notice::Letter,
     office::{Desk, Office, account},
     problem::{Code, Problem, Result},
-    user::{User, Users, users::failed},
+    user::{Letter, User, Users, users::failed},
 };
 
 /// What second factors have for the back office.

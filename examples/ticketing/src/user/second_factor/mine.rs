@@ -17,10 +17,9 @@ use super::refusal;
 use crate::{
     app::App,
     http::Json,
-    notice::Letter,
     problem::{Code, Problem, Result},
     qr,
-    user::{Buyer, Device, users::failed},
+    user::{Buyer, Device, Letter, users::failed},
 };
 
 /// Whether there is one.

@@ -179,7 +179,7 @@ async fn who_was_an_administrator_before_there_were_roles_is_one_after_the_upgra
         assert_eq!(app.app.office.roles_of(boss).await.unwrap(), ["platform-operations"]);
         assert_eq!(app.app.office.roles_of(buyer).await.unwrap(), Vec::<String>::new());
         // What was there belongs to the platform's own merchant.
-        let own = app.app.merchants.scope(&ticketing::merchant::platform()).unwrap();
+        let own = app.app.merchants.scope(&ticketing::ids::platform()).unwrap();
         let plans = own.query("SELECT p.id FROM plans p JOIN venues v ON v.id = p.venue_id WHERE v.name = 'House'");
         assert_eq!(plans.fetch_all(&app.app.database.read).await.unwrap().len(), 1);
         // Once: what is taken away afterwards stays away.
@@ -244,7 +244,7 @@ async fn a_platform_of_one_merchant_gets_what_is_new_once_and_keeps_what_was_cha
     former_roles(&config, &people).await;
 
     let app = TestApp::start_on(config.clone()).await;
-    let own = Reach::Own(ticketing::merchant::platform());
+    let own = Reach::Own(ticketing::ids::platform());
     for (user, reach) in [(boss, Reach::All), (admin, own.clone()), (books, own.clone())] {
         assert_eq!(app.app.office.reach(user).await.unwrap(), reach);
     }

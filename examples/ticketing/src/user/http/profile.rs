@@ -11,16 +11,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Buyer, Language, Profile, Scene, User,
-    http::{Person, address, name},
-};
+use super::{Buyer, Person, address, name};
 use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path, Query},
-    notice::Letter,
+    language::Language,
     problem::{Code, Problem, Result},
+    user::{Letter, Profile, Scene, User},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -88,7 +86,7 @@ async fn send_code(
 }
 
 fn deliverable(app: &App) -> Result<()> {
-    if app.notices.letters().delivers() {
+    if app.codes.letters().delivers() {
         return Ok(());
     }
     Err(Problem::unavailable("no mail server is configured, and there is no development outbox"))

@@ -1,32 +1,32 @@
 //! Hands what happened to nebula-notification, and keeps inboxes.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use nebula_notification::{
-    Channel, DevelopmentOutbox, EmailAddress, ErrorKind, Fanout, Inbox, MemoryTemplates, Notification, Notifier,
-    NotifierBuilder, Params, Phone, Pump, Recipient, SqlStore,
+    DevelopmentOutbox, EmailAddress, Fanout, Inbox, Notification, Notifier, Params, Phone, Pump, Recipient, SqlStore,
 };
 
-use super::{
-    domain::{Notice, Topic},
-    letters::Letters,
-    storage::{self, Reader},
-    templates,
-};
+use super::{config::NoticeConfig, storage, templates};
 use crate::{
-    config::Config,
     counter,
+    delivery::{Delivery, failed},
     ids::UserId,
     merchant::Merchants,
-    order::storage::{self as orders, OrderRow},
+    order::{
+        sale_of,
+        storage::{self as orders, OrderRow},
+    },
+    outbox::{Notice, Recorded, Topic},
     payment::storage::refunds,
     personal::Vault,
-    problem::{Problem, Result},
+    problem::Result,
     show::Catalog,
     storage::Database,
+    user::{Reader, Users},
     wanted::Reminder,
 };
 
@@ -39,28 +39,40 @@ const ROUNDS: u32 = 13;
 /// How often is looked for what waits.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// What notices are made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// What opens the addresses of those who bought at a counter.
+    pub vault: Vault,
+    /// Who buys.
+    pub users: Users,
+    /// Shows and sessions.
+    pub catalog: Catalog,
+    /// Who sells.
+    pub merchants: Merchants,
+    /// Where links lead to.
+    pub here: String,
+}
+
 /// Tells buyers what happened. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Notices(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
-    catalog: Catalog,
-    merchants: Merchants,
+    parts: Parts,
     notifier: Notifier,
     inbox: Inbox,
-    letters: Letters,
-    vault: Vault,
     development: Option<DevelopmentOutbox>,
-    here: String,
     keep: Duration,
     /// Sends what waits as long as this lives.
     _pump: Option<Pump>,
 }
 
 impl Notices {
-    /// Opens the store, connects the senders of the configuration, and starts to send what waits there. Links lead to `here`.
+    /// Opens the store, connects the senders of the configuration, and starts to send what waits there.
     ///
     /// # Errors
     ///
@@ -70,47 +82,23 @@ impl Notices {
     ///
     /// The tables may have been made.
     pub async fn open(
-        config: &Config,
-        database: &Database,
-        vault: &Vault,
-        catalog: &Catalog,
-        merchants: &Merchants,
-        here: String,
+        config: &NoticeConfig,
+        data: &Path,
+        delivery: &Delivery,
+        parts: Parts,
     ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let store = storage::open(config, database, vault).await?;
+        let store = storage::open(data, &parts.database, &parts.vault).await?;
         let inbox = Inbox::new(store.clone());
-        let development = match config.shows_messages() {
-            true => Some(DevelopmentOutbox::for_environment("development")?.quiet()),
-            false => None,
-        };
-        let notifier = notifier(config, &store, &inbox, development.as_ref()).await?;
-        let letters = Letters::open(config, development.as_ref(), here.clone()).await?;
-        let pump = config.notice.workers.then(|| notifier.start(EVERY.min(config.notice.retry)));
-        Ok(Self(Arc::new(Inner {
-            database: database.clone(),
-            catalog: catalog.clone(),
-            merchants: merchants.clone(),
-            notifier,
-            inbox,
-            letters,
-            vault: vault.clone(),
-            development,
-            here,
-            keep: config.notice.keep,
-            _pump: pump,
-        })))
+        let notifier = notifier(config, delivery, &store, &inbox).await?;
+        let pump = config.workers.then(|| notifier.start(EVERY.min(config.retry)));
+        let development = delivery.development().cloned();
+        Ok(Self(Arc::new(Inner { parts, notifier, inbox, development, keep: config.keep, _pump: pump })))
     }
 
     /// The inboxes.
     #[must_use]
     pub fn inbox(&self) -> &Inbox {
         &self.0.inbox
-    }
-
-    /// Mails and text messages about accounts.
-    #[must_use]
-    pub fn letters(&self) -> &Letters {
-        &self.0.letters
     }
 
     /// What was sent, and what waits.
@@ -135,16 +123,14 @@ impl Notices {
     ///
     /// Stored or not; telling it again finds out.
     pub async fn tell(&self, notice: Notice) -> Result<()> {
-        use crate::outbox::Recorded;
-
         let inner = &self.0;
-        let Some(order) = orders::find(&inner.database.read, notice.order).await? else { return Ok(()) };
+        let Some(order) = orders::find(&inner.parts.database.read, notice.order).await? else { return Ok(()) };
         let Some(Addressed { recipient, template, link }) = self.addressed(&order, notice.topic).await? else {
             return Ok(());
         };
-        let session = inner.catalog.session(order.session).await?;
+        let session = inner.parts.catalog.session(order.session).await?;
         let refund = match notice.refund {
-            Some(id) => refunds::find(&inner.database.read, &id.to_string()).await?,
+            Some(id) => refunds::find(&inner.parts.database.read, &id.to_string()).await?,
             None => None,
         };
         let amount = refund.as_ref().map_or(order.total, |refund| refund.amount);
@@ -170,21 +156,23 @@ impl Notices {
     async fn addressed(&self, order: &OrderRow, topic: Topic) -> Result<Option<Addressed>> {
         let inner = &self.0;
         if order.user != UserId::COUNTER {
-            let reader = storage::reader(&inner.database, &inner.vault, order.user).await?;
-            let link = format!("{}/orders/{}", inner.here, order.id);
+            let reader = inner.parts.users.reader(order.user).await?;
+            let link = format!("{}/orders/{}", inner.parts.here, order.id);
             return Ok(reader.map(|reader| Addressed {
                 recipient: recipient(order.user, reader),
                 template: topic.as_str(),
                 link,
             }));
         }
-        let Some(sold) = counter::sale_of(&inner.database.read, order.id).await? else { return Ok(None) };
-        let Some(address) = counter::buyer_address(&inner.vault, order.id, &sold.sale).await? else { return Ok(None) };
+        let Some(sold) = sale_of(&inner.parts.database.read, order.id).await? else { return Ok(None) };
+        let Some(address) = counter::buyer_address(&inner.parts.vault, order.id, &sold.sale).await? else {
+            return Ok(None);
+        };
         let Ok(address) = EmailAddress::new(address) else { return Ok(None) };
         let recipient = Recipient::address_only(address).with_locale(sold.sale.language);
         // They have paper tickets and no account: there is no page of the order for them.
         let template = if topic == Topic::TicketsIssued { templates::RECEIPT } else { topic.as_str() };
-        Ok(Some(Addressed { recipient, template, link: format!("{}/", inner.here) }))
+        Ok(Some(Addressed { recipient, template, link: format!("{}/", inner.parts.here) }))
     }
 
     /// Tells a buyer that a sale opens soon, if that is still so. Told again, it is the same notice.
@@ -198,17 +186,17 @@ impl Notices {
     /// Stored or not; telling it again finds out.
     pub async fn remind(&self, reminder: Reminder) -> Result<()> {
         let inner = &self.0;
-        let session = inner.catalog.session(reminder.session).await?;
-        if !reminder.is_apt(&inner.database, &inner.merchants, &session).await? {
+        let session = inner.parts.catalog.session(reminder.session).await?;
+        if !reminder.is_apt(&inner.parts.database, &inner.parts.merchants, &session).await? {
             return Ok(());
         }
-        let Some(reader) = storage::reader(&inner.database, &inner.vault, reminder.user).await? else { return Ok(()) };
+        let Some(reader) = inner.parts.users.reader(reminder.user).await? else { return Ok(()) };
         let opens = session.sale_opens_at.timestamp().to_zoned(VENUES.to_time_zone());
         let params = Params::new()
             .with("show", session.title.as_str())
             .with("show_zh", session.title_zh.as_str())
             .with("time", opens.strftime("%Y-%m-%d %H:%M (UTC%:z)").to_string())
-            .with("link", format!("{}/sessions/{}", inner.here, session.id));
+            .with("link", format!("{}/sessions/{}", inner.parts.here, session.id));
         let notification = Notification::new(Topic::SaleOpens.as_str())
             .to(recipient(reminder.user, reader))
             .params(params)
@@ -231,7 +219,6 @@ impl Notices {
     pub async fn forget(&self) -> Result<u64> {
         let before = SystemTime::now().checked_sub(self.0.keep).unwrap_or(SystemTime::UNIX_EPOCH);
         let messages = self.0.inbox.forget_older_than(self.0.keep).await.map_err(failed)?;
-        self.0.letters.forget().await?;
         Ok(messages + self.0.notifier.records().forget(before).await.map_err(failed)?)
     }
 }
@@ -244,7 +231,7 @@ struct Addressed {
 }
 
 fn recipient(user: UserId, reader: Reader) -> Recipient {
-    let recipient = Recipient::user(user.to_string()).with_locale(reader.language);
+    let recipient = Recipient::user(user.to_string()).with_locale(reader.language.as_str());
     // What no message can go to leaves the inbox.
     let recipient = match reader.phone.map(|phone| Phone::parse(&phone, None)) {
         Some(Ok(phone)) => recipient.with(phone),
@@ -256,44 +243,20 @@ fn recipient(user: UserId, reader: Reader) -> Recipient {
     }
 }
 
-/// The inbox, what is configured, and the development outbox for the channels that nothing is configured for.
+/// The inbox, and what delivers.
 async fn notifier(
-    config: &Config,
+    config: &NoticeConfig,
+    delivery: &Delivery,
     store: &SqlStore,
     inbox: &Inbox,
-    development: Option<&DevelopmentOutbox>,
 ) -> nebula_notification::Result<Notifier> {
-    Ok(senders(config, development, templates::all)
+    Ok(delivery
+        .notifier(templates::all)
         .await?
         .records(store.clone())
         .audience(store.clone())
         .sender(inbox.clone())
-        .rounds(ROUNDS, config.notice.retry)
-        .breaker(5, config.notice.retry)
+        .rounds(ROUNDS, config.retry)
+        .breaker(5, config.retry)
         .build())
-}
-
-/// What is configured, and the development outbox for the channels that nothing is configured for.
-pub(super) async fn senders(
-    config: &Config,
-    development: Option<&DevelopmentOutbox>,
-    templates: impl Fn() -> nebula_notification::Result<MemoryTemplates>,
-) -> nebula_notification::Result<NotifierBuilder> {
-    let configured = config.notification.connect(templates()?).await?.circuits();
-    let mut builder = config.notification.builder(templates()?).await?;
-    if let Some(outbox) = development {
-        for channel in [Channel::Email, Channel::Sms] {
-            if !configured.iter().any(|circuit| circuit.channel == channel) {
-                builder = builder.sender(outbox.sender(channel));
-            }
-        }
-    }
-    Ok(builder)
-}
-
-pub(super) fn failed(error: nebula_notification::Error) -> Problem {
-    match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::Closed => Problem::unavailable(error),
-        _ => Problem::internal(error),
-    }
 }

@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Notices, service::failed};
+use super::Notices;
 use crate::{
     app::App,
     clock::Millis,
+    delivery::failed,
     http::{Json, Query},
     problem::{Problem, Result},
     user::Buyer,

@@ -61,8 +61,8 @@ mod tests {
 
         async fn sealer(&self) -> Sealed {
             let config = Config { data: self.0.path().to_owned(), ..Config::default() };
-            let database = Database::of(&config).await.unwrap();
-            Sealed(Vault::open(&config, &database).await.unwrap())
+            let database = Database::of(&config.database, &config.data).await.unwrap();
+            Sealed(Vault::open(&config.personal_data, &config.data, &database).await.unwrap())
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::duration;
+use crate::duration;
 
 /// How notices go out. The servers and services that they go through stand in the section `notification`.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,5 +1,12 @@
 //! Accounts over HTTP.
 
+mod addresses;
+mod extract;
+mod my_devices;
+mod phone;
+mod profile;
+mod reset;
+
 use std::net::SocketAddr;
 
 use axum::{
@@ -13,15 +20,16 @@ use nebula_auth::{
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Buyer, Device, Language, NewUser, User, codes, email,
-    second_factor::{Answer, Arrival, demanded},
-};
+pub use self::extract::Buyer;
 use crate::{
     app::App,
     http::Json,
-    notice::Letter,
+    language::Language,
     problem::{Problem, Result},
+    user::{
+        Device, Letter, NewUser, User, codes, email, federation,
+        second_factor::{self, Answer, Arrival, demanded},
+    },
 };
 
 /// What a new account needs.
@@ -69,7 +77,7 @@ struct Refresh {
 
 /// Proof of being signed in.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Tokens {
+pub(in crate::user) struct Tokens {
     /// Send it as `Authorization: Bearer …`.
     access_token: String,
     /// Exchange it when the access token has expired. Each one works once.
@@ -82,33 +90,33 @@ pub(super) struct Tokens {
 
 /// An account, and the roles that it has in the back office; buyers have none.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Person {
+pub(in crate::user) struct Person {
     #[serde(flatten)]
     user: User,
     roles: Vec<String>,
 }
 
 impl Person {
-    pub(super) async fn of(app: &App, user: User) -> Result<Self> {
+    pub(in crate::user) async fn of(app: &App, user: User) -> Result<Self> {
         Ok(Self { roles: app.office.roles_of(user.id).await?, user })
     }
 }
 
 /// An account with proof of being signed in.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct SignedIn {
-    pub(super) user: Person,
-    pub(super) tokens: Tokens,
+pub(in crate::user) struct SignedIn {
+    pub(in crate::user) user: Person,
+    pub(in crate::user) tokens: Tokens,
     /// Whether the back office stays closed until a second factor is set up.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) second_factor_demanded: bool,
+    pub(in crate::user) second_factor_demanded: bool,
 }
 
 impl SignedIn {
     /// Of somebody who came in; they hear of it by mail where it was on a new device.
-    pub(super) async fn of(app: &App, arrival: Arrival) -> Result<Self> {
+    pub(in crate::user) async fn of(app: &App, arrival: Arrival) -> Result<Self> {
         let Arrival { user, tokens, new_device } = arrival;
-        if new_device && !user.email.is_empty() && app.notices.letters().delivers() {
+        if new_device && !user.email.is_empty() && app.codes.letters().delivers() {
             app.codes.tell(Letter::NewDevice, user.email.clone(), user.language);
         }
         let strong = tokens.principal.methods().contains(&AuthMethod::MultiFactor);
@@ -137,15 +145,15 @@ impl From<TokenPair> for Tokens {
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(super::profile::routes())
-        .merge(super::my_devices::routes())
-        .merge(super::phone::routes())
-        .merge(super::reset::routes())
-        .merge(super::addresses::routes())
-        .merge(super::second_factor::routes())
-        .merge(super::second_factor::my_routes())
-        .merge(super::federation::routes())
-        .merge(super::federation::my_routes())
+        .merge(profile::routes())
+        .merge(my_devices::routes())
+        .merge(phone::routes())
+        .merge(reset::routes())
+        .merge(addresses::routes())
+        .merge(second_factor::routes())
+        .merge(second_factor::my_routes())
+        .merge(federation::routes())
+        .merge(federation::my_routes())
         .routes(routes!(rules))
         .routes(routes!(register))
         .routes(routes!(login))
@@ -155,12 +163,12 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// The address in its one form.
-pub(super) fn address(text: &str) -> Result<String> {
+pub(in crate::user) fn address(text: &str) -> Result<String> {
     email::canonical(text).ok_or_else(|| Problem::invalid("email", "This is not an e-mail address."))
 }
 
 /// How to address somebody, if it can be that.
-pub(super) fn name(text: &str) -> Result<String> {
+pub(in crate::user) fn name(text: &str) -> Result<String> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(Problem::invalid("display_name", "A name has 1 to 80 characters."));

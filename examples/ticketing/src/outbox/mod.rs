@@ -4,106 +4,28 @@
 //! the transaction of a payment exists exactly if the payment does. Whoever handles one may see it twice, so every
 //! handler is idempotent.
 
+mod messages;
+mod notice;
+
 use std::{sync::Arc, time::Duration};
 
 use nebula_delay_queue::{
     DelayMessage, DelayMessageBuilder, DelayQueueBackend, Error as QueueError, Outbox as RelayOutbox, QueueName,
     RetryPolicy, SqlDelayQueue,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use self::messages::RECORDED;
+pub use self::{
+    messages::{FOLLOW, Follow, ISSUE, Issue, NOTICE, REFUND, REMIND, Refund, Step, TIMEOUT, Timeout},
+    notice::{Notice, Topic},
+};
 use crate::{
-    ids::{OrderId, SessionId},
-    notice::NOTICE,
-    order::storage::OrderRow,
-    payment::storage::refunds::RefundRow,
+    ids::OrderId,
     problem::{Problem, Result},
     storage::{Connection, Pool},
     telemetry::context,
-    wanted::REMIND,
 };
-
-/// Queue of [`Follow`].
-pub const FOLLOW: &str = "ledger.follow";
-/// Queue of [`Refund`].
-pub const REFUND: &str = "payment.refund";
-/// Queue of [`Issue`].
-pub const ISSUE: &str = "ticket.issue";
-/// Queue of [`Timeout`].
-pub const TIMEOUT: &str = "order.timeout";
-
-/// The seat ledger has to follow the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Follow {
-    /// The session.
-    pub session: SessionId,
-    /// The order whose seats change.
-    pub order: OrderId,
-    /// How they change.
-    pub step: Step,
-}
-
-/// How the seats of an order change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// LOCKED → SOLD.
-    Sell,
-    /// LOCKED → AVAILABLE.
-    Release,
-    /// SOLD → AVAILABLE.
-    Refund,
-}
-
-/// Money goes back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// The refund. Messages of an earlier version name the charge by the provider's name for it.
-    #[serde(alias = "txn")]
-    pub refund: String,
-}
-
-/// A paid order gets its tickets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Issue {
-    /// The order.
-    pub order: OrderId,
-}
-
-/// The time to pay an order is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timeout {
-    /// The order.
-    pub order: OrderId,
-}
-
-impl Follow {
-    /// The order was paid.
-    #[must_use]
-    pub fn sell(order: &OrderRow) -> Self {
-        Self { session: order.session, order: order.id, step: Step::Sell }
-    }
-
-    /// The order ended unpaid.
-    #[must_use]
-    pub fn release(order: &OrderRow) -> Self {
-        Self { session: order.session, order: order.id, step: Step::Release }
-    }
-
-    /// The order's money went back.
-    #[must_use]
-    pub fn refund(order: &OrderRow) -> Self {
-        Self { session: order.session, order: order.id, step: Step::Refund }
-    }
-}
-
-impl Refund {
-    /// The message that sends this refund to the provider.
-    #[must_use]
-    pub fn of(refund: &RefundRow) -> Self {
-        Self { refund: refund.id.to_string() }
-    }
-}
 
 /// A message that the outbox knows where to send.
 pub trait Recorded: Serialize + Sync {
@@ -112,35 +34,6 @@ pub trait Recorded: Serialize + Sync {
 
     /// Its identity: a second message with it changes nothing while the first waits.
     fn id(&self) -> String;
-}
-
-impl Recorded for Follow {
-    const QUEUE: &'static str = FOLLOW;
-
-    fn id(&self) -> String {
-        let step = match self.step {
-            Step::Sell => "sell",
-            Step::Release => "release",
-            Step::Refund => "refund",
-        };
-        format!("{step}:{}", self.order)
-    }
-}
-
-impl Recorded for Refund {
-    const QUEUE: &'static str = REFUND;
-
-    fn id(&self) -> String {
-        self.refund.clone()
-    }
-}
-
-impl Recorded for Issue {
-    const QUEUE: &'static str = ISSUE;
-
-    fn id(&self) -> String {
-        self.order.to_string()
-    }
 }
 
 /// Ten tries over about a quarter of an hour: what this process cannot do now, it or another does after a restart.
@@ -272,7 +165,7 @@ impl Outbox {
 
     /// Call after the commit: the workers of this process look at once instead of at their next poll.
     pub fn wake(&self) {
-        for name in [FOLLOW, ISSUE, REFUND, NOTICE, REMIND].into_iter().filter_map(|name| QueueName::new(name).ok()) {
+        for name in RECORDED.into_iter().filter_map(|name| QueueName::new(name).ok()) {
             self.messages.notify(&name);
         }
     }

@@ -5,15 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use nebula_auth::secrecy::{ExposeSecret, SecretString};
 use nebula_notification::{
-    Channel, Content, DevelopmentOutbox, EmailAddress, Kind, MemoryTemplates, Notification, NotificationTemplate,
-    Notifier, ParamSpec, Phone, Recipient,
+    Channel, Content, EmailAddress, Kind, MemoryTemplates, Notification, NotificationTemplate, Notifier, ParamSpec,
+    Phone, Recipient,
 };
 
-use super::service::{failed, senders};
 use crate::{
-    config::Config,
+    delivery::{Delivery, failed},
+    language::Language,
     problem::{Problem, Result},
-    user::Language,
 };
 
 /// How long this process remembers what it sent.
@@ -270,14 +269,18 @@ pub struct Letters {
 
 impl Letters {
     /// By the mail server of the configuration, or into the development outbox. Links lead to `here`.
-    pub(super) async fn open(
-        config: &Config,
-        development: Option<&DevelopmentOutbox>,
-        here: String,
-    ) -> nebula_notification::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot work.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn open(delivery: &Delivery, here: String) -> nebula_notification::Result<Self> {
         let templates =
             || Letter::ALL.into_iter().try_fold(MemoryTemplates::new(), |known, letter| known.with(letter.template()));
-        let notifier = senders(config, development, templates).await?.build();
+        let notifier = delivery.notifier(templates).await?.build();
         let [delivers, texts] = [Channel::Email, Channel::Sms]
             .map(|channel| notifier.circuits().iter().any(|circuit| circuit.channel == channel));
         Ok(Self { notifier, here, delivers, texts })
@@ -326,7 +329,15 @@ impl Letters {
     }
 
     /// Forgets what went out more than an hour ago: it is kept in memory.
-    pub(super) async fn forget(&self) -> Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// Never, as it is kept in memory.
+    ///
+    /// # Cancel safety
+    ///
+    /// Forgets some of it.
+    pub async fn forget(&self) -> Result<u64> {
         let before = SystemTime::now().checked_sub(REMEMBERED).unwrap_or(SystemTime::UNIX_EPOCH);
         self.notifier.records().forget(before).await.map_err(failed)
     }

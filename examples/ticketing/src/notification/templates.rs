@@ -2,7 +2,7 @@
 
 use nebula_notification::{Channel, Content, Kind, MemoryTemplates, NotificationTemplate, ParamSpec, Result};
 
-use super::domain::Topic;
+use crate::outbox::Topic;
 
 /// What whoever bought at a counter reads instead of [`Topic::TicketsIssued`].
 pub(super) const RECEIPT: &str = "counter-receipt";

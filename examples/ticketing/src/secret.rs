@@ -32,7 +32,7 @@ pub const FILES: &[&str] = &[AUTH, MOCK_PAYMENT, TICKETS, ADMISSION, PERSONAL, P
 /// As [`load_or_create`].
 pub fn platform_id(folder: &Path) -> io::Result<String> {
     let random = load_or_create(folder, PLATFORM)?;
-    let digest = crate::show::store::sha256(secrecy::ExposeSecret::expose_secret(&random).as_bytes());
+    let digest = crate::digest::sha256(secrecy::ExposeSecret::expose_secret(&random).as_bytes());
     Ok(format!("ticketing-{}", digest.get(..12).unwrap_or_default()))
 }
 

@@ -1,6 +1,7 @@
-//! What is kept of a sale at a counter, beside its order.
+//! Who sold an order, where it was sold at a counter: kept beside the order.
 
-use super::domain::Channel;
+use serde::Serialize;
+
 use crate::{
     clock::Millis,
     ids::{OrderId, UserId},
@@ -10,6 +11,34 @@ use crate::{
         sql::{Row, Target, query},
     },
 };
+
+/// Whose counter it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = SalesChannel)]
+pub enum Channel {
+    /// The merchant's own.
+    BoxOffice,
+    /// That of somebody who sells for several merchants, for a commission.
+    Agent,
+}
+
+impl Channel {
+    /// The name in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BoxOffice => "BOX_OFFICE",
+            Self::Agent => "AGENT",
+        }
+    }
+
+    /// Reads that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::BoxOffice, Self::Agent].into_iter().find(|channel| channel.as_str() == name)
+    }
+}
 
 /// Who sells an order, where, to whom.
 #[derive(Clone, Debug)]
@@ -55,7 +84,7 @@ fn read(row: &Row) -> Result<SaleRow> {
 }
 
 /// Keeps it with its order, in one transaction.
-pub(crate) async fn insert(connection: &mut Connection<'_>, order: OrderId, sale: &Sale, at: Millis) -> Result<()> {
+pub(super) async fn insert(connection: &mut Connection<'_>, order: OrderId, sale: &Sale, at: Millis) -> Result<()> {
     query(include_str!("sql/insert_sale.sql"))
         .bind(order)
         .bind(&sale.merchant)
@@ -75,4 +104,18 @@ pub(crate) async fn insert(connection: &mut Connection<'_>, order: OrderId, sale
 pub(crate) async fn find(target: impl Into<Target<'_>>, order: OrderId) -> Result<Option<SaleRow>> {
     let row = query("SELECT * FROM all_counter_sales WHERE order_id = $1").bind(order).fetch_optional(target).await?;
     row.as_ref().map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for channel in [Channel::BoxOffice, Channel::Agent] {
+            assert_eq!(Channel::from_name(channel.as_str()), Some(channel));
+            assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
+        }
+        assert_eq!(Channel::from_name("ONLINE"), None);
+    }
 }

@@ -11,8 +11,14 @@ use nebula_auth::{PasswordHash, secrecy::SecretString};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Scene, codes, http::address, phone::number, second_factor::Asked};
-use crate::{app::App, http::Json, ids::UserId, notice::Letter, problem::Result};
+use super::{address, phone::number};
+use crate::{
+    app::App,
+    http::Json,
+    ids::UserId,
+    problem::Result,
+    user::{Letter, Scene, codes, second_factor::Asked},
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(by_mail)).routes(routes!(by_phone)).routes(routes!(second_step))

@@ -9,12 +9,16 @@ use axum::{
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Buyer, Device, known::KEPT};
+use super::Buyer;
 use crate::{
     app::App,
     clock::Millis,
     http::{Json, Path},
     problem::{Problem, Result},
+    user::{
+        Device,
+        known::{KEPT, Known},
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -57,7 +61,7 @@ async fn devices(State(app): State<App>, buyer: Buyer, headers: HeaderMap) -> Re
         }
     }
     let here = known.index(buyer.id, Device::of(&headers).print()).await?;
-    let view = |one: super::known::Known| KnownDevice {
+    let view = |one: Known| KnownDevice {
         device: names.get(&one.index).cloned().flatten(),
         since: one.first_at,
         seen_at: one.seen_at,

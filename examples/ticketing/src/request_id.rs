@@ -21,7 +21,7 @@ pub fn current() -> Option<String> {
 }
 
 /// Takes over the identifier of a proxy in front, or makes one.
-pub(super) async fn identified(mut request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub(crate) async fn identified(mut request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     let given = request.headers().get(X_REQUEST_ID).filter(|value| acceptable(value)).cloned();
     let id = given.or_else(|| HeaderValue::from_str(&Uuid::now_v7().to_string()).ok());
     let Some(id) = id else { return answer(request).await };

@@ -12,15 +12,18 @@ use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Buyer, Device, Language, Scene, codes,
-    http::{Person, SignedIn},
+    Buyer, Person, SignedIn,
     profile::{Sent, proven},
-    second_factor::{Answer, Voucher},
 };
 use crate::{
     app::App,
     http::Json,
+    language::Language,
     problem::{Problem, Result},
+    user::{
+        Device, Scene, codes,
+        second_factor::{Answer, Voucher},
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -39,7 +42,7 @@ pub(super) fn number(text: &str) -> Result<String> {
 }
 
 fn deliverable(app: &App) -> Result<()> {
-    if app.notices.letters().texts() {
+    if app.codes.letters().texts() {
         return Ok(());
     }
     Err(Problem::unavailable("no provider of text messages is configured, and there is no development outbox"))

@@ -1,30 +1,33 @@
 //! Registering, signing in, staying signed in.
 
-use std::sync::Arc;
+mod demo;
+mod sessions;
+
+use std::{path::Path, sync::Arc};
 
 use nebula_auth::{
-    AccessGrant, Auth, AuthMethod, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials,
-    ErrorKind, Hashed, NewSession, PasswordHash, PasswordProvider, PasswordRefusal, RefreshOptions, Refreshed,
-    RevokeReason, Session, SessionService, SessionStoreKind, TokenPair, TokenService,
+    Auth, AuthConfig, Authentication, AuthenticationProvider, AuthenticationRefusal, Credentials, ErrorKind, Hashed,
+    PasswordHash, PasswordProvider, PasswordRefusal, RevokeReason, SessionService, SessionStoreKind, TokenService,
     audit::AuditLog,
     mfa::{CodeSender, MfaProvider, OneTimeCodes, SecondFactor as _, Totp},
     oidc::OidcClient,
-    secrecy::{ExposeSecret, SecretString},
+    secrecy::SecretString,
 };
 
 use super::{
-    Device, Kind, Language, MailCodes, Profile, Scene, User,
-    accounts::{self, Accounts},
+    Kind, MailCodes, Profile, Scene, User,
+    accounts::{self, Accounts, Reader},
     codes,
     known::KnownDevices,
     second_factor::Doors,
     sign_ins,
 };
 use crate::{
-    config::{Config, secret},
     ids::UserId,
+    language::Language,
     personal::{FACTORS, Vault},
     problem::{Code, Problem, Result},
+    secret,
     storage::{Database, Primary},
 };
 
@@ -88,18 +91,19 @@ impl Users {
     ///
     /// The secret may have been made; the next start uses it.
     pub async fn open(
-        config: &Config,
+        config: &AuthConfig,
+        data: &Path,
         database: Database,
         vault: Vault,
         log: Option<AuditLog>,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let mut settings = config.auth.clone();
+        let mut settings = config.clone();
         let jwt = &mut settings.jwt;
         jwt.issuer.get_or_insert_with(|| ISSUER.to_owned());
         jwt.audience.get_or_insert_with(|| ISSUER.to_owned());
         jwt.verified_cache.get_or_insert(VERIFIED);
         if jwt.secret.is_none() && jwt.private_key.is_none() {
-            jwt.secret = Some(secret::load_or_create(&config.data, secret::AUTH)?);
+            jwt.secret = Some(secret::load_or_create(data, secret::AUTH)?);
         }
         if settings.mfa.required {
             return Err(EVERYBODY.into());
@@ -112,12 +116,11 @@ impl Users {
         settings.mfa.issuer.get_or_insert_with(|| BRAND.to_owned());
         if settings.session.url.is_none() {
             settings.session.store = SessionStoreKind::Sqlite;
-            settings.session.url = Some(config.data.join(super::SESSIONS_FILE).display().to_string().into());
+            settings.session.url = Some(data.join(super::SESSIONS_FILE).display().to_string().into());
         }
         let (mut auth, server) = match (settings.session.store, &settings.session.url) {
             (SessionStoreKind::Postgres, Some(url)) => {
-                let orders = config.database.url.as_ref();
-                let (auth, server) = sign_ins::on_postgres(&settings, url, orders, &database).await?;
+                let (auth, server) = sign_ins::on_postgres(&settings, url, &database).await?;
                 (auth, Some(server))
             }
             _ => (settings.connect().await?, None),
@@ -262,6 +265,19 @@ impl Users {
         self.user(id).await?.ok_or_else(|| Problem::not_found("account"))
     }
 
+    /// Who reads what is sent to an account; nobody where it is no person's.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn reader(&self, user: UserId) -> Result<Option<Reader>> {
+        self.0.accounts.reader(user).await
+    }
+
     /// Changes what a person may change without further ado.
     ///
     /// # Errors
@@ -342,70 +358,6 @@ impl Users {
     pub async fn set_password(&self, user: UserId, hash: PasswordHash, keep: Option<&str>) -> Result<()> {
         self.0.accounts.set_hash(user, hash).await?;
         self.end_sessions(user, keep, RevokeReason::CredentialsChanged).await
-    }
-
-    /// Where an account is signed in, the latest first.
-    ///
-    /// # Errors
-    ///
-    /// The session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe.
-    pub async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>> {
-        let mut sessions = self.0.auth.sessions.sessions_of(&user.to_string()).await.map_err(failed)?;
-        let now = std::time::SystemTime::now();
-        sessions.retain(|session| session.is_live(now));
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.refreshed_at));
-        Ok(sessions)
-    }
-
-    /// Ends a session of an account. Unless it is the one that asks, whoever is sent away is a stranger from then on.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::NotFound`] if it is not one of its own, or the session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Call it again.
-    pub async fn end_session(&self, user: UserId, session: &str, here: Option<&str>) -> Result<()> {
-        let sessions = &self.0.auth.sessions;
-        let known = sessions.session(session).await.map_err(failed)?;
-        let known = known.filter(|known| known.subject == user.to_string());
-        let known = known.ok_or_else(|| Problem::not_found("session"))?;
-        if let Some(print) = known.device.filter(|_| here != Some(session)) {
-            self.0.devices.forget(user, &self.0.devices.index(user, print).await?).await?;
-        }
-        sessions.revoke(session, RevokeReason::Logout).await.map(drop).map_err(failed)
-    }
-
-    /// Ends the sessions of an account, but for the one that is named. Where their owner sends them away, they are strangers from
-    /// then on.
-    ///
-    /// # Errors
-    ///
-    /// The session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Call it again.
-    pub async fn end_sessions(&self, user: UserId, keep: Option<&str>, reason: RevokeReason) -> Result<()> {
-        let sessions = &self.0.auth.sessions;
-        if reason == RevokeReason::LogoutEverywhere {
-            let kept = match keep {
-                Some(keep) => sessions.session(keep).await.map_err(failed)?,
-                None => None,
-            };
-            self.0.devices.forget_others(user, kept.and_then(|kept| kept.device)).await?;
-        }
-        let user = user.to_string();
-        let ended = match keep {
-            Some(keep) => sessions.revoke_others(&user, keep, reason).await,
-            None => sessions.revoke_all(&user, reason).await,
-        };
-        ended.map(drop).map_err(failed)
     }
 
     /// Whether somebody has the address.
@@ -494,47 +446,6 @@ impl Users {
         self.0.accounts.count().await
     }
 
-    /// Makes a demo account unless it exists, and answers its password if it is known: `well_known`, or, when
-    /// strangers can reach the server, a random one that replaces it.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::Busy`], or the database failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// The account may exist with a password that nobody saw; remove it or reset the platform.
-    pub async fn ensure_demo_account(
-        &self,
-        email: &str,
-        name: &str,
-        well_known: &str,
-        reachable: bool,
-    ) -> Result<Option<String>> {
-        let password = if reachable { random_password() } else { well_known.to_owned() };
-        let new = NewUser {
-            email: email.to_owned(),
-            display_name: name.to_owned(),
-            language: Language::default(),
-            password: password.clone().into(),
-        };
-        match self.register(new).await {
-            Ok(_) => return Ok(Some(password)),
-            Err(problem) if problem.code == Code::EmailTaken => {}
-            Err(problem) => return Err(problem),
-        }
-        match self.login(email, well_known.into()).await {
-            Ok(_) if !reachable => Ok(Some(password)),
-            Ok(user) => {
-                let hash = self.hash(password.clone().into()).await?;
-                self.0.accounts.set_hash(user.id, hash).await?;
-                Ok(Some(password))
-            }
-            Err(problem) if problem.code == Code::WrongCredentials => Ok(None),
-            Err(problem) => Err(problem),
-        }
-    }
-
     /// Checks a password, and nothing else: this lets nobody in. Takes as long for an unknown address as for a wrong password.
     ///
     /// # Errors
@@ -555,118 +466,6 @@ impl Users {
             _ => Err(wrong_credentials()),
         }
     }
-
-    /// Begins to keep a user signed in who has just made the account.
-    ///
-    /// # Errors
-    ///
-    /// The session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// A session that nobody knows may be left; it expires.
-    pub async fn start_session(&self, user: UserId, device: &Device) -> Result<TokenPair> {
-        let mut session = NewSession::new(user.to_string()).methods([AuthMethod::Password]).device(device.print());
-        if let Some(label) = device.label() {
-            session = session.label(label);
-        }
-        let tokens = self.0.auth.sessions.start(session).await.map_err(failed)?;
-        self.0.devices.remember(user, device).await;
-        Ok(tokens)
-    }
-
-    /// Exchanges a refresh token. On another device than the session's, the new tokens say nothing of how somebody signed in.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::RefreshRefused`], or the session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// The token may have been used up; for a few seconds it yields the same successor again.
-    pub async fn refresh(&self, token: &SecretString, device: &Device) -> Result<TokenPair> {
-        match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
-            Refreshed::Renewed(pair) => {
-                self.seen(&pair, device).await;
-                Ok(*pair)
-            }
-            Refreshed::Refused(refusal) => Err(Problem::new(Code::RefreshRefused, refusal.to_string())),
-        }
-    }
-
-    /// Ends the session of a refresh token; its access tokens end with it. A token that is not accepted has nothing to
-    /// end.
-    ///
-    /// # Errors
-    ///
-    /// The session store failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Repeat it.
-    pub async fn logout(&self, token: &SecretString, device: &Device) -> Result<()> {
-        match self.0.auth.sessions.refresh(token, RefreshOptions::new().device(device.print())).await.map_err(failed)? {
-            Refreshed::Renewed(pair) => {
-                self.seen(&pair, device).await;
-                if let Some(session) = pair.principal.session_id() {
-                    self.0.auth.sessions.revoke(session, RevokeReason::Logout).await.map_err(failed)?;
-                }
-                Ok(())
-            }
-            Refreshed::Refused(_) => Ok(()),
-        }
-    }
-
-    /// The device of a session was seen; that it moved to another one proves nothing of that.
-    async fn seen(&self, pair: &TokenPair, device: &Device) {
-        if let (false, Ok(user)) = (pair.device_changed, pair.principal.subject().parse()) {
-            self.0.devices.seen_again(user, device).await;
-        }
-    }
-
-    /// An access token without a session, for buyers that are made in bulk.
-    ///
-    /// # Errors
-    ///
-    /// No key signs.
-    pub fn bare_token(&self, user: UserId) -> Result<String> {
-        let issued = self.0.auth.tokens.issue(&AccessGrant::new(user.to_string())).map_err(failed)?;
-        Ok(issued.token.expose_secret().to_owned())
-    }
-
-    /// Removes sessions that ended long ago, and devices that were not seen for long.
-    ///
-    /// # Errors
-    ///
-    /// The session store or the database failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe.
-    pub async fn purge_sessions(&self) -> Result<u64> {
-        let devices = self.0.devices.forget_old().await?;
-        Ok(self.0.auth.sessions.purge_expired().await.map_err(failed)?.saturating_add(devices))
-    }
-
-    /// Whether the session store can be reached.
-    ///
-    /// # Errors
-    ///
-    /// It cannot.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe.
-    pub async fn health(&self) -> Result<()> {
-        self.0.auth.sessions.health().await.map_err(failed)
-    }
-}
-
-/// Eighty random bits, in letters that are hard to mistake for each other.
-fn random_password() -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
-    let letters: Vec<_> = rand::random::<[u8; 16]>().iter().map(|byte| LETTERS[usize::from(byte % 32)]).collect();
-    letters.chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-")
 }
 
 pub(super) fn wrong_credentials() -> Problem {

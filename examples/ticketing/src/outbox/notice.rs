@@ -2,14 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ids::{OrderId, RefundId},
-    outbox::Recorded,
-    payment::storage::refunds::RefundRow,
-};
-
-/// Queue of [`Notice`].
-pub const NOTICE: &str = "notice.send";
+use super::{Recorded, messages::NOTICE};
+use crate::ids::{OrderId, RefundId};
 
 /// Something happened to an order, and its buyer is to hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,10 +75,10 @@ impl Notice {
         Self { order, topic, refund: None }
     }
 
-    /// About a refund.
+    /// About a refund of an order.
     #[must_use]
-    pub const fn refund(refund: &RefundRow, topic: Topic) -> Self {
-        Self { order: refund.order, topic, refund: Some(refund.id) }
+    pub const fn refund(order: OrderId, refund: RefundId, topic: Topic) -> Self {
+        Self { order, topic, refund: Some(refund) }
     }
 }
 
