@@ -35,7 +35,7 @@ pub const PASSWORD: &str = "seats please";
 const PLAN: &str = include_str!("../demo/nebula-grand-theatre.json");
 /// A standing floor before the stage, and seats in a gallery.
 const CLUB: &str = include_str!("../demo/orbit-hall.json");
-const VENUE: &str = "Nebula Grand Theatre";
+const VENUE: &str = "Nebula Grand Theatre · 星云大剧院";
 const FLASH: &str = "Nebula Live: One Night Only";
 /// Names the lock of whoever loads the demo.
 const ONE_LOADS: i64 = 0x6465_6d6f;
@@ -146,7 +146,7 @@ async fn shows(connection: &mut Connection<'_>) -> Result<()> {
         session(show, plan, evening(now, 60), now.plus(COUNTDOWN), 4, &THEATRE.map(|(name, yuan)| (name, yuan / 2)));
     store::insert_session(connection, &flash).await?;
 
-    let hall = store::venue(connection, "Orbit Hall", "Shanghai · 上海", "8 Apogee Lane").await?;
+    let hall = store::venue(connection, "Orbit Hall · 轨道文化馆", "Shanghai · 上海", "8 Apogee Lane").await?;
     stands(connection, hall, 31.1846, 121.4365).await?;
     let plan = store::insert_plan(connection, hall, &read(CLUB)?, |_| {}).await?;
     let night = NewShow {

@@ -6,8 +6,8 @@ mod program;
 
 use std::time::Duration;
 
-use nebula_test_support::eventually;
-use program::{Program, ended};
+use nebula_test_support::{SmtpServer, eventually};
+use program::{Program, ended, ticketing};
 use reqwest::{Client, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -240,8 +240,10 @@ async fn a_server_takes_the_open_files_it_may_have_and_serves_on_when_there_are_
     assert_eq!(program.end().0, Some(0));
 }
 
-#[tokio::test]
+// The mail server answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_factor_that_was_lost_is_taken_away_at_the_command_line() {
+    let mails = SmtpServer::options().without_tls().start().await;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let program = Program::start(&data, &[]);
@@ -259,7 +261,12 @@ async fn a_second_factor_that_was_lost_is_taken_away_at_the_command_line() {
     assert!(asked["second_factor"]["challenge"].is_string() && asked["tokens"].is_null(), "{asked}");
 
     // Nothing is done for a name that nobody has, and the caller can tell.
-    let forget = |email: &str| ended(&data, &["forget-second-factor", email]);
+    let forget = |email: &str| {
+        let port = mails.port().to_string();
+        let mail = [("HOST", "127.0.0.1"), ("PORT", &port), ("FROM", "shop@example.com"), ("SECURITY", "none")];
+        let mail = mail.map(|(key, value)| (format!("NEBULA_TICKETING__NOTIFICATION__EMAIL__{key}"), value));
+        ticketing(&data, &["forget-second-factor", email]).envs(mail).output().unwrap()
+    };
     for (email, words) in [("nobody@example.com", "nobody has registered"), ("nonsense", "not an e-mail address")] {
         let output = forget(email);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -268,10 +275,16 @@ async fn a_second_factor_that_was_lost_is_taken_away_at_the_command_line() {
     }
     assert!(login("buyer@example.com").await["second_factor"].is_object());
 
-    // While the server runs; whoever was in is out.
+    assert!(mails.received().is_empty());
+
+    // While the server runs; whoever was in is out, and the owner is told.
     let output = forget("Buyer@Example.com");
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("without a second factor"), "{output:?}");
+    let told: Vec<_> = mails.received().into_iter().map(|mail| (mail.to, mail.raw)).collect();
+    let [(to, text)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(to[..], ["buyer@example.com"]);
+    assert!(String::from_utf8_lossy(text).contains("Two-step sign-in is off"), "{told:?}");
     assert!(login("buyer@example.com").await["tokens"]["access_token"].is_string());
     let client = Client::builder().no_proxy().build().unwrap();
     let former = client.get(api("/me")).bearer_auth(token).send().await.unwrap();

@@ -1,12 +1,13 @@
 //! Reads a seating plan in the format of the pretix seating-plan editor (public JSON schema 0.0.1).
 //!
-//! Besides, an area may have standing places (`standing`): they are numbered after all seats.
+//! Besides, an area may have standing places (`standing`), which are numbered after all seats, and `names_zh` may say what zones,
+//! standing areas and categories are called in Chinese.
 //!
 //! Positions add up: zone + row + seat. Unknown keys are ignored with a note, because older and newer editors differ;
 //! everything that would sell a wrong seat is a problem.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
@@ -33,7 +34,7 @@ const MAX_ROWS: usize = 50_000;
 const MAX_AREAS: usize = 10_000;
 const MAX_CATEGORIES: usize = 200;
 
-const PLAN: &[&str] = &["name", "categories", "zones", "size"];
+const PLAN: &[&str] = &["name", "categories", "zones", "size", "names_zh"];
 const ZONE: &[&str] = &["name", "zone_id", "uuid", "position", "rows", "areas"];
 const ROW: &[&str] =
     &["row_number", "row_label", "seat_label", "row_number_position", "position", "seats", "start_direction", "uuid"];
@@ -74,6 +75,7 @@ pub fn read(json: &[u8], findings: &mut Findings) -> Option<store::NewPlan> {
     reader.categories(&root);
     reader.zones(&root);
     reader.stand();
+    let names_zh = reader.names_zh(&root);
     let (seats, areas, categories) = (reader.seats, reader.areas, reader.categories);
     if seats.is_empty() && findings.is_clean() {
         findings.problem(&Place::ROOT, "the plan has no seats");
@@ -86,6 +88,7 @@ pub fn read(json: &[u8], findings: &mut Findings) -> Option<store::NewPlan> {
         height,
         areas: Value::Array(areas),
         categories,
+        names_zh,
         seats,
         digest: sha256(json),
     })
@@ -148,6 +151,26 @@ impl Reader<'_> {
                 self.areas.extend(area);
             }
         }
+    }
+
+    /// What parts of the house and categories are called in Chinese.
+    fn names_zh(&mut self, root: &Object<'_>) -> BTreeMap<String, String> {
+        let Some(value) = root.members.get("names_zh").filter(|value| !value.is_null()) else { return BTreeMap::new() };
+        let place = Place::ROOT.key("names_zh");
+        let zones = self.seats.iter().map(|seat| &*seat.zone);
+        let known: BTreeSet<&str> = zones.chain(self.categories.iter().map(|category| &*category.name)).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        // A name of no part is noted, like every key that nobody knows.
+        let Some(names) = Object::read(value, &place, &known, self.findings) else { return BTreeMap::new() };
+        let mut read = BTreeMap::new();
+        for name in known {
+            if names.members.contains_key(name)
+                && let Some(text) = names.text(name, self.findings)
+            {
+                read.insert(name.to_owned(), text.into_owned());
+            }
+        }
+        read
     }
 
     /// Numbers the places of the standing areas.

@@ -140,6 +140,9 @@ struct TicketView {
 struct SeatView {
     guid: String,
     zone: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone_zh: Option<String>,
     row: String,
     number: String,
     /// A place of a standing area: it has neither row nor number.
@@ -147,6 +150,9 @@ struct SeatView {
     #[schema(default = false)]
     standing: bool,
     category: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category_zh: Option<String>,
     price: Money,
     /// Whose it is, where the sale asked. Only when a single order is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -458,10 +464,12 @@ async fn view_with(app: &App, row: &OrderRow, seats: Vec<OrderSeat>, history: bo
             SeatView {
                 attendee: attendees.remove(&seat.position),
                 zone: place.map(|place| place.zone.to_string()).unwrap_or_default(),
+                zone_zh: place.and_then(|place| session.plan.zh(&place.zone)),
                 row: place.map(|place| place.row.to_string()).unwrap_or_default(),
                 number: place.map(|place| place.number.clone()).unwrap_or_default(),
                 standing: place.is_some_and(|place| place.standing),
                 guid: seat.guid,
+                category_zh: session.plan.zh(&seat.category),
                 category: seat.category,
                 price: seat.price,
             }

@@ -74,7 +74,8 @@ impl Seats {
         (self.zones, self.zone_of) = (Vec::new(), Vec::with_capacity(plan.seats.len()));
         for seat in &plan.seats {
             let place = *known.entry(Arc::clone(&seat.zone)).or_insert_with(|| {
-                self.zones.push(ZoneSums { zone: seat.zone.to_string(), sums: SeatSums::default() });
+                let (zone, zone_zh) = (seat.zone.to_string(), plan.zh(&seat.zone));
+                self.zones.push(ZoneSums { zone, zone_zh, sums: SeatSums::default() });
                 self.zones.len() - 1
             });
             self.zone_of.push(place);

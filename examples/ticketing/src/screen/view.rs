@@ -66,6 +66,9 @@ pub struct SeatSums {
 pub struct ZoneSums {
     /// What the plan calls it.
     pub zone: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone_zh: Option<String>,
     /// Its seats.
     #[serde(flatten)]
     pub sums: SeatSums,

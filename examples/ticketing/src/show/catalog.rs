@@ -490,6 +490,7 @@ fn assemble(
     }
     let categories: Vec<_> = categories.into_iter().map(|row| Category { name: row.name, color: row.color }).collect();
     let areas = serde_json::from_str(&row.areas).map_err(Problem::internal)?;
+    let names_zh = serde_json::from_str(&row.names_zh).map_err(Problem::internal)?;
     let rows = Rows::new(&seats, &areas);
     let layout = serde_json::to_vec(&SeatMap {
         plan_id: key,
@@ -499,10 +500,12 @@ fn assemble(
         categories: &categories,
         areas,
         seats: seated(&seats),
+        names_zh: &names_zh,
         standing: rows.standing().iter().map(StandingArea::from).collect(),
     })
     .map_err(Problem::internal)?;
-    Ok(Plan::new(key, row.name.clone(), row.digest.clone(), categories, seats, rows, Bytes::from(layout)))
+    let plan = Plan::new(key, row.name.clone(), row.digest.clone(), categories, seats, rows, Bytes::from(layout));
+    Ok(plan.with_names_zh(names_zh))
 }
 
 pub(super) fn tenant(text: &str) -> Result<TenantId> {

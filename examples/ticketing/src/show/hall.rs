@@ -45,6 +45,7 @@ pub fn hall(seats: u32) -> NewPlan {
         height: PITCH * f64::from(rows + 1),
         areas: serde_json::Value::Array(Vec::new()),
         categories: vec![Category { name: HALL_CATEGORY.to_owned(), color: "#4c78a8".to_owned() }],
+        names_zh: std::collections::BTreeMap::new(),
         seats: places,
         digest: sha256(format!("hall {seats}").as_bytes()),
     }

@@ -52,6 +52,9 @@ pub struct Venue {
 pub struct Price {
     /// The category.
     pub category: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category_zh: Option<String>,
     /// CSS colour of its seats on the map.
     pub color: String,
     /// The price of a seat.
@@ -159,16 +162,22 @@ impl From<&SessionInfo> for Session {
             prices: prices(
                 &info.prices,
                 info.plan.categories.iter().map(|category| (category.name.as_str(), category.color.as_str())),
+                &info.plan.names_zh,
             ),
         }
     }
 }
 
-fn prices<'a>(prices: &BTreeMap<String, Money>, colors: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Price> {
+fn prices<'a>(
+    prices: &BTreeMap<String, Money>,
+    colors: impl Iterator<Item = (&'a str, &'a str)>,
+    names_zh: &BTreeMap<String, String>,
+) -> Vec<Price> {
     let mut list: Vec<_> = colors
         .filter_map(|(category, color)| {
             let price = *prices.get(category)?;
-            Some(Price { category: category.to_owned(), color: color.to_owned(), price })
+            let category_zh = names_zh.get(category).cloned();
+            Some(Price { category: category.to_owned(), category_zh, color: color.to_owned(), price })
         })
         .collect();
     list.sort_by_key(|price| std::cmp::Reverse(price.price.minor));
@@ -345,9 +354,11 @@ async fn with_sessions(orm: &DatabaseConnection, shows: &[show::Model]) -> Resul
 }
 
 /// What sessions refer to, by its key.
+#[derive(Default)]
 struct Details {
     venues: HashMap<String, Venue>,
     colors: HashMap<String, Vec<(String, String)>>,
+    names_zh: HashMap<String, BTreeMap<String, String>>,
     prices: HashMap<String, BTreeMap<String, Money>>,
 }
 
@@ -365,8 +376,10 @@ impl Details {
             .filter(session_price::Column::SessionId.is_in(sessions.iter().map(|session| session.id.as_str())))
             .all(orm)
             .await?;
-        let mut details = Self { venues: HashMap::new(), colors: HashMap::new(), prices: HashMap::new() };
+        let mut details = Self::default();
         for plan in plans {
+            let names_zh = serde_json::from_str(&plan.names_zh).map_err(Problem::internal)?;
+            details.names_zh.insert(plan.id.clone(), names_zh);
             if let Some(venue) = venues.iter().find(|venue| venue.id == plan.venue_id) {
                 let venue = Venue {
                     name: venue.name.clone(),
@@ -391,6 +404,7 @@ impl Details {
     fn session(&self, show: &show::Model, row: &session::Model) -> Result<Session> {
         let venue = self.venues.get(&row.plan_id).cloned();
         let colors = self.colors.get(&row.plan_id).into_iter().flatten();
+        let names_zh = self.names_zh.get(&row.plan_id).unwrap_or(const { &BTreeMap::new() });
         Ok(Session {
             id: id(&row.id)?,
             show_id: id(&row.show_id)?,
@@ -406,7 +420,7 @@ impl Details {
             prices: self
                 .prices
                 .get(&row.id)
-                .map(|known| prices(known, colors.map(|(name, color)| (name.as_str(), color.as_str()))))
+                .map(|known| prices(known, colors.map(|(name, color)| (name.as_str(), color.as_str())), names_zh))
                 .unwrap_or_default(),
         })
     }

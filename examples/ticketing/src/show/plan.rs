@@ -1,6 +1,9 @@
 //! Seating plans: immutable once stored, so they are kept in memory without an age.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use axum::body::Bytes;
 use serde::Serialize;
@@ -22,6 +25,8 @@ pub struct Plan {
     pub seats: Vec<Seat>,
     /// Price categories with their colours.
     pub categories: Vec<Category>,
+    /// What zones, standing areas and categories are called in Chinese, by their names; the others have one name.
+    pub names_zh: BTreeMap<String, String>,
     /// SHA-256 of what was imported.
     pub digest: String,
     /// Strong entity tag of `layout`.
@@ -121,9 +126,17 @@ pub struct SeatMap<'a> {
     pub areas: serde_json::Value,
     /// The seats; the index in this list is the seat's `position` in the live state.
     pub seats: &'a [Seat],
+    /// What zones, standing areas and categories are called in Chinese, by their names; the others have one name.
+    #[serde(skip_serializing_if = "no_names")]
+    pub names_zh: &'a BTreeMap<String, String>,
     /// Standing areas, whose places come after the seats in the live state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub standing: Vec<StandingArea>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn no_names(names: &&BTreeMap<String, String>) -> bool {
+    names.is_empty()
 }
 
 impl Plan {
@@ -143,7 +156,18 @@ impl Plan {
             .map(|(seat, position): (_, SeatPosition)| (Arc::clone(&seat.guid), position))
             .collect();
         let etag = format!("\"{}\"", sha256(&layout));
-        Self { id, name, seats, categories, digest, etag, layout, rows, by_guid }
+        Self { id, name, seats, categories, names_zh: BTreeMap::new(), digest, etag, layout, rows, by_guid }
+    }
+
+    /// With what its parts and categories are called in Chinese.
+    pub(super) fn with_names_zh(self, names_zh: BTreeMap<String, String>) -> Self {
+        Self { names_zh, ..self }
+    }
+
+    /// What a part of the house or a category is called in Chinese, if it has a name of its own there.
+    #[must_use]
+    pub fn zh(&self, name: &str) -> Option<String> {
+        self.names_zh.get(name).cloned()
     }
 
     /// The position of the seat of this name.

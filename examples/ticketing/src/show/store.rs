@@ -39,6 +39,8 @@ pub struct NewPlan {
     pub areas: serde_json::Value,
     /// Price categories.
     pub categories: Vec<Category>,
+    /// What zones, standing areas and categories are called in Chinese, by their names.
+    pub names_zh: BTreeMap<String, String>,
     /// The seats, in the order of their positions.
     pub seats: Vec<Seat>,
     /// SHA-256 of the source, in hexadecimal digits.
@@ -147,8 +149,8 @@ pub async fn insert_plan(
     let id = PlanId::new();
     query(
         // Whose the venue is, the plan is.
-        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at, tenant_id) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, tenant_id FROM venues WHERE id = $2",
+        "INSERT INTO plans (id, venue_id, name, width, height, areas, digest, created_at, names_zh, tenant_id) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, tenant_id FROM venues WHERE id = $2",
     )
     .bind(id)
     .bind(venue)
@@ -158,6 +160,7 @@ pub async fn insert_plan(
     .bind(plan.areas.to_string())
     .bind(&plan.digest)
     .bind(Millis::now().0)
+    .bind(serde_json::json!(plan.names_zh).to_string())
     .execute(&mut *connection)
     .await?;
     for category in &plan.categories {

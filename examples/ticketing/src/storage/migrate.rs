@@ -28,6 +28,7 @@ const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0022_attendee_grams.sql"),
     include_str!("../../migrations/sqlite/0023_refused_names_and_devices.sql"),
     include_str!("../../migrations/sqlite/0024_left_by_former_releases.sql"),
+    include_str!("../../migrations/sqlite/0025_plan_names.sql"),
 ];
 
 /// For PostgreSQL, oldest first; a table remembers how many there are.
@@ -56,6 +57,7 @@ const POSTGRES: &[&str] = &[
     include_str!("../../migrations/postgres/0022_attendee_grams.sql"),
     include_str!("../../migrations/postgres/0023_refused_names_and_devices.sql"),
     include_str!("../../migrations/postgres/0024_left_by_former_releases.sql"),
+    include_str!("../../migrations/postgres/0025_plan_names.sql"),
 ];
 
 /// Any number that nothing else on the server locks: one process migrates, the others wait.

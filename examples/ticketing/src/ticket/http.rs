@@ -69,6 +69,9 @@ struct CheckedIn {
 #[derive(Debug, Serialize, ToSchema)]
 struct DoorSeat {
     zone: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone_zh: Option<String>,
     row: String,
     number: String,
     /// A place of a standing area: it has neither row nor number.
@@ -76,6 +79,9 @@ struct DoorSeat {
     #[schema(default = false)]
     standing: bool,
     category: String,
+    /// The same in Chinese, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category_zh: Option<String>,
 }
 
 /// The sessions around now.
@@ -227,9 +233,11 @@ fn seat(session: &SessionInfo, verdict: &Verdict) -> Option<DoorSeat> {
     let place = session.plan.seat(verdict.position()?)?;
     Some(DoorSeat {
         zone: place.zone.to_string(),
+        zone_zh: session.plan.zh(&place.zone),
         row: place.row.to_string(),
         number: place.number.clone(),
         standing: place.standing,
         category: place.category.to_string(),
+        category_zh: session.plan.zh(&place.category),
     })
 }

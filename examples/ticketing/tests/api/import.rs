@@ -185,15 +185,27 @@ async fn a_running_server_sells_what_another_process_imports() {
     // A database of its own on the same file, as another process has it.
     let other = Database::open(&app.app.config.database_path()).await.unwrap();
     let sale = sale(&[("Stalls", 38_000), ("Circle", 12_050)]);
-    let (plan, _) = import::check(document().to_string().as_bytes(), &sale).unwrap();
+    let mut named = document();
+    named["names_zh"] = json!({"First floor": "二楼", "Circle": "楼座"});
+    let (plan, _) = import::check(named.to_string().as_bytes(), &sale).unwrap();
     let first = import::write(&other, plan.clone(), sale.clone(), |_| {}).await.unwrap();
     assert_eq!((first.seats, first.plan_reused), (3, false));
     let map = expect(app.get(&format!("/sessions/{}/seatmap", first.session)).await, StatusCode::OK).await;
     assert_eq!((&map["width"], &map["seats"][2]["guid"]), (&json!(800.0), &json!("ff-a-1")));
+    assert_eq!(map["names_zh"], named["names_zh"]);
+    let session = expect(app.get(&format!("/sessions/{}", first.session)).await, StatusCode::OK).await;
+    let names: Vec<_> = session["prices"].as_array().unwrap().iter().map(|price| &price["category_zh"]).collect();
+    assert_eq!(names, [&Value::Null, &json!("楼座")]);
     let buyer = app.register("buyer@example.com").await;
     let order = json!({"session_id": first.session, "seats": ["gf-1-2", "ff-a-1"]});
     let order = expect(app.post_as(&buyer, "/orders", &order).await, StatusCode::CREATED).await;
     assert_eq!(order["total"], json!({"amount": "500.50", "currency": "CNY"}));
+    let seats = order["seats"].as_array().unwrap();
+    let named = |guid: &str| {
+        seats.iter().find(|seat| seat["guid"] == guid).map(|seat| (&seat["zone_zh"], &seat["category_zh"]))
+    };
+    assert_eq!(named("ff-a-1"), Some((&json!("二楼"), &json!("楼座"))));
+    assert_eq!(named("gf-1-2"), Some((&Value::Null, &Value::Null)));
 
     let second = import::write(&other, plan, sale, |_| {}).await.unwrap();
     assert!(second.plan_reused && second.show == first.show && second.session != first.session);
@@ -357,6 +369,31 @@ fn replace(value: &mut Value, left: &mut usize, with: &Value) -> bool {
         Value::Object(members) => members.values_mut().any(|member| replace(member, left, with)),
         Value::Array(items) => items.iter_mut().any(|item| replace(item, left, with)),
         _ => false,
+    }
+}
+
+#[test]
+fn parts_of_the_house_and_categories_may_have_chinese_names() {
+    let with = |names: Value| {
+        let mut document = document();
+        document["names_zh"] = names;
+        read(&document)
+    };
+    let (plan, findings) = with(json!({"Ground floor": "一楼", "Circle": "楼座", "Cellar": "地下室"}));
+    let names = plan.unwrap_or_else(|| panic!("{findings}")).names_zh;
+    assert_eq!(json!(names), json!({"Ground floor": "一楼", "Circle": "楼座"}));
+    assert!(
+        findings.notes().iter().any(|note| note.starts_with("$.names_zh.Cellar: unknown")),
+        "{:?}",
+        findings.notes()
+    );
+    for (names, problem) in [
+        (json!(["一楼"]), "$.names_zh: expected an object"),
+        (json!({"Circle": true}), "$.names_zh.Circle: expected text"),
+        (json!({"Circle": " "}), "$.names_zh.Circle: must not be empty"),
+    ] {
+        let (plan, findings) = with(names);
+        assert!(plan.is_none() && findings.to_string().contains(problem), "{findings}");
     }
 }
 

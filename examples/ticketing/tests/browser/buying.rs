@@ -133,7 +133,7 @@ async fn the_shop_chooses_seats_and_sells_standing_tickets_in_both_languages() {
     let shows = shows["shows"].as_array().unwrap();
     let night = shows.iter().find(|show| show["title"].as_str().unwrap().starts_with("Apogee")).unwrap();
     let standing = night["sessions"][0]["id"].as_str().unwrap();
-    for (language, free, place) in [("en", "places left", "Floor, standing"), ("zh-CN", "余", "Floor 站席")] {
+    for (language, free, place) in [("en", "places left", "Floor, standing"), ("zh-CN", "余", "内场 站席")] {
         let rival = shop.rival().await;
         let browser = Browser::open(language).await;
         browser.go(&shop.page(&format!("/login?next=/sessions/{}", sale.session))).await;
@@ -194,6 +194,7 @@ async fn the_list_of_seats_and_every_text_are_there_in_chinese() {
     let label =
         browser.value("document.querySelector(\".seat-button[aria-pressed='true']\").getAttribute('aria-label')").await;
     let label = label.as_str().unwrap();
+    assert!(["池座", "楼座", "包厢"].iter().any(|area| label.starts_with(area)), "{label}");
     assert!(label.contains('座') && label.contains('¥') && label.contains("已选"), "{label}");
     assert_eq!(browser.text("#buy").await, "立即购票");
 

@@ -45,7 +45,7 @@ export class ChooseForm {
     const before = this.category.value;
     const seated = new Set(this.plan.seats.map((seat) => seat.category));
     this.category.replaceChildren(option('', t('choose.any')),
-      ...this.plan.categories.filter(({ name }) => seated.has(name)).map(({ name, price: cost }) => option(name, `${name} · ${price(cost)}`, name === before)));
+      ...this.plan.categories.filter(({ name }) => seated.has(name)).map(({ name, title, price: cost }) => option(name, `${title} · ${price(cost)}`, name === before)));
   }
 
   get #best() {
@@ -57,20 +57,20 @@ export class ChooseForm {
 export class StandingForm {
   constructor(plan, states, most, order) {
     Object.assign(this, { plan, states, most, wanted: 1 });
-    const { area, category } = plan;
+    const { area, category, title } = plan;
     this.left = el('span', { class: 'note', 'data-left': '' });
     this.cost = el('span', { class: 'note' });
     this.number = el('output', { class: 'number', 'aria-live': 'polite' });
-    const step = (name, key, by) => el('button', { class: 'icon-button', type: 'button', 'data-step': by, 'aria-label': t(key, { area }),
+    const step = (name, key, by) => el('button', { class: 'icon-button', type: 'button', 'data-step': by, 'aria-label': t(key, { area: title }),
       on: { click: () => this.#step(by) } }, icon(name));
     this.button = el('button', { class: 'button small', type: 'submit' }, t('standing.buy'));
     this.busy = false;
-    this.element = el('form', { class: 'standing', 'data-area': area, 'aria-label': t('standing.label', { area }), on: { submit: (event) => {
+    this.element = el('form', { class: 'standing', 'data-area': area, 'aria-label': t('standing.label', { area: title }), on: { submit: (event) => {
       event.preventDefault();
       if (!waits(this.button)) order({ count: this.wanted, area, category });
     } } },
-    el('div', {}, el('strong', {}, t('standing.name', { area })), this.cost, this.left),
-    el('div', { class: 'stepper', role: 'group', 'aria-label': t('standing.count', { area }) }, step('minus', 'standing.less', -1), this.number, step('plus', 'standing.more', 1)),
+    el('div', {}, el('strong', {}, t('standing.name', { area: title })), this.cost, this.left),
+    el('div', { class: 'stepper', role: 'group', 'aria-label': t('standing.count', { area: title }) }, step('minus', 'standing.less', -1), this.number, step('plus', 'standing.more', 1)),
     this.button);
     states.addEventListener('change', ({ detail }) => {
       if (detail.some((position) => position >= plan.first && position < plan.first + plan.places)) this.redraw();

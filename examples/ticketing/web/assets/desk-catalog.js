@@ -6,7 +6,7 @@ import { findings } from './desk-plan.js';
 import { posterForm } from './desk-poster.js';
 import { el } from './dom.js';
 import { moment, price } from './format.js';
-import { localized, t } from './i18n.js';
+import { localized, namesIn, t } from './i18n.js';
 import { notify } from './notice.js';
 import { poster } from './poster.js';
 import { friendly } from './problem.js';
@@ -185,8 +185,12 @@ function newSession(desk, all, plans) {
       await desk.draw();
     },
   });
-  const drawPrices = () => prices.replaceChildren(el('h3', {}, t('desk.price.each')), ...planOf(form.elements.plan_id.value).categories.map(({ name }, place) =>
-    el('div', { class: 'field' }, el('label', { for: `price-${place}` }, name), el('input', { id: `price-${place}`, name, inputmode: 'decimal', pattern: '\\d+(\\.\\d{1,2})?' }))));
+  const drawPrices = () => {
+    const plan = planOf(form.elements.plan_id.value);
+    const named = namesIn(plan);
+    prices.replaceChildren(el('h3', {}, t('desk.price.each')), ...plan.categories.map(({ name }, place) =>
+      el('div', { class: 'field' }, el('label', { for: `price-${place}` }, named(name)), el('input', { id: `price-${place}`, name, inputmode: 'decimal', pattern: '\\d+(\\.\\d{1,2})?' }))));
+  };
   form.elements.plan_id.addEventListener('change', drawPrices);
   drawPrices();
   return form;

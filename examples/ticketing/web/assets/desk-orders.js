@@ -70,7 +70,7 @@ async function detail(desk, id, place, back) {
           el('p', { id: 'buyer' }, buyer.email ?? t('desk.orders.hidden'), buyer.email === '' && t('desk.orders.gone')), buyer.email && buyer.masked && el('p', { class: 'note' }, t('desk.orders.masked')),
           order.name_refused && el('p', { class: 'note', id: 'name-refused' }, t(`desk.orders.name.${order.name_refused.consequence ?? 'open'}`), ' ',
             el('time', { datetime: order.name_refused.at }, instant(order.name_refused.at))),
-          el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, [...line(seatName(one), one.category, el('strong', { class: 'number' }, price(one.price))), attendeeNote(one.attendee)]))),
+          el('ul', { class: 'desk-list' }, order.seats.map((one) => el('li', { class: 'desk-item' }, [...line(seatName(one), localized(one, 'category'), el('strong', { class: 'number' }, price(one.price))), attendeeNote(one.attendee)]))),
           el('p', { class: 'desk-sum' }, t('desk.orders.total'), ' ', el('strong', { class: 'number' }, price(order.total)))),
         section('desk.orders.tickets', order.tickets?.map((ticket) => line(seat(ticket.seat) ? seatName(seat(ticket.seat)) : ticket.seat, ticket.used_at && instant(ticket.used_at), badge(word('ticket', ticket.state))))),
         section('desk.orders.payments', payments.map((payment) => line(word('checkout.provider', payment.provider), payment.txn, [el('strong', { class: 'number' }, price(payment.amount)), badge(word('payment', payment.state))])))),

@@ -3,7 +3,7 @@
 import { drawAreas } from './areas.js';
 import { visible } from './color.js';
 import { el, svg } from './dom.js';
-import { t } from './i18n.js';
+import { namesIn, t } from './i18n.js';
 
 /** Plans may leave a seat's radius out. */
 const RADIUS = 10;
@@ -19,13 +19,19 @@ export function drawPlan({ name, width, height, categories, areas, seats, standi
 const standingOf = ({ standing = [] }) => standing.reduce((sum, { places }) => sum + places, 0);
 const listed = (texts) => el('ul', {}, texts.map((text) => el('li', {}, text)));
 
+/** The standing areas of a plan, in words. */
+function standingAreas(plan) {
+  const named = namesIn(plan);
+  return listed(plan.standing.map(({ area, category, places }) => t('desk.plan.standing', { area: named(area), category: named(category), count: places })));
+}
+
 export function findings({ usable, problems, notes, preview }) {
   return [
     el('p', { role: 'status', id: 'plan-verdict', 'data-usable': String(usable) },
       usable ? t('desk.plan.usable', { count: preview.seats.length + standingOf(preview) }) : t('desk.plan.unusable', { count: problems.length })),
     problems.length > 0 && el('div', { class: 'desk-findings bad' }, listed(problems)),
     notes.length > 0 && el('details', { class: 'desk-findings' }, el('summary', {}, t('desk.plan.notes', { count: notes.length })), listed(notes)),
-    usable && preview.standing?.length > 0 && listed(preview.standing.map(({ area, category, places }) => t('desk.plan.standing', { area, category, count: places }))),
+    usable && preview.standing?.length > 0 && standingAreas(preview),
     usable && drawPlan(preview),
   ];
 }

@@ -88,7 +88,14 @@ export const place = (venue) => (typeof venue === 'string' ? venue
 export const listed = (texts) => formatter(Intl.ListFormat, { style: 'long', type: 'conjunction' }).format(texts);
 
 /** `Stalls, row 3, seat 12`, or `Floor, standing`. Plans may leave names out. */
-export function seatName({ zone, row, number, standing }) {
-  const parts = [zone, standing && t('seat.standing'), row && t('seat.row', { row }), number && t('seat.number', { number })].filter(Boolean);
+export function seatName(seat) {
+  const { row, number, standing } = seat;
+  const parts = [localized(seat, 'zone'), standing && t('seat.standing'), row && t('seat.row', { row }), number && t('seat.number', { number })].filter(Boolean);
   return parts.join(lang === 'zh' ? ' ' : ', ');
+}
+
+/** The price category of a seat, unless its part of the house is called the same. */
+export function categoryName(seat) {
+  const name = localized(seat, 'category');
+  return name === localized(seat, 'zone') ? null : name;
 }

@@ -54,6 +54,12 @@ export function t(key, values = {}) {
 /** The field in this language, as the API names it: `title` and `title_zh`. */
 export const localized = (object, field) => (lang === 'zh' && object[`${field}_zh`]) || object[field] || '';
 
+/** What the parts and categories of a seating plan are called; one that has no name in this language keeps its own. */
+export function namesIn({ names_zh: names = {} }) {
+  const zh = new Map(Object.entries(names));
+  return (name) => (lang === 'zh' && zh.get(name)) || name;
+}
+
 /** Stores the other language and draws the page anew. */
 export function switchTo(other) {
   keep(STORED, other);

@@ -10,12 +10,12 @@ const swatch = (name, color) => svg('svg', { class: 'swatch', viewBox: '0 0 16 1
 /** `show(category or null)` is called when the visitor switches. */
 export function legend(plan, show) {
   let only = null;
-  const buttons = plan.categories.map(({ name, price: cost }) => el('button', { class: 'chip', type: 'button', 'aria-pressed': 'false',
+  const buttons = plan.categories.map(({ name, title, price: cost }) => el('button', { class: 'chip', type: 'button', 'aria-pressed': 'false',
     on: { click: () => {
       only = only === name ? null : name;
       buttons.forEach((button, index) => button.setAttribute('aria-pressed', String(plan.categories[index].name === only)));
       show(only);
-    } } }, swatch('seat', plan.colorOf(name)), el('span', {}, name), el('strong', {}, price(cost))));
+    } } }, swatch('seat', plan.colorOf(name)), el('span', {}, title), el('strong', {}, price(cost))));
   return el('div', { class: 'chips', role: 'group', 'aria-label': t('legend.label') }, buttons);
 }
 

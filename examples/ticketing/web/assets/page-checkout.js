@@ -17,9 +17,11 @@ const path = `/orders/${encodeURIComponent(idOfPath())}`;
 const MINUTE = 60_000;
 
 let stopCountdown = null;
+let asking = null;
 
 function over(main, order) {
   stopCountdown?.();
+  asking = null;
   const expired = order.state !== 'CANCELLED';
   const refused = nameRefused(order);
   main.replaceChildren(messageBox({
@@ -75,17 +77,20 @@ function methods(providers) {
   return { box, chosen: () => radios.find((radio) => radio.checked)?.value };
 }
 
-/** Looks whether the order was paid while the buyer's phone is at it. */
-async function paidElsewhere() {
-  for (;;) {
-    await new Promise((done) => { setTimeout(done, 2000); });
-    const latest = document.hidden ? null : await get(path, { signed: true }).catch(() => null);
-    if (latest && !isPayable(latest)) return latest;
+/** The order, once it can no longer be paid; asked for while somebody looks. Whoever asks later asks alone: null for the other. */
+async function settled(pause) {
+  const mine = Symbol('asking');
+  asking = mine;
+  while (asking === mine) {
+    await new Promise((done) => { setTimeout(done, pause); });
+    const latest = document.hidden || asking !== mine ? null : await get(path, { signed: true }).catch(() => null);
+    if (latest && !isPayable(latest) && asking === mine) return latest;
   }
+  return null;
 }
 
-async function draw(main) {
-  const order = await get(path, { signed: true });
+async function draw(main, known = null) {
+  const order = known ?? await get(path, { signed: true });
   setTitle(t('checkout.title'));
   if (!isPayable(order)) {
     if (['CANCELLED', 'TIMEOUT_CANCELLED'].includes(order.state)) over(main, order);
@@ -120,7 +125,9 @@ async function draw(main) {
     if (!payment.pay_url) {
       code.replaceChildren(qrImage(payment.pay_qr, t('checkout.qr')), el('p', {}, t('checkout.scan')));
       busy(pay, false, 'checkout.pay');
-      location.replace(orderAddress(await paidElsewhere()));
+      // Paid with the buyer's phone, perhaps.
+      const latest = await settled(2000);
+      if (latest) location.replace(orderAddress(latest));
       return;
     }
     const address = new URL(payment.pay_url, location.href);
@@ -150,6 +157,8 @@ async function draw(main) {
     el('div', { class: 'checkout' },
       el('section', { class: 'panel' }, showHead(order), bill(order)),
       el('section', { class: 'panel pay-panel', 'aria-label': t('checkout.payment') }, timer(order, ended), el('p', { class: 'note' }, t('checkout.method')), choice.box, code, pay, cancel)));
+  // A name that is checked later may be refused, and the order with it.
+  if (order.seats.some(({ attendee }) => attendee && attendee.verified !== 'yes')) settled(5000).then((latest) => latest && draw(main, latest));
 }
 
 runPage({ title: 'checkout.title', signed: true, load: draw });

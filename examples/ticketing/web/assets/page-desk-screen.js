@@ -49,8 +49,8 @@ class Rows {
   }
 }
 
-const zoneRow = ({ zone, seats, available, locked, sold }) => el('tr', { 'data-zone': zone },
-  el('th', { scope: 'row' }, zone || t('screen.house')), el('td', { class: 'wide-bar' }, bar([[sold, 'sold'], [locked, 'held']], seats)),
+const zoneRow = ({ zone, zone_zh, seats, available, locked, sold }) => el('tr', { 'data-zone': zone },
+  el('th', { scope: 'row' }, localized({ zone, zone_zh }, 'zone') || t('screen.house')), el('td', { class: 'wide-bar' }, bar([[sold, 'sold'], [locked, 'held']], seats)),
   numeric(count(sold)), numeric(count(locked)), numeric(count(available)));
 
 /** Each step, and how many of those before came that far. A reservation is made by choice, so nothing is measured by it. */

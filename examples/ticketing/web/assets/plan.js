@@ -1,6 +1,7 @@
 // The seating plan as the map and the list need it. A seat is named by its position: its index in the plan.
 
 import { visible } from './color.js';
+import { localized, namesIn } from './i18n.js';
 
 /** Directions of the arrow keys as unit vectors of the drawing. */
 export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -13,19 +14,20 @@ const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 export class Plan {
   constructor(layout, session) {
     this.layout = layout;
-    this.seats = layout.seats.map((seat) => ({ ...seat, r: seat.r ?? RADIUS }));
+    const named = namesIn(layout);
+    this.seats = layout.seats.map((seat) => ({ ...seat, r: seat.r ?? RADIUS, zone_zh: named(seat.zone), category_zh: named(seat.category) }));
     this.positions = new Map(layout.seats.map((seat, position) => [seat.guid, position]));
     const radii = this.seats.map((seat) => seat.r).sort((a, b) => a - b);
     this.radius = radii[Math.floor(radii.length / 2)] ?? RADIUS;
     this.setPrices(session.prices);
-    this.sections = sectionsOf(layout.seats);
+    this.sections = sectionsOf(layout.seats, named);
     /** Areas of places that nobody tells apart; their positions come after those of all seats. */
-    this.standing = layout.standing ?? [];
+    this.standing = (layout.standing ?? []).map((one) => ({ ...one, title: named(one.area) }));
   }
 
   setPrices(prices) {
     const drawn = new Map(this.layout.categories.map(({ name, color }) => [name, color]));
-    this.categories = prices.map(({ category, color, price }) => ({ name: category, color: color ?? drawn.get(category) ?? '#888888', price }));
+    this.categories = prices.map((one) => ({ name: one.category, title: localized(one, 'category'), color: one.color ?? drawn.get(one.category) ?? '#888888', price: one.price }));
     this.byCategory = new Map(this.categories.map((category) => [category.name, category]));
   }
 
@@ -78,7 +80,7 @@ export class Plan {
   }
 }
 
-function sectionsOf(seats) {
+function sectionsOf(seats, named) {
   const sections = new Map();
   seats.forEach(({ zone, row }, position) => {
     if (!sections.has(zone)) sections.set(zone, new Map());
@@ -88,6 +90,7 @@ function sectionsOf(seats) {
   });
   return [...sections].map(([name, rows]) => ({
     name,
+    title: named(name),
     rows: [...rows].map(([row, positions]) => ({ name: row, seats: positions }))
       .sort((a, b) => byName(a.name, b.name)),
     seats: [...rows.values()].flat(),

@@ -59,7 +59,7 @@ export class SeatList {
     const body = el('div', { class: 'rows' });
     const details = el('details', { class: 'section', on: { toggle: () => {
       if (details.open && !body.hasChildNodes()) body.append(...section.rows.map((row) => this.#row(section, row)));
-    } } }, el('summary', {}, el('span', { class: 'section-name' }, section.name || t('list.unnamed')), free), body);
+    } } }, el('summary', {}, el('span', { class: 'section-name' }, section.title || t('list.unnamed')), free), body);
     this.#count(index);
     return details;
   }
@@ -73,7 +73,7 @@ export class SeatList {
   #row(section, row) {
     const name = row.name ? t('seat.row', { row: row.name }) : t('list.unnamedRow');
     const costs = new Set(row.seats.map((position) => this.plan.priceOf(position)).filter(Boolean).map(price));
-    return el('div', { class: 'row', role: 'group', 'aria-label': [section.name, name].filter(Boolean).join(', ') },
+    return el('div', { class: 'row', role: 'group', 'aria-label': [section.title, name].filter(Boolean).join(', ') },
       el('div', { class: 'row-head', 'aria-hidden': 'true' }, el('strong', {}, name), el('span', { class: 'note' }, [...costs].join(' / '))),
       el('div', { class: 'row-seats' }, row.seats.map((position) => {
         const button = el('button', { type: 'button', class: 'seat-button', 'data-position': position }, this.plan.seats[position].number || '•');

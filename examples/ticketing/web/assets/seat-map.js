@@ -3,9 +3,9 @@
 import { drawAreas } from './areas.js';
 import { inkOn } from './color.js';
 import { el, svg } from './dom.js';
-import { price, seatName } from './format.js';
+import { categoryName, price, seatName } from './format.js';
 import { listenToGestures } from './gestures.js';
-import { t } from './i18n.js';
+import { localized, t } from './i18n.js';
 import { Labels } from './labels.js';
 import { listenToKeys } from './map-keys.js';
 import { Viewport } from './viewport.js';
@@ -173,7 +173,7 @@ export class SeatMap {
     if (position === null) return;
     const seat = this.plan.seats[position];
     const cost = this.plan.priceOf(position);
-    this.tip.replaceChildren(el('strong', {}, seatName(seat)), el('span', {}, `${seat.category}${cost ? ` · ${price(cost)}` : ''}`),
+    this.tip.replaceChildren(el('strong', {}, seatName(seat)), el('span', {}, `${localized(seat, 'category')}${cost ? ` · ${price(cost)}` : ''}`),
       el('span', {}, stateText(this.states, this.selection, position)));
     const at = this.viewport.toScreen(seat.x, seat.y);
     const above = at.y > 100;
@@ -193,6 +193,6 @@ export function stateText(states, selection, position) {
 export function describeSeat(plan, states, selection, position) {
   const cost = plan.priceOf(position);
   const seat = plan.seats[position];
-  return [seatName(seat), seat.category === seat.zone ? null : seat.category, cost && price(cost), stateText(states, selection, position)]
+  return [seatName(seat), categoryName(seat), cost && price(cost), stateText(states, selection, position)]
     .filter(Boolean).join(', ');
 }

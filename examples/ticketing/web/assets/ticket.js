@@ -2,7 +2,7 @@
 
 import { attendeeNote } from './attendee.js';
 import { el } from './dom.js';
-import { moment, place, price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
+import { categoryName, moment, place, price, seatName, showTime, venueTimeNote, visitorTime } from './format.js';
 import { icon } from './icons.js';
 import { localized, t } from './i18n.js';
 import { poster } from './poster.js';
@@ -45,7 +45,7 @@ export function showHead(order, level = 'h2') {
 export function bill(order) {
   return el('div', { class: 'bill' },
     el('ul', {}, order.seats.map((seat) => el('li', {},
-      el('span', {}, seatName(seat), seat.category !== seat.zone && el('span', { class: 'note' }, seat.category), attendeeNote(seat.attendee)), el('span', { class: 'number' }, price(seat.price))))),
+      el('span', {}, seatName(seat), categoryName(seat) && el('span', { class: 'note' }, categoryName(seat)), attendeeNote(seat.attendee)), el('span', { class: 'number' }, price(seat.price))))),
     order.price?.steps.length > 0 && account(order.price, order.total),
     el('p', { class: 'bill-total' }, el('span', {}, t('total')), el('strong', { class: 'number', id: 'order-total' }, price(order.total))));
 }
@@ -66,5 +66,5 @@ export function tickets(order) {
   return el('ul', { class: 'tickets' }, order.seats.map((seat) => el('li', { class: 'stub' },
     el('div', { class: 'stub-main' }, el('span', { class: 'note' }, localized(order, 'show_title')), el('strong', {}, seatName(seat)), attendeeNote(seat.attendee),
       el('span', { class: 'note' }, `${showTime(order)} · ${place(order.venue)}`)),
-    el('div', { class: 'stub-side' }, el('span', { class: 'note' }, seat.category), el('strong', {}, price(seat.price))), ticketCode(order, seat))));
+    el('div', { class: 'stub-side' }, el('span', { class: 'note' }, localized(seat, 'category')), el('strong', {}, price(seat.price))), ticketCode(order, seat))));
 }

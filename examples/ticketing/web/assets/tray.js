@@ -3,7 +3,7 @@
 import { now } from './clock.js';
 import { countdown } from './countdown.js';
 import { el } from './dom.js';
-import { clockFace, moment, price, seatName } from './format.js';
+import { categoryName, clockFace, moment, price, seatName } from './format.js';
 import { icon } from './icons.js';
 import { t } from './i18n.js';
 import { sum } from './money.js';
@@ -72,7 +72,7 @@ export class Tray {
     const cost = this.plan.priceOf(position);
     const name = seatName(seat);
     return el('li', { class: 'tray-seat' },
-      el('span', { class: 'tray-name' }, name, seat.category !== seat.zone && el('span', { class: 'note' }, seat.category)),
+      el('span', { class: 'tray-name' }, name, categoryName(seat) && el('span', { class: 'note' }, categoryName(seat))),
       cost && el('span', { class: 'tray-price' }, price(cost)),
       el('button', { class: 'icon-button', type: 'button', 'aria-label': t('tray.remove', { seat: name }), on: { click: () => this.remove(position) } }, icon('close')));
   }

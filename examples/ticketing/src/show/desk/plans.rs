@@ -48,6 +48,9 @@ struct PlanPreview {
     #[schema(value_type = Vec<Object>)]
     areas: serde_json::Value,
     seats: Vec<Seat>,
+    /// What zones, standing areas and categories are called in Chinese, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names_zh: BTreeMap<String, String>,
     /// Standing areas.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     standing: Vec<StandingArea>,
@@ -74,6 +77,9 @@ struct PlanHead {
     venue: String,
     /// The categories, which need prices.
     categories: Vec<Category>,
+    /// What zones, standing areas and categories are called in Chinese, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names_zh: BTreeMap<String, String>,
     /// Number of seats, standing places included.
     seats: usize,
     /// Number of standing places.
@@ -126,6 +132,7 @@ async fn check(_: AtDesk, Body(body): Body) -> Result<Json<CheckedPlan>> {
             categories: plan.categories,
             areas: plan.areas,
             seats: seated(&plan.seats).to_vec(),
+            names_zh: plan.names_zh,
             standing: rows.standing().iter().map(StandingArea::from).collect(),
         }
     });
@@ -199,6 +206,7 @@ async fn list(State(app): State<App>, desk: AtDesk) -> Result<Json<DeskPlans>> {
             venue_id: row.get("venue_id")?,
             venue: row.get("venue")?,
             categories: plan.categories.clone(),
+            names_zh: plan.names_zh.clone(),
             seats: plan.seats.len(),
             standing: plan.seats.len() - seated(&plan.seats).len(),
         });

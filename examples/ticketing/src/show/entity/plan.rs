@@ -16,6 +16,7 @@ pub struct Model {
     pub height: f64,
     pub areas: String,
     pub digest: String,
+    pub names_zh: String,
     pub created_at: i64,
 }
 
