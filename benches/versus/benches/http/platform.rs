@@ -30,7 +30,12 @@ impl Sale {
         let token = answer["tokens"]["access_token"].as_str().unwrap();
         let body = json!({"users": users, "seats": seats, "hold_seconds": 86_400}).to_string();
         let answer = json(&mut wire, &request("POST", "/api/v1/admin/rehearsals", Some(token), Some(&body))).await;
-        serde_json::from_value(answer).unwrap()
+        let sale: Self = serde_json::from_value(answer).unwrap();
+        // Nobody orders a seat of a plan that nobody has looked at, and servers load it before a sale opens.
+        for rest in ["", "/seatmap", "/seats"] {
+            json(&mut wire, &sale.get(rest)).await;
+        }
+        sale
     }
 
     /// An order of one seat, by the buyer and for the seat of this number.
