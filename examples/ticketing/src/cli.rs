@@ -224,10 +224,10 @@ async fn forget_factor(args: &AccountArgs) -> Result<(), Failure> {
     }
     let user = users.user(user).await?.ok_or("the account is gone")?;
     let office = Office::open(&config.data, &database).await?;
-    forget_second_factor(&users, &office, &user, "command line").await?;
     // The development outbox is in the memory of servers: what this process would show there nobody sees.
     let delivery = Delivery::new(config.notification.clone(), false)?;
     let letters = Letters::open(&delivery, config.url(config.listen)).await?;
+    forget_second_factor(&users, &office, &user, "command line").await?;
     if letters.delivers()
         && let Err(problem) = letters.send(Letter::SecondFactorOff, &user.email, user.language, None).await
     {

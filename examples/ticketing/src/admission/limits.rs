@@ -24,6 +24,7 @@ pub const BY_SESSION: &str = "order.session";
 pub const CHALLENGES: &str = "challenge.user";
 /// Prices and coupons that a buyer may ask for: also how many codes somebody may try.
 pub const QUOTES: &str = "quote.user";
+
 /// All of them: what may be changed while the platform runs.
 pub const RULES: [&str; 9] =
     [BY_ADDRESS, BY_USER, BY_SESSION, CHALLENGES, QUOTES, CONDUCT_USER, CONDUCT_ADDRESS, CONDUCT_GAP, STRIKES];

@@ -55,9 +55,13 @@ impl SearchConfig {
     pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
         let Some(server) = &self.opensearch else { return Ok(()) };
         let secret = server.password.is_some() || server.api_key.is_some();
-        let plain = server.url.starts_with("http://") && (!secret || is_here(&server.url));
-        if !server.url.starts_with("https://") && !plain {
+        let unencrypted = server.url.starts_with("http://") && (!secret || is_here(&server.url));
+        if !server.url.starts_with("https://") && !unencrypted {
             return Err(("search.opensearch.url", "must begin with https:// where a password or a key is sent"));
+        }
+        // An address is shown where secrets are not.
+        if server.url.contains('@') {
+            return Err(("search.opensearch.url", "has no name and password: set username and password"));
         }
         if server.username.is_some() != server.password.is_some() {
             return Err(("search.opensearch.username", "is set with password, or neither is"));
@@ -103,6 +107,7 @@ mod tests {
         }
         for (bad, key) in [
             (json!({"url": "search:9200"}), "url"),
+            (json!({"url": "https://a:b@search:9200"}), "url"),
             (json!({"url": "http://search:9200", "api-key": "a"}), "url"),
             (json!({"url": "https://search:9200", "username": "a"}), "username"),
             (json!({"url": "https://search:9200", "username": "a", "password": "b", "api-key": "c"}), "api-key"),

@@ -21,7 +21,6 @@ let asking = null;
 
 function over(main, order) {
   stopCountdown?.();
-  asking = null;
   const expired = order.state !== 'CANCELLED';
   const refused = nameRefused(order);
   main.replaceChildren(messageBox({
@@ -77,7 +76,10 @@ function methods(providers) {
   return { box, chosen: () => radios.find((radio) => radio.checked)?.value };
 }
 
-/** The order, once it can no longer be paid; asked for while somebody looks. Whoever asks later asks alone: null for the other. */
+/**
+ * The order, once it can no longer be paid; asked for while somebody looks, also when its time is over: it may have been paid in
+ * the last second. Whoever asks later asks alone: null for the other.
+ */
 async function settled(pause) {
   const mine = Symbol('asking');
   asking = mine;
@@ -93,6 +95,7 @@ async function draw(main, known = null) {
   const order = known ?? await get(path, { signed: true });
   setTitle(t('checkout.title'));
   if (!isPayable(order)) {
+    asking = null;
     if (['CANCELLED', 'TIMEOUT_CANCELLED'].includes(order.state)) over(main, order);
     else location.replace(orderAddress(order));
     return;
@@ -136,7 +139,11 @@ async function draw(main, known = null) {
   }));
   cancel.addEventListener('click', async () => {
     if (!await confirmCancel()) return;
-    await act(cancel, { busy: 'checkout.cancelling', rest: 'checkout.cancel' }, async () => over(main, await post(`${path}/cancel`, {}, { signed: true, repeats: 3 })));
+    await act(cancel, { busy: 'checkout.cancelling', rest: 'checkout.cancel' }, async () => {
+      const cancelled = await post(`${path}/cancel`, {}, { signed: true, repeats: 3 });
+      asking = null;
+      over(main, cancelled);
+    });
   });
 
   const ended = async () => {
